@@ -1,0 +1,735 @@
+//! A host's file: groups of directives, each of which makes one rule.
+
+use super::arguments::Arguments;
+use super::{directive, Fault, SourceLine};
+use crate::pattern::Pattern;
+use crate::schedule::Schedule;
+use std::time::Duration;
+
+/// What a host file says: its good groups, and everything that is wrong with the others.
+#[derive(Debug, Default)]
+pub struct HostFile<'a> {
+    /// In the order of the file; a group with a fault is not among them.
+    pub groups: Vec<Group<'a>>,
+    /// In the order of the lines.
+    pub faults: Vec<Fault>,
+}
+
+/// The lines of one group and the rule that they make.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// As they stand in the file.
+    pub lines: Vec<SourceLine<'a>>,
+    /// What they mean.
+    pub rule: Rule,
+}
+
+/// What one group asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rule {
+    /// `file:` up to its alert.
+    Log(LogRule),
+    /// `ps_command:`, for all process rules.
+    ProcessList(CommandLine),
+    /// `process:` with its alert.
+    Process(ProcessRule),
+    /// `run:` with its alerts.
+    Command(CommandRule),
+}
+
+/// Follows a log and makes events of the lines that match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogRule {
+    /// Where the lines come from.
+    pub log: LogSource,
+    /// A line matches when any of these is found in it …
+    pub patterns: Vec<Pattern>,
+    /// … and none of these.
+    pub ignores: Vec<Pattern>,
+    /// The alert's `tags=`.
+    pub tags: String,
+    /// What is made of the lines that match.
+    pub alert: LogAlert,
+    /// When the alert is active; always without.
+    pub active: Option<Schedule>,
+}
+
+/// Where the lines of a log come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogSource {
+    /// The file at that path.
+    Path(String),
+    /// Every file that the pattern of a path matches.
+    Glob(String),
+    /// What a command prints.
+    Command(CommandLine),
+}
+
+/// What is made of the lines that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogAlert {
+    /// An event a line: the message, or the line itself.
+    All { message: Option<String> },
+    /// The message at the end of a block in which more than `threshold` lines matched.
+    Threshold { threshold: u64, block: Duration, message: String },
+    /// At the end of each block the number of lines that matched.
+    Count { block: Duration },
+    /// The message at the end of a block in which no line matched.
+    Inactive { block: Duration, message: String },
+}
+
+/// Counts the lines of the process list that match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessRule {
+    /// Found in a line that counts.
+    pub pattern: Pattern,
+    /// The alert's `tags=`.
+    pub tags: String,
+    /// Fewest lines that are in order.
+    pub min: u64,
+    /// Most lines that are in order.
+    pub max: u64,
+    /// The event's text, which the count follows.
+    pub message: String,
+    /// When the alert is active; always without.
+    pub active: Option<Schedule>,
+}
+
+/// Runs a command and looks at what it prints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandRule {
+    /// What to run.
+    pub command: CommandLine,
+    /// Searched for in each line; its groups are what the alerts speak of.
+    pub extract: Pattern,
+    /// In the order of the file.
+    pub alerts: Vec<CommandAlert>,
+}
+
+/// One alert of a [`CommandRule`]. Group numbers are within the pattern's, counted from 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandAlert {
+    /// The alert's `tags=`.
+    pub tags: String,
+    /// The group that must equal `text`.
+    pub group: usize,
+    /// What that group must be.
+    pub text: String,
+    /// What is made of a line for which it is.
+    pub kind: CommandAlertKind,
+    /// When the alert is active; always without.
+    pub active: Option<Schedule>,
+}
+
+/// What is made of a line for which an alert's group equals its text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CommandAlertKind {
+    /// The message when the number in the group is above the limit.
+    Above { group: usize, limit: f64, message: String },
+    /// The message when the number in the group is below the limit.
+    Below { group: usize, limit: f64, message: String },
+    /// The text of the group.
+    Metric { group: usize },
+}
+
+/// A program with its arguments, split at white space: no shell reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CommandLine(String);
+
+/// A command that the agent answers itself, without a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// `@df`: mounted file systems.
+    Df,
+    /// `@load`: load averages.
+    Load,
+    /// `@mem`: memory and swap.
+    Mem,
+    /// `@uptime`: seconds since the system started.
+    Uptime,
+}
+
+impl CommandLine {
+    /// A command for a process of its own; its name must not begin with `@`.
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with('@') {
+            return Err(format!("a built-in command such as {text} stands behind run: command= only"));
+        }
+        Ok(Self(text.split_whitespace().collect::<Vec<_>>().join(" ")))
+    }
+
+    /// A command for `run:`, which may be built in.
+    fn parse_runnable(text: &str) -> Result<Self, String> {
+        let command = Self(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        if text.starts_with('@') && command.builtin().is_none() {
+            return Err(format!("run: there is no built-in command {text}; there are @df @load @mem @uptime"));
+        }
+        Ok(command)
+    }
+
+    /// The command with single spaces.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The program, and after it the arguments. Never empty.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ')
+    }
+
+    /// Which of the built-in commands this is, if any.
+    pub fn builtin(&self) -> Option<Builtin> {
+        match self.as_str() {
+            "@df" => Some(Builtin::Df),
+            "@load" => Some(Builtin::Load),
+            "@mem" => Some(Builtin::Mem),
+            "@uptime" => Some(Builtin::Uptime),
+            _ => None,
+        }
+    }
+}
+
+impl LogSource {
+    fn parse(argument: &str) -> Result<Self, String> {
+        if let Some(command) = argument.strip_prefix('|') {
+            let command = command.trim();
+            if command.is_empty() {
+                return Err("file: a command is missing after |".into());
+            }
+            return CommandLine::parse(command).map(Self::Command);
+        }
+        if argument.contains(['*', '?', '[']) {
+            return Ok(Self::Glob(argument.into()));
+        }
+        Ok(Self::Path(argument.into()))
+    }
+}
+
+impl Group<'_> {
+    /// A number that equal groups have, whatever file and line they stand in: what tells whether a rule changed.
+    pub fn identity(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        self.lines.iter().for_each(|line| line.text.hash(&mut hasher));
+        hasher.finish()
+    }
+
+    /// The group as version 1 agents read it: arguments in their order.
+    ///
+    /// # Errors
+    /// What in it such an agent does not know.
+    pub fn classic_lines(&self) -> Result<Vec<String>, &'static str> {
+        if self.lines.iter().any(|line| line.text.contains("%%")) {
+            return Err("a line with %% in it");
+        }
+        if let Some(extension) = self.rule.extension() {
+            return Err(extension);
+        }
+        Ok(self.lines.iter().map(classic_line).collect())
+    }
+}
+
+impl Rule {
+    /// What version 1 agents do not know of this rule. That a process rule needs a `ps_command:` there is for the whole file to see.
+    fn extension(&self) -> Option<&'static str> {
+        match self {
+            Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
+            Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
+            Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
+            Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
+            _ => None,
+        }
+    }
+}
+
+fn classic_line(line: &SourceLine<'_>) -> String {
+    let parsed = directive(line).ok().and_then(|(name, argument)| Some((name, argument, keys_of(name)?)));
+    match parsed.and_then(|(name, argument, keys)| Some((name, keys, Arguments::parse(name, argument, keys).ok()?))) {
+        Some((name, keys, arguments)) => format!("{name}: {}", arguments.in_order(keys)),
+        None => line.text.to_string(),
+    }
+}
+
+/// The keys of a directive that has `key=value` arguments, in the order in which version 1 agents expect them.
+fn keys_of(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "alert_all" => &["tags", "message"],
+        "alert_n" => &["tags", "threshold", "seconds", "message"],
+        "alert_count" => &["tags", "seconds"],
+        "alert_inactive" => &["tags", "seconds", "message"],
+        "alert_running" => &["tags", "min", "max", "message"],
+        "run" => &["command", "extract"],
+        "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "message"],
+        "alert_metric" => &["tags", "match", "metric"],
+        _ => return None,
+    })
+}
+
+impl<'a> HostFile<'a> {
+    /// Reads the lines of a host file whose includes are in place.
+    pub fn parse(lines: impl IntoIterator<Item = SourceLine<'a>>) -> Self {
+        let mut parser = Parser::default();
+        for line in lines {
+            let outcome =
+                directive(&line).and_then(|(name, argument)| parser.directive(&line, name, argument).map_err(|reason| line.fault(reason)));
+            if let Err(fault) = outcome {
+                parser.fail(fault);
+            }
+        }
+        parser.close();
+        parser.file
+    }
+
+    /// The lines of the good groups.
+    pub fn good_lines(&self) -> Vec<SourceLine<'a>> {
+        self.groups.iter().flat_map(|group| group.lines.iter().copied()).collect()
+    }
+}
+
+/// What the directives so far have begun.
+#[derive(Default)]
+enum Open {
+    /// No group.
+    #[default]
+    Nothing,
+    /// A group whose first line was already wrong: its other lines are not judged.
+    Unknown,
+    Log {
+        log: LogSource,
+        patterns: Vec<Pattern>,
+        ignores: Vec<Pattern>,
+    },
+    Process(Pattern),
+    Command(CommandRule),
+}
+
+#[derive(Default)]
+struct Parser<'a> {
+    file: HostFile<'a>,
+    open: Open,
+    /// The lines of the group that is open.
+    lines: Vec<SourceLine<'a>>,
+    /// An `active:` that waits for its alert.
+    active: Option<Schedule>,
+    /// Whether the open group has had a fault.
+    faulty: bool,
+    has_process_list: bool,
+}
+
+impl<'a> Parser<'a> {
+    fn fail(&mut self, fault: Fault) {
+        self.file.faults.push(fault);
+        self.faulty = true;
+        if matches!(self.open, Open::Nothing) {
+            self.open = Open::Unknown;
+        }
+    }
+
+    fn directive(&mut self, line: &SourceLine<'a>, name: &'a str, argument: &'a str) -> Result<(), String> {
+        if matches!(name, "file" | "process" | "run" | "ps_command") {
+            self.close();
+            self.lines.push(*line);
+            self.open = self.opened_by(name, argument)?;
+            return Ok(());
+        }
+        self.lines.push(*line);
+        match name {
+            "match" | "ignore" => self.pattern(name, argument),
+            "active" => self.schedule(argument),
+            "alert_all" | "alert_n" | "alert_count" | "alert_inactive" => self.log_alert(name, argument),
+            "alert_running" => self.process_alert(argument),
+            "alert_if" | "alert_metric" => self.command_alert(name, argument),
+            "include" => Err("include: stands in the host file itself, not in an include or a configuration in force".into()),
+            _ => Err(format!("{name}: unknown directive")),
+        }
+    }
+
+    fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Open, String> {
+        match name {
+            "file" => Ok(Open::Log { log: LogSource::parse(argument)?, patterns: Vec::new(), ignores: Vec::new() }),
+            "process" => Ok(Open::Process(Pattern::parse(argument)?)),
+            "run" => {
+                let mut arguments = Arguments::parse(name, argument, &["command", "extract"])?;
+                let command = CommandLine::parse_runnable(arguments.required("command")?)?;
+                let extract = Pattern::parse(arguments.required("extract")?)?;
+                Ok(Open::Command(CommandRule { command, extract, alerts: Vec::new() }))
+            }
+            _ => {
+                if std::mem::replace(&mut self.has_process_list, true) {
+                    return Err("ps_command: is given twice".into());
+                }
+                self.finish(Rule::ProcessList(CommandLine::parse(argument)?));
+                Ok(Open::Nothing)
+            }
+        }
+    }
+
+    fn pattern(&mut self, name: &str, argument: &str) -> Result<(), String> {
+        match &mut self.open {
+            Open::Log { patterns, ignores, .. } => {
+                let pattern = Pattern::parse(argument)?;
+                if name == "ignore" && patterns.is_empty() && !self.faulty {
+                    return Err("ignore: stands after a match:".into());
+                }
+                if name == "match" { patterns } else { ignores }.push(pattern);
+                Ok(())
+            }
+            Open::Unknown => Ok(()),
+            _ => Err(format!("{name}: stands in a group that file: opened; each alert needs its own file: and match:")),
+        }
+    }
+
+    fn schedule(&mut self, argument: &str) -> Result<(), String> {
+        if matches!(self.open, Open::Nothing) {
+            return Err("active: stands in a group, before its alert".into());
+        }
+        let schedule = Schedule::parse(argument)?;
+        if self.active.replace(schedule).is_some() {
+            return Err("active: is given twice for one alert".into());
+        }
+        Ok(())
+    }
+
+    fn log_alert(&mut self, name: &str, argument: &str) -> Result<(), String> {
+        let (log, patterns, ignores) = match std::mem::take(&mut self.open) {
+            Open::Log { log, patterns, ignores } => (log, patterns, ignores),
+            Open::Unknown => {
+                self.abandon();
+                return Ok(());
+            }
+            other => {
+                self.open = other;
+                return Err(format!("{name}: stands in a group that file: opened; each alert needs its own file: and match:"));
+            }
+        };
+        let active = self.active.take();
+        let alert = log_alert(name, argument);
+        if patterns.is_empty() && !self.faulty {
+            self.open = Open::Unknown;
+            return Err(format!("{name}: needs a match: before it"));
+        }
+        match alert {
+            Ok((tags, alert)) => {
+                self.finish(Rule::Log(LogRule { log, patterns, ignores, tags, alert, active }));
+                Ok(())
+            }
+            // A second alert may follow in place of the wrong one, but the group is lost.
+            Err(reason) => {
+                self.open = Open::Unknown;
+                Err(reason)
+            }
+        }
+    }
+
+    fn process_alert(&mut self, argument: &str) -> Result<(), String> {
+        let pattern = match std::mem::take(&mut self.open) {
+            Open::Process(pattern) => pattern,
+            Open::Unknown => {
+                self.abandon();
+                return Ok(());
+            }
+            other => {
+                self.open = other;
+                return Err("alert_running: stands in a group that process: opened".into());
+            }
+        };
+        let active = self.active.take();
+        self.open = Open::Unknown;
+        let mut arguments = Arguments::parse("alert_running", argument, &["tags", "min", "max", "message"])?;
+        let (tags, min, max) = (arguments.tags()?, arguments.number("min", 0)?, arguments.number("max", 0)?);
+        let message = arguments.required("message")?.to_string();
+        if min > max {
+            return Err(format!("alert_running: min={min} is above max={max}"));
+        }
+        self.finish(Rule::Process(ProcessRule { pattern, tags, min, max, message, active }));
+        Ok(())
+    }
+
+    fn command_alert(&mut self, name: &str, argument: &str) -> Result<(), String> {
+        let active = match &self.open {
+            Open::Command(_) => self.active.take(),
+            Open::Unknown => return Ok(()),
+            _ => return Err(format!("{name}: stands in a group that run: opened")),
+        };
+        let Open::Command(rule) = &mut self.open else { return Ok(()) };
+        rule.alerts.push(command_alert(name, argument, rule.extract.groups(), active)?);
+        Ok(())
+    }
+
+    /// Ends the group that is open, if any; it must be complete.
+    fn close(&mut self) {
+        let opener = self.lines.first().copied();
+        let complete = match std::mem::take(&mut self.open) {
+            Open::Command(rule) if !rule.alerts.is_empty() => {
+                if self.active.is_none() {
+                    return self.finish(Rule::Command(rule));
+                }
+                false
+            }
+            Open::Nothing | Open::Unknown => true,
+            Open::Log { .. } | Open::Process(_) | Open::Command(_) => self.faulty,
+        };
+        if let (false, Some(opener), Some(last)) = (complete, opener, self.lines.last()) {
+            let reason = if self.active.is_some() { "active: no alert follows it".into() } else { no_alert(&opener) };
+            let at = if self.active.is_some() { *last } else { opener };
+            self.file.faults.push(at.fault(reason));
+        }
+        self.abandon();
+    }
+
+    /// Keeps the group that is open as this rule, unless it had a fault.
+    fn finish(&mut self, rule: Rule) {
+        let lines = std::mem::take(&mut self.lines);
+        if !self.faulty {
+            self.file.groups.push(Group { lines, rule });
+        }
+        self.abandon();
+    }
+
+    fn abandon(&mut self) {
+        self.open = Open::Nothing;
+        self.lines.clear();
+        self.active = None;
+        self.faulty = false;
+    }
+}
+
+fn no_alert(opener: &SourceLine<'_>) -> String {
+    let name = opener.text.split(':').next().unwrap_or_default();
+    format!("{name}: no alert ends its group")
+}
+
+fn log_alert(name: &str, argument: &str) -> Result<(String, LogAlert), String> {
+    let mut arguments = Arguments::parse(name, argument, keys_of(name).unwrap_or_default())?;
+    let tags = arguments.tags()?;
+    let mut block = || arguments.number("seconds", 1).and_then(block_of);
+    let alert = match name {
+        "alert_all" => LogAlert::All { message: arguments.optional("message")?.map(str::to_string) },
+        "alert_n" => {
+            let block = block()?;
+            LogAlert::Threshold { block, threshold: arguments.number("threshold", 0)?, message: arguments.required("message")?.to_string() }
+        }
+        "alert_count" => LogAlert::Count { block: block()? },
+        _ => LogAlert::Inactive { block: block()?, message: arguments.required("message")?.to_string() },
+    };
+    Ok((tags, alert))
+}
+
+fn block_of(seconds: u64) -> Result<Duration, String> {
+    const LONGEST: u64 = 366 * 24 * 60 * 60;
+    if seconds > LONGEST {
+        return Err(format!("seconds= is at most {LONGEST}, a year, got {seconds}"));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+fn command_alert(name: &str, argument: &str, groups: usize, active: Option<Schedule>) -> Result<CommandAlert, String> {
+    let mut arguments = Arguments::parse(name, argument, keys_of(name).unwrap_or_default())?;
+    let tags = arguments.tags()?;
+    let (group, text) = group_and_value(name, "match", arguments.required("match")?, groups)?;
+    let kind = if name == "alert_metric" {
+        CommandAlertKind::Metric { group: group_number(name, "metric", arguments.required("metric")?, groups)? }
+    } else {
+        let mut limit = |key| -> Result<Option<(usize, f64)>, String> {
+            let Some(value) = arguments.optional(key)? else { return Ok(None) };
+            let (group, limit) = group_and_value(name, key, value, groups)?;
+            let number = number_in(limit).ok_or_else(|| format!("{name}: {key}= ends in a number, got \"{limit}\""))?;
+            Ok(Some((group, number)))
+        };
+        let (upper, lower) = (limit("upper_limit")?, limit("lower_limit")?);
+        let message = arguments.required("message")?.to_string();
+        match (upper, lower) {
+            (Some((group, limit)), None) => CommandAlertKind::Above { group, limit, message },
+            (None, Some((group, limit))) => CommandAlertKind::Below { group, limit, message },
+            _ => return Err(format!("{name}: needs either upper_limit= or lower_limit=")),
+        }
+    };
+    Ok(CommandAlert { tags, group, text: text.to_string(), kind, active })
+}
+
+/// Reads `G,VALUE`.
+fn group_and_value<'a>(name: &str, key: &str, value: &'a str, groups: usize) -> Result<(usize, &'a str), String> {
+    let (group, rest) = value.split_once(',').ok_or_else(|| format!("{name}: {key}= is GROUP,VALUE, got \"{value}\""))?;
+    Ok((group_number(name, key, group, groups)?, rest.trim()))
+}
+
+fn group_number(name: &str, key: &str, value: &str, groups: usize) -> Result<usize, String> {
+    let number = value.trim().parse().ok().filter(|n| (1..=groups).contains(n));
+    number.ok_or_else(|| format!("{name}: {key}= names group \"{value}\", but extract= has {groups} (counted from 1)"))
+}
+
+/// A number as commands print it; not what Rust reads besides, such as `inf`.
+pub fn number_in(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_number = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    is_number.then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directives::Source;
+
+    fn parse(text: &str) -> HostFile<'_> {
+        HostFile::parse(Source { path: "nas1", text }.lines())
+    }
+
+    fn faults(text: &str) -> Vec<String> {
+        parse(text).faults.iter().map(ToString::to_string).collect()
+    }
+
+    const EVERYTHING: &str = "\
+# A comment
+file: /var/log/messages
+match: error
+match: fail(ed|ure)
+ignore: harmless
+active: 12345;08:00-18:00
+alert_all: tags=LOG
+
+file: /var/log/auth.log
+match: authentication failure
+alert_n: tags=AUTH threshold=3 seconds=60 message=Too many failures
+
+file: /var/log/*.log
+match: .
+alert_count: tags=COUNT seconds=300
+
+file: |logread -f
+match: kernel
+alert_inactive: tags=QUIET seconds=3600 message=Nothing for an hour
+
+ps_command: ps ax
+process: [s]shd
+alert_running: tags=SSH min=1 max=5 message=sshd processes
+
+run: command=df -k extract=^\\S+ +\\d+ +\\d+ +\\d+ +(\\d+)% (.+)$
+active: 0123456;00:00-23:59
+alert_if: tags=DISK match=2,/ upper_limit=1,90 message=Disk full
+alert_metric: tags=DISKM match=2,/ metric=1
+
+run: command=@load extract=^(load) (\\S+)
+alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
+";
+
+    #[test]
+    fn every_directive_makes_its_rule() {
+        let file = parse(EVERYTHING);
+        assert_eq!(file.faults, []);
+        let rules: Vec<_> = file.groups.iter().map(|group| &group.rule).collect();
+        let [Rule::Log(all), Rule::Log(threshold), Rule::Log(count), Rule::Log(inactive), Rule::ProcessList(list), Rule::Process(process), Rule::Command(df), Rule::Command(load)] =
+            rules[..]
+        else {
+            panic!("{rules:?}")
+        };
+        assert_eq!((all.patterns.len(), all.ignores.len(), &*all.tags), (2, 1, "LOG"));
+        assert_eq!(all.alert, LogAlert::All { message: None });
+        assert!(all.active.is_some());
+        assert_eq!(threshold.log, LogSource::Path("/var/log/auth.log".into()));
+        assert_eq!(threshold.active, None);
+        let message = "Too many failures".to_string();
+        assert_eq!(threshold.alert, LogAlert::Threshold { threshold: 3, block: Duration::from_secs(60), message });
+        assert_eq!(count.log, LogSource::Glob("/var/log/*.log".into()));
+        assert_eq!(count.alert, LogAlert::Count { block: Duration::from_secs(300) });
+        assert_eq!(inactive.log, LogSource::Command(CommandLine("logread -f".into())));
+        assert_eq!(list.words().collect::<Vec<_>>(), ["ps", "ax"]);
+        assert_eq!((process.min, process.max, &*process.message), (1, 5, "sshd processes"));
+        assert_eq!(df.command.as_str(), "df -k");
+        assert_eq!(df.extract.groups(), 2);
+        let [full, metric] = &df.alerts[..] else { panic!() };
+        assert_eq!((full.group, &*full.text), (2, "/"));
+        assert_eq!(full.kind, CommandAlertKind::Above { group: 1, limit: 90.0, message: "Disk full".into() });
+        assert!(full.active.is_some() && metric.active.is_none());
+        assert_eq!(metric.kind, CommandAlertKind::Metric { group: 1 });
+        assert_eq!(load.command.builtin(), Some(Builtin::Load));
+        assert_eq!(load.alerts[0].kind, CommandAlertKind::Below { group: 2, limit: 0.5, message: "Idle".into() });
+    }
+
+    #[test]
+    fn the_good_lines_make_the_same_file_again() {
+        let file = parse(EVERYTHING);
+        let again = HostFile::parse(file.good_lines());
+        assert_eq!(again.groups.len(), file.groups.len());
+        for (a, b) in again.groups.iter().zip(&file.groups) {
+            assert_eq!((&a.rule, a.identity()), (&b.rule, b.identity()));
+        }
+    }
+
+    #[test]
+    fn one_bad_group_leaves_the_others() {
+        for bad in [
+            "file: /a\nmatch: (\nalert_all: tags=T",
+            "file: /a\nalert_all: tags=T",
+            "file: /a\nmatch: a\nalert_all: message=no tags",
+            "file: /a\nmatch: a\nactive: never\nalert_all: tags=T",
+            "file: /a\nmatch: a",
+            "file: |\nmatch: a\nalert_all: tags=T",
+            "fiel: /a\nmatch: a\nalert_all: tags=T",
+            "what is this",
+            "match: a",
+            "process: x\nalert_running: tags=T min=2 max=1 message=m",
+            "process: [\nalert_running: tags=T min=1 max=2 message=m",
+            "run: command=df extract=(a)\nalert_metric: tags=T match=1,a metric=2",
+            "run: command=df extract=(a)\nalert_if: tags=T match=1,a message=m",
+            "run: command=df extract=(a)\nalert_if: tags=T match=1,a upper_limit=1,inf message=m",
+            "run: command=@what extract=(a)\nalert_metric: tags=T match=1,a metric=1",
+            "run: command=df extract=(a)",
+            "run: command=df extract=(a)\nalert_metric: tags=T match=1,a metric=1\nactive: 0;00:00-01:00",
+        ] {
+            let good = "file: /good\nmatch: a\nalert_all: tags=GOOD\n";
+            let text = format!("{good}{bad}\n{good}");
+            let file = parse(&text);
+            assert_eq!(file.groups.len(), 2, "{bad}: {:?}", file.faults);
+            assert_eq!(file.faults.len(), 1, "{bad}: {:?}", file.faults);
+        }
+    }
+
+    #[test]
+    fn faults_name_file_line_and_reason() {
+        for (text, fault) in [
+            ("\nfoo: bar", "nas1:2: foo: unknown directive"),
+            ("file: /a\nmatch: a(\nalert_all: tags=T", "nas1:2: pattern \"a(\": "),
+            ("file: /a\nmatch: a\n\nfile: /b\nmatch: b\nalert_all: tags=T", "nas1:1: file: no alert ends its group"),
+            ("file: /a\nalert_all: tags=T", "nas1:2: alert_all: needs a match: before it"),
+            ("file: /a\nmatch: a\nalert_all: tags=T\nalert_n: tags=T", "nas1:4: alert_n: stands in a group that file: opened"),
+            ("file: /a\nignore: a\nmatch: b\nalert_all: tags=T", "nas1:2: ignore: stands after a match:"),
+            ("ps_command: ps\nps_command: ps", "nas1:2: ps_command: is given twice"),
+            ("active: 0;00:00-01:00", "nas1:1: active: stands in a group"),
+            ("file: /a\nmatch: a\nalert_count: tags=T seconds=0", "nas1:3: alert_count: seconds= is a whole number of at least 1"),
+            ("file: /a\nmatch: a\nalert_count: tags=T seconds=99999999999", "nas1:3: seconds= is at most"),
+            ("ps_command: @df", "nas1:1: a built-in command such as @df"),
+            ("run: command=df extract=(a)\nalert_if: tags=T match=a upper_limit=1,2 message=m", "nas1:2: alert_if: match= is GROUP,VALUE"),
+        ] {
+            let faults = faults(text);
+            assert_eq!(faults.len(), 1, "{text}: {faults:?}");
+            assert!(faults[0].starts_with(fault), "{text}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn all_faults_of_a_file_come_at_once() {
+        let text = "file: /a\nmatch: (\nmatch: [\nalert_all: tags=A B\nprocess: x\nalert_running: tags=T\nbogus: 1\n";
+        assert_eq!(parse(text).faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 4, 6, 7]);
+    }
+
+    #[test]
+    fn what_version_1_agents_do_not_know_is_named() {
+        let file = parse(EVERYTHING);
+        let reasons: Vec<_> = file.groups.iter().map(|group| group.classic_lines().err()).collect();
+        assert_eq!(
+            reasons,
+            [Some("ignore:"), None, Some("file: with a wildcard"), Some("file: |COMMAND"), None, None, None, Some("a built-in command")]
+        );
+        let file = parse("file: /a\nmatch: 100%%\nalert_all: tags=T");
+        assert_eq!(file.groups[0].classic_lines(), Err("a line with %% in it"));
+    }
+
+    #[test]
+    fn arguments_reach_version_1_agents_in_their_order() {
+        let file = parse("file: /a\n  match: b\nalert_n: threshold=2   seconds=5 tags=T message=two  words");
+        assert_eq!(
+            file.groups[0].classic_lines().unwrap(),
+            ["file: /a", "match: b", "alert_n: tags=T threshold=2 seconds=5 message=two  words"]
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! The server's own file (`ax436.conf`).
+
+use super::{directive, Fault, Source, SourceLine};
+use std::net::Ipv4Addr;
+
+/// What the server file says, defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFile {
+    /// File that incoming events are written to.
+    pub event_stream: String,
+    /// P of the protocol: agents listen there, this server on P+1.
+    pub port: u16,
+    /// Where "I am here" is sent.
+    pub broadcast: Vec<Ipv4Addr>,
+    /// Folder of host files.
+    pub hosts: String,
+    /// Folder of include files.
+    pub includes: Option<String>,
+    /// Local address to bind; all where it is unspecified.
+    pub address: Ipv4Addr,
+    /// Bytes before the stream rolls.
+    pub event_stream_size: u64,
+    /// Rolled files kept.
+    pub event_stream_keep: u32,
+    /// Form of a stream line.
+    pub event_format: EventFormat,
+    /// Seconds between forced writes to disk while events arrive; 0 for each batch.
+    pub event_sync: u64,
+    /// Name to announce in place of the host name.
+    pub name: Option<String>,
+}
+
+/// Form of a line of the event stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventFormat {
+    /// Fields joined by `%%`.
+    Classic,
+    /// One JSON object.
+    Json,
+}
+
+/// Every directive that stands at most once, with its argument and its line.
+#[derive(Default)]
+struct Given<'a> {
+    values: Vec<(&'a str, &'a str, SourceLine<'a>)>,
+    faults: Vec<Fault>,
+}
+
+const KNOWN: [&str; 12] = [
+    "event_stream",
+    "port",
+    "broadcast",
+    "hosts",
+    "includes",
+    "address",
+    "event_stream_size",
+    "event_stream_keep",
+    "event_format",
+    "event_sync",
+    "name",
+    "key_file",
+];
+
+impl ServerFile {
+    /// Reads the server file.
+    ///
+    /// # Errors
+    /// All that is wrong with it, in the order of its lines, what is missing last.
+    pub fn parse(source: Source<'_>) -> Result<Self, Vec<Fault>> {
+        let mut given = Given::collect(source);
+        let file = Self {
+            event_stream: given.text("event_stream").unwrap_or_default(),
+            port: given
+                .value("port", "a number from 1 to 65534", |v| v.parse().ok().filter(|p| (1..=65534).contains(p)))
+                .unwrap_or_default(),
+            broadcast: given.addresses("broadcast"),
+            hosts: given.text("hosts").unwrap_or_default(),
+            includes: given.text("includes"),
+            address: given.value("address", "an IPv4 address", |v| v.parse().ok()).unwrap_or(Ipv4Addr::UNSPECIFIED),
+            event_stream_size: given
+                .value("event_stream_size", "a number of bytes above 0", |v| v.parse().ok().filter(|n| *n > 0))
+                .unwrap_or(1_000_000),
+            event_stream_keep: given
+                .value("event_stream_keep", "a number of files from 1 to 1000", |v| v.parse().ok().filter(|n| (1..=1000).contains(n)))
+                .unwrap_or(4),
+            event_format: given.value("event_format", "classic or json", EventFormat::parse).unwrap_or(EventFormat::Classic),
+            event_sync: given.value("event_sync", "a number of seconds", |v| v.parse().ok().filter(|n| *n <= 86_400)).unwrap_or(1),
+            name: given.value("name", "a name without spaces, control characters or %", announceable),
+        };
+        if let Some((_, _, line)) = given.values.iter().find(|(given, ..)| *given == "key_file") {
+            // To read it and do nothing would let a user believe that strangers are kept out.
+            given.faults.push(line.fault("key_file: this version has no authentication yet; leave the directive out"));
+        }
+        for name in ["event_stream", "port", "broadcast", "hosts"] {
+            if !given.values.iter().any(|(given, ..)| *given == name) {
+                given.faults.push(Fault { path: source.path.into(), line: 0, reason: format!("{name}: is missing") });
+            }
+        }
+        if given.faults.is_empty() {
+            Ok(file)
+        } else {
+            given.faults.sort_by_key(|fault| if fault.line == 0 { usize::MAX } else { fault.line });
+            Err(given.faults)
+        }
+    }
+}
+
+impl EventFormat {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "classic" => Some(Self::Classic),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Given<'a> {
+    fn collect(source: Source<'a>) -> Self {
+        let mut given = Self::default();
+        for line in source.lines() {
+            match directive(&line) {
+                Err(fault) => given.faults.push(fault),
+                Ok((name, _)) if !KNOWN.contains(&name) => given.faults.push(line.fault(format!("{name}: unknown directive"))),
+                Ok((name, _)) if name != "broadcast" && given.values.iter().any(|(earlier, ..)| *earlier == name) => {
+                    given.faults.push(line.fault(format!("{name}: is given twice")));
+                }
+                Ok((name, argument)) => given.values.push((name, argument, line)),
+            }
+        }
+        given
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.values.iter().find(|(given, ..)| *given == name).map(|(_, argument, _)| (*argument).to_string())
+    }
+
+    fn value<V>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<V>) -> Option<V> {
+        let (_, argument, line) = self.values.iter().find(|(given, ..)| *given == name)?;
+        let value = parse(argument);
+        if value.is_none() {
+            self.faults.push(line.fault(format!("{name}: expected {expected}, got \"{argument}\"")));
+        }
+        value
+    }
+
+    fn addresses(&mut self, name: &str) -> Vec<Ipv4Addr> {
+        let mut addresses = Vec::new();
+        for (_, argument, line) in self.values.iter().filter(|(given, ..)| *given == name) {
+            match argument.parse() {
+                Ok(address) => addresses.push(address),
+                Err(_) => self.faults.push(line.fault(format!("{name}: expected an IPv4 address, got \"{argument}\""))),
+            }
+        }
+        addresses
+    }
+}
+
+fn announceable(name: &str) -> Option<String> {
+    let plain = !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '%');
+    plain.then(|| name.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "event_stream: events.log\nport: 4360\nbroadcast: 192.168.1.255\nhosts: hosts_436\n";
+
+    fn parse(text: &str) -> Result<ServerFile, Vec<String>> {
+        ServerFile::parse(Source { path: "ax436.conf", text }).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn defaults_stand_for_what_is_not_said() {
+        let file = parse(LEAST).unwrap();
+        assert_eq!(
+            file,
+            ServerFile {
+                event_stream: "events.log".into(),
+                port: 4360,
+                broadcast: vec![Ipv4Addr::new(192, 168, 1, 255)],
+                hosts: "hosts_436".into(),
+                includes: None,
+                address: Ipv4Addr::UNSPECIFIED,
+                event_stream_size: 1_000_000,
+                event_stream_keep: 4,
+                event_format: EventFormat::Classic,
+                event_sync: 1,
+                name: None,
+            }
+        );
+    }
+
+    #[test]
+    fn every_directive_is_read() {
+        let more = "broadcast: 10.0.0.255\nincludes: inc\naddress: 10.0.0.1\nevent_stream_size: 5\nevent_stream_keep: 2\n\
+                    event_format: json\nevent_sync: 0\nname: 10.0.0.1\n";
+        let file = parse(&format!("# comment\n{LEAST}{more}")).unwrap();
+        assert_eq!(file.broadcast.len(), 2);
+        assert_eq!(file.includes.as_deref(), Some("inc"));
+        assert_eq!(file.address, Ipv4Addr::new(10, 0, 0, 1));
+        assert_eq!((file.event_stream_size, file.event_stream_keep, file.event_sync), (5, 2, 0));
+        assert_eq!((file.event_format, file.name.as_deref()), (EventFormat::Json, Some("10.0.0.1")));
+    }
+
+    #[test]
+    fn all_errors_come_at_once_and_in_order() {
+        let text = "port: 65535\nbroadcast: lan\ncolour: red\nport: 1\nevent_format: xml\nname: a b\nkey_file: keys\nhosts\n";
+        assert_eq!(
+            parse(text).unwrap_err(),
+            [
+                "ax436.conf:1: port: expected a number from 1 to 65534, got \"65535\"",
+                "ax436.conf:2: broadcast: expected an IPv4 address, got \"lan\"",
+                "ax436.conf:3: colour: unknown directive",
+                "ax436.conf:4: port: is given twice",
+                "ax436.conf:5: event_format: expected classic or json, got \"xml\"",
+                "ax436.conf:6: name: expected a name without spaces, control characters or %, got \"a b\"",
+                "ax436.conf:7: key_file: this version has no authentication yet; leave the directive out",
+                "ax436.conf:8: expected \"name: argument\", got \"hosts\"",
+                "ax436.conf:0: event_stream: is missing",
+                "ax436.conf:0: hosts: is missing",
+            ]
+        );
+    }
+}
