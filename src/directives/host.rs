@@ -205,7 +205,27 @@ impl LogSource {
     }
 }
 
+impl LogSource {
+    /// What an event's file field says; for a wildcard only where no real path is known.
+    pub fn field(&self) -> String {
+        match self {
+            Self::Path(path) | Self::Glob(path) => path.clone(),
+            Self::Command(command) => format!("|{}", command.as_str()),
+        }
+    }
+}
+
 impl Group<'_> {
+    /// A fault of the whole group, at its first line.
+    pub fn fault(&self, reason: impl Into<String>) -> Fault {
+        let first = self.lines.first();
+        Fault {
+            path: first.map_or_else(String::new, |line| line.path.into()),
+            line: first.map_or(0, |line| line.number),
+            reason: reason.into(),
+        }
+    }
+
     /// A number that equal groups have, whatever file and line they stand in: what tells whether a rule changed.
     pub fn identity(&self) -> u64 {
         use std::hash::{DefaultHasher, Hash, Hasher};

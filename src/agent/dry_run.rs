@@ -1,0 +1,55 @@
+//! What the log rules of a host file would make of given lines: for the person who writes them.
+
+use super::log_rules::{Block, LogRules};
+use super::outbox::Outbox;
+use crate::directives::host::{LogRule, LogSource};
+use crate::now::Now;
+use crate::random::Random;
+
+/// All log rules of one file, with every line given to each, as if all lines had been written within one block of time.
+pub struct DryRun {
+    rules: LogRules,
+    outbox: Outbox,
+    now: Now,
+}
+
+impl DryRun {
+    /// The rules, of which `active:` is left out: the lines do not say when they were written.
+    pub fn new(now: Now, host: &str, rules: impl IntoIterator<Item = LogRule>) -> Self {
+        let always = |mut rule: LogRule| {
+            rule.active = None;
+            rule
+        };
+        let mut dry = Self { rules: LogRules::default(), outbox: Outbox::new(host, Random::new(0)), now };
+        dry.rules.replace(now, (0..).zip(rules.into_iter().map(always)).collect());
+        for (log, source) in dry.rules.sources().iter().enumerate() {
+            if let LogSource::Glob(pattern) = source {
+                dry.rules.handle_found(log, pattern);
+            }
+        }
+        dry
+    }
+
+    /// Takes whole lines, of which only the last may lack its newline. Returns the events that they make, as the datagrams that
+    /// would be sent.
+    pub fn handle_lines(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let mut events = Vec::new();
+        for (log, source) in self.rules.sources().iter().enumerate() {
+            let path = source.field();
+            let mut start = 0;
+            while start < bytes.len() {
+                let block = Block { path: &path, position: 0, bytes: &bytes[start..] };
+                start += self.rules.handle_lines(self.now, log, block, &mut self.outbox);
+                events.extend(self.outbox.drain());
+            }
+        }
+        events
+    }
+
+    /// Ends the block. Returns the events that this makes, and each rule with the number of lines that matched.
+    pub fn finish(mut self) -> (Vec<Vec<u8>>, Vec<(LogRule, u64)>) {
+        self.rules.report_blocks(self.now, &mut self.outbox);
+        let events = self.outbox.drain().collect();
+        (events, self.rules.matches().map(|(rule, matched)| (rule.clone(), matched)).collect())
+    }
+}

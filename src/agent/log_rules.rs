@@ -1,0 +1,276 @@
+//! Rules that follow logs: which lines match, and what becomes of them now or at the end of a block of time.
+//! Lines come in as they were read; no file is touched here.
+
+use super::outbox::{Event, Outbox};
+use crate::directives::host::{LogAlert, LogRule, LogSource};
+use crate::lines::lines;
+use crate::now::{earlier, Now};
+use crate::schedule::Schedule;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// All log rules in force, ordered by what they follow: every log is read once, whatever number of rules is on it.
+#[derive(Default)]
+pub(super) struct LogRules {
+    logs: Vec<Log>,
+}
+
+struct Log {
+    source: LogSource,
+    rules: Vec<ActiveRule>,
+    /// Reading stands still because no more events find room.
+    stalled: bool,
+}
+
+/// One rule, and where it stands in its present block.
+struct ActiveRule {
+    rule: LogRule,
+    identity: u64,
+    /// Whether the alert's times include the present.
+    active: bool,
+    block_start: Duration,
+    /// Whether a part of the present block lies outside the alert's times.
+    block_touched: bool,
+    files: Vec<FollowedFile>,
+    /// Which of them the lines are from that are being read.
+    reading: usize,
+    /// Lines that matched since the rule took effect.
+    matched: u64,
+}
+
+/// What a rule keeps for each real file: one, but where a wildcard finds several.
+struct FollowedFile {
+    path: String,
+    /// Lines that matched in the present block.
+    matched: u64,
+    /// Whether the lines that are being read were written within the alert's times …
+    active: bool,
+    /// … and from which position on that changes.
+    edges: VecDeque<Edge>,
+}
+
+struct Edge {
+    position: u64,
+    active: bool,
+}
+
+/// A stretch of whole lines of one log.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// The real path, or `|COMMAND`.
+    pub path: &'a str,
+    /// Bytes of this log that came before, through all its rotations.
+    pub position: u64,
+    /// The lines, of which only the last may lack its newline.
+    pub bytes: &'a [u8],
+}
+
+impl LogRules {
+    /// Puts new rules in the place of the present ones. A rule that was there already keeps its state.
+    pub(super) fn replace(&mut self, now: Now, rules: Vec<(u64, LogRule)>) {
+        let mut kept: Vec<ActiveRule> = std::mem::take(&mut self.logs).into_iter().flat_map(|log| log.rules).collect();
+        for (identity, rule) in rules {
+            let source = rule.log.clone();
+            let active_rule = match kept.iter().position(|old| old.identity == identity) {
+                Some(at) => kept.swap_remove(at),
+                None => ActiveRule::new(now, identity, rule),
+            };
+            match self.logs.iter_mut().find(|log| log.source == source) {
+                Some(log) => log.rules.push(active_rule),
+                None => self.logs.push(Log { source, rules: vec![active_rule], stalled: false }),
+            }
+        }
+        // A new rule on a wildcard that is followed already has the files that its neighbours have.
+        for log in &mut self.logs {
+            let paths: Vec<String> = log.rules.iter().flat_map(|rule| &rule.files).map(|file| file.path.clone()).collect();
+            log.rules.iter_mut().for_each(|rule| paths.iter().for_each(|path| rule.open(path)));
+        }
+    }
+
+    /// What is followed; a log's place in this list is the number by which the other calls name it.
+    pub(super) fn sources(&self) -> Vec<LogSource> {
+        self.logs.iter().map(|log| log.source.clone()).collect()
+    }
+
+    /// How many rules there are.
+    pub(super) fn len(&self) -> usize {
+        self.logs.iter().map(|log| log.rules.len()).sum()
+    }
+
+    /// For each rule what it follows, its first pattern, and how many lines have matched.
+    pub(super) fn matches(&self) -> impl Iterator<Item = (&LogRule, u64)> {
+        self.logs.iter().flat_map(|log| &log.rules).map(|rule| (&rule.rule, rule.matched))
+    }
+
+    /// A wildcard found that file.
+    pub(super) fn handle_found(&mut self, log: usize, path: &str) {
+        if let Some(log) = self.logs.get_mut(log) {
+            log.rules.iter_mut().for_each(|rule| rule.open(path));
+        }
+    }
+
+    /// A file that a wildcard had found is gone and read to its end.
+    pub(super) fn handle_gone(&mut self, log: usize, path: &str) {
+        if let Some(log) = self.logs.get_mut(log) {
+            log.rules.iter_mut().for_each(|rule| rule.files.retain(|file| file.path != path));
+        }
+    }
+
+    /// A log ends at that position at the moment.
+    pub(super) fn handle_end(&mut self, log: usize, path: &str, position: u64) {
+        let Some(log) = self.logs.get_mut(log) else { return };
+        for rule in log.rules.iter_mut().filter(|rule| rule.rule.active.is_some()) {
+            let active = rule.active;
+            for file in rule.files.iter_mut().filter(|file| file.path == path) {
+                if file.edges.back().map_or(file.active, |edge| edge.active) != active {
+                    file.edges.push_back(Edge { position, active });
+                }
+            }
+        }
+    }
+
+    /// Matches lines until there is no room for more events. Returns how many bytes of the block are done with.
+    pub(super) fn handle_lines(&mut self, now: Now, log: usize, block: Block<'_>, outbox: &mut Outbox) -> usize {
+        let Some(log) = self.logs.get_mut(log) else { return block.bytes.len() };
+        let most_events = log.rules.iter().filter(|rule| matches!(rule.rule.alert, LogAlert::All { .. })).count();
+        for rule in &mut log.rules {
+            rule.reading = rule.files.iter().position(|file| file.path == block.path).unwrap_or(usize::MAX);
+        }
+        let mut consumed = 0;
+        for (end, line) in lines(block.bytes) {
+            if outbox.room_for_lines() < most_events {
+                break;
+            }
+            let text = String::from_utf8_lossy(line);
+            for rule in &mut log.rules {
+                rule.handle_line(now, block.path, block.position + consumed as u64, &text, outbox);
+            }
+            consumed = end;
+        }
+        log.stalled = consumed < block.bytes.len();
+        consumed
+    }
+
+    /// Ends blocks and notices the edges of the alerts' times. Returns whether there was such an edge: then the
+    /// present ends of all logs must be told by [`Self::handle_end`].
+    pub(super) fn handle_timeout(&mut self, now: Now, outbox: &mut Outbox) -> bool {
+        let mut edge = false;
+        for log in &mut self.logs {
+            for rule in &mut log.rules {
+                edge |= rule.update_schedule(now);
+                rule.end_block(now, log.stalled, &log.source, outbox);
+            }
+        }
+        edge
+    }
+
+    /// Makes the events that the present blocks would make if they ended now.
+    pub(super) fn report_blocks(&self, now: Now, outbox: &mut Outbox) {
+        for log in &self.logs {
+            log.rules.iter().for_each(|rule| rule.report_block(now, false, &log.source, outbox));
+        }
+    }
+
+    /// When the next block ends or the next alert's times begin or end.
+    pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
+        let rules = self.logs.iter().flat_map(|log| &log.rules);
+        rules.map(|rule| earlier(rule.block_end(), next_edge(now, rule.rule.active.as_ref()))).fold(None, earlier)
+    }
+}
+
+/// When the times next begin or end, by the clock as it runs now.
+pub(super) fn next_edge(now: Now, schedule: Option<&Schedule>) -> Option<Duration> {
+    let minutes = schedule?.minutes_to_edge(now.local)?;
+    Some(now.mono + Duration::from_secs(60 * u64::from(minutes) - u64::from(now.second.min(59))))
+}
+
+impl ActiveRule {
+    fn new(now: Now, identity: u64, rule: LogRule) -> Self {
+        let active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
+        let mut new =
+            Self { identity, active, block_start: now.mono, block_touched: !active, files: Vec::new(), reading: 0, matched: 0, rule };
+        if !matches!(new.rule.log, LogSource::Glob(_)) {
+            new.open(&new.rule.log.field());
+        }
+        new
+    }
+
+    fn open(&mut self, path: &str) {
+        if !self.files.iter().any(|file| file.path == path) {
+            self.files.push(FollowedFile { path: path.to_string(), matched: 0, active: self.active, edges: VecDeque::new() });
+        }
+    }
+
+    fn handle_line(&mut self, now: Now, path: &str, position: u64, line: &str, outbox: &mut Outbox) {
+        let Some(file) = self.files.get_mut(self.reading) else { return };
+        while file.edges.front().is_some_and(|edge| edge.position <= position) {
+            file.active = file.edges.pop_front().is_some_and(|edge| edge.active);
+        }
+        let rule = &self.rule;
+        let matches = rule.patterns.iter().any(|p| p.is_match(line)) && !rule.ignores.iter().any(|p| p.is_match(line));
+        if !matches {
+            return;
+        }
+        self.matched += 1;
+        if !file.active {
+            return;
+        }
+        file.matched += 1;
+        if let LogAlert::All { message } = &rule.alert {
+            let text = message.as_deref().unwrap_or(line.trim());
+            outbox.push_line(now, Event { tags: &rule.tags, file: Some(path), text });
+        }
+    }
+
+    /// Returns whether the alert's times began or ended.
+    fn update_schedule(&mut self, now: Now) -> bool {
+        let Some(schedule) = &self.rule.active else { return false };
+        let active = schedule.is_active(now.local);
+        self.block_touched |= !active;
+        std::mem::replace(&mut self.active, active) != active
+    }
+
+    fn block(&self) -> Option<Duration> {
+        match self.rule.alert {
+            LogAlert::All { .. } => None,
+            LogAlert::Threshold { block, .. } | LogAlert::Count { block } | LogAlert::Inactive { block, .. } => Some(block),
+        }
+    }
+
+    fn block_end(&self) -> Option<Duration> {
+        self.block().map(|block| self.block_start + block)
+    }
+
+    fn end_block(&mut self, now: Now, stalled: bool, source: &LogSource, outbox: &mut Outbox) {
+        let (Some(block), Some(end)) = (self.block(), self.block_end()) else { return };
+        if now.mono < end {
+            return;
+        }
+        // Of blocks that passed unseen, while the device slept, only the present one counts.
+        while self.block_start + block <= now.mono {
+            let passed = (now.mono - self.block_start).as_secs() / block.as_secs();
+            self.block_start += block * u32::try_from(passed).unwrap_or(u32::MAX);
+        }
+        if !self.block_touched {
+            self.report_block(now, stalled, source, outbox);
+        }
+        self.files.iter_mut().for_each(|file| file.matched = 0);
+        self.block_touched = !self.active;
+    }
+
+    fn report_block(&self, now: Now, stalled: bool, source: &LogSource, outbox: &mut Outbox) {
+        let mut report = |path: &str, text: &str| outbox.push(now, Event { tags: &self.rule.tags, file: Some(path), text });
+        for file in &self.files {
+            match &self.rule.alert {
+                LogAlert::Threshold { threshold, message, .. } if file.matched > *threshold => report(&file.path, message),
+                LogAlert::Count { .. } => report(&file.path, &file.matched.to_string()),
+                // Among the lines that wait to be read may be one that matches.
+                LogAlert::Inactive { message, .. } if file.matched == 0 && !stalled => report(&file.path, message),
+                _ => {}
+            }
+        }
+        if let (LogAlert::Inactive { message, .. }, LogSource::Glob(pattern), []) = (&self.rule.alert, source, &self.files[..]) {
+            report(pattern, message);
+        }
+    }
+}

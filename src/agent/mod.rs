@@ -1,0 +1,563 @@
+//! The agent as a state machine: datagrams, lines, outputs of commands and the time go in; datagrams, orders to the outside world and one
+//! deadline come out. It opens no file, starts no process and reads no clock.
+//!
+//! [`selection`] finds a server and a session with it, [`fetch`] brings a configuration, the three kinds of rules make events of
+//! what they see, and [`outbox`] holds these until the server has them.
+
+mod command_rules;
+mod dry_run;
+mod fetch;
+mod log_rules;
+mod outbox;
+mod process_rules;
+mod selection;
+
+pub use dry_run::DryRun;
+pub use log_rules::Block;
+
+use crate::directives::host::{Builtin, CommandLine, HostFile, LogSource, Rule};
+use crate::directives::{marked_lines, SourceLine};
+use crate::lines::lines;
+use crate::now::{earlier, Now};
+use crate::random::Random;
+use crate::wire::{Message, Revision, Token};
+use command_rules::CommandRules;
+use fetch::{Fetch, Progress};
+use log_rules::LogRules;
+use outbox::{Event, Outbox, Pace};
+use process_rules::ProcessRules;
+use selection::{Protocol, Selection};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The tags of events about the monitoring itself.
+const SYSTEM: &str = "SYSTEM";
+
+/// What tells one agent from another.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The host name to report: neither empty nor with `%%` or control characters in it.
+    pub host: String,
+    /// Random for each run of the agent.
+    pub run: Token,
+    /// The port on which servers listen, P+1.
+    pub server_port: u16,
+    /// Where jitter and nonces begin.
+    pub seed: u64,
+}
+
+/// What the agent wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send that datagram.
+    Send { to: SocketAddr, datagram: Vec<u8> },
+    /// Follow these logs and no others; a log's place in the list is its number in the calls.
+    Follow(Vec<LogSource>),
+    /// Say by [`Agent::handle_end`] where every log ends now.
+    Measure,
+    /// Start a task and tell of it by [`Agent::handle_task_lines`] and [`Agent::handle_task_end`].
+    Start { job: JobId, task: Task },
+    /// End that task, if it still runs; nothing more need be told of it.
+    Stop(JobId),
+    /// Write that into the agent's own log.
+    Log(String),
+}
+
+/// Names a task that was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobId(u64);
+
+/// What can be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A process of its own.
+    Command(CommandLine),
+    /// A built-in command.
+    Builtin(Builtin),
+    /// A list of all processes, one a line, from the system itself.
+    ProcessTable,
+}
+
+/// What a started task is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Purpose {
+    ProcessList,
+    Command(CommandLine),
+}
+
+/// What can fail and work again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Subject {
+    Log(String),
+    Command(String),
+}
+
+/// The state machine.
+pub struct Agent {
+    host: String,
+    selection: Selection,
+    fetch: Option<Fetch>,
+    /// When to ask a version 1 server for the configuration, if it is to be asked.
+    next_config_request: Option<Duration>,
+    /// What is in force, and the address of the server that it came from.
+    in_force: Option<(Revision, SocketAddr)>,
+    process_list: Option<CommandLine>,
+    logs: LogRules,
+    processes: ProcessRules,
+    commands: CommandRules,
+    outbox: Outbox,
+    jobs: Vec<(JobId, Purpose)>,
+    next_job: u64,
+    /// What was reported as failing and has not been reported as working again.
+    failing: Vec<Subject>,
+    /// When something was last said to a version 1 server.
+    last_classic: Duration,
+    /// Datagrams that were ignored.
+    ignored: u64,
+    outputs: VecDeque<Output>,
+}
+
+impl Agent {
+    /// An agent that has not said anything to a version 1 server for so long says that it idles.
+    const IDLE_AFTER: Duration = Duration::from_secs(67);
+    /// With so many events waiting it need not.
+    const IDLE_BELOW: usize = 3;
+    const CONFIG_REQUEST_INTERVAL: Duration = Duration::from_secs(10);
+    /// Errors of one configuration that are reported one by one.
+    const MAX_FAULTS_REPORTED: usize = 20;
+    /// What the lines of a version 1 configuration are counted in: it does not say which file they come from.
+    const CLASSIC_PATH: &str = "CONFIG";
+
+    /// An agent that has just started and knows no server.
+    pub fn new(now: Now, identity: Identity) -> Self {
+        let Identity { host, run, server_port, seed } = identity;
+        let random = Random::new(seed);
+        let mut agent = Self {
+            selection: Selection::new(&host, run, Random::new(seed ^ 1), server_port),
+            outbox: Outbox::new(&host, random),
+            fetch: None,
+            next_config_request: None,
+            in_force: None,
+            process_list: None,
+            logs: LogRules::default(),
+            processes: ProcessRules::default(),
+            commands: CommandRules::default(),
+            jobs: Vec::new(),
+            next_job: 0,
+            failing: Vec::new(),
+            last_classic: now.mono,
+            ignored: 0,
+            outputs: VecDeque::new(),
+            host,
+        };
+        agent.system_event(now, &format!("Agent started, version {}", env!("CARGO_PKG_VERSION")));
+        agent
+    }
+
+    /// Speaks with the server at that address only.
+    pub fn fix_server(&mut self, now: Now, address: SocketAddr) {
+        if self.selection.fix(now.mono, address) {
+            self.handle_selected(now);
+        }
+    }
+
+    /// Takes a datagram.
+    pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
+        let message = match Message::parse(datagram) {
+            Ok(Message::Heartbeat { .. }) => return self.handle_heartbeat(now, from, None),
+            Ok(Message::Capability { run, .. }) => return self.handle_heartbeat(now, from, Some(run)),
+            Ok(message) if self.selection.is_selected(from.ip()) => message,
+            _ => {
+                self.ignored += 1;
+                return;
+            }
+        };
+        self.selection.handle_answer(now.mono);
+        match message {
+            Message::Config { lines } => self.handle_classic_config(now, from, lines),
+            Message::Reset { host } if host == self.host => self.handle_reset(now),
+            Message::Ack { uid } => {
+                self.selection.handle_classic_answer();
+                self.outbox.acknowledge(now, uid);
+            }
+            Message::Offer { host, nonce, cookie } if host == self.host => {
+                if let Some(join) = self.selection.handle_offer(nonce, cookie) {
+                    self.send(from, join);
+                }
+            }
+            Message::Part { host, revision, index, count, text } if host == self.host => {
+                self.joined(now);
+                self.handle_part(now, from, revision, index, count, text);
+            }
+            Message::Stale { host, revision } if host == self.host => {
+                self.joined(now);
+                self.handle_stale(now, from, revision);
+            }
+            Message::Lost { host } if host == self.host => self.selection.start_handshake(now.mono),
+            Message::Here { host } if host == self.host => {}
+            _ => self.ignored += 1,
+        }
+    }
+
+    fn handle_heartbeat(&mut self, now: Now, from: SocketAddr, run: Option<Token>) {
+        if self.selection.handle_heartbeat(now.mono, from.ip(), run) {
+            self.handle_selected(now);
+        }
+    }
+
+    fn handle_selected(&mut self, now: Now) {
+        self.outbox.start_over();
+        self.last_classic = now.mono;
+        self.fetch = None;
+        self.next_config_request = None;
+        if let Some(address) = self.selection.address() {
+            self.log(format!("server {} selected", address.ip()));
+        }
+    }
+
+    /// The server has said what it only says within a session.
+    fn joined(&mut self, now: Now) {
+        if self.selection.handle_joined(now.mono) {
+            self.next_config_request = None;
+            self.log("session with the server begun".into());
+        }
+    }
+
+    fn handle_classic_config(&mut self, now: Now, from: SocketAddr, lines: &str) {
+        self.selection.handle_classic_answer();
+        if self.selection.protocol() != Protocol::Classic || self.next_config_request.take().is_none() {
+            // It was not asked for, or is a repeat.
+            return;
+        }
+        let lines: Vec<_> =
+            (1..).zip(lines.split("%%")).map(|(number, text)| SourceLine { path: Self::CLASSIC_PATH, number, text: text.trim() }).collect();
+        let text: String = lines.iter().flat_map(|line| [line.text, "\n"]).collect();
+        let said = lines.into_iter().filter(|line| !line.text.is_empty() && !line.text.starts_with('#'));
+        self.adopt(now, from, Revision::of(&text), HostFile::parse(said));
+    }
+
+    fn handle_reset(&mut self, now: Now) {
+        match self.selection.protocol() {
+            Protocol::Classic => self.next_config_request = Some(now.mono),
+            // A session tells by itself which revision is in force; this is a hint to ask.
+            _ => self.selection.hurry_alive(now.mono),
+        }
+    }
+
+    fn handle_part(&mut self, now: Now, from: SocketAddr, revision: Revision, index: u32, count: u32, text: &str) {
+        if revision == Revision::NONE {
+            return self.handle_no_file(now, from);
+        }
+        if self.in_force.is_some_and(|(in_force, _)| in_force == revision) {
+            self.fetch = None;
+            self.in_force = Some((revision, from));
+            return;
+        }
+        if self.fetch.as_ref().is_none_or(|fetch| fetch.revision() != revision) {
+            self.fetch = Some(Fetch::new(revision, now.mono));
+        }
+        let Some(fetch) = &mut self.fetch else { return };
+        match fetch.take(now.mono, index, count, text) {
+            Progress::Incomplete => {}
+            Progress::Corrupt => self.log(format!("a part of configuration {revision} does not belong to it")),
+            Progress::Complete(text) => {
+                self.fetch = None;
+                self.adopt(now, from, revision, HostFile::parse(marked_lines(&text, Self::CLASSIC_PATH)));
+            }
+        }
+    }
+
+    fn handle_stale(&mut self, now: Now, from: SocketAddr, revision: Revision) {
+        if self.in_force.is_some_and(|(in_force, _)| in_force == revision) {
+            self.fetch = None;
+            return;
+        }
+        if revision == Revision::NONE {
+            return self.handle_no_file(now, from);
+        }
+        if self.fetch.as_ref().is_none_or(|fetch| fetch.revision() != revision) {
+            self.fetch = Some(Fetch::new(revision, now.mono));
+        }
+    }
+
+    /// The server has no file for this host: rules that came from it stop, those of another server go on.
+    fn handle_no_file(&mut self, now: Now, from: SocketAddr) {
+        self.fetch = None;
+        match self.in_force {
+            Some((Revision::NONE, _)) => {}
+            Some((_, server)) if server.ip() != from.ip() => {}
+            _ => self.adopt(now, from, Revision::NONE, HostFile::default()),
+        }
+    }
+
+    fn adopt(&mut self, now: Now, from: SocketAddr, revision: Revision, file: HostFile<'_>) {
+        let known = self.in_force.replace((revision, from)).is_some_and(|(in_force, _)| in_force == revision);
+        self.selection.hurry_alive(now.mono);
+        if known {
+            return;
+        }
+        for fault in file.faults.iter().take(Self::MAX_FAULTS_REPORTED) {
+            self.system_event(now, &format!("Configuration error: {fault}"));
+        }
+        if let Some(more) = file.faults.len().checked_sub(Self::MAX_FAULTS_REPORTED).filter(|more| *more > 0) {
+            self.system_event(now, &format!("Configuration error: and {more} more"));
+        }
+        self.put_in_force(now, file);
+        let rules = self.logs.len() + self.processes.len() + self.commands.len();
+        let rules = if rules == 1 { "1 rule".to_string() } else { format!("{rules} rules") };
+        self.system_event(now, &format!("Configuration {revision} in force: {rules}"));
+    }
+
+    fn put_in_force(&mut self, now: Now, file: HostFile<'_>) {
+        let (mut logs, mut processes, mut commands) = (Vec::new(), Vec::new(), Vec::new());
+        self.process_list = None;
+        for group in file.groups {
+            let identity = group.identity();
+            match group.rule {
+                Rule::Log(rule) => logs.push((identity, rule)),
+                Rule::Process(rule) => processes.push((identity, rule)),
+                Rule::Command(rule) => commands.push(rule),
+                Rule::ProcessList(command) => self.process_list = Some(command),
+            }
+        }
+        self.logs.replace(now, logs);
+        self.processes.replace(now, processes);
+        self.commands.replace(now, commands);
+        let commands = &self.commands;
+        let outputs = &mut self.outputs;
+        self.jobs.retain(|(job, purpose)| {
+            let wanted = matches!(purpose, Purpose::Command(command) if commands.contains(command));
+            if !wanted {
+                outputs.push_back(Output::Stop(*job));
+            }
+            wanted
+        });
+        let sources = self.logs.sources();
+        let list = self.process_list_name();
+        self.failing.retain(|subject| match subject {
+            Subject::Log(path) => sources.iter().any(|source| matches!(source, LogSource::Glob(_)) || source.field() == *path),
+            Subject::Command(name) => *name == list || self.commands.names().any(|command| command == name),
+        });
+        self.outputs.push_back(Output::Follow(sources));
+    }
+
+    /// A wildcard found that file.
+    pub fn handle_found(&mut self, log: usize, path: &str) {
+        self.logs.handle_found(log, path);
+    }
+
+    /// A file that a wildcard had found is gone and read to its end.
+    pub fn handle_gone(&mut self, log: usize, path: &str) {
+        self.logs.handle_gone(log, path);
+    }
+
+    /// Answers [`Output::Measure`]: a log ends at that position at the moment, counted as [`Block::position`] is.
+    pub fn handle_end(&mut self, log: usize, path: &str, position: u64) {
+        self.logs.handle_end(log, path, position);
+    }
+
+    /// Takes lines of a log. Returns how many bytes of the block are done with: fewer than all when events find no room.
+    pub fn handle_log_lines(&mut self, now: Now, log: usize, block: Block<'_>) -> usize {
+        self.logs.handle_lines(now, log, block, &mut self.outbox)
+    }
+
+    /// Whether lines of logs find room, so that it makes sense to read them.
+    pub fn has_room(&self) -> bool {
+        self.outbox.room_for_lines() > 0
+    }
+
+    /// Tells whether a log can be read, and why not; it may be told as often as one likes.
+    pub fn handle_log_state(&mut self, now: Now, path: &str, state: Result<(), String>) {
+        let subject = Subject::Log(path.to_string());
+        match state {
+            Err(reason) => self.begins_to_fail(now, subject, &format!("Cannot read {path}: {reason}")),
+            Ok(()) => self.works_again(now, &subject, &format!("Can read {path} again")),
+        }
+    }
+
+    /// Takes lines that a task printed.
+    pub fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8]) {
+        let Some((_, purpose)) = self.jobs.iter().find(|(known, _)| *known == job) else { return };
+        for (_, line) in lines(bytes) {
+            let text = String::from_utf8_lossy(line);
+            match purpose {
+                Purpose::ProcessList => self.processes.handle_line(&text),
+                Purpose::Command(command) => self.commands.handle_line(now, command, &text, &mut self.outbox),
+            }
+        }
+    }
+
+    /// A task has ended, and well or why not.
+    pub fn handle_task_end(&mut self, now: Now, job: JobId, outcome: Result<(), String>) {
+        let Some(at) = self.jobs.iter().position(|(known, _)| *known == job) else { return };
+        let (_, purpose) = self.jobs.swap_remove(at);
+        let name = match &purpose {
+            Purpose::Command(command) => {
+                self.commands.end_run(command);
+                command.as_str().to_string()
+            }
+            Purpose::ProcessList => self.process_list_name(),
+        };
+        if purpose == Purpose::ProcessList && outcome.is_ok() {
+            self.processes.end_sample(now, &mut self.outbox);
+        }
+        let subject = Subject::Command(name.clone());
+        match outcome {
+            Err(reason) => self.begins_to_fail(now, subject, &format!("Command failed: {name}: {reason}")),
+            Ok(()) => self.works_again(now, &subject, &format!("Command works again: {name}")),
+        }
+    }
+
+    fn process_list_name(&self) -> String {
+        self.process_list.as_ref().map_or("/proc".to_string(), |command| command.as_str().to_string())
+    }
+
+    fn begins_to_fail(&mut self, now: Now, subject: Subject, text: &str) {
+        if !self.failing.contains(&subject) {
+            self.failing.push(subject);
+            self.system_event(now, text);
+        }
+    }
+
+    fn works_again(&mut self, now: Now, subject: &Subject, text: &str) {
+        if let Some(at) = self.failing.iter().position(|failing| failing == subject) {
+            self.failing.swap_remove(at);
+            self.system_event(now, text);
+        }
+    }
+
+    /// Does all that is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let mut transmit = Vec::new();
+        let revision = self.in_force.map_or(Revision::NONE, |(revision, _)| revision);
+        if self.selection.handle_timeout(now.mono, revision, &mut transmit) {
+            self.log("the server is silent: deselected".into());
+            self.handle_selected(now);
+        }
+        self.outputs.extend(transmit.into_iter().map(|(to, datagram)| Output::Send { to, datagram }));
+        self.request_configuration(now);
+        if self.logs.handle_timeout(now, &mut self.outbox) {
+            self.outputs.push_back(Output::Measure);
+        }
+        self.processes.handle_timeout(now, &mut self.outbox);
+        self.start_tasks(now);
+        self.say_idle(now);
+        self.transmit_events(now);
+    }
+
+    fn request_configuration(&mut self, now: Now) {
+        let Some(server) = self.selection.address() else { return };
+        match self.selection.protocol() {
+            Protocol::Unknown => {}
+            Protocol::Classic => {
+                if self.in_force.is_none() {
+                    self.next_config_request.get_or_insert(now.mono);
+                }
+                if self.next_config_request.is_some_and(|due| due <= now.mono) {
+                    self.next_config_request = Some(now.mono + Self::CONFIG_REQUEST_INTERVAL);
+                    self.last_classic = now.mono;
+                    let request = Message::ConfigRequest { host: &self.host }.emit();
+                    self.send(server, request);
+                }
+            }
+            Protocol::Session => {
+                let Some(fetch) = &mut self.fetch else { return };
+                if let Some(parts) = fetch.request(now.mono) {
+                    let need = Message::Need { host: &self.host, revision: fetch.revision(), parts }.emit();
+                    self.send(server, need);
+                }
+            }
+        }
+    }
+
+    fn start_tasks(&mut self, now: Now) {
+        let sampling = self.jobs.iter().any(|(_, purpose)| *purpose == Purpose::ProcessList);
+        if !sampling && self.processes.begin_sample(now) {
+            let task = self.process_list.clone().map_or(Task::ProcessTable, Task::Command);
+            self.start(Purpose::ProcessList, task);
+        }
+        while let Some(command) = self.commands.begin_run(now) {
+            let task = command.builtin().map_or_else(|| Task::Command(command.clone()), Task::Builtin);
+            self.start(Purpose::Command(command), task);
+        }
+    }
+
+    fn start(&mut self, purpose: Purpose, task: Task) {
+        let job = JobId(self.next_job);
+        self.next_job += 1;
+        self.jobs.push((job, purpose));
+        self.outputs.push_back(Output::Start { job, task });
+    }
+
+    fn say_idle(&mut self, now: Now) {
+        if self.idle_at().is_some_and(|at| at <= now.mono) {
+            self.last_classic = now.mono;
+            self.system_event(now, "Idle");
+        }
+    }
+
+    fn idle_at(&self) -> Option<Duration> {
+        let classic = self.selection.protocol() == Protocol::Classic;
+        (classic && self.outbox.len() < Self::IDLE_BELOW).then_some(self.last_classic + Self::IDLE_AFTER)
+    }
+
+    /// At which pace events go to the selected server, if they may.
+    fn pace(&self) -> Option<Pace> {
+        match self.selection.protocol() {
+            Protocol::Unknown => None,
+            Protocol::Classic => Some(Pace::Classic),
+            Protocol::Session => Some(Pace::Session),
+        }
+    }
+
+    fn transmit_events(&mut self, now: Now) {
+        let (Some(server), Some(pace)) = (self.selection.address(), self.pace()) else { return };
+        while let Some(datagram) = self.outbox.next_due(now, pace) {
+            if pace == Pace::Classic {
+                self.last_classic = now.mono;
+            }
+            self.send(server, datagram);
+        }
+    }
+
+    fn system_event(&mut self, now: Now, text: &str) {
+        self.log(text.to_string());
+        self.outbox.push(now, Event { tags: SYSTEM, file: None, text });
+    }
+
+    fn send(&mut self, to: SocketAddr, datagram: Vec<u8>) {
+        self.outputs.push_back(Output::Send { to, datagram });
+    }
+
+    fn log(&mut self, text: String) {
+        self.outputs.push_back(Output::Log(text));
+    }
+
+    /// The next thing to be done; to be drained after every call of a `handle_` method.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn next_deadline(&self, now: Now) -> Option<Duration> {
+        let configuration = match self.selection.protocol() {
+            Protocol::Unknown => None,
+            Protocol::Classic => self.next_config_request,
+            Protocol::Session => self.fetch.as_ref().map(Fetch::next_deadline),
+        };
+        let sampling = self.jobs.iter().any(|(_, purpose)| *purpose == Purpose::ProcessList);
+        let processes = if sampling { None } else { self.processes.next_deadline() };
+        let events = self.pace().and_then(|_| self.outbox.next_deadline());
+        let deadlines = [
+            self.selection.next_deadline(),
+            configuration,
+            self.logs.next_deadline(now),
+            processes,
+            self.commands.next_deadline(),
+            self.idle_at(),
+            events,
+        ];
+        deadlines.into_iter().fold(None, earlier)
+    }
+}

@@ -1,0 +1,285 @@
+//! Which servers are heard, which one is selected, and which version of the protocol is spoken with it.
+
+use crate::now::earlier;
+use crate::random::Random;
+use crate::wire::{Message, Revision, Token};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// The datagrams that the selection wants sent, oldest first.
+pub(super) type Transmit = Vec<(SocketAddr, Vec<u8>)>;
+
+pub(super) struct Selection {
+    host: String,
+    run: Token,
+    random: Random,
+    /// The port on which servers listen.
+    port: u16,
+    fixed: bool,
+    heard: Vec<Heard>,
+    selected: Option<Selected>,
+}
+
+/// A server whose heartbeat was heard lately.
+struct Heard {
+    ip: IpAddr,
+    last: Duration,
+    /// When it last said that it speaks version 2, and in which run.
+    capability: Option<(Token, Duration)>,
+    next_alive: Duration,
+}
+
+struct Selected {
+    address: SocketAddr,
+    last_heard: Duration,
+    protocol: Protocol,
+    handshake: Option<Handshake>,
+    /// The server's run in which the session began, once it is known.
+    server_run: Option<Token>,
+    next_alive: Duration,
+    /// When the session began.
+    joined: Duration,
+}
+
+/// How to speak with the selected server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// That is being found out; events wait.
+    Unknown,
+    /// Version 1.
+    Classic,
+    /// Version 2.
+    Session,
+}
+
+struct Handshake {
+    nonce: Token,
+    unanswered: u32,
+    next_hello: Duration,
+}
+
+impl Selection {
+    /// A server whose heartbeat was not heard for so long is given up.
+    const SILENCE: Duration = Duration::from_secs(30);
+    const HELLO_INTERVAL: Duration = Duration::from_secs(2);
+    /// Time between two HELLOs to a server that is not known to speak version 2 and may come to.
+    const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+    /// After so many unanswered HELLOs a server that is heard speaks version 1.
+    const HELLOS: u32 = 5;
+    const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
+    /// A host without a file asks so often whether it has one now.
+    const ALIVE_WITHOUT_FILE: Duration = Duration::from_secs(3);
+    /// A fixed server, whose heartbeats may not come this far, is asked so often whether it is there.
+    const ALIVE_TO_FIXED: Duration = Duration::from_secs(15);
+    /// Most servers of one network that are kept in mind.
+    const MAX_HEARD: usize = 16;
+
+    pub(super) fn new(host: &str, run: Token, random: Random, port: u16) -> Self {
+        Self { host: host.to_string(), run, random, port, fixed: false, heard: Vec::new(), selected: None }
+    }
+
+    /// The selected server.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.selected.as_ref().map(|selected| selected.address)
+    }
+
+    /// How to speak with it.
+    pub(super) fn protocol(&self) -> Protocol {
+        self.selected.as_ref().map_or(Protocol::Unknown, |selected| selected.protocol)
+    }
+
+    /// Whether that is the selected server's address.
+    pub(super) fn is_selected(&self, ip: IpAddr) -> bool {
+        self.selected.as_ref().is_some_and(|selected| selected.address.ip() == ip)
+    }
+
+    /// Selects that server whatever is heard, and keeps it. Returns whether it is another one than before.
+    pub(super) fn fix(&mut self, now: Duration, address: SocketAddr) -> bool {
+        self.fixed = true;
+        let another = self.address() != Some(address);
+        if another {
+            self.select(now, address);
+        }
+        another
+    }
+
+    /// Asks the selected server for a session; one that runs goes on until the new one begins.
+    pub(super) fn start_handshake(&mut self, now: Duration) {
+        let nonce = self.random.token();
+        if let Some(selected) = &mut self.selected {
+            selected.handshake.get_or_insert(Handshake { nonce, unanswered: 0, next_hello: now });
+        }
+    }
+
+    fn select(&mut self, now: Duration, address: SocketAddr) {
+        self.selected = Some(Selected {
+            address,
+            last_heard: now,
+            protocol: Protocol::Unknown,
+            handshake: None,
+            server_run: None,
+            next_alive: now,
+            joined: now,
+        });
+        self.start_handshake(now);
+    }
+
+    /// A server's heartbeat, or with its run the sign that it speaks version 2. Returns whether it is selected only now.
+    pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: IpAddr, run: Option<Token>) -> bool {
+        let at = self.heard.iter().position(|heard| heard.ip == ip);
+        if at.is_none() && self.heard.len() < Self::MAX_HEARD {
+            self.heard.push(Heard { ip, last: now, capability: None, next_alive: now });
+        }
+        let at = at.or_else(|| self.heard.len().checked_sub(1).filter(|last| self.heard[*last].ip == ip));
+        if let Some(heard) = at.map(|at| &mut self.heard[at]) {
+            heard.last = now;
+            heard.capability = run.map(|run| (run, now)).or(heard.capability);
+        }
+        let Some(selected) = &mut self.selected else {
+            if self.fixed {
+                return false;
+            }
+            self.select(now, SocketAddr::new(ip, self.port));
+            return true;
+        };
+        if selected.address.ip() != ip {
+            return false;
+        }
+        selected.last_heard = now;
+        let in_session = selected.protocol == Protocol::Session;
+        let another_run = match run {
+            Some(run) => !in_session || *selected.server_run.get_or_insert(run) != run,
+            // Perhaps there is a version 1 server at that address now.
+            None => in_session && self.capability(ip, now).is_none() && self.session_is_old(now),
+        };
+        if another_run {
+            self.start_handshake(now);
+        }
+        false
+    }
+
+    fn session_is_old(&self, now: Duration) -> bool {
+        self.selected.as_ref().is_some_and(|selected| now - selected.joined > Self::SILENCE)
+    }
+
+    /// Says ALIVE to the selected server with the next timeout: what is in force has changed.
+    pub(super) fn hurry_alive(&mut self, now: Duration) {
+        if let Some(selected) = &mut self.selected {
+            selected.next_alive = now;
+        }
+    }
+
+    /// Anything that the selected server said to this agent.
+    pub(super) fn handle_answer(&mut self, now: Duration) {
+        if let Some(selected) = self.selected.as_mut().filter(|_| self.fixed) {
+            selected.last_heard = now;
+        }
+    }
+
+    /// The selected server speaks version 1, as what it said shows.
+    pub(super) fn handle_classic_answer(&mut self) {
+        if let Some(selected) = self.selected.as_mut().filter(|selected| selected.protocol == Protocol::Unknown) {
+            selected.protocol = Protocol::Classic;
+        }
+    }
+
+    /// The server offers a session. Returns the answer.
+    pub(super) fn handle_offer(&mut self, nonce: Token, cookie: Token) -> Option<Vec<u8>> {
+        let handshake = self.selected.as_mut()?.handshake.as_mut().filter(|handshake| handshake.nonce == nonce)?;
+        handshake.unanswered = 0;
+        Some(Message::Join { host: &self.host, run: self.run, nonce, cookie }.emit())
+    }
+
+    /// The server sent what only follows a JOIN. Returns whether the session begins with that.
+    pub(super) fn handle_joined(&mut self, now: Duration) -> bool {
+        let capability = self.selected.as_ref().and_then(|selected| self.capability(selected.address.ip(), now));
+        let Some(selected) = &mut self.selected else { return false };
+        let began = selected.handshake.take().is_some() || selected.protocol != Protocol::Session;
+        if began {
+            selected.protocol = Protocol::Session;
+            selected.server_run = capability;
+            selected.joined = now;
+        }
+        began
+    }
+
+    /// In which run the server that has that address said lately that it speaks version 2.
+    fn capability(&self, ip: IpAddr, now: Duration) -> Option<Token> {
+        let heard = self.heard.iter().find(|heard| heard.ip == ip)?;
+        heard.capability.filter(|(_, at)| now - *at < Self::SILENCE).map(|(run, _)| run)
+    }
+
+    /// Says what is due. Returns whether another server, or none, is selected now.
+    pub(super) fn handle_timeout(&mut self, now: Duration, revision: Revision, transmit: &mut Transmit) -> bool {
+        self.heard.retain(|heard| now - heard.last < Self::SILENCE);
+        let silent = self.selected.as_ref().is_some_and(|selected| now - selected.last_heard >= Self::SILENCE);
+        if silent && self.fixed {
+            self.start_handshake(now);
+        }
+        let deselected = silent && !self.fixed;
+        if deselected {
+            self.selected = None;
+            // Of the others the one that is heard longest; without any the next that is heard.
+            if let Some(ip) = self.heard.first().map(|heard| heard.ip) {
+                self.select(now, SocketAddr::new(ip, self.port));
+            }
+        }
+        self.say_hello(now, transmit);
+        self.say_alive(now, revision, transmit);
+        deselected
+    }
+
+    fn say_hello(&mut self, now: Duration, transmit: &mut Transmit) {
+        let Some(ip) = self.selected.as_ref().map(|selected| selected.address.ip()) else { return };
+        let speaks_version_2 = self.capability(ip, now).is_some();
+        let Some(selected) = &mut self.selected else { return };
+        let Some(handshake) = selected.handshake.as_mut().filter(|handshake| handshake.next_hello <= now) else { return };
+        if handshake.unanswered >= Self::HELLOS && !speaks_version_2 {
+            let heard = now - selected.last_heard < Self::PROBE_INTERVAL;
+            if self.fixed || heard {
+                selected.protocol = Protocol::Classic;
+            }
+            if !self.fixed && heard {
+                selected.handshake = None;
+                return;
+            }
+        }
+        let hello = Message::Hello { host: &self.host, run: self.run, nonce: handshake.nonce }.emit();
+        transmit.push((selected.address, hello));
+        handshake.unanswered += 1;
+        let patient = self.fixed && handshake.unanswered > Self::HELLOS;
+        handshake.next_hello = now + if patient { Self::PROBE_INTERVAL } else { Self::HELLO_INTERVAL };
+    }
+
+    fn say_alive(&mut self, now: Duration, revision: Revision, transmit: &mut Transmit) {
+        let alive = Message::Alive { host: &self.host, run: self.run, revision }.emit();
+        let selected = self.selected.as_mut();
+        let selected_ip = selected.as_ref().map(|selected| selected.address.ip());
+        if let Some(selected) = selected.filter(|selected| selected.protocol == Protocol::Session && selected.next_alive <= now) {
+            selected.next_alive = now
+                + match revision {
+                    Revision::NONE => Self::ALIVE_WITHOUT_FILE,
+                    _ if self.fixed => Self::ALIVE_TO_FIXED,
+                    _ => Self::ALIVE_INTERVAL,
+                };
+            transmit.push((selected.address, alive.clone()));
+        }
+        let others = self.heard.iter_mut().filter(|heard| Some(heard.ip) != selected_ip);
+        for heard in others.filter(|heard| heard.next_alive <= now) {
+            heard.next_alive = now + Self::ALIVE_INTERVAL;
+            transmit.push((SocketAddr::new(heard.ip, self.port), alive.clone()));
+        }
+    }
+
+    /// When the next thing is due.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        let of_selected = self.selected.as_ref().and_then(|selected| {
+            let alive = (selected.protocol == Protocol::Session).then_some(selected.next_alive);
+            let silence = (!self.fixed || selected.handshake.is_none()).then_some(selected.last_heard + Self::SILENCE);
+            let hello = selected.handshake.as_ref().map(|handshake| handshake.next_hello);
+            earlier(earlier(silence, hello), alive)
+        });
+        let others = self.heard.iter().filter(|heard| !self.is_selected(heard.ip));
+        earlier(of_selected, others.map(|heard| heard.next_alive).min())
+    }
+}

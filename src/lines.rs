@@ -1,0 +1,123 @@
+//! Bytes into lines of bounded length. Owns no bytes and reads none: where they come from, and what is done with a line, is the caller's.
+
+/// Most bytes of a line that are looked at. The rest of a longer line is passed over.
+pub const MAX_LINE: usize = 64 * 1024;
+
+/// Finds the whole lines at the start of a buffer. Its only memory is whether the rest of an overlong line is still to come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LineSplitter {
+    skipping: bool,
+}
+
+/// What a buffer begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// Bytes of an overlong line that are passed over before `lines`.
+    pub skipped: usize,
+    /// Whole lines with their newlines, or the start of an overlong line without one, or nothing yet.
+    pub lines: &'a [u8],
+    /// Whether the overlong line goes on behind what was passed over.
+    unended: bool,
+}
+
+impl LineSplitter {
+    /// Looks at the bytes that were not consumed yet.
+    pub fn split<'a>(&self, bytes: &'a [u8]) -> Piece<'a> {
+        let (skipped, unended) = match (self.skipping, newline(bytes)) {
+            (false, _) => (0, false),
+            (true, Some(at)) => (at + 1, false),
+            (true, None) => (bytes.len(), true),
+        };
+        let rest = &bytes[skipped..];
+        let lines = match rest.iter().rposition(|b| *b == b'\n') {
+            Some(at) => &rest[..=at],
+            None if rest.len() >= MAX_LINE => &rest[..MAX_LINE],
+            None => &[],
+        };
+        Piece { skipped, lines, unended }
+    }
+
+    /// Notes that the first `consumed` bytes of the piece's lines are done with, which may be fewer than all.
+    /// Returns how many bytes of the buffer that makes.
+    pub fn advance(&mut self, piece: Piece<'_>, consumed: usize) -> usize {
+        match consumed.checked_sub(1) {
+            Some(last) => self.skipping = piece.lines[last] != b'\n',
+            None if piece.skipped > 0 => self.skipping = piece.unended,
+            None => {}
+        }
+        piece.skipped + consumed
+    }
+}
+
+/// The lines of a piece, each with the offset at which it ends (its newline included). A carriage return before the newline is no
+/// part of the line.
+pub fn lines(block: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = block.get(start..).filter(|rest| !rest.is_empty())?;
+        let (line, end) = match newline(rest) {
+            Some(at) => (&rest[..at], at + 1),
+            None => (rest, rest.len()),
+        };
+        start += end;
+        Some((start, line.strip_suffix(b"\r").unwrap_or(line)))
+    })
+}
+
+fn newline(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|b| *b == b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a reader sees that gets the text in steps of `size` bytes and, as files do, leaves what is not consumed in place.
+    fn read_in_steps(text: &[u8], size: usize, at_once: usize) -> Vec<Vec<u8>> {
+        let mut splitter = LineSplitter::default();
+        let (mut seen, mut offset, mut written) = (Vec::new(), 0, 0);
+        loop {
+            let piece = splitter.split(&text[offset..written]);
+            let ends: Vec<_> = lines(piece.lines).take(at_once).map(|(end, line)| (end, line.to_vec())).collect();
+            let consumed = ends.last().map_or(0, |(end, _)| *end);
+            seen.extend(ends.into_iter().map(|(_, line)| line));
+            let advanced = splitter.advance(piece, consumed);
+            offset += advanced;
+            if advanced == 0 {
+                if written == text.len() {
+                    return seen;
+                }
+                written = (written + size).min(text.len());
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_lines_come_out_whatever_the_steps() {
+        let text = b"one\n\ntwo\r\nthree \xff\xfe\nlast\n";
+        let expected: [&[u8]; 5] = [b"one", b"", b"two", b"three \xff\xfe", b"last"];
+        for size in 1..=text.len() {
+            for at_once in [1, 2, 9] {
+                assert_eq!(read_in_steps(text, size, at_once), expected, "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_not_ended_is_not_seen() {
+        assert_eq!(read_in_steps(b"one\ntwo", 3, 9), [b"one"]);
+    }
+
+    #[test]
+    fn an_overlong_line_is_seen_once_and_cut() {
+        let mut text = b"first\n".to_vec();
+        text.extend(std::iter::repeat_n(b'x', 3 * MAX_LINE + 17));
+        text.extend(b"tail\nnext\n");
+        for size in [1000, MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, text.len()] {
+            let seen = read_in_steps(&text, size, 9);
+            assert_eq!(seen.len(), 3, "{size}");
+            assert!(seen[1].len() >= MAX_LINE, "{size}");
+            assert_eq!((&*seen[0], &*seen[2]), (&b"first"[..], &b"next"[..]));
+        }
+    }
+}

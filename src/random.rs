@@ -1,0 +1,34 @@
+//! Numbers for jitter and nonces, repeatable from a seed. Not for keys.
+
+use crate::wire::Token;
+use std::time::Duration;
+
+/// A splitmix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The sequence of that seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next 64 bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// The next 128 bits.
+    pub fn token(&mut self) -> Token {
+        Token(u128::from(self.next()) << 64 | u128::from(self.next()))
+    }
+
+    /// Any duration from nothing to `most`.
+    pub fn up_to(&mut self, most: Duration) -> Duration {
+        let share = u32::try_from(self.next() >> 48).unwrap_or_default();
+        most * share / 65_536
+    }
+}

@@ -1,0 +1,212 @@
+//! What the server keeps for one configured host: when and where it was heard, its session, and what it has still to be told.
+
+use crate::wire::{Revision, Token};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+pub(super) struct Host {
+    /// Whether the host has a file; without one it is only told so and then forgotten.
+    configured: bool,
+    last_heard: Duration,
+    /// When it was last said that the host is inactive, while it is.
+    inactive: Option<Duration>,
+    /// The address that it was last heard at, and the one before.
+    address: Option<IpAddr>,
+    earlier_address: Option<(IpAddr, Duration)>,
+    two_addresses_reported: Option<Duration>,
+    session: Option<Session>,
+    /// When it last spoke as version 1 agents do.
+    last_classic: Option<Duration>,
+    last_config: Option<Duration>,
+    last_reset: Option<Duration>,
+    reset: Option<Reset>,
+    left_out_announced: Option<Revision>,
+}
+
+/// A version 2 session.
+pub(super) struct Session {
+    address: SocketAddr,
+    run: Token,
+    /// How often STALE is still to be said, and when next.
+    stale_left: u32,
+    next_stale: Duration,
+}
+
+/// A RESET that is to be said.
+struct Reset {
+    left: u32,
+    due: Duration,
+}
+
+/// What hearing a host tells.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct News {
+    pub(super) active_again: bool,
+    pub(super) two_addresses: Option<(IpAddr, IpAddr)>,
+}
+
+/// What is due for a host.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) stale: Option<SocketAddr>,
+    pub(super) reset: bool,
+    pub(super) inactive: bool,
+}
+
+impl Session {
+    const STALE_INTERVAL: Duration = Duration::from_secs(1);
+    const STALE_TIMES: u32 = 10;
+
+    pub(super) fn new(address: SocketAddr, run: Token) -> Self {
+        Self { address, run, stale_left: 0, next_stale: Duration::ZERO }
+    }
+
+    /// The agent has what is in force.
+    pub(super) fn handle_up_to_date(&mut self) {
+        self.stale_left = 0;
+    }
+}
+
+impl Host {
+    /// A host that is silent for so long is inactive.
+    const SILENCE: Duration = Duration::from_secs(180);
+    const REMINDER_INTERVAL: Duration = Duration::from_secs(30 * 60);
+    /// A version 1 agent doubles its rules with a second CONFIG; it asks every 10 s until it has one.
+    const CONFIG_INTERVAL: Duration = Duration::from_secs(9);
+    /// A version 1 agent waits 20 s after a RESET before it asks.
+    const RESET_INTERVAL: Duration = Duration::from_secs(30);
+    const RESET_TIMES: u32 = 4;
+    /// Two addresses in turn within that time are two devices, not one that moved.
+    const TWO_ADDRESSES_WITHIN: Duration = Duration::from_secs(180);
+    const TWO_ADDRESSES_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+    pub(super) fn new(now: Duration) -> Self {
+        Self {
+            configured: true,
+            last_heard: now,
+            inactive: None,
+            address: None,
+            earlier_address: None,
+            two_addresses_reported: None,
+            session: None,
+            last_classic: None,
+            last_config: None,
+            last_reset: None,
+            reset: None,
+            left_out_announced: None,
+        }
+    }
+
+    pub(super) fn is_configured(&self) -> bool {
+        self.configured
+    }
+
+    /// Whether the host has no file any more and was told so.
+    pub(super) fn is_finished(&self) -> bool {
+        !self.configured && self.reset.is_none() && self.session.as_ref().is_none_or(|session| session.stale_left == 0)
+    }
+
+    pub(super) fn has_session_at(&self, address: SocketAddr) -> bool {
+        self.session.as_ref().is_some_and(|session| session.address == address)
+    }
+
+    pub(super) fn session_of(&mut self, address: SocketAddr, run: Token) -> Option<&mut Session> {
+        self.session.as_mut().filter(|session| session.address == address && session.run == run)
+    }
+
+    pub(super) fn begin_session(&mut self, session: Session) {
+        self.session = Some(session);
+        self.reset = None;
+    }
+
+    /// The agent is fetching what is in force.
+    pub(super) fn handle_fetching(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.handle_up_to_date();
+        }
+    }
+
+    /// The configuration changed: the agent is to be told.
+    pub(super) fn handle_changed(&mut self, now: Duration) {
+        self.configured = true;
+        match &mut self.session {
+            Some(session) => (session.stale_left, session.next_stale) = (Session::STALE_TIMES, now),
+            None => {
+                let due = self.last_reset.map_or(now, |last| now.max(last + Self::RESET_INTERVAL));
+                let speaks_classic = self.last_classic.is_some_and(|at| now - at < Self::SILENCE);
+                self.reset = Some(Reset { due, left: if speaks_classic { Self::RESET_TIMES } else { 1 } });
+            }
+        }
+    }
+
+    /// The file is gone: the agent is to be told.
+    pub(super) fn handle_removed(&mut self, now: Duration) {
+        self.handle_changed(now);
+        self.configured = false;
+        self.inactive = None;
+    }
+
+    /// Whether a CONFIG may go to a version 1 agent that asks; if so it counts as sent.
+    pub(super) fn may_send_config(&mut self, now: Duration) -> bool {
+        if self.last_config.is_some_and(|last| now - last < Self::CONFIG_INTERVAL) {
+            return false;
+        }
+        self.last_config = Some(now);
+        // Asking is what a RESET is for.
+        self.reset = self.reset.take().filter(|reset| self.last_reset.is_none_or(|last| reset.due < last));
+        true
+    }
+
+    /// Whether it has yet to be said what a version 1 agent cannot have of that revision; if so it counts as said.
+    pub(super) fn announce_left_out(&mut self, revision: Revision) -> bool {
+        self.left_out_announced.replace(revision) != Some(revision)
+    }
+
+    /// The host was heard.
+    pub(super) fn handle_heard(&mut self, now: Duration, ip: IpAddr, classic: bool) -> News {
+        self.last_heard = now;
+        if classic {
+            self.last_classic = Some(now);
+        }
+        let active_again = self.inactive.take().is_some();
+        News { active_again, two_addresses: self.handle_address(now, ip) }
+    }
+
+    /// Devices that move have a new address; two devices of one name are heard at one, the other, and the one again.
+    fn handle_address(&mut self, now: Duration, ip: IpAddr) -> Option<(IpAddr, IpAddr)> {
+        let present = self.address.replace(ip).filter(|present| *present != ip)?;
+        let earlier = self.earlier_address.replace((present, now));
+        let back = earlier.is_some_and(|(address, at)| address == ip && now - at < Self::TWO_ADDRESSES_WITHIN);
+        let reported = self.two_addresses_reported.is_some_and(|at| now - at < Self::TWO_ADDRESSES_INTERVAL);
+        if !back || reported {
+            return None;
+        }
+        self.two_addresses_reported = Some(now);
+        Some((present, ip))
+    }
+
+    /// What is due; it counts as done.
+    pub(super) fn handle_tick(&mut self, now: Duration) -> Due {
+        let mut due = Due::default();
+        if let Some(session) = self.session.as_mut().filter(|session| session.stale_left > 0 && session.next_stale <= now) {
+            session.stale_left -= 1;
+            session.next_stale = now + Session::STALE_INTERVAL;
+            due.stale = Some(session.address);
+        }
+        if let Some(reset) = self.reset.as_mut().filter(|reset| reset.due <= now) {
+            due.reset = true;
+            self.last_reset = Some(now);
+            (reset.left, reset.due) = (reset.left - 1, now + Self::RESET_INTERVAL);
+            if reset.left == 0 {
+                self.reset = None;
+            }
+        }
+        let reminder = self.inactive.is_none_or(|said| now - said >= Self::REMINDER_INTERVAL);
+        if self.configured && now - self.last_heard >= Self::SILENCE && reminder {
+            self.inactive = Some(now);
+            self.session = None;
+            due.inactive = true;
+        }
+        due
+    }
+}

@@ -1,0 +1,411 @@
+//! The server as a state machine: datagrams, changed files and the time go in; datagrams, events for the stream and one deadline come
+//! out. It opens no file and reads no clock.
+//!
+//! An event is acknowledged only when the caller has said by [`Server::handle_committed`] that it is in the stream.
+
+mod configuration;
+mod cookie;
+mod duplicates;
+mod host;
+
+pub use configuration::Content;
+
+use crate::directives::Fault;
+use crate::now::Now;
+use crate::text::{clean, clean_field};
+use crate::wire::{Alert, Message, Revision, Token};
+use configuration::{Configurations, Outcome};
+use cookie::Cookies;
+use duplicates::Duplicates;
+use host::{Host, Session};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What becomes of the events that the server accepts. They count as written only once the caller says so.
+pub trait EventSink {
+    /// Takes one event whose fields hold neither control characters nor what could be read as another field.
+    fn accept(&mut self, alert: &Alert<'_>);
+}
+
+/// What tells one server from another.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The name to announce.
+    pub name: String,
+    /// Random for each run of the server.
+    pub run: Token,
+    /// Where "I am here" and RESET go.
+    pub broadcast: Vec<SocketAddr>,
+}
+
+/// What the server wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send that datagram.
+    Send { to: SocketAddr, datagram: Vec<u8> },
+    /// Write that into the server's own log.
+    Log(String),
+}
+
+/// The state machine.
+pub struct Server {
+    identity: Identity,
+    hosts: HashMap<Rc<str>, Host>,
+    configurations: Configurations,
+    cookies: Cookies,
+    duplicates: Duplicates,
+    /// Names without a file that asked for a configuration: each is logged once.
+    strangers: HashSet<String>,
+    /// The server's own events until they are written, and how many were given to the sink and not committed yet.
+    own_events: VecDeque<OwnEvent>,
+    own_offered: usize,
+    /// Acknowledgements that are due when what was given to the sink is committed.
+    acknowledgements: Vec<Acknowledgement>,
+    next_heartbeat: Duration,
+    next_tick: Duration,
+    /// What strangers caused, by reason; the total is logged now and then.
+    ignored: Ignored,
+    outputs: VecDeque<Output>,
+}
+
+struct Acknowledgement {
+    to: SocketAddr,
+    datagram: Vec<u8>,
+    /// The event's hash, where repeats are known.
+    hash: Option<u64>,
+}
+
+/// An event that the server makes itself.
+#[derive(Clone, Debug)]
+struct OwnEvent {
+    host: Rc<str>,
+    unix: u64,
+    text: String,
+}
+
+/// Datagrams that were not what this server answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ignored {
+    malformed: u64,
+    unexpected: u64,
+}
+
+impl Server {
+    const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+    /// How often all hosts are looked at.
+    const TICK: Duration = Duration::from_secs(1);
+    /// A repeat from a version 1 agent that comes sooner than this after its acknowledgement gets no other.
+    const NO_SECOND_ACK: Duration = Duration::from_secs(9);
+    /// Most names of strangers that are kept in mind; what comes beyond is not logged.
+    const MAX_STRANGERS: usize = 1000;
+    /// Most of its own events that the server keeps while the stream cannot be written.
+    const MAX_OWN_EVENTS: usize = 10_000;
+    /// Errors of one change that are reported one by one.
+    const MAX_FAULTS_REPORTED: usize = 20;
+    /// What stands for the uid in the server's own events.
+    const OWN_UID: &str = "000000";
+    const SYSTEM: &str = "SYSTEM";
+
+    /// A server that has just started and knows no host.
+    pub fn new(now: Now, identity: Identity) -> Self {
+        Self {
+            identity,
+            hosts: HashMap::new(),
+            configurations: Configurations::default(),
+            cookies: Cookies::default(),
+            duplicates: Duplicates::default(),
+            strangers: HashSet::new(),
+            own_events: VecDeque::new(),
+            own_offered: 0,
+            acknowledgements: Vec::new(),
+            next_heartbeat: now.mono,
+            next_tick: now.mono + Self::TICK,
+            ignored: Ignored::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The file of a host has that content now.
+    pub fn set_host_file(&mut self, now: Now, name: &str, path: &str, content: Content) {
+        let outcome = self.configurations.set_host(name, path, content);
+        self.handle_outcomes(now, vec![outcome]);
+    }
+
+    /// The file of a host is gone.
+    pub fn remove_host_file(&mut self, now: Now, name: &str) {
+        if !self.configurations.remove_host(name) {
+            return;
+        }
+        self.log(format!("host file {name} is gone"));
+        if let Some(host) = self.hosts.get_mut(name) {
+            host.handle_removed(now.mono);
+        }
+    }
+
+    /// An include has that content now.
+    pub fn set_include(&mut self, now: Now, name: &str, path: &str, content: Content) {
+        let outcomes = self.configurations.set_include(name, Some((path, content)));
+        self.handle_outcomes(now, outcomes);
+    }
+
+    /// An include is gone.
+    pub fn remove_include(&mut self, now: Now, name: &str) {
+        let outcomes = self.configurations.set_include(name, None);
+        self.handle_outcomes(now, outcomes);
+    }
+
+    fn handle_outcomes(&mut self, now: Now, outcomes: Vec<Outcome>) {
+        // An error in an include is one error, however many hosts use it.
+        let mut reported = HashSet::new();
+        for Outcome { host, changed, faults } in outcomes {
+            self.report_faults(now, &host, faults.into_iter().filter(|fault| reported.insert(fault.to_string())).collect());
+            let is_new = !self.hosts.contains_key(&host);
+            let entry = self.hosts.entry(host.clone()).or_insert_with(|| Host::new(now.mono));
+            if changed && !(is_new && self.next_heartbeat == now.mono) {
+                entry.handle_changed(now.mono);
+                self.strangers.remove(&*host);
+            }
+        }
+    }
+
+    fn report_faults(&mut self, now: Now, host: &Rc<str>, faults: Vec<Fault>) {
+        for fault in faults.iter().take(Self::MAX_FAULTS_REPORTED) {
+            self.own_event(now, host.clone(), format!("Configuration error: {fault}"));
+        }
+        if faults.len() > Self::MAX_FAULTS_REPORTED {
+            self.own_event(now, host.clone(), format!("Configuration error: and {} more", faults.len() - Self::MAX_FAULTS_REPORTED));
+        }
+    }
+
+    /// Takes a datagram; an event in it goes to the sink.
+    pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8], sink: &mut impl EventSink) {
+        match Message::parse(datagram) {
+            Ok(Message::Alert(alert)) => self.handle_alert(now, from, alert, sink),
+            Ok(Message::ConfigRequest { host }) => self.handle_config_request(now, from, host),
+            Ok(Message::Hello { host, run, nonce }) => {
+                let cookie = self.cookies.make(now.mono, from, host, run, nonce);
+                self.send(from, &Message::Offer { host, nonce, cookie });
+            }
+            Ok(Message::Join { host, run, nonce, cookie }) => {
+                if self.cookies.is_good(now.mono, from, host, run, nonce, cookie) {
+                    self.handle_join(now, from, host, run);
+                }
+            }
+            Ok(Message::Alive { host, run, revision }) => self.handle_alive(now, from, host, run, revision),
+            Ok(Message::Need { host, revision, parts }) => self.handle_need(from, host, revision, &parts),
+            // Other servers' heartbeats reach this port too where one broadcasts to itself.
+            Ok(_) => self.ignored.unexpected += 1,
+            Err(_) => self.ignored.malformed += 1,
+        }
+    }
+
+    fn handle_alert(&mut self, now: Now, from: SocketAddr, alert: Alert<'_>, sink: &mut impl EventSink) {
+        let in_session = match self.hosts.get(alert.host).map(|host| host.has_session_at(from)) {
+            None => return self.accept(now, from, &alert, None, sink),
+            Some(in_session) => in_session,
+        };
+        self.heard(now, from, alert.host, !in_session);
+        let hash = self.duplicates.hash(&alert);
+        let Some(seen) = self.duplicates.get(now.mono, hash) else {
+            return self.accept(now, from, &alert, Some(hash), sink);
+        };
+        let too_soon = !in_session && seen.acknowledged.is_some_and(|at| now.mono - at < Self::NO_SECOND_ACK);
+        // Where it is not acknowledged yet, it is about to be.
+        if seen.acknowledged.is_some() && !too_soon {
+            seen.acknowledged = Some(now.mono);
+            self.send(from, &Message::Ack { uid: alert.uid });
+        }
+    }
+
+    fn accept(&mut self, now: Now, from: SocketAddr, alert: &Alert<'_>, hash: Option<u64>, sink: &mut impl EventSink) {
+        sink.accept(&Alert {
+            host: &clean_field(alert.host),
+            uid: &clean_field(alert.uid),
+            unix: alert.unix,
+            tags: &clean_field(alert.tags),
+            file: alert.file.map(clean_field).as_deref(),
+            text: &clean(alert.text),
+        });
+        if let Some(hash) = hash {
+            self.duplicates.insert(now.mono, hash);
+        }
+        self.acknowledgements.push(Acknowledgement { to: from, datagram: Message::Ack { uid: alert.uid }.emit(), hash });
+    }
+
+    /// Says whether all that the sink was given is in the stream now, or none of it.
+    pub fn handle_committed(&mut self, now: Now, written: bool) {
+        for Acknowledgement { to, datagram, hash } in std::mem::take(&mut self.acknowledgements) {
+            if written {
+                if let Some(seen) = hash.and_then(|hash| self.duplicates.get(now.mono, hash)) {
+                    seen.acknowledged = Some(now.mono);
+                }
+                self.outputs.push_back(Output::Send { to, datagram });
+            } else if let Some(hash) = hash {
+                self.duplicates.remove(hash);
+            }
+        }
+        let offered = std::mem::take(&mut self.own_offered);
+        if written {
+            self.own_events.drain(..offered);
+        }
+    }
+
+    fn handle_config_request(&mut self, now: Now, from: SocketAddr, name: &str) {
+        self.heard(now, from, name, true);
+        let Some(host) = self.hosts.get_mut(name).filter(|host| host.is_configured()) else { return self.handle_stranger(from, name) };
+        if !host.may_send_config(now.mono) {
+            return;
+        }
+        let announced = host.announce_left_out(self.configurations.revision(name));
+        let Some(config) = self.configurations.classic(name) else { return };
+        self.send(from, &Message::Config { lines: &config.lines });
+        if announced {
+            self.report_faults(now, &name.into(), config.left_out);
+        }
+    }
+
+    fn handle_stranger(&mut self, from: SocketAddr, name: &str) {
+        if self.strangers.len() < Self::MAX_STRANGERS && !self.strangers.contains(name) && name.len() <= 255 {
+            self.strangers.insert(name.to_string());
+            self.log(format!("{} at {} asks for a configuration, but there is no host file of that name", clean(name), from.ip()));
+        }
+    }
+
+    fn handle_join(&mut self, now: Now, from: SocketAddr, name: &str, run: Token) {
+        self.heard(now, from, name, false);
+        let revision = self.configurations.revision(name);
+        match self.hosts.get_mut(name).filter(|host| host.is_configured()) {
+            Some(host) => host.begin_session(Session::new(from, run)),
+            None => self.handle_stranger(from, name),
+        }
+        self.send(from, &Message::Stale { host: name, revision });
+    }
+
+    fn handle_alive(&mut self, now: Now, from: SocketAddr, name: &str, run: Token, revision: Revision) {
+        self.heard(now, from, name, false);
+        let current = self.configurations.revision(name);
+        let answer = match self.hosts.get_mut(name) {
+            None => Message::Stale { host: name, revision: Revision::NONE },
+            Some(host) => match host.session_of(from, run) {
+                None => Message::Lost { host: name },
+                Some(session) if revision == current => {
+                    session.handle_up_to_date();
+                    Message::Here { host: name }
+                }
+                Some(_) => Message::Stale { host: name, revision: current },
+            },
+        };
+        self.send(from, &answer);
+    }
+
+    fn handle_need(&mut self, from: SocketAddr, name: &str, revision: Revision, parts: &[u32]) {
+        let current = self.configurations.revision(name);
+        let Some(host) = self.hosts.get_mut(name).filter(|host| host.has_session_at(from)) else {
+            return self.send(from, &Message::Lost { host: name });
+        };
+        host.handle_fetching();
+        if revision != current {
+            return self.send(from, &Message::Stale { host: name, revision: current });
+        }
+        let texts = self.configurations.parts(name);
+        let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+        for (index, text) in (1..).zip(&texts).filter(|(index, _)| parts.contains(index)) {
+            self.send(from, &Message::Part { host: name, revision, index, count, text });
+        }
+    }
+
+    /// Notes that a configured host is alive at that address.
+    fn heard(&mut self, now: Now, from: SocketAddr, name: &str, classic: bool) {
+        let Some((name, host)) = self.hosts.get_key_value(name).map(|(name, _)| name.clone()).and_then(|name| {
+            let host = self.hosts.get_mut(&name)?;
+            Some((name, host))
+        }) else {
+            return;
+        };
+        let news = host.handle_heard(now.mono, from.ip(), classic);
+        if news.active_again {
+            self.own_event(now, name.clone(), "Host is active again".into());
+        }
+        if let Some((one, other)) = news.two_addresses {
+            self.own_event(now, name, format!("Host name is used from two addresses at once: {one} and {other}"));
+        }
+    }
+
+    /// Does all that is due; the server's own events go to the sink.
+    pub fn handle_timeout(&mut self, now: Now, sink: &mut impl EventSink) {
+        if now.mono >= self.next_heartbeat {
+            self.next_heartbeat = now.mono + Self::HEARTBEAT_INTERVAL;
+            let Identity { name, run, .. } = &self.identity;
+            // The capability goes first, so that an agent that is looking for a server knows which version to try.
+            let datagrams = [Message::Capability { name, run: *run }.emit(), Message::Heartbeat { name }.emit()];
+            datagrams.into_iter().for_each(|datagram| self.broadcast(&datagram));
+        }
+        if now.mono >= self.next_tick {
+            self.next_tick = now.mono + Self::TICK;
+            self.tick(now);
+        }
+        self.offer_own_events(sink);
+    }
+
+    fn tick(&mut self, now: Now) {
+        self.duplicates.handle_timeout(now.mono);
+        let (mut datagrams, mut resets, mut inactive) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, host) in &mut self.hosts {
+            let due = host.handle_tick(now.mono);
+            if let Some(to) = due.stale {
+                let revision = self.configurations.revision(name);
+                datagrams.push((to, Message::Stale { host: name, revision }.emit()));
+            }
+            if due.reset {
+                resets.push(Message::Reset { host: name }.emit());
+            }
+            if due.inactive {
+                inactive.push(name.clone());
+            }
+        }
+        self.hosts.retain(|_, host| !host.is_finished());
+        self.outputs.extend(datagrams.into_iter().map(|(to, datagram)| Output::Send { to, datagram }));
+        resets.iter().for_each(|reset| self.broadcast(reset));
+        inactive.into_iter().for_each(|name| self.own_event(now, name, "Host is inactive".into()));
+    }
+
+    fn own_event(&mut self, now: Now, host: Rc<str>, text: String) {
+        self.log(format!("{host}: {text}"));
+        if self.own_events.len() < Self::MAX_OWN_EVENTS {
+            self.own_events.push_back(OwnEvent { host, unix: now.unix, text });
+        }
+    }
+
+    fn offer_own_events(&mut self, sink: &mut impl EventSink) {
+        for OwnEvent { host, unix, text } in self.own_events.iter().skip(self.own_offered) {
+            let (host, text) = (clean_field(host), clean(text));
+            sink.accept(&Alert { host: &host, uid: Self::OWN_UID, unix: *unix, tags: Self::SYSTEM, file: None, text: &text });
+        }
+        self.own_offered = self.own_events.len();
+    }
+
+    fn send(&mut self, to: SocketAddr, message: &Message<'_>) {
+        self.outputs.push_back(Output::Send { to, datagram: message.emit() });
+    }
+
+    fn broadcast(&mut self, datagram: &[u8]) {
+        let everywhere = self.identity.broadcast.iter().map(|to| Output::Send { to: *to, datagram: datagram.to_vec() });
+        self.outputs.extend(everywhere);
+    }
+
+    fn log(&mut self, text: String) {
+        self.outputs.push_back(Output::Log(text));
+    }
+
+    /// The next thing to be done; to be drained after every call of a `handle_` method.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn next_deadline(&self) -> Duration {
+        self.next_heartbeat.min(self.next_tick)
+    }
+}
