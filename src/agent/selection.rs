@@ -68,7 +68,7 @@ impl Selection {
     const HELLOS: u32 = 5;
     const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
     /// A host without a file asks so often whether it has one now.
-    const ALIVE_WITHOUT_FILE: Duration = Duration::from_secs(3);
+    const ALIVE_WITHOUT_FILE: Duration = Duration::from_secs(2);
     /// A fixed server, whose heartbeats may not come this far, is asked so often whether it is there.
     const ALIVE_TO_FIXED: Duration = Duration::from_secs(15);
     /// Most servers of one network that are kept in mind.

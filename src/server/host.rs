@@ -152,8 +152,8 @@ impl Host {
             return false;
         }
         self.last_config = Some(now);
-        // Asking is what a RESET is for.
-        self.reset = self.reset.take().filter(|reset| self.last_reset.is_none_or(|last| reset.due < last));
+        // What a RESET would bring about has happened.
+        self.reset = None;
         true
     }
 

@@ -141,6 +141,7 @@ impl Server {
         self.log(format!("host file {name} is gone"));
         if let Some(host) = self.hosts.get_mut(name) {
             host.handle_removed(now.mono);
+            self.next_tick = now.mono;
         }
     }
 
@@ -161,11 +162,15 @@ impl Server {
         let mut reported = HashSet::new();
         for Outcome { host, changed, faults } in outcomes {
             self.report_faults(now, &host, faults.into_iter().filter(|fault| reported.insert(fault.to_string())).collect());
-            let is_new = !self.hosts.contains_key(&host);
-            let entry = self.hosts.entry(host.clone()).or_insert_with(|| Host::new(now.mono));
-            if changed && !(is_new && self.next_heartbeat == now.mono) {
-                entry.handle_changed(now.mono);
+            // A host that had no file is asking for one by itself.
+            let Some(entry) = self.hosts.get_mut(&host) else {
                 self.strangers.remove(&*host);
+                self.hosts.insert(host, Host::new(now.mono));
+                continue;
+            };
+            if changed {
+                entry.handle_changed(now.mono);
+                self.next_tick = now.mono;
             }
         }
     }
@@ -318,12 +323,8 @@ impl Server {
 
     /// Notes that a configured host is alive at that address.
     fn heard(&mut self, now: Now, from: SocketAddr, name: &str, classic: bool) {
-        let Some((name, host)) = self.hosts.get_key_value(name).map(|(name, _)| name.clone()).and_then(|name| {
-            let host = self.hosts.get_mut(&name)?;
-            Some((name, host))
-        }) else {
-            return;
-        };
+        let Some(name) = self.hosts.get_key_value(name).map(|(name, _)| name.clone()) else { return };
+        let Some(host) = self.hosts.get_mut(&name) else { return };
         let news = host.handle_heard(now.mono, from.ip(), classic);
         if news.active_again {
             self.own_event(now, name.clone(), "Host is active again".into());

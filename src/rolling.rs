@@ -1,0 +1,206 @@
+//! A file of bounded size that is appended to: at its limit it becomes `name.1`, that one `name.2`, and the oldest goes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The file, which need not exist yet. It is opened when it is first written to, and again when it was moved or deleted meanwhile.
+pub struct RollingFile {
+    path: PathBuf,
+    limit: u64,
+    keep: u32,
+    open: Option<Open>,
+}
+
+struct Open {
+    file: File,
+    size: u64,
+}
+
+#[allow(clippy::disallowed_methods, reason = "where files are written")]
+impl RollingFile {
+    /// A file that rolls before it has more than `limit` bytes, of which `keep` rolled ones stay.
+    pub fn new(path: impl Into<PathBuf>, limit: u64, keep: u32) -> Self {
+        Self { path: path.into(), limit, keep, open: None }
+    }
+
+    /// The path as given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends all of the bytes or none of them.
+    ///
+    /// # Errors
+    /// The file cannot be opened or written; the next call tries again.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.reopen_if_moved();
+        let size = self.opened()?.size;
+        if size > 0 && size + bytes.len() as u64 > self.limit && self.roll() {
+            self.open = None;
+        }
+        let open = self.opened()?;
+        let before = open.size;
+        match open.file.write_all(bytes) {
+            Ok(()) => {
+                open.size += bytes.len() as u64;
+                Ok(())
+            }
+            Err(e) => {
+                // A part may have been written: a line must not be torn.
+                let _ = open.file.set_len(before);
+                self.open = None;
+                Err(e)
+            }
+        }
+    }
+
+    /// Forces what was appended to disk.
+    ///
+    /// # Errors
+    /// What `fdatasync(2)` reports.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.open.as_ref().map_or(Ok(()), |open| open.file.sync_data())
+    }
+
+    /// Lets go of the file, to open it anew with the next write.
+    pub fn reopen(&mut self) {
+        self.open = None;
+    }
+
+    fn reopen_if_moved(&mut self) {
+        let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+        let Some(open) = &mut self.open else { return };
+        let (ours, there) = (open.file.metadata().ok(), fs::metadata(&self.path).ok());
+        // Another program may have cut the file.
+        open.size = ours.as_ref().map_or(0, fs::Metadata::len);
+        if there.is_none() || ours.map(identity) != there.map(identity) {
+            self.open = None;
+        }
+    }
+
+    fn opened(&mut self) -> io::Result<&mut Open> {
+        if self.open.is_none() {
+            self.open = Some(open(&self.path)?);
+        }
+        self.open.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Makes room under the name. Returns whether it did: if not, the file grows, which is better than to lose what it is for.
+    fn roll(&self) -> bool {
+        let numbered = |number: u32| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        };
+        if self.keep == 0 {
+            return fs::remove_file(&self.path).is_ok();
+        }
+        for number in (1..self.keep).rev() {
+            let _ = fs::rename(numbered(number), numbered(number + 1));
+        }
+        fs::rename(&self.path, numbered(1)).is_ok()
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "where files are written")]
+fn open(path: &Path) -> io::Result<Open> {
+    let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
+    let mut size = file.metadata()?.len();
+    // A line that a power cut tore must not swallow the next.
+    if size > 0 && file.metadata()?.is_file() {
+        let mut last = [0];
+        file.seek(SeekFrom::Start(size - 1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+            size += 1;
+        }
+    }
+    Ok(Open { file, size })
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the files under test")]
+mod tests {
+    use super::*;
+
+    /// A folder of its own, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("rolling-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn read(&self, name: &str) -> Option<String> {
+            fs::read_to_string(self.0.join(name)).ok()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn full_files_move_on_and_the_oldest_goes() {
+        let folder = Folder::new("moves");
+        let mut file = RollingFile::new(folder.0.join("log"), 4, 2);
+        for line in ["a\n", "b\n", "c\n", "d\n", "e\n", "f\n", "g\n"] {
+            file.append(line.as_bytes()).unwrap();
+        }
+        assert_eq!(folder.read("log").as_deref(), Some("g\n"));
+        assert_eq!(folder.read("log.1").as_deref(), Some("e\nf\n"));
+        assert_eq!(folder.read("log.2").as_deref(), Some("c\nd\n"));
+        assert_eq!(folder.read("log.3"), None);
+    }
+
+    #[test]
+    fn a_line_above_the_limit_is_written_all_the_same() {
+        let folder = Folder::new("long");
+        let mut file = RollingFile::new(folder.0.join("log"), 4, 2);
+        file.append(b"long line\n").unwrap();
+        file.append(b"x\n").unwrap();
+        assert_eq!(folder.read("log.1").as_deref(), Some("long line\n"));
+    }
+
+    #[test]
+    fn a_file_that_was_moved_or_deleted_is_made_anew() {
+        let folder = Folder::new("moved");
+        let path = folder.0.join("log");
+        let mut file = RollingFile::new(&path, 1000, 2);
+        file.append(b"a\n").unwrap();
+        fs::rename(&path, folder.0.join("elsewhere")).unwrap();
+        file.append(b"b\n").unwrap();
+        assert_eq!(folder.read("log").as_deref(), Some("b\n"));
+        fs::remove_file(&path).unwrap();
+        file.append(b"c\n").unwrap();
+        assert_eq!(folder.read("log").as_deref(), Some("c\n"));
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error_until_it_is_there() {
+        let folder = Folder::new("missing");
+        let mut file = RollingFile::new(folder.0.join("sub/log"), 1000, 2);
+        assert!(file.append(b"a\n").is_err());
+        fs::create_dir(folder.0.join("sub")).unwrap();
+        file.append(b"b\n").unwrap();
+        assert_eq!(folder.read("sub/log").as_deref(), Some("b\n"));
+        fs::remove_dir_all(folder.0.join("sub")).unwrap();
+        assert!(file.append(b"c\n").is_err());
+    }
+
+    #[test]
+    fn a_torn_last_line_is_ended() {
+        let folder = Folder::new("torn");
+        fs::write(folder.0.join("log"), "whole\ntor").unwrap();
+        RollingFile::new(folder.0.join("log"), 1000, 2).append(b"next\n").unwrap();
+        assert_eq!(folder.read("log").as_deref(), Some("whole\ntor\nnext\n"));
+    }
+}

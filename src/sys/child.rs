@@ -1,0 +1,87 @@
+//! Child processes, each in a group of its own, whose output is read without waiting.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+/// A process that was started and has not been reaped. Dropping it ends its group.
+pub struct ChildProcess {
+    child: Child,
+    stdout: Option<ChildStdout>,
+    reaped: bool,
+}
+
+impl ChildProcess {
+    /// Starts a program with its arguments, found as a shell would find it; it reads nothing, and what it says on standard error is
+    /// thrown away.
+    ///
+    /// # Errors
+    /// The program does not exist or cannot be started.
+    pub fn start<'a>(mut words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+        let program = words.next().unwrap_or_default();
+        let mut command = Command::new(program);
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take();
+        let process = Self { child, stdout, reaped: false };
+        if let Some(stdout) = &process.stdout {
+            super::set_nonblocking(stdout.as_fd())?;
+        }
+        Ok(process)
+    }
+
+    /// What to poll while the process has not closed its output.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.stdout.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Reads what is there: `None` when there is nothing at the moment, 0 at the end.
+    ///
+    /// # Errors
+    /// What `read(2)` reports.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let Some(stdout) = &mut self.stdout else { return Ok(Some(0)) };
+        match stdout.read(buffer) {
+            Ok(count) => Ok(Some(count)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Closes our end of the pipe.
+    pub fn close(&mut self) {
+        self.stdout = None;
+    }
+
+    /// How the process ended, if it has.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().ok().flatten();
+        self.reaped |= status.is_some();
+        status
+    }
+}
+
+impl Drop for ChildProcess {
+    /// Kills the whole group, also where the first process has ended and left others behind, and reaps the process.
+    fn drop(&mut self) {
+        if let Ok(group) = libc::pid_t::try_from(self.child.id()) {
+            // SAFETY: touches no memory. A group's number is not given to another while a process of it is left; with none left
+            // the call fails.
+            unsafe { libc::kill(-group, libc::SIGKILL) };
+        }
+        if !self.reaped {
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Why an end was none that a command should have; `None` for success.
+pub fn failure(status: ExitStatus) -> Option<String> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => None,
+        (Some(code), _) => Some(format!("exit status {code}")),
+        (None, Some(signal)) => Some(format!("ended by signal {signal}")),
+        (None, None) => Some("ended".into()),
+    }
+}

@@ -1,0 +1,207 @@
+//! The clocks: the only place that reads them.
+
+use crate::now::Now;
+use crate::schedule::WeekMinute;
+use std::ffi::CString;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// All clocks of one process.
+///
+/// Tests let time pass faster by the variable `PROJECT436_TEST_CLOCK=SPEED[@UNIX]`: every clock runs `SPEED` times as fast, and
+/// the system's clock begins at `UNIX` seconds. No time of the protocol need be known to a test for that.
+#[derive(Debug)]
+pub struct Clock {
+    started: Instant,
+    speed: u32,
+    /// What the system's clock is taken to have been at the start, in tests.
+    pretended_start: Option<u64>,
+    /// The local time of the minute that was asked for last: it costs a look at the time zone.
+    minute: std::cell::Cell<Option<(u64, WeekMinute)>>,
+}
+
+/// A point in local time, as calendars and clocks show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    /// The year.
+    pub year: i32,
+    /// From 1.
+    pub month: u16,
+    /// From 1.
+    pub day: u16,
+    /// From 0, which is Sunday.
+    pub weekday: u16,
+    /// From 0 to 23.
+    pub hour: u16,
+    /// From 0 to 59.
+    pub minute: u16,
+    /// From 0 to 60.
+    pub second: u16,
+}
+
+impl Clock {
+    /// Starts the monotonic clock and finds the time zone.
+    pub fn start() -> Self {
+        adopt_openwrt_time_zone();
+        let test = std::env::var("PROJECT436_TEST_CLOCK").unwrap_or_default();
+        let (speed, start) = test.split_once('@').map_or((&*test, None), |(speed, start)| (speed, start.parse().ok()));
+        Self {
+            started: Instant::now(),
+            speed: speed.parse().unwrap_or(1).clamp(1, 1000),
+            pretended_start: start,
+            minute: std::cell::Cell::new(None),
+        }
+    }
+
+    /// Reads all clocks once.
+    pub fn now(&self) -> Now {
+        let elapsed = self.started.elapsed();
+        let mono = elapsed * self.speed;
+        let unix = match self.pretended_start {
+            Some(start) => start + mono.as_secs(),
+            // The system's clock, which may jump, and in tests what it would show had it run as fast as ours.
+            None => system_seconds() + (mono - elapsed).as_secs(),
+        };
+        let minute = unix / 60;
+        let local = self.minute.get().filter(|(known, _)| *known == minute).map(|(_, local)| local);
+        let local = local.unwrap_or_else(|| {
+            let time = LocalTime::at(unix);
+            let local = WeekMinute::new(time.weekday, time.hour, time.minute);
+            self.minute.set(Some((minute, local)));
+            local
+        });
+        let second = u8::try_from(unix % 60).unwrap_or_default();
+        // So that an interval never has length 0, not even the first.
+        Now { mono: mono + Duration::from_secs(1), unix, local, second }
+    }
+
+    /// How long to wait for a deadline; `None` for ever.
+    pub fn until(&self, now: Now, deadline: Option<Duration>) -> Option<Duration> {
+        deadline.map(|deadline| deadline.saturating_sub(now.mono) / self.speed)
+    }
+}
+
+impl LocalTime {
+    /// The local time at so many seconds since 1970.
+    pub fn at(unix: u64) -> Self {
+        // SAFETY: all fields of the structure are numbers or a pointer, for which zero is a value.
+        let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+        let seconds = i64::try_from(unix).unwrap_or(i64::MAX);
+        time64::local_time(seconds, &mut tm);
+        let small = |value: libc::c_int| u16::try_from(value).unwrap_or_default();
+        Self {
+            year: tm.tm_year.saturating_add(1900),
+            month: small(tm.tm_mon) + 1,
+            day: small(tm.tm_mday),
+            weekday: small(tm.tm_wday),
+            hour: small(tm.tm_hour),
+            minute: small(tm.tm_min),
+            second: small(tm.tm_sec),
+        }
+    }
+
+    /// The form of C's `ctime`, without its newline: `Sun Nov 22 11:35:36 2026`.
+    pub fn ctime(&self) -> String {
+        const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let weekday = DAYS.get(usize::from(self.weekday)).unwrap_or(&"???");
+        let month = MONTHS.get(usize::from(self.month) - 1).unwrap_or(&"???");
+        let Self { year, day, hour, minute, second, .. } = self;
+        format!("{weekday} {month} {day:2} {hour:02}:{minute:02}:{second:02} {year}")
+    }
+}
+
+/// `2026-11-22 11:35:36`.
+impl std::fmt::Display for LocalTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { year, month, day, hour, minute, second, .. } = self;
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    }
+}
+
+/// On OpenWrt the time zone stands in `/etc/TZ`, which its C library reads by itself and ours does not.
+fn adopt_openwrt_time_zone() {
+    if std::env::var_os("TZ").is_some() || Path::new("/etc/localtime").exists() {
+        return;
+    }
+    #[allow(clippy::disallowed_methods, reason = "a setting of the clock")]
+    let Ok(zone) = std::fs::read_to_string("/etc/TZ") else {
+        return;
+    };
+    let (Ok(name), Ok(zone)) = (CString::new("TZ"), CString::new(zone.trim())) else { return };
+    if !zone.is_empty() {
+        // SAFETY: both are strings that live through the call, and the process has one thread.
+        unsafe { libc::setenv(name.as_ptr(), zone.as_ptr(), 1) };
+    }
+}
+
+fn system_seconds() -> u64 {
+    // A device whose clock stands before 1970 reports 1970.
+    u64::try_from(time64::system_seconds()).unwrap_or_default()
+}
+
+/// The C library's times in 64 bits. On 32-bit musl the plain names are those of the old interface, which ends in 2038; `time.h`
+/// there gives programs the others (musl 1.2.0, release notes on time64).
+#[cfg(all(target_env = "musl", target_pointer_width = "32"))]
+mod time64 {
+    #[repr(C)]
+    struct Timespec {
+        seconds: i64,
+        nanoseconds_and_padding: [i32; 2],
+    }
+
+    extern "C" {
+        fn __clock_gettime64(clock: libc::clockid_t, time: *mut Timespec) -> libc::c_int;
+        fn __localtime64_r(seconds: *const i64, tm: *mut libc::tm) -> *mut libc::tm;
+    }
+
+    pub(super) fn system_seconds() -> i64 {
+        let mut time = Timespec { seconds: 0, nanoseconds_and_padding: [0; 2] };
+        // SAFETY: the structure has the size and layout that musl's `struct timespec` has on 32-bit systems.
+        unsafe { __clock_gettime64(libc::CLOCK_REALTIME, &mut time) };
+        time.seconds
+    }
+
+    pub(super) fn local_time(seconds: i64, tm: &mut libc::tm) {
+        // SAFETY: both point to values that live through the call.
+        unsafe { __localtime64_r(&seconds, tm) };
+    }
+}
+
+#[cfg(not(all(target_env = "musl", target_pointer_width = "32")))]
+mod time64 {
+    pub(super) fn system_seconds() -> i64 {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the structure lives through the call.
+        unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut time) };
+        #[allow(clippy::useless_conversion, reason = "32 bits on some systems")]
+        i64::from(time.tv_sec)
+    }
+
+    pub(super) fn local_time(seconds: i64, tm: &mut libc::tm) {
+        let seconds = libc::time_t::try_from(seconds).unwrap_or(libc::time_t::MAX);
+        // SAFETY: both point to values that live through the call.
+        unsafe { libc::localtime_r(&seconds, tm) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_past_2038_are_right() {
+        // 2040-03-04 05:06:07 UTC, a Sunday: within a day of that anywhere.
+        let time = LocalTime::at(2_214_536_767);
+        assert_eq!((time.year, time.month), (2040, 3));
+        assert!((3..=5).contains(&time.day));
+        assert_eq!((time.second, [0, 15, 30, 45].contains(&((time.minute + 60 - 6) % 60))), (7, true));
+    }
+
+    #[test]
+    fn the_day_of_the_month_is_padded_as_ctime_does() {
+        let time = LocalTime { year: 2026, month: 11, day: 2, weekday: 1, hour: 1, minute: 2, second: 3 };
+        assert_eq!(time.ctime(), "Mon Nov  2 01:02:03 2026");
+        assert_eq!(time.to_string(), "2026-11-02 01:02:03");
+    }
+}

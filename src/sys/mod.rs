@@ -1,0 +1,41 @@
+//! What only the operating system can do. The only place with `unsafe`; each part is a thin, safe cover of a few calls.
+#![allow(unsafe_code, reason = "system calls")]
+
+pub mod child;
+pub mod clock;
+pub mod daemon;
+pub mod glob;
+pub mod poll;
+pub mod process_table;
+pub mod signals;
+pub mod socket;
+pub mod status;
+pub mod syslog;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// Turns the -1 of a system call into the error that it stands for.
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(result)
+}
+
+/// Makes reads and writes return at once where they would wait.
+fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the descriptor is open while it is borrowed, and these commands touch no memory of ours.
+    unsafe {
+        let flags = check(libc::fcntl(fd.as_raw_fd(), libc::F_GETFL))?;
+        check(libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK))?;
+    }
+    Ok(())
+}
+
+/// An error as `strerror` words it, without the number that Rust adds.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_string()
+}

@@ -1,0 +1,106 @@
+//! Signals as bytes in a pipe that the loop polls.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Which signals have arrived since they were last taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// SIGTERM or SIGINT: end.
+    pub terminate: bool,
+    /// SIGHUP: read again what is configured.
+    pub reload: bool,
+}
+
+/// The signals of this process, from now on.
+pub struct Signals {
+    pipe: File,
+}
+
+static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+/// SIGCHLD is among them only to wake the loop.
+const SIGNALS: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD];
+
+extern "C" fn handle(signal: libc::c_int) {
+    let byte = u8::try_from(signal).unwrap_or_default();
+    // SAFETY: `write` may be called in a signal handler; the byte lives through it, and errno is put back.
+    unsafe {
+        let errno = errno_location();
+        let saved = *errno;
+        libc::write(PIPE.load(Ordering::Relaxed), (&raw const byte).cast(), 1);
+        *errno = saved;
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "emscripten"))]
+unsafe fn errno_location() -> *mut libc::c_int {
+    // SAFETY: always valid for this thread.
+    unsafe { libc::__errno_location() }
+}
+
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+unsafe fn errno_location() -> *mut libc::c_int {
+    // SAFETY: always valid for this thread.
+    unsafe { libc::__error() }
+}
+
+impl Signals {
+    /// Catches the signals.
+    ///
+    /// # Errors
+    /// There is no pipe to be had.
+    pub fn catch() -> io::Result<Self> {
+        let (read, write) = pipe()?;
+        PIPE.store(write.into_raw_fd(), Ordering::Relaxed);
+        for signal in SIGNALS {
+            // SAFETY: the handler only does what a signal handler may, and the structure is zeroed but for its fields set here.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = handle as extern "C" fn(libc::c_int) as libc::sighandler_t;
+                action.sa_flags = libc::SA_RESTART;
+                super::check(libc::sigaction(signal, &action, std::ptr::null_mut()))?;
+            }
+        }
+        Ok(Self { pipe: File::from(read) })
+    }
+
+    /// What to poll.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    /// Takes what has arrived.
+    pub fn take(&mut self) -> Arrived {
+        let mut arrived = Arrived::default();
+        let mut bytes = [0; 64];
+        while let Ok(count @ 1..) = self.pipe.read(&mut bytes) {
+            for byte in &bytes[..count] {
+                match libc::c_int::from(*byte) {
+                    libc::SIGTERM | libc::SIGINT => arrived.terminate = true,
+                    libc::SIGHUP => arrived.reload = true,
+                    _ => {}
+                }
+            }
+        }
+        arrived
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [-1; 2];
+    // SAFETY: the array has room for two descriptors, which nothing else owns.
+    let (read, write) = unsafe {
+        super::check(libc::pipe(fds.as_mut_ptr()))?;
+        (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
+    };
+    for fd in [&read, &write] {
+        super::set_nonblocking(fd.as_fd())?;
+        use std::os::fd::AsRawFd;
+        // SAFETY: the descriptor is open, and this command touches no memory of ours.
+        super::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    }
+    Ok((read, write))
+}

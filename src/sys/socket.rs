@@ -1,0 +1,41 @@
+//! The one UDP socket of each process.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::fd::AsRawFd;
+
+/// Most bytes of datagrams that wait in the kernel, as far as it grants them.
+const RECEIVE_BUFFER: libc::c_int = 1 << 20;
+
+/// A socket that may broadcast, whose calls never wait.
+///
+/// # Errors
+/// The address is not local, or the port is taken.
+#[allow(clippy::disallowed_methods, reason = "where sockets are made")]
+pub fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((address, port))?;
+    socket.set_broadcast(true)?;
+    socket.set_nonblocking(true)?;
+    let wanted = RECEIVE_BUFFER;
+    let size = std::mem::size_of_val(&wanted);
+    // SAFETY: the value lives through the call and its size is given. A smaller buffer than asked for does no harm.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUF,
+            (&raw const wanted).cast(),
+            libc::socklen_t::try_from(size).unwrap_or_default(),
+        );
+    }
+    Ok(socket)
+}
+
+/// The IPv4 address of a host. Asks the resolver where the name is not an address, and waits for its answer.
+///
+/// # Errors
+/// The name is not known, or has no IPv4 address.
+pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let mut addresses = (host, port).to_socket_addrs()?;
+    addresses.find(SocketAddr::is_ipv4).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no IPv4 address"))
+}

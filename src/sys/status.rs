@@ -1,0 +1,176 @@
+//! The built-in commands: what the system says of its disks, memory and load, printed alike everywhere.
+
+use crate::directives::host::Builtin;
+
+/// What a built-in command prints.
+///
+/// # Errors
+/// The system does not tell, or not in the form of Linux.
+#[cfg(target_os = "linux")]
+pub fn print(command: Builtin) -> Result<String, String> {
+    match command {
+        Builtin::Df => linux::df(),
+        Builtin::Load => linux::load(),
+        Builtin::Mem => linux::mem(),
+        Builtin::Uptime => linux::uptime(),
+    }
+}
+
+/// What a built-in command prints: not known how to get here.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn print(_: Builtin) -> Result<String, String> {
+    Err("there are no built-in commands on this system".into())
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::CString;
+    use std::fmt::Write;
+
+    /// File systems that another machine serves: asking about one whose server is gone would stop the agent.
+    const REMOTE: [&str; 8] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "9p"];
+
+    #[allow(clippy::disallowed_methods, reason = "no file, but a table of the system")]
+    fn table(path: &str) -> Result<String, String> {
+        let bytes = std::fs::read(path).map_err(|e| format!("{path}: {}", crate::sys::reason(&e)))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    pub(super) fn df() -> Result<String, String> {
+        let mut lines = String::new();
+        let mut seen = Vec::new();
+        let mounts = table("/proc/mounts")?;
+        // What is mounted last over a folder is what one sees there.
+        for mount in mounts.lines().rev() {
+            let mut fields = mount.split(' ').skip(1);
+            let (Some(folder), Some(kind)) = (fields.next(), fields.next()) else { continue };
+            let remote = REMOTE.contains(&kind) || kind.starts_with("fuse.");
+            if remote || kind == "autofs" || seen.contains(&folder) {
+                continue;
+            }
+            seen.push(folder);
+            if let Some(line) = df_line(folder) {
+                lines.insert_str(0, &line);
+            }
+        }
+        Ok(lines)
+    }
+
+    fn df_line(folder: &str) -> Option<String> {
+        let path = CString::new(unescape(folder)).ok()?;
+        // SAFETY: all fields of the structure are numbers, for which zero is a value; the path ends in zero.
+        let status = unsafe {
+            let mut status: libc::statvfs64 = std::mem::zeroed();
+            crate::sys::check(libc::statvfs64(path.as_ptr(), &mut status)).ok()?;
+            status
+        };
+        #[allow(clippy::useless_conversion, reason = "32 bits on some systems")]
+        let [blocks, free, available, size, inodes, free_inodes]: [u64; 6] = [
+            status.f_blocks.into(),
+            status.f_bfree.into(),
+            status.f_bavail.into(),
+            status.f_frsize.into(),
+            status.f_files.into(),
+            status.f_ffree.into(),
+        ];
+        if blocks == 0 {
+            return None;
+        }
+        let used = used_percent(blocks - free.min(blocks), available);
+        let inodes_used = used_percent(inodes - free_inodes.min(inodes), free_inodes);
+        let kib = |blocks: u64| u64::try_from(u128::from(blocks) * u128::from(size) / 1024).unwrap_or(u64::MAX);
+        Some(format!("{folder} {used}% {inodes_used}% {} {}\n", kib(available), kib(blocks)))
+    }
+
+    /// As `df` shows it: rounded up, of what users can have.
+    fn used_percent(used: u64, available: u64) -> u64 {
+        let total = u128::from(used) + u128::from(available);
+        if total == 0 {
+            return 0;
+        }
+        u64::try_from((u128::from(used) * 100).div_ceil(total)).unwrap_or(100)
+    }
+
+    /// The table writes white space in the name of a folder as `\040` and so on.
+    fn unescape(folder: &str) -> Vec<u8> {
+        let bytes = folder.as_bytes();
+        let mut path = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let octal = bytes.get(at + 1..at + 4).filter(|_| bytes[at] == b'\\');
+            let code = octal.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+            path.push(code.unwrap_or(bytes[at]));
+            at += if code.is_some() { 4 } else { 1 };
+        }
+        path
+    }
+
+    pub(super) fn load() -> Result<String, String> {
+        let text = table("/proc/loadavg")?;
+        let averages: Vec<_> = text.split(' ').take(3).collect();
+        Ok(format!("load {}\n", averages.join(" ")))
+    }
+
+    pub(super) fn mem() -> Result<String, String> {
+        mem_of(&table("/proc/meminfo")?)
+    }
+
+    fn mem_of(text: &str) -> Result<String, String> {
+        let kib = |name: &str| -> Option<u64> {
+            let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
+            line.split_whitespace().nth(1)?.parse().ok()
+        };
+        let total = kib("MemTotal").ok_or("/proc/meminfo: no MemTotal")?;
+        // Before Linux 3.14 there is no MemAvailable; what it estimates is mostly this sum.
+        let sum = || Some(kib("MemFree")? + kib("Buffers")? + kib("Cached")?);
+        let available = kib("MemAvailable").or_else(sum).unwrap_or(0).min(total);
+        let (swap, swap_free) = (kib("SwapTotal").unwrap_or(0), kib("SwapFree").unwrap_or(0));
+        let mut lines = String::new();
+        for (name, available, total) in [("mem", available, total), ("swap", swap_free.min(swap), swap)] {
+            let _ = writeln!(lines, "{name} {}% {available} {total}", used_percent(total - available, available));
+        }
+        Ok(lines)
+    }
+
+    pub(super) fn uptime() -> Result<String, String> {
+        let text = table("/proc/uptime")?;
+        let seconds = text.split(['.', ' ']).next().unwrap_or_default();
+        Ok(format!("up {seconds}\n"))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn percentages_are_rounded_up() {
+            for (used, available, percent) in [(0, 100, 0), (1, 999, 1), (50, 50, 50), (100, 0, 100), (0, 0, 0)] {
+                assert_eq!(used_percent(used, available), percent);
+            }
+        }
+
+        #[test]
+        fn folders_with_white_space_are_found() {
+            assert_eq!(unescape(r"/mnt/my\040disk\134x"), b"/mnt/my disk\\x");
+            assert_eq!(unescape(r"/odd\0"), b"/odd\\0");
+        }
+
+        #[test]
+        fn memory_of_old_kernels_is_estimated() {
+            let old = "MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 50 kB\nCached: 150 kB\n";
+            assert_eq!(mem_of(old).unwrap(), "mem 70% 300 1000\nswap 0% 0 0\n");
+            let new = format!("{old}MemAvailable: 400 kB\nSwapTotal: 200 kB\nSwapFree: 50 kB\n");
+            assert_eq!(mem_of(&new).unwrap(), "mem 60% 400 1000\nswap 75% 50 200\n");
+        }
+
+        #[test]
+        fn this_system_tells() {
+            assert!(df().unwrap().lines().all(|line| line.split(' ').count() == 5));
+            assert!(load().unwrap().starts_with("load "));
+            assert!(uptime().unwrap()[3..].trim().parse::<u64>().is_ok());
+        }
+    }
+}
