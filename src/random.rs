@@ -14,7 +14,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -23,12 +23,12 @@ impl Random {
 
     /// The next 128 bits.
     pub fn token(&mut self) -> Token {
-        Token(u128::from(self.next()) << 64 | u128::from(self.next()))
+        Token(u128::from(self.bits()) << 64 | u128::from(self.bits()))
     }
 
     /// Any duration from nothing to `most`.
     pub fn up_to(&mut self, most: Duration) -> Duration {
-        let share = u32::try_from(self.next() >> 48).unwrap_or_default();
+        let share = u32::try_from(self.bits() >> 48).unwrap_or_default();
         most * share / 65_536
     }
 }

@@ -155,6 +155,11 @@ impl Agent {
         agent
     }
 
+    /// Selects no server that is heard: one is given by [`Self::fix_server`] as soon as its address is known.
+    pub fn wait_for_fixed_server(&mut self) {
+        self.selection.wait_for_fixed();
+    }
+
     /// Speaks with the server at that address only.
     pub fn fix_server(&mut self, now: Now, address: SocketAddr) {
         if self.selection.fix(now.mono, address) {
@@ -362,9 +367,9 @@ impl Agent {
         self.logs.handle_lines(now, log, block, &mut self.outbox)
     }
 
-    /// Whether lines of logs find room, so that it makes sense to read them.
+    /// Whether enough lines of logs find room for it to make sense to read them.
     pub fn has_room(&self) -> bool {
-        self.outbox.room_for_lines() > 0
+        self.outbox.has_room_for_many_lines()
     }
 
     /// Tells whether a log can be read, and why not; it may be told as often as one likes.

@@ -82,6 +82,11 @@ impl Outbox {
         Self::MAX_LINES.saturating_sub(self.lines)
     }
 
+    /// Whether so many events of lines find room that reading a block is worth while.
+    pub(super) fn has_room_for_many_lines(&self) -> bool {
+        self.room_for_lines() >= Self::MAX_LINES / 2
+    }
+
     /// How many events wait for their acknowledgement.
     pub(super) fn len(&self) -> usize {
         self.queue.len()

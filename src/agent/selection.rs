@@ -93,6 +93,11 @@ impl Selection {
         self.selected.as_ref().is_some_and(|selected| selected.address.ip() == ip)
     }
 
+    /// Selects no server that is heard.
+    pub(super) fn wait_for_fixed(&mut self) {
+        self.fixed = true;
+    }
+
     /// Selects that server whatever is heard, and keeps it. Returns whether it is another one than before.
     pub(super) fn fix(&mut self, now: Duration, address: SocketAddr) -> bool {
         self.fixed = true;

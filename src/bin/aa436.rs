@@ -1,1 +1,8 @@
-fn main() {}
+//! The agent of Project 436.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    project436::run::exit_code("aa436", project436::run::agent::main(&arguments))
+}

@@ -49,11 +49,6 @@ impl ChildProcess {
         }
     }
 
-    /// Closes our end of the pipe.
-    pub fn close(&mut self) {
-        self.stdout = None;
-    }
-
     /// How the process ended, if it has.
     pub fn status(&mut self) -> Option<ExitStatus> {
         let status = self.child.try_wait().ok().flatten();

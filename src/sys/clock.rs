@@ -39,6 +39,7 @@ pub struct LocalTime {
     pub second: u16,
 }
 
+#[allow(clippy::disallowed_methods, reason = "the one place that reads a clock")]
 impl Clock {
     /// Starts the monotonic clock and finds the time zone.
     pub fn start() -> Self {

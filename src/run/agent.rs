@@ -1,0 +1,222 @@
+//! The agent: its command line, its start and its loop.
+
+use super::follow::Followed;
+use super::log::Log;
+use super::options::Program;
+use super::tasks::Tasks;
+use super::Failure;
+use crate::agent::{Agent, Identity, Output};
+use crate::now::{earlier, Now};
+use crate::sys::clock::Clock;
+use crate::sys::poll::PollSet;
+use crate::sys::signals::Signals;
+use crate::sys::{daemon, reason, socket};
+use crate::wire::{Token, MAX_DATAGRAM};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+const PROGRAM: Program = Program {
+    name: c"aa436",
+    brief: "aa436, the agent of Project 436: follows logs, counts processes and runs commands as its server says.\n\n\
+            Usage: aa436 [options] PORT\n\n\
+            PORT is the number that the server's file names with port:.",
+};
+
+/// What the command line says.
+struct Settings {
+    port: u16,
+    host: String,
+    server: Option<FixedServer>,
+}
+
+/// A server that is given by name: it is asked for again until it is known.
+struct FixedServer {
+    host: String,
+    port: u16,
+    next_try: Duration,
+    resolved: bool,
+}
+
+/// Runs the agent until a signal ends it.
+///
+/// # Errors
+/// The command line is wrong, or the agent cannot start.
+pub fn main(arguments: &[String]) -> Result<(), Failure> {
+    let mut options = getopts::Options::new();
+    options
+        .optopt("s", "server", "speak with this server only, found by name or address; PORT where its port: differs", "HOST[:PORT]")
+        .optopt("n", "name", "the host name to report (default: this system's)", "NAME");
+    let Some(matches) = PROGRAM.parse(options, arguments)? else { return Ok(()) };
+    let settings = Settings::parse(&matches)?;
+    let mut common = PROGRAM.common(&matches)?;
+
+    let clock = Clock::start();
+    let socket = socket::bind(Ipv4Addr::UNSPECIFIED, settings.port)
+        .map_err(|e| Failure::system(format!("cannot listen on UDP port {}", settings.port), &e))?;
+    let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
+    common.detach()?;
+    let outcome = Loop::new(clock, socket, signals, settings, &mut common.log).run();
+    common.finish();
+    outcome
+}
+
+impl Settings {
+    fn parse(matches: &getopts::Matches) -> Result<Self, Failure> {
+        let usage = |text: String| Failure::Usage(text);
+        let [port] = &matches.free[..] else { return Err(usage("expected one argument, the UDP port; aa436 -h tells more".into())) };
+        let port = valid_port(port).ok_or_else(|| usage(format!("\"{port}\" is not a port from 1 to 65534")))?;
+        let host = matches.opt_str("n").unwrap_or_else(daemon::host_name);
+        if host.is_empty() || host.len() > 255 || crate::text::clean_field(&host) != host || host.contains(char::is_whitespace) {
+            return Err(usage(format!(
+                "\"{host}\" cannot be a host name here: white space, control characters or % in it; -n gives another"
+            )));
+        }
+        let server = matches.opt_str("s").map(|server| FixedServer::parse(&server, port)).transpose()?;
+        Ok(Self { port, host, server })
+    }
+}
+
+fn valid_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| (1..=65534).contains(port))
+}
+
+impl FixedServer {
+    fn parse(text: &str, default: u16) -> Result<Self, Failure> {
+        let (host, port) = match text.rsplit_once(':') {
+            None => (text, default),
+            Some((host, port)) => {
+                let port = valid_port(port).ok_or_else(|| Failure::Usage(format!("-s: \"{port}\" is not a port from 1 to 65534")))?;
+                (host, port)
+            }
+        };
+        if host.is_empty() {
+            return Err(Failure::Usage("-s: the server's name or address is missing".into()));
+        }
+        Ok(Self { host: host.into(), port: port + 1, next_try: Duration::ZERO, resolved: false })
+    }
+}
+
+struct Loop<'a> {
+    clock: Clock,
+    socket: UdpSocket,
+    signals: Signals,
+    server: Option<FixedServer>,
+    agent: Agent,
+    followed: Followed,
+    tasks: Tasks,
+    log: &'a mut Log,
+    /// For datagrams, blocks of files and what commands print.
+    buffer: Vec<u8>,
+    /// The last reason why a datagram could not be sent, until one could.
+    send_failure: Option<String>,
+}
+
+impl<'a> Loop<'a> {
+    /// Most datagrams that are taken before anything else has its turn.
+    const BURST: usize = 64;
+    const RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
+
+    fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: Settings, log: &'a mut Log) -> Self {
+        let now = clock.now();
+        log.write(now, &format!("aa436 {} on port {}, host {}", env!("CARGO_PKG_VERSION"), settings.port, settings.host));
+        let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
+        let identity = Identity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
+        Self {
+            agent: Agent::new(now, identity),
+            clock,
+            socket,
+            signals,
+            server: settings.server,
+            followed: Followed::default(),
+            tasks: Tasks::default(),
+            log,
+            buffer: vec![0; MAX_DATAGRAM.max(crate::tail::BUFFER)],
+            send_failure: None,
+        }
+    }
+
+    fn run(mut self) -> Result<(), Failure> {
+        if self.server.is_some() {
+            // Before the first heartbeat of another server is heard.
+            self.agent.wait_for_fixed_server();
+        }
+        let mut poll = PollSet::default();
+        loop {
+            let now = self.clock.now();
+            self.resolve_server(now);
+            self.agent.handle_timeout(now);
+            self.tasks.handle(now, &mut self.agent, &mut self.buffer);
+            self.followed.handle(now, &mut self.agent, &mut self.buffer);
+            // What was just read may have made events that can go at once.
+            self.agent.handle_timeout(now);
+            self.carry_out(now);
+
+            poll.clear();
+            poll.add(self.socket.as_fd());
+            poll.add(self.signals.fd());
+            self.tasks.add_to(&mut poll);
+            self.followed.add_to(&mut poll, &self.agent);
+            poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
+
+            let now = self.clock.now();
+            let signals = self.signals.take();
+            if signals.terminate {
+                self.log.write(now, "ended by a signal");
+                return Ok(());
+            }
+            if signals.reload {
+                self.log.reopen();
+            }
+            self.receive(now);
+        }
+    }
+
+    fn next_deadline(&self, now: Now) -> Option<Duration> {
+        let resolve = self.server.as_ref().filter(|server| !server.resolved).map(|server| server.next_try);
+        let outside = earlier(self.tasks.next_deadline(now), self.followed.next_deadline(now, &self.agent));
+        earlier(earlier(resolve, self.agent.next_deadline(now)), outside)
+    }
+
+    fn resolve_server(&mut self, now: Now) {
+        let Some(server) = self.server.as_mut().filter(|server| !server.resolved && server.next_try <= now.mono) else { return };
+        match socket::resolve(&server.host, server.port) {
+            Ok(address) => {
+                server.resolved = true;
+                self.agent.fix_server(now, address);
+            }
+            Err(e) => {
+                server.next_try = now.mono + Self::RESOLVE_INTERVAL;
+                self.log.write(now, &format!("cannot find the server {}: {}", server.host, reason(&e)));
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Now) {
+        for _ in 0..Self::BURST {
+            match self.socket.recv_from(&mut self.buffer) {
+                Ok((size, from)) => self.agent.handle_datagram(now, from, &self.buffer[..size]),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Now) {
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Send { to, datagram } => {
+                    let failure = self.socket.send_to(&datagram, to).err().map(|e| reason(&e));
+                    if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
+                        self.log.write(now, &format!("cannot send to {to}: {failure}"));
+                    }
+                    self.send_failure = failure;
+                }
+                Output::Follow(sources) => self.followed.replace(now, sources),
+                Output::Measure => self.followed.measure(&mut self.agent),
+                Output::Start { job, task } => self.tasks.start(job, task),
+                Output::Stop(job) => self.tasks.stop(job),
+                Output::Log(text) => self.log.write(now, &text),
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The event stream: a rolling file of one line an event, in the classic form or as JSON.
+
+use crate::directives::server::{EventFormat, ServerFile};
+use crate::now::Now;
+use crate::rolling::RollingFile;
+use crate::server::EventSink;
+use crate::sys::clock::LocalTime;
+use crate::wire::Alert;
+use nanoserde::SerJson;
+use std::io::{self, Write};
+use std::time::Duration;
+
+pub(super) struct EventStream {
+    file: RollingFile,
+    format: EventFormat,
+    sync_interval: Duration,
+    /// Lines that are not written yet.
+    batch: Vec<u8>,
+    /// The time of receipt that these lines carry.
+    received: (u64, String),
+    /// When what was written is to be forced to disk.
+    sync_due: Option<Duration>,
+}
+
+/// A line of the stream in its JSON form.
+#[derive(SerJson)]
+struct JsonEvent {
+    /// Server's local time of receipt, as in the classic form.
+    received: String,
+    received_unix: u64,
+    host: String,
+    uid: String,
+    time: u64,
+    tags: String,
+    file: Option<String>,
+    text: String,
+}
+
+impl EventStream {
+    pub(super) fn new(settings: &ServerFile) -> Self {
+        Self {
+            file: RollingFile::new(&settings.event_stream, settings.event_stream_size, settings.event_stream_keep),
+            format: settings.event_format,
+            sync_interval: Duration::from_secs(settings.event_sync),
+            batch: Vec::new(),
+            received: (u64::MAX, String::new()),
+            sync_due: None,
+        }
+    }
+
+    /// Events that come from now on were received then.
+    pub(super) fn begin(&mut self, now: Now) {
+        if self.received.0 != now.unix {
+            self.received = (now.unix, LocalTime::at(now.unix).ctime());
+        }
+    }
+
+    /// Writes what came since the last call, all of it or nothing.
+    ///
+    /// # Errors
+    /// It is not written; the events are forgotten here.
+    pub(super) fn commit(&mut self, now: Now) -> io::Result<()> {
+        let outcome = self.file.append(&self.batch);
+        self.batch.clear();
+        self.batch.shrink_to(64 * 1024);
+        outcome?;
+        if self.sync_interval.is_zero() {
+            return self.file.sync();
+        }
+        self.sync_due.get_or_insert(now.mono + self.sync_interval);
+        Ok(())
+    }
+
+    /// Whether there is something to commit.
+    pub(super) fn has_batch(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// Forces to disk what is due.
+    ///
+    /// # Errors
+    /// The disk failed; what was acknowledged may be lost with a power cut.
+    pub(super) fn handle_timeout(&mut self, now: Now) -> io::Result<()> {
+        if self.sync_due.is_some_and(|due| due <= now.mono) {
+            self.sync_due = None;
+            return self.file.sync();
+        }
+        Ok(())
+    }
+
+    /// When something is to be forced to disk.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.sync_due
+    }
+
+    /// Opens the file anew with the next event.
+    pub(super) fn reopen(&mut self) {
+        self.file.reopen();
+    }
+}
+
+impl EventSink for EventStream {
+    fn accept(&mut self, alert: &Alert<'_>) {
+        let (unix, received) = &self.received;
+        // Writing to memory does not fail.
+        let _ = match self.format {
+            EventFormat::Classic => writeln!(self.batch, "{received}%%{alert}"),
+            EventFormat::Json => {
+                let event = JsonEvent {
+                    received: received.clone(),
+                    received_unix: *unix,
+                    host: alert.host.into(),
+                    uid: alert.uid.into(),
+                    time: alert.unix,
+                    tags: alert.tags.into(),
+                    file: alert.file.map(str::to_string),
+                    text: alert.text.into(),
+                };
+                writeln!(self.batch, "{}", event.serialize_json())
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(format: EventFormat) -> EventStream {
+        EventStream {
+            file: RollingFile::new("/nonexistent/stream", 1000, 1),
+            format,
+            sync_interval: Duration::ZERO,
+            batch: Vec::new(),
+            received: (1_795_347_336, "Sun Nov 22 11:35:36 2026".into()),
+            sync_due: None,
+        }
+    }
+
+    const EVENT: Alert<'_> = Alert {
+        host: "nas1",
+        uid: "1795347336_2",
+        unix: 1_795_347_336,
+        tags: "TAG1",
+        file: Some("/var/log/messages"),
+        text: "A \"quoted\" \\ message %% ü",
+    };
+
+    #[test]
+    fn a_classic_line_is_the_one_that_consumers_know() {
+        let mut stream = stream(EventFormat::Classic);
+        stream.accept(&Alert { text: "A Message", ..EVENT });
+        let line = "Sun Nov 22 11:35:36 2026%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A Message\n";
+        assert_eq!(String::from_utf8_lossy(&stream.batch), line);
+    }
+
+    #[test]
+    fn a_json_line_has_every_field() {
+        let mut stream = stream(EventFormat::Json);
+        stream.accept(&EVENT);
+        stream.accept(&Alert { file: None, text: "", ..EVENT });
+        let text = String::from_utf8(stream.batch).unwrap();
+        let fields = "\"received\":\"Sun Nov 22 11:35:36 2026\",\"received_unix\":1795347336,\"host\":\"nas1\",\"uid\":\"1795347336_2\",\
+                      \"time\":1795347336,\"tags\":\"TAG1\"";
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], format!("{{{fields},\"file\":\"/var/log/messages\",\"text\":\"A \\\"quoted\\\" \\\\ message %% ü\"}}"));
+        assert_eq!(lines[1], format!("{{{fields},\"file\":null,\"text\":\"\"}}"));
+    }
+}

@@ -1,0 +1,106 @@
+//! The lines that a child process prints, as they come.
+
+use crate::lines::{LineSplitter, MAX_LINE};
+use crate::sys::child::{failure, ChildProcess};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// A process whose output is read by lines.
+pub(super) struct LinePipe {
+    process: ChildProcess,
+    pending: Vec<u8>,
+    splitter: LineSplitter,
+    /// Bytes that were read.
+    read: u64,
+    at_end: bool,
+}
+
+/// What reading came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Nothing more at the moment.
+    Waiting,
+    /// The taker had no room.
+    Blocked,
+    /// There is more to read at once.
+    More,
+    /// All was read, and the process has ended: well, or why not.
+    Ended(Result<(), String>),
+}
+
+impl LinePipe {
+    /// Most bytes that one call reads.
+    const TURN: u64 = 256 * 1024;
+
+    pub(super) fn start<'a>(words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+        Ok(Self { process: ChildProcess::start(words)?, pending: Vec::new(), splitter: LineSplitter::default(), read: 0, at_end: false })
+    }
+
+    /// What to poll; nothing once the output has ended.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.process.fd().filter(|_| !self.at_end)
+    }
+
+    /// Bytes that were read so far.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.read
+    }
+
+    /// Reads what is there and hands on whole lines; the taker returns how many bytes it is done with.
+    pub(super) fn read(&mut self, buffer: &mut [u8], take: &mut dyn FnMut(&[u8]) -> usize) -> Reading {
+        let until = self.read + Self::TURN;
+        while self.read < until {
+            if !self.hand_on(take) {
+                return Reading::Blocked;
+            }
+            if self.at_end {
+                break;
+            }
+            match self.process.read(buffer) {
+                Ok(Some(count @ 1..)) => {
+                    self.read += count as u64;
+                    self.pending.extend_from_slice(&buffer[..count]);
+                }
+                // What it started may hold the pipe open for ever.
+                Ok(None) => return self.process.status().map_or(Reading::Waiting, |_| self.end()),
+                Ok(Some(_)) | Err(_) => self.at_end = true,
+            }
+        }
+        if self.at_end {
+            return self.end();
+        }
+        Reading::More
+    }
+
+    /// Hands on what is whole, and at the end the rest. Returns whether there was room.
+    fn hand_on(&mut self, take: &mut dyn FnMut(&[u8]) -> usize) -> bool {
+        loop {
+            let piece = self.splitter.split(&self.pending);
+            let consumed = if piece.lines.is_empty() { 0 } else { take(piece.lines) };
+            let blocked = consumed < piece.lines.len();
+            let advanced = self.splitter.advance(piece, consumed);
+            self.pending.drain(..advanced);
+            if blocked {
+                return false;
+            }
+            if advanced == 0 {
+                break;
+            }
+        }
+        if self.at_end && !self.pending.is_empty() {
+            let consumed = take(&self.pending);
+            self.pending.drain(..consumed);
+        }
+        if self.pending.is_empty() && self.pending.capacity() > MAX_LINE {
+            self.pending = Vec::new();
+        }
+        !self.at_end || self.pending.is_empty()
+    }
+
+    fn end(&mut self) -> Reading {
+        match self.process.status() {
+            None => Reading::Waiting,
+            Some(status) => Reading::Ended(failure(status).map_or(Ok(()), Err)),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The program's own log: a rolling file, standard error or the local syslog. A log that cannot be written stops nothing.
+
+use crate::now::Now;
+use crate::rolling::RollingFile;
+use crate::sys::clock::LocalTime;
+use crate::sys::syslog;
+use crate::text::clean;
+use std::ffi::CStr;
+
+pub(super) struct Log {
+    destination: Destination,
+    /// The last write failed, and that was said.
+    failing: bool,
+}
+
+enum Destination {
+    File(RollingFile),
+    StandardError,
+    Syslog(&'static CStr),
+}
+
+impl Log {
+    /// Bytes of a log file before it rolls.
+    pub(super) const SIZE: u64 = 1_000_000;
+    /// Rolled log files kept.
+    pub(super) const KEEP: u32 = 4;
+
+    /// A log by the name that the option `-l` gives: a file, `-` or `syslog`.
+    pub(super) fn open(name: &str, size: u64, keep: u32, program: &'static CStr) -> Self {
+        let destination = match name {
+            "-" => Destination::StandardError,
+            "syslog" => Destination::Syslog(program),
+            path => Destination::File(RollingFile::new(path, size, keep)),
+        };
+        Self { destination, failing: false }
+    }
+
+    /// Writes one line.
+    pub(super) fn write(&mut self, now: Now, text: &str) {
+        let text = clean(text);
+        let line = || format!("{} {text}\n", LocalTime::at(now.unix));
+        match &mut self.destination {
+            Destination::File(file) => {
+                let outcome = file.append(line().as_bytes());
+                if let (Err(e), false) = (&outcome, self.failing) {
+                    super::complain(&format!("cannot write the log {}: {}", file.path().display(), crate::sys::reason(e)));
+                }
+                self.failing = outcome.is_err();
+            }
+            Destination::StandardError => super::complain(line().trim_end()),
+            Destination::Syslog(program) => syslog::write(program, &text),
+        }
+    }
+
+    /// Opens a log file anew with the next line.
+    pub(super) fn reopen(&mut self) {
+        if let Destination::File(file) = &mut self.destination {
+            file.reopen();
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Start-up and the loop of each binary: the outside world is handed to the state machines here, and their outputs are carried out.
+
+pub mod agent;
+mod check;
+mod event_stream;
+mod folder;
+mod follow;
+mod line_pipe;
+mod log;
+mod options;
+pub mod server;
+mod tasks;
+
+use std::process::ExitCode;
+
+/// Why a program ends at its start or cannot go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line or the configuration is wrong: exit status 2.
+    Usage(String),
+    /// The system did not let it: exit status 1.
+    System(String),
+}
+
+impl Failure {
+    /// An error of the system, and what was attempted.
+    fn system(attempt: impl std::fmt::Display, error: &std::io::Error) -> Self {
+        Self::System(format!("{attempt}: {}", crate::sys::reason(error)))
+    }
+}
+
+/// Runs a program and turns what comes of it into the exit status, with an error on standard error.
+pub fn exit_code(program: &str, outcome: Result<(), Failure>) -> ExitCode {
+    let (text, code) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::System(text)) => (text, 1),
+        Err(Failure::Usage(text)) => (text, 2),
+    };
+    for line in text.lines() {
+        complain(&format!("{program}: {line}"));
+    }
+    ExitCode::from(code)
+}
+
+/// Writes a line to standard output, where a closed one is no error.
+fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Writes a line to standard error.
+fn complain(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

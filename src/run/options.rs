@@ -1,0 +1,103 @@
+//! The options that both programs have, and how they read their command lines.
+
+use super::log::Log;
+use super::{say, Failure};
+use crate::sys::daemon;
+use getopts::{Matches, Options};
+use std::ffi::CStr;
+use std::path::PathBuf;
+
+/// The common options of a program that is started.
+pub(super) struct Common {
+    pub(super) log: Log,
+    background: bool,
+    pid_file: Option<PathBuf>,
+}
+
+/// The options of a program: what it is called and how it is used.
+pub(super) struct Program {
+    /// The name, as errors and the log say it.
+    pub(super) name: &'static CStr,
+    /// What the help says first.
+    pub(super) brief: &'static str,
+}
+
+impl Program {
+    fn name(&self) -> &'static str {
+        self.name.to_str().unwrap_or_default()
+    }
+
+    /// Reads the command line. `None` when it only asked for help or the version, which are then printed.
+    ///
+    /// # Errors
+    /// The options are not those of the program.
+    pub(super) fn parse(&self, mut options: Options, arguments: &[String]) -> Result<Option<Matches>, Failure> {
+        let default_log = format!("{}.log", self.name());
+        options
+            .optopt("l", "log", &format!("write the log to FILE, - for standard error, syslog for syslog (default {default_log})"), "FILE")
+            .optopt("", "log-size", &format!("bytes of a log file before it rolls (default {})", Log::SIZE), "BYTES")
+            .optopt("", "log-keep", &format!("rolled log files to keep (default {})", Log::KEEP), "NUMBER")
+            .optflag("d", "daemon", "run in the background")
+            .optopt("p", "pid-file", "write the process id to FILE", "FILE")
+            .optflag("h", "help", "print this help and exit")
+            .optflag("V", "version", "print the version and exit");
+        let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name())))?;
+        if matches.opt_present("h") {
+            say(options.usage(self.brief).trim_end());
+            return Ok(None);
+        }
+        if matches.opt_present("V") {
+            say(&format!("{} {}", self.name(), env!("CARGO_PKG_VERSION")));
+            return Ok(None);
+        }
+        Ok(Some(matches))
+    }
+
+    /// What the common options say.
+    ///
+    /// # Errors
+    /// One of them is not a number.
+    pub(super) fn common(&self, matches: &Matches) -> Result<Common, Failure> {
+        let size = number(matches, "log-size", Log::SIZE)?;
+        let keep = number(matches, "log-keep", Log::KEEP)?;
+        let name = matches.opt_str("l").unwrap_or_else(|| format!("{}.log", self.name()));
+        Ok(Common {
+            log: Log::open(&name, size, keep, self.name),
+            background: matches.opt_present("d"),
+            pid_file: matches.opt_str("p").map(PathBuf::from),
+        })
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the pid file")]
+impl Common {
+    /// Goes to the background if that was asked for, and writes the pid file.
+    ///
+    /// # Errors
+    /// Either cannot be done.
+    pub(super) fn detach(&self) -> Result<(), Failure> {
+        if self.background {
+            daemon::daemonize().map_err(|e| Failure::system("cannot go to the background", &e))?;
+        }
+        if let Some(path) = &self.pid_file {
+            let id = format!("{}\n", std::process::id());
+            std::fs::write(path, id).map_err(|e| Failure::system(format!("cannot write {}", path.display()), &e))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the pid file.
+    pub(super) fn finish(&self) {
+        if let Some(path) = &self.pid_file {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The number that an option gives.
+pub(super) fn number<N: std::str::FromStr>(matches: &Matches, option: &str, default: N) -> Result<N, Failure> {
+    match matches.opt_str(option) {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| Failure::Usage(format!("--{option}: \"{text}\" is not a number"))),
+    }
+}

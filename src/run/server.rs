@@ -1,0 +1,235 @@
+//! The server: its command line, its start and its loop.
+
+use super::event_stream::EventStream;
+use super::folder::{Change, Folder, Patience};
+use super::log::Log;
+use super::options::Program;
+use super::{check, Failure};
+use crate::directives::server::ServerFile;
+use crate::directives::Source;
+use crate::now::{earlier, Now};
+use crate::server::{Identity, Output, Server};
+use crate::sys::clock::Clock;
+use crate::sys::poll::PollSet;
+use crate::sys::signals::Signals;
+use crate::sys::{daemon, reason, socket};
+use crate::wire::{Token, MAX_DATAGRAM};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+const PROGRAM: Program = Program {
+    name: c"ax436",
+    brief: "ax436, the server of Project 436: configures the agents of a network and writes their events to one stream.\n\n\
+            Usage: ax436 [options] CONF\n\
+            \x20      ax436 -t CONF\n\
+            \x20      ax436 -T HOSTFILE LOG [CONF]",
+};
+
+/// Runs the server until a signal ends it, or does what else the command line asks for.
+///
+/// # Errors
+/// The command line or the configuration is wrong, or the server cannot start.
+pub fn main(arguments: &[String]) -> Result<(), Failure> {
+    let mut options = getopts::Options::new();
+    options.optflag("t", "test", "check CONF and all host and include files, print every error, and exit").optopt(
+        "T",
+        "try",
+        "print the events that the rules of HOSTFILE make of the lines of LOG (- for standard input), and exit; includes are those of CONF",
+        "HOSTFILE",
+    );
+    let Some(matches) = PROGRAM.parse(options, arguments)? else { return Ok(()) };
+    if let Some(host_file) = matches.opt_str("T") {
+        return check::try_rules(&host_file, &matches.free);
+    }
+    let [path] = &matches.free[..] else {
+        return Err(Failure::Usage("expected one argument, the server file; ax436 -h tells more".into()));
+    };
+    let settings = read_server_file(path)?;
+    if matches.opt_present("t") {
+        return check::check(path, &settings);
+    }
+    let mut common = PROGRAM.common(&matches)?;
+
+    let clock = Clock::start();
+    let socket = socket::bind(settings.address, settings.port + 1)
+        .map_err(|e| Failure::system(format!("cannot listen on UDP port {} of {}", settings.port + 1, settings.address), &e))?;
+    let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
+    check::require_folders(path, &settings)?;
+    common.detach()?;
+    let outcome = Loop::new(clock, socket, signals, &settings, &mut common.log).run();
+    common.finish();
+    outcome
+}
+
+/// Reads the server file.
+///
+/// # Errors
+/// It cannot be read, or all that is wrong with it.
+#[allow(clippy::disallowed_methods, reason = "where configuration is read")]
+pub(super) fn read_server_file(path: &str) -> Result<ServerFile, Failure> {
+    let bytes = std::fs::read(path).map_err(|e| Failure::Usage(format!("cannot read {path}: {}", reason(&e))))?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{path}:0: is not UTF-8")))?;
+    ServerFile::parse(Source { path, text: &text })
+        .map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+struct Loop<'a> {
+    clock: Clock,
+    socket: UdpSocket,
+    signals: Signals,
+    server: Server,
+    stream: EventStream,
+    hosts: Watched,
+    includes: Option<Watched>,
+    next_scan: Duration,
+    log: &'a mut Log,
+    /// Why the stream cannot be written, while it cannot.
+    stream_failure: Option<String>,
+    /// The last reason why a datagram could not be sent, until one could.
+    send_failure: Option<String>,
+    buffer: Vec<u8>,
+}
+
+/// A folder, and why it cannot be read, while it cannot.
+struct Watched {
+    folder: Folder,
+    failure: Option<String>,
+}
+
+impl Watched {
+    fn new(path: &str) -> Self {
+        Self { folder: Folder::new(path), failure: None }
+    }
+
+    fn scan(&mut self, now: Now, patience: Patience, log: &mut Log) -> Vec<Change> {
+        let (changes, failure) = match self.folder.scan(now, patience) {
+            Ok(changes) => (changes, None),
+            Err(e) => (Vec::new(), Some(reason(&e))),
+        };
+        if let Some(failure) = failure.as_ref().filter(|failure| self.failure.as_ref() != Some(failure)) {
+            log.write(now, &format!("cannot read folder {}: {failure}; what was read before stays", self.folder.path().display()));
+        }
+        self.failure = failure;
+        changes
+    }
+}
+
+impl<'a> Loop<'a> {
+    /// Most datagrams of one batch.
+    const BURST: usize = 256;
+    /// How often the folders of host and include files are looked at.
+    const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+
+    fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: &ServerFile, log: &'a mut Log) -> Self {
+        let now = clock.now();
+        let name = settings.name.clone().unwrap_or_else(daemon::host_name);
+        log.write(now, &format!("ax436 {} on port {}, as {name}", env!("CARGO_PKG_VERSION"), settings.port + 1));
+        let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
+        let broadcast = settings.broadcast.iter().map(|ip| SocketAddr::from((*ip, settings.port))).collect();
+        Self {
+            server: Server::new(now, Identity { name, run, broadcast }),
+            stream: EventStream::new(settings),
+            hosts: Watched::new(&settings.hosts),
+            includes: settings.includes.as_deref().map(Watched::new),
+            next_scan: now.mono,
+            clock,
+            socket,
+            signals,
+            log,
+            stream_failure: None,
+            send_failure: None,
+            buffer: vec![0; MAX_DATAGRAM],
+        }
+    }
+
+    fn run(mut self) -> Result<(), Failure> {
+        let mut poll = PollSet::default();
+        loop {
+            let now = self.clock.now();
+            if now.mono >= self.next_scan {
+                self.scan(now, Patience::UntilStill);
+            }
+            self.stream.begin(now);
+            self.server.handle_timeout(now, &mut self.stream);
+            self.commit(now);
+            self.carry_out(now);
+
+            poll.clear();
+            poll.add(self.socket.as_fd());
+            poll.add(self.signals.fd());
+            let deadline = earlier(Some(self.server.next_deadline().min(self.next_scan)), self.stream.next_deadline());
+            poll.wait(self.clock.until(now, deadline)).map_err(|e| Failure::system("cannot wait", &e))?;
+
+            let now = self.clock.now();
+            let signals = self.signals.take();
+            if signals.reload {
+                self.log.reopen();
+                self.stream.reopen();
+                self.scan(now, Patience::None);
+            }
+            self.receive(now);
+            if signals.terminate {
+                self.commit(now);
+                self.carry_out(now);
+                self.log.write(now, "ended by a signal");
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks for changed files; includes first, since hosts use them.
+    fn scan(&mut self, now: Now, patience: Patience) {
+        self.next_scan = now.mono + Self::SCAN_INTERVAL;
+        for change in self.includes.iter_mut().flat_map(|includes| includes.scan(now, patience, self.log)) {
+            match change {
+                Change::Content { name, path, content } => self.server.set_include(now, &name, &path, content),
+                Change::Vanished { name } => self.server.remove_include(now, &name),
+            }
+        }
+        for change in self.hosts.scan(now, patience, self.log) {
+            match change {
+                Change::Content { name, path, content } => self.server.set_host_file(now, &name, &path, content),
+                Change::Vanished { name } => self.server.remove_host_file(now, &name),
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Now) {
+        self.stream.begin(now);
+        for _ in 0..Self::BURST {
+            match self.socket.recv_from(&mut self.buffer) {
+                Ok((size, from)) => self.server.handle_datagram(now, from, &self.buffer[..size], &mut self.stream),
+                Err(_) => break,
+            }
+        }
+    }
+
+    /// Writes the events of this turn, and only then has them acknowledged.
+    fn commit(&mut self, now: Now) {
+        let outcome = if self.stream.has_batch() { self.stream.commit(now) } else { Ok(()) };
+        self.server.handle_committed(now, outcome.is_ok());
+        let failure = outcome.and_then(|()| self.stream.handle_timeout(now)).err().map(|e| reason(&e));
+        match (&failure, &self.stream_failure) {
+            (Some(failure), None) => self.log.write(now, &format!("cannot write the event stream: {failure}; nothing is acknowledged")),
+            (None, Some(_)) => self.log.write(now, "the event stream can be written again"),
+            _ => {}
+        }
+        self.stream_failure = failure;
+    }
+
+    fn carry_out(&mut self, now: Now) {
+        while let Some(output) = self.server.poll_output() {
+            match output {
+                Output::Send { to, datagram } => {
+                    let failure = self.socket.send_to(&datagram, to).err().map(|e| reason(&e));
+                    if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
+                        self.log.write(now, &format!("cannot send to {to}: {failure}"));
+                    }
+                    self.send_failure = failure;
+                }
+                Output::Log(text) => self.log.write(now, &text),
+            }
+        }
+    }
+}

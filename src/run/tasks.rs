@@ -1,0 +1,99 @@
+//! The commands that the agent wants run: a few at a time, each within limits of time and output, none waited for.
+
+use super::line_pipe::{LinePipe, Reading};
+use crate::agent::{Agent, JobId, Task};
+use crate::now::Now;
+use crate::sys::poll::PollSet;
+use crate::sys::{process_table, reason, status};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+#[derive(Default)]
+pub(super) struct Tasks {
+    waiting: VecDeque<(JobId, Task)>,
+    running: Vec<Running>,
+}
+
+struct Running {
+    job: JobId,
+    pipe: LinePipe,
+    deadline: Duration,
+}
+
+impl Tasks {
+    /// Most processes at a time: small devices have little memory.
+    const MAX_RUNNING: usize = 4;
+    const TIME_LIMIT: Duration = Duration::from_secs(30);
+    const OUTPUT_LIMIT: u64 = 1 << 20;
+    /// How often to look whether a process has ended that closed its output before.
+    const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+    pub(super) fn start(&mut self, job: JobId, task: Task) {
+        self.waiting.push_back((job, task));
+    }
+
+    /// Ends a task. Its process group is killed.
+    pub(super) fn stop(&mut self, job: JobId) {
+        self.waiting.retain(|(waiting, _)| *waiting != job);
+        self.running.retain(|running| running.job != job);
+    }
+
+    pub(super) fn add_to(&self, poll: &mut PollSet) {
+        self.running.iter().filter_map(|running| running.pipe.fd()).for_each(|fd| poll.add(fd));
+    }
+
+    /// Starts what there is room for, and hands the agent what the others print.
+    pub(super) fn handle(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) {
+        let mut at = 0;
+        while let Some(running) = self.running.get_mut(at) {
+            let job = running.job;
+            let mut take = |lines: &[u8]| {
+                agent.handle_task_lines(now, job, lines);
+                lines.len()
+            };
+            let outcome = match running.pipe.read(buffer, &mut take) {
+                Reading::Ended(outcome) => Some(outcome),
+                _ if running.pipe.bytes_read() >= Self::OUTPUT_LIMIT => Some(Ok(())),
+                _ if now.mono >= running.deadline => Some(Err(format!("did not end within {} seconds", Self::TIME_LIMIT.as_secs()))),
+                _ => None,
+            };
+            match outcome {
+                None => at += 1,
+                Some(outcome) => {
+                    // Dropping it kills the group and reaps the process.
+                    self.running.swap_remove(at);
+                    agent.handle_task_end(now, job, outcome);
+                }
+            }
+        }
+        while self.running.len() < Self::MAX_RUNNING {
+            let Some((job, task)) = self.waiting.pop_front() else { break };
+            self.begin(now, job, task, agent);
+        }
+    }
+
+    fn begin(&mut self, now: Now, job: JobId, task: Task, agent: &mut Agent) {
+        let printed = match task {
+            Task::Command(command) => match LinePipe::start(command.words()) {
+                Ok(pipe) => return self.running.push(Running { job, pipe, deadline: now.mono + Self::TIME_LIMIT }),
+                Err(e) => Err(reason(&e)),
+            },
+            Task::Builtin(builtin) => status::print(builtin).map(String::into_bytes),
+            Task::ProcessTable => process_table::lines(),
+        };
+        let outcome = printed.map(|lines| agent.handle_task_lines(now, job, &lines));
+        agent.handle_task_end(now, job, outcome);
+    }
+
+    /// When a time limit ends or a process is to be looked at again.
+    pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
+        if !self.waiting.is_empty() && self.running.len() < Self::MAX_RUNNING {
+            return Some(now.mono);
+        }
+        let due = |running: &Running| match running.pipe.fd() {
+            Some(_) => running.deadline,
+            None => running.deadline.min(now.mono + Self::LOOK_AGAIN),
+        };
+        self.running.iter().map(due).min()
+    }
+}

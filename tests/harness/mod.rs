@@ -1,0 +1,261 @@
+//! A server and agents as real processes in a folder of their own, on loopback, with a clock that runs fast.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fs;
+use std::io::Write;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// How many times faster than the wall clock the programs live: 10 s of the protocol take 1 s here.
+pub const SPEED: u32 = 10;
+
+/// Most real time that a condition may take to come true. Never a measure of speed: only of patience.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A folder with a server's configuration, removed at the end.
+pub struct Site {
+    pub folder: PathBuf,
+    pub port: u16,
+}
+
+/// A program that runs, and is killed at the end if it still does.
+pub struct Program {
+    child: Option<Child>,
+    pub log: PathBuf,
+}
+
+/// One line of the event stream, in its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub received: String,
+    pub host: String,
+    pub uid: String,
+    pub unix: u64,
+    pub tags: String,
+    pub file: String,
+    pub text: String,
+}
+
+impl Site {
+    /// A site whose server file is complete; host files are to be added.
+    pub fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("436-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("hosts")).unwrap();
+        fs::create_dir_all(folder.join("includes")).unwrap();
+        let site = Self { folder, port: free_port() };
+        site.write("ax436.conf", &site.server_file("127.255.255.255", ""));
+        site
+    }
+
+    /// The text of a server file that broadcasts there, with further directives.
+    pub fn server_file(&self, broadcast: &str, more: &str) -> String {
+        let port = self.port;
+        format!("event_stream: events.log\nport: {port}\nbroadcast: {broadcast}\nhosts: hosts\nincludes: includes\n{more}")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The path as a text, for use in a host file.
+    pub fn file(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
+        file.write_all(bytes.as_ref()).unwrap();
+    }
+
+    pub fn host(&self, name: &str, text: &str) {
+        self.write(&format!("hosts/{name}"), text);
+    }
+
+    /// A command for one of the two programs in this folder, with its test clock.
+    pub fn command(&self, program: &str) -> Command {
+        let binary = match program {
+            "aa436" => env!("CARGO_BIN_EXE_aa436"),
+            _ => env!("CARGO_BIN_EXE_ax436"),
+        };
+        let mut command = Command::new(binary);
+        command.current_dir(&self.folder).env("PROJECT436_TEST_CLOCK", SPEED.to_string()).env("TZ", "UTC");
+        command
+    }
+
+    /// Starts the server with `ax436.conf`.
+    pub fn server(&self) -> Program {
+        self.server_with("ax436.conf")
+    }
+
+    pub fn server_with(&self, conf: &str) -> Program {
+        let log = format!("{conf}.log");
+        let mut command = self.command("ax436");
+        command.args(["-l", &log, conf]);
+        Program::start(command, self.path(&log))
+    }
+
+    /// Starts an agent that reports that name, with further arguments.
+    pub fn agent(&self, name: &str, arguments: &[&str]) -> Program {
+        let log = format!("{name}.agent.log");
+        let mut command = self.command("aa436");
+        command.args(["-n", name, "-l", &log]).args(arguments).arg(self.port.to_string());
+        Program::start(command, self.path(&log))
+    }
+
+    /// The lines of the event stream, rolled files first.
+    pub fn lines(&self) -> Vec<String> {
+        lines_of(&self.path("events.log"))
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.lines().iter().map(|line| Event::parse(line)).collect()
+    }
+
+    /// The texts of the events with these tags, in the order of the stream.
+    pub fn texts(&self, tags: &str) -> Vec<String> {
+        self.events().into_iter().filter(|event| event.tags == tags).map(|event| event.text).collect()
+    }
+
+    /// Waits until an event has that text somewhere in it.
+    pub fn wait_for_text(&self, text: &str) -> Event {
+        let find = || self.events().into_iter().find(|event| event.text.contains(text));
+        wait_for(&format!("an event with \"{text}\" in {:?}", self.path("events.log")), find)
+    }
+
+    /// Waits until the events with these tags are exactly that many, or more.
+    pub fn wait_for_count(&self, tags: &str, count: usize) -> Vec<String> {
+        wait_for(&format!("{count} events {tags}"), || Some(self.texts(tags)).filter(|texts| texts.len() >= count))
+    }
+
+    /// Waits until a host's configuration has come into force so often.
+    pub fn wait_for_configuration(&self, host: &str, times: usize) {
+        wait_for(&format!("configuration {times} of {host}"), || {
+            let events = self.events();
+            let in_force = events
+                .iter()
+                .filter(|event| event.host == host && event.text.starts_with("Configuration ") && event.text.contains("in force"));
+            (in_force.count() >= times).then_some(())
+        });
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("left for inspection: {}", self.folder.display());
+            for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_file()) {
+                let text = fs::read(entry.path()).unwrap_or_default();
+                let text = String::from_utf8_lossy(&text);
+                let tail: Vec<_> = text.lines().rev().take(30).collect();
+                eprintln!("--- {}", entry.path().display());
+                tail.iter().rev().for_each(|line| eprintln!("{line}"));
+            }
+        } else {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+impl Program {
+    pub fn start(mut command: Command, log: PathBuf) -> Self {
+        let child = command.stdin(Stdio::null()).spawn().unwrap();
+        Self { child: Some(child), log }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([&format!("-{signal}"), &self.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Ends the program by SIGTERM. Returns its exit status.
+    pub fn terminate(mut self) -> i32 {
+        self.signal("TERM");
+        let mut child = self.child.take().unwrap();
+        wait_for("the end of the program", || child.try_wait().unwrap()).code().unwrap_or(-1)
+    }
+
+    /// Ends the program by SIGKILL.
+    pub fn kill(mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    pub fn log_text(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Event {
+    pub fn parse(line: &str) -> Self {
+        let parts: Vec<&str> = line.splitn(7, "%%").collect();
+        let [received, host, uid, unix, tags, file, text] = parts[..] else { panic!("not an event: {line}") };
+        let own = str::to_string;
+        let unix = unix.parse().unwrap();
+        Self { received: own(received), host: own(host), uid: own(uid), unix, tags: own(tags), file: own(file), text: own(text) }
+    }
+}
+
+/// The lines of a rolling file, oldest first. A last line without its newline is being written and left out.
+pub fn lines_of(path: &Path) -> Vec<String> {
+    let mut text = String::new();
+    for number in (0..=9).rev() {
+        let name = if number == 0 { path.display().to_string() } else { format!("{}.{number}", path.display()) };
+        text += &String::from_utf8(fs::read(name).unwrap_or_default()).unwrap();
+    }
+    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    whole.lines().map(str::to_string).collect()
+}
+
+/// Waits for a condition, looking often, and fails after [`PATIENCE`].
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+        pause(Duration::from_millis(20));
+    }
+}
+
+/// Lets real time pass between two looks.
+pub fn pause(duration: Duration) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(duration)).unwrap();
+    let _ = socket.recv(&mut [0]);
+}
+
+/// A port of which the next one is free too, and which no other test of this machine uses at the moment.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset = NEXT.fetch_add(2, Ordering::Relaxed);
+        let process = u16::try_from(std::process::id() % 400).unwrap() * 50;
+        let port = 20_000 + (process + offset) % 40_000;
+        if UdpSocket::bind(("0.0.0.0", port)).is_ok() && UdpSocket::bind(("0.0.0.0", port + 1)).is_ok() {
+            return port;
+        }
+    }
+}
