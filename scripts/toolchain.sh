@@ -1,0 +1,45 @@
+# Sourced by the other scripts: makes sure that there is a Rust toolchain which can build this project.
+# On Debian it is installed from Debian's packages when it is missing and the user may; otherwise the command is named.
+# shellcheck shell=sh
+
+# The least version of Rust, as Cargo.toml says it: 1.82.
+rust_is_new_enough() {
+    command -v cargo >/dev/null 2>&1 || return 1
+    version=$(cargo --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\)\..*/\1/p')
+    [ -n "$version" ] && [ "$version" -ge 82 ]
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo "$@"
+    else
+        return 1
+    fi
+}
+
+# Debian 12 has a current Rust under the names of the packages that its browsers are built with; Debian 13 under the plain ones.
+install_rust() {
+    command -v apt-get >/dev/null 2>&1 || return 1
+    echo "There is no Rust of at least 1.82 here: installing it from Debian's packages."
+    as_root apt-get update -q || return 1
+    if apt-cache show cargo-web >/dev/null 2>&1; then
+        as_root apt-get install -y -q --no-install-recommends cargo-web rustc-web gcc libc6-dev
+    else
+        as_root apt-get install -y -q --no-install-recommends cargo gcc libc6-dev
+    fi
+}
+
+need_rust() {
+    rust_is_new_enough && return
+    install_rust || true
+    rust_is_new_enough && return
+    cat >&2 <<'END'
+This project needs Rust 1.82 or newer and a C compiler for linking. As root:
+  Debian 12:  apt-get update && apt-get install cargo-web rustc-web gcc libc6-dev
+  Debian 13:  apt-get update && apt-get install cargo gcc libc6-dev
+  elsewhere:  rustup, and your system's C compiler
+END
+    exit 1
+}
