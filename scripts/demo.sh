@@ -16,7 +16,9 @@ server_id='' agent_id=''
 clean_up() {
     status=$?
     for id in $agent_id $server_id; do
-        kill "$id" 2>/dev/null && wait "$id" 2>/dev/null || true
+        if kill "$id" 2>/dev/null; then
+            wait "$id" || true
+        fi
     done
     if [ "$status" != 0 ]; then
         echo "== The demonstration failed. The logs of both programs:" >&2
