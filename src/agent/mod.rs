@@ -1,8 +1,8 @@
 //! The agent as a state machine: datagrams, lines, outputs of commands and the time go in; datagrams, orders to the outside world and one
 //! deadline come out. It opens no file, starts no process and reads no clock.
 //!
-//! [`selection`] finds a server and a session with it, [`fetch`] brings a configuration, the three kinds of rules make events of
-//! what they see, and [`outbox`] holds these until the server has them.
+//! `selection` finds a server and a session with it, `fetch` brings a configuration, the three kinds of rules make events of
+//! what they see, and `outbox` holds these until the server has them.
 
 mod command_rules;
 mod dry_run;
