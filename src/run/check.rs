@@ -1,6 +1,5 @@
 //! What `ax436 -t` and `-T` do: check a configuration, and try rules on lines.
 
-use super::server::read_server_file;
 use super::{complain, say, Failure};
 use crate::agent::DryRun;
 use crate::directives::host::{HostFile, Rule};
@@ -43,6 +42,18 @@ pub(super) fn check(path: &str, settings: &ServerFile) -> Result<(), Failure> {
     }
     lines.iter().for_each(|line| say(line));
     Err(Failure::Usage(format!("{path}: errors: {}", lines.len())))
+}
+
+/// Reads the server file.
+///
+/// # Errors
+/// It cannot be read, or all that is wrong with it.
+#[allow(clippy::disallowed_methods, reason = "where configuration is read")]
+pub(super) fn read_server_file(path: &str) -> Result<ServerFile, Failure> {
+    let bytes = std::fs::read(path).map_err(|e| Failure::Usage(format!("cannot read {path}: {}", reason(&e))))?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{path}:0: is not UTF-8")))?;
+    ServerFile::parse(Source { path, text: &text })
+        .map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
 /// Makes sure that the folders exist which the server file names.

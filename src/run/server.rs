@@ -6,7 +6,6 @@ use super::log::Log;
 use super::options::Program;
 use super::{check, Failure};
 use crate::directives::server::ServerFile;
-use crate::directives::Source;
 use crate::now::{earlier, Now};
 use crate::server::{Identity, Output, Server};
 use crate::sys::clock::Clock;
@@ -45,7 +44,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let [path] = &matches.free[..] else {
         return Err(Failure::Usage("expected one argument, the server file; ax436 -h tells more".into()));
     };
-    let settings = read_server_file(path)?;
+    let settings = check::read_server_file(path)?;
     if matches.opt_present("t") {
         return check::check(path, &settings);
     }
@@ -60,18 +59,6 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let outcome = Loop::new(clock, socket, signals, &settings, &mut common.log).run();
     common.finish();
     outcome
-}
-
-/// Reads the server file.
-///
-/// # Errors
-/// It cannot be read, or all that is wrong with it.
-#[allow(clippy::disallowed_methods, reason = "where configuration is read")]
-pub(super) fn read_server_file(path: &str) -> Result<ServerFile, Failure> {
-    let bytes = std::fs::read(path).map_err(|e| Failure::Usage(format!("cannot read {path}: {}", reason(&e))))?;
-    let text = String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{path}:0: is not UTF-8")))?;
-    ServerFile::parse(Source { path, text: &text })
-        .map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
 struct Loop<'a> {

@@ -1,0 +1,410 @@
+//! A host's file: groups of directives, each of which makes one rule.
+
+mod parser;
+
+use super::arguments::Arguments;
+use super::{directive, Fault, SourceLine};
+use crate::pattern::Pattern;
+use crate::schedule::Schedule;
+use std::time::Duration;
+
+/// What a host file says: its good groups, and everything that is wrong with the others.
+#[derive(Debug, Default)]
+pub struct HostFile<'a> {
+    /// In the order of the file; a group with a fault is not among them.
+    pub groups: Vec<Group<'a>>,
+    /// In the order of the lines.
+    pub faults: Vec<Fault>,
+}
+
+/// The lines of one group and the rule that they make.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// As they stand in the file.
+    pub lines: Vec<SourceLine<'a>>,
+    /// What they mean.
+    pub rule: Rule,
+}
+
+/// What one group asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rule {
+    /// `file:` up to its alert.
+    Log(LogRule),
+    /// `ps_command:`, for all process rules.
+    ProcessList(CommandLine),
+    /// `process:` with its alert.
+    Process(ProcessRule),
+    /// `run:` with its alerts.
+    Command(CommandRule),
+}
+
+/// Follows a log and makes events of the lines that match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogRule {
+    /// Where the lines come from.
+    pub log: LogSource,
+    /// A line matches when any of these is found in it …
+    pub patterns: Vec<Pattern>,
+    /// … and none of these.
+    pub ignores: Vec<Pattern>,
+    /// The alert's `tags=`.
+    pub tags: String,
+    /// What is made of the lines that match.
+    pub alert: LogAlert,
+    /// When the alert is active; always without.
+    pub active: Option<Schedule>,
+}
+
+/// Where the lines of a log come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogSource {
+    /// The file at that path.
+    Path(String),
+    /// Every file that the pattern of a path matches.
+    Glob(String),
+    /// What a command prints.
+    Command(CommandLine),
+}
+
+/// What is made of the lines that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogAlert {
+    /// An event a line: the message, or the line itself.
+    All { message: Option<String> },
+    /// The message at the end of a block in which more than `threshold` lines matched.
+    Threshold { threshold: u64, block: Duration, message: String },
+    /// At the end of each block the number of lines that matched.
+    Count { block: Duration },
+    /// The message at the end of a block in which no line matched.
+    Inactive { block: Duration, message: String },
+}
+
+/// Counts the lines of the process list that match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessRule {
+    /// Found in a line that counts.
+    pub pattern: Pattern,
+    /// The alert's `tags=`.
+    pub tags: String,
+    /// Fewest lines that are in order.
+    pub min: u64,
+    /// Most lines that are in order.
+    pub max: u64,
+    /// The event's text, which the count follows.
+    pub message: String,
+    /// When the alert is active; always without.
+    pub active: Option<Schedule>,
+}
+
+/// Runs a command and looks at what it prints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandRule {
+    /// What to run.
+    pub command: CommandLine,
+    /// Searched for in each line; its groups are what the alerts speak of.
+    pub extract: Pattern,
+    /// In the order of the file.
+    pub alerts: Vec<CommandAlert>,
+}
+
+/// One alert of a [`CommandRule`]. Group numbers are within the pattern's, counted from 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandAlert {
+    /// The alert's `tags=`.
+    pub tags: String,
+    /// The group that must equal `text`.
+    pub group: usize,
+    /// What that group must be.
+    pub text: String,
+    /// What is made of a line for which it is.
+    pub kind: CommandAlertKind,
+    /// When the alert is active; always without.
+    pub active: Option<Schedule>,
+}
+
+/// What is made of a line for which an alert's group equals its text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CommandAlertKind {
+    /// The message when the number in the group is above the limit.
+    Above { group: usize, limit: f64, message: String },
+    /// The message when the number in the group is below the limit.
+    Below { group: usize, limit: f64, message: String },
+    /// The text of the group.
+    Metric { group: usize },
+}
+
+/// A program with its arguments, split at white space: no shell reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CommandLine(String);
+
+/// A command that the agent answers itself, without a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// `@df`: mounted file systems.
+    Df,
+    /// `@load`: load averages.
+    Load,
+    /// `@mem`: memory and swap.
+    Mem,
+    /// `@uptime`: seconds since the system started.
+    Uptime,
+}
+
+impl CommandLine {
+    /// A command for a process of its own; its name must not begin with `@`.
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with('@') {
+            return Err(format!("a built-in command such as {text} stands behind run: command= only"));
+        }
+        Ok(Self(text.split_whitespace().collect::<Vec<_>>().join(" ")))
+    }
+
+    /// A command for `run:`, which may be built in.
+    fn parse_runnable(text: &str) -> Result<Self, String> {
+        let command = Self(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        if text.starts_with('@') && command.builtin().is_none() {
+            return Err(format!("run: there is no built-in command {text}; there are @df @load @mem @uptime"));
+        }
+        Ok(command)
+    }
+
+    /// The command with single spaces.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The program, and after it the arguments. Never empty.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ')
+    }
+
+    /// Which of the built-in commands this is, if any.
+    pub fn builtin(&self) -> Option<Builtin> {
+        match self.as_str() {
+            "@df" => Some(Builtin::Df),
+            "@load" => Some(Builtin::Load),
+            "@mem" => Some(Builtin::Mem),
+            "@uptime" => Some(Builtin::Uptime),
+            _ => None,
+        }
+    }
+}
+
+impl LogSource {
+    fn parse(argument: &str) -> Result<Self, String> {
+        if let Some(command) = argument.strip_prefix('|') {
+            let command = command.trim();
+            if command.is_empty() {
+                return Err("file: a command is missing after |".into());
+            }
+            return CommandLine::parse(command).map(Self::Command);
+        }
+        if argument.contains(['*', '?', '[']) {
+            return Ok(Self::Glob(argument.into()));
+        }
+        Ok(Self::Path(argument.into()))
+    }
+}
+
+impl LogSource {
+    /// What an event's file field says; for a wildcard only where no real path is known.
+    pub fn field(&self) -> String {
+        match self {
+            Self::Path(path) | Self::Glob(path) => path.clone(),
+            Self::Command(command) => format!("|{}", command.as_str()),
+        }
+    }
+}
+
+impl Group<'_> {
+    /// A fault of the whole group, at its first line.
+    pub fn fault(&self, reason: impl Into<String>) -> Fault {
+        let first = self.lines.first();
+        Fault {
+            path: first.map_or_else(String::new, |line| line.path.into()),
+            line: first.map_or(0, |line| line.number),
+            reason: reason.into(),
+        }
+    }
+
+    /// A number that equal groups have, whatever file and line they stand in: what tells whether a rule changed.
+    pub fn identity(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        self.lines.iter().for_each(|line| line.text.hash(&mut hasher));
+        hasher.finish()
+    }
+
+    /// The group as version 1 agents read it: arguments in their order.
+    ///
+    /// # Errors
+    /// What in it such an agent does not know.
+    pub fn classic_lines(&self) -> Result<Vec<String>, &'static str> {
+        if self.lines.iter().any(|line| line.text.contains("%%")) {
+            return Err("a line with %% in it");
+        }
+        if let Some(extension) = self.rule.extension() {
+            return Err(extension);
+        }
+        Ok(self.lines.iter().map(classic_line).collect())
+    }
+}
+
+impl Rule {
+    /// What version 1 agents do not know of this rule. That a process rule needs a `ps_command:` there is for the whole file to see.
+    fn extension(&self) -> Option<&'static str> {
+        match self {
+            Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
+            Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
+            Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
+            Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
+            _ => None,
+        }
+    }
+}
+
+fn classic_line(line: &SourceLine<'_>) -> String {
+    let parsed = directive(line).ok().and_then(|(name, argument)| Some((name, argument, keys_of(name)?)));
+    match parsed.and_then(|(name, argument, keys)| Some((name, keys, Arguments::parse(name, argument, keys).ok()?))) {
+        Some((name, keys, arguments)) => format!("{name}: {}", arguments.in_order(keys)),
+        None => line.text.to_string(),
+    }
+}
+
+/// The keys of a directive that has `key=value` arguments, in the order in which version 1 agents expect them.
+fn keys_of(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "alert_all" => &["tags", "message"],
+        "alert_n" => &["tags", "threshold", "seconds", "message"],
+        "alert_count" => &["tags", "seconds"],
+        "alert_inactive" => &["tags", "seconds", "message"],
+        "alert_running" => &["tags", "min", "max", "message"],
+        "run" => &["command", "extract"],
+        "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "message"],
+        "alert_metric" => &["tags", "match", "metric"],
+        _ => return None,
+    })
+}
+
+impl<'a> HostFile<'a> {
+    /// The lines of the good groups.
+    pub fn good_lines(&self) -> Vec<SourceLine<'a>> {
+        self.groups.iter().flat_map(|group| group.lines.iter().copied()).collect()
+    }
+}
+
+/// A number as commands print it; not what Rust reads besides, such as `inf`.
+pub fn number_in(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_number = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    is_number.then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directives::Source;
+
+    fn parse(text: &str) -> HostFile<'_> {
+        HostFile::parse(Source { path: "nas1", text }.lines())
+    }
+
+    const EVERYTHING: &str = "\
+# A comment
+file: /var/log/messages
+match: error
+match: fail(ed|ure)
+ignore: harmless
+active: 12345;08:00-18:00
+alert_all: tags=LOG
+
+file: /var/log/auth.log
+match: authentication failure
+alert_n: tags=AUTH threshold=3 seconds=60 message=Too many failures
+
+file: /var/log/*.log
+match: .
+alert_count: tags=COUNT seconds=300
+
+file: |logread -f
+match: kernel
+alert_inactive: tags=QUIET seconds=3600 message=Nothing for an hour
+
+ps_command: ps ax
+process: [s]shd
+alert_running: tags=SSH min=1 max=5 message=sshd processes
+
+run: command=df -k extract=^\\S+ +\\d+ +\\d+ +\\d+ +(\\d+)% (.+)$
+active: 0123456;00:00-23:59
+alert_if: tags=DISK match=2,/ upper_limit=1,90 message=Disk full
+alert_metric: tags=DISKM match=2,/ metric=1
+
+run: command=@load extract=^(load) (\\S+)
+alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
+";
+
+    #[test]
+    fn every_directive_makes_its_rule() {
+        let file = parse(EVERYTHING);
+        assert_eq!(file.faults, []);
+        let rules: Vec<_> = file.groups.iter().map(|group| &group.rule).collect();
+        let [Rule::Log(all), Rule::Log(threshold), Rule::Log(count), Rule::Log(inactive), Rule::ProcessList(list), Rule::Process(process), Rule::Command(df), Rule::Command(load)] =
+            rules[..]
+        else {
+            panic!("{rules:?}")
+        };
+        assert_eq!((all.patterns.len(), all.ignores.len(), &*all.tags), (2, 1, "LOG"));
+        assert_eq!(all.alert, LogAlert::All { message: None });
+        assert!(all.active.is_some());
+        assert_eq!(threshold.log, LogSource::Path("/var/log/auth.log".into()));
+        assert_eq!(threshold.active, None);
+        let message = "Too many failures".to_string();
+        assert_eq!(threshold.alert, LogAlert::Threshold { threshold: 3, block: Duration::from_secs(60), message });
+        assert_eq!(count.log, LogSource::Glob("/var/log/*.log".into()));
+        assert_eq!(count.alert, LogAlert::Count { block: Duration::from_secs(300) });
+        assert_eq!(inactive.log, LogSource::Command(CommandLine("logread -f".into())));
+        assert_eq!(list.words().collect::<Vec<_>>(), ["ps", "ax"]);
+        assert_eq!((process.min, process.max, &*process.message), (1, 5, "sshd processes"));
+        assert_eq!(df.command.as_str(), "df -k");
+        assert_eq!(df.extract.groups(), 2);
+        let [full, metric] = &df.alerts[..] else { panic!() };
+        assert_eq!((full.group, &*full.text), (2, "/"));
+        assert_eq!(full.kind, CommandAlertKind::Above { group: 1, limit: 90.0, message: "Disk full".into() });
+        assert!(full.active.is_some() && metric.active.is_none());
+        assert_eq!(metric.kind, CommandAlertKind::Metric { group: 1 });
+        assert_eq!(load.command.builtin(), Some(Builtin::Load));
+        assert_eq!(load.alerts[0].kind, CommandAlertKind::Below { group: 2, limit: 0.5, message: "Idle".into() });
+    }
+
+    #[test]
+    fn the_good_lines_make_the_same_file_again() {
+        let file = parse(EVERYTHING);
+        let again = HostFile::parse(file.good_lines());
+        assert_eq!(again.groups.len(), file.groups.len());
+        for (a, b) in again.groups.iter().zip(&file.groups) {
+            assert_eq!((&a.rule, a.identity()), (&b.rule, b.identity()));
+        }
+    }
+
+    #[test]
+    fn what_version_1_agents_do_not_know_is_named() {
+        let file = parse(EVERYTHING);
+        let reasons: Vec<_> = file.groups.iter().map(|group| group.classic_lines().err()).collect();
+        assert_eq!(
+            reasons,
+            [Some("ignore:"), None, Some("file: with a wildcard"), Some("file: |COMMAND"), None, None, None, Some("a built-in command")]
+        );
+        let file = parse("file: /a\nmatch: 100%%\nalert_all: tags=T");
+        assert_eq!(file.groups[0].classic_lines(), Err("a line with %% in it"));
+    }
+
+    #[test]
+    fn arguments_reach_version_1_agents_in_their_order() {
+        let file = parse("file: /a\n  match: b\nalert_n: threshold=2   seconds=5 tags=T message=two  words");
+        assert_eq!(
+            file.groups[0].classic_lines().unwrap(),
+            ["file: /a", "match: b", "alert_n: tags=T threshold=2 seconds=5 message=two  words"]
+        );
+    }
+}
