@@ -1,5 +1,7 @@
 //! Bytes into lines of bounded length. Owns no bytes and reads none: where they come from, and what is done with a line, is the caller's.
 
+use memchr::{memchr, memrchr};
+
 /// Most bytes of a line that are looked at. The rest of a longer line is passed over.
 pub const MAX_LINE: usize = 64 * 1024;
 
@@ -29,7 +31,7 @@ impl LineSplitter {
             (true, None) => (bytes.len(), true),
         };
         let rest = &bytes[skipped..];
-        let lines = match rest.iter().rposition(|b| *b == b'\n') {
+        let lines = match memrchr(b'\n', rest) {
             Some(at) => &rest[..=at],
             None if rest.len() >= MAX_LINE => &rest[..MAX_LINE],
             None => &[],
@@ -65,7 +67,7 @@ pub fn lines(block: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 fn newline(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|b| *b == b'\n')
+    memchr(b'\n', bytes)
 }
 
 #[cfg(test)]

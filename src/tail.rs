@@ -30,6 +30,8 @@ pub struct Follower {
     position: u64,
     unreadable_since: Option<Duration>,
     missing_since: Option<Duration>,
+    /// What the path showed of the current file when it was looked at last.
+    shown: Option<Signature>,
 }
 
 /// What a poll came to.
@@ -111,7 +113,16 @@ impl Follower {
 
     fn starting_at(path: &str, first_start: Option<u64>) -> Self {
         let path = path.to_string();
-        Self { path, first_start, current: None, retired: Vec::new(), position: 0, unreadable_since: None, missing_since: None }
+        Self {
+            path,
+            first_start,
+            current: None,
+            retired: Vec::new(),
+            position: 0,
+            unreadable_since: None,
+            missing_since: None,
+            shown: None,
+        }
     }
 
     /// The path.
@@ -146,6 +157,7 @@ impl Follower {
 
     /// Reads what was added, rotated files first.
     pub fn poll(&mut self, now: Duration, buffer: &mut [u8], take: TakeLines<'_>) -> Polled {
+        self.shown = None;
         let found = fs::metadata(&self.path).and_then(|meta| if meta.is_file() { Ok(meta) } else { Err(not_a_file(&meta)) });
         let state = match found {
             Ok(meta) => {
@@ -167,6 +179,7 @@ impl Follower {
     fn handle_found(&mut self, now: Duration, meta: &Metadata) -> Result<(), String> {
         if let Some(open) = &mut self.current {
             if open.identity == identity(meta) {
+                self.shown = Some(signature(meta));
                 open.restart_if_cut(meta.len());
                 return Ok(());
             }
@@ -208,7 +221,7 @@ impl Follower {
     fn read_all(&mut self, now: Duration, buffer: &mut [u8], take: TakeLines<'_>) -> (Reach, Option<io::Error>) {
         let mut at = 0;
         while let Some(retired) = self.retired.get_mut(at) {
-            match retired.open.read(&mut self.position, buffer, take) {
+            match retired.open.read(None, &mut self.position, buffer, take) {
                 Ok((Reach::End, grown)) => {
                     if grown {
                         retired.grown = now;
@@ -227,7 +240,7 @@ impl Follower {
             }
         }
         let Some(open) = &mut self.current else { return (Reach::End, None) };
-        match open.read(&mut self.position, buffer, take) {
+        match open.read(self.shown, &mut self.position, buffer, take) {
             Ok((reach, _)) => (reach, None),
             Err(e) => (Reach::End, Some(e)),
         }
@@ -266,8 +279,11 @@ impl Open {
     }
 
     /// Reads whole lines until the end, and says whether there was anything new.
-    fn read(&mut self, position: &mut u64, buffer: &mut [u8], take: TakeLines<'_>) -> io::Result<(Reach, bool)> {
-        let signature = signature(&self.file.metadata()?);
+    fn read(&mut self, shown: Option<Signature>, position: &mut u64, buffer: &mut [u8], take: TakeLines<'_>) -> io::Result<(Reach, bool)> {
+        let signature = match shown {
+            Some(shown) => shown,
+            None => signature(&self.file.metadata()?),
+        };
         if self.caught_up == Some(signature) {
             return Ok((Reach::End, false));
         }

@@ -3,10 +3,12 @@
 
 use super::outbox::{Event, Outbox};
 use crate::directives::host::{LogAlert, LogRule, LogSource};
-use crate::lines::lines;
 use crate::now::{earlier, Now};
+use crate::pattern::Candidates;
 use crate::schedule::Schedule;
+use memchr::{memchr, memrchr};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// All log rules in force, ordered by what they follow: every log is read once, whatever number of rules is on it.
@@ -24,7 +26,7 @@ struct Log {
 
 /// One rule, and where it stands in its present block.
 struct ActiveRule {
-    rule: LogRule,
+    rule: Rc<LogRule>,
     identity: u64,
     /// Whether the alert's times include the present.
     active: bool,
@@ -99,7 +101,7 @@ impl LogRules {
 
     /// For each rule what it follows, its first pattern, and how many lines have matched.
     pub(super) fn matches(&self) -> impl Iterator<Item = (&LogRule, u64)> {
-        self.logs.iter().flat_map(|log| &log.rules).map(|rule| (&rule.rule, rule.matched))
+        self.logs.iter().flat_map(|log| &log.rules).map(|rule| (&*rule.rule, rule.matched))
     }
 
     /// A wildcard found that file.
@@ -132,23 +134,28 @@ impl LogRules {
     /// Matches lines until there is no room for more events. Returns how many bytes of the block are done with.
     pub(super) fn handle_lines(&mut self, now: Now, log: usize, block: Block<'_>, outbox: &mut Outbox) -> usize {
         let Some(log) = self.logs.get_mut(log) else { return block.bytes.len() };
-        let most_events = log.rules.iter().filter(|rule| matches!(rule.rule.alert, LogAlert::All { .. })).count();
         for rule in &mut log.rules {
             rule.reading = rule.files.iter().position(|file| file.path == block.path).unwrap_or(usize::MAX);
         }
+        let rules: Vec<Rc<LogRule>> = log.rules.iter().map(|rule| rule.rule.clone()).collect();
+        let mut searches: Vec<Search> = rules.iter().map(|rule| Search::new(rule, block.bytes)).collect();
         let mut consumed = 0;
-        for (end, line) in lines(block.bytes) {
-            if outbox.room_for_lines() < most_events {
-                break;
+        while let Some(at) = searches.iter_mut().filter_map(|search| search.next_from(consumed)).min() {
+            let (start, end, line) = line_around(block.bytes, at);
+            if !outbox.has_room() {
+                log.stalled = true;
+                return start;
             }
             let text = String::from_utf8_lossy(line);
-            for rule in &mut log.rules {
-                rule.handle_line(now, block.path, block.position + consumed as u64, &text, outbox);
+            for (rule, search) in log.rules.iter_mut().zip(&searches) {
+                if search.next.is_some_and(|at| at < end) {
+                    rule.handle_line(now, block.path, block.position + start as u64, &text, outbox);
+                }
             }
             consumed = end;
         }
-        log.stalled = consumed < block.bytes.len();
-        consumed
+        log.stalled = false;
+        block.bytes.len()
     }
 
     /// Ends blocks and notices the edges of the alerts' times. Returns whether there was such an edge: then the
@@ -178,6 +185,35 @@ impl LogRules {
     }
 }
 
+/// Looks through a block for the lines that one rule's patterns may match.
+struct Search<'a> {
+    patterns: Vec<Candidates<'a>>,
+    /// A byte of the next such line, as far as it was asked for.
+    next: Option<usize>,
+}
+
+impl<'a> Search<'a> {
+    fn new(rule: &'a LogRule, block: &'a [u8]) -> Self {
+        Self { patterns: rule.patterns.iter().map(|pattern| pattern.candidates(block)).collect(), next: Some(0) }
+    }
+
+    fn next_from(&mut self, from: usize) -> Option<usize> {
+        if self.next.is_some() {
+            self.next = self.patterns.iter_mut().filter_map(|pattern| pattern.next_from(from)).min();
+        }
+        self.next
+    }
+}
+
+/// The line that a byte is in: where it begins, where the next one does, and its bytes.
+fn line_around(block: &[u8], at: usize) -> (usize, usize, &[u8]) {
+    let start = memrchr(b'\n', &block[..at]).map_or(0, |newline| newline + 1);
+    let end = memchr(b'\n', &block[at..]).map_or(block.len(), |newline| at + newline + 1);
+    let line = &block[start..end];
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    (start, end, line.strip_suffix(b"\r").unwrap_or(line))
+}
+
 /// When the times next begin or end, by the clock as it runs now.
 pub(super) fn next_edge(now: Now, schedule: Option<&Schedule>) -> Option<Duration> {
     let minutes = schedule?.minutes_to_edge(now.local)?;
@@ -187,8 +223,16 @@ pub(super) fn next_edge(now: Now, schedule: Option<&Schedule>) -> Option<Duratio
 impl ActiveRule {
     fn new(now: Now, identity: u64, rule: LogRule) -> Self {
         let active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
-        let mut new =
-            Self { identity, active, block_start: now.mono, block_touched: !active, files: Vec::new(), reading: 0, matched: 0, rule };
+        let mut new = Self {
+            identity,
+            active,
+            block_start: now.mono,
+            block_touched: !active,
+            files: Vec::new(),
+            reading: 0,
+            matched: 0,
+            rule: Rc::new(rule),
+        };
         if !matches!(new.rule.log, LogSource::Glob(_)) {
             new.open(&new.rule.log.field());
         }

@@ -369,7 +369,7 @@ impl Agent {
 
     /// Whether enough lines of logs find room for it to make sense to read them.
     pub fn has_room(&self) -> bool {
-        self.outbox.has_room_for_many_lines()
+        self.outbox.has_room_for_a_block()
     }
 
     /// Tells whether a log can be read, and why not; it may be told as often as one likes.

@@ -77,14 +77,14 @@ impl Outbox {
         Self { host: clean_field(host).into_owned(), random, numbered: 0, queue: VecDeque::new(), lines: 0, dropped: None }
     }
 
-    /// How many events of lines find room.
-    pub(super) fn room_for_lines(&self) -> usize {
-        Self::MAX_LINES.saturating_sub(self.lines)
+    /// Whether the events of a line find room; those that all rules make of one line may go beyond the limit together.
+    pub(super) fn has_room(&self) -> bool {
+        self.lines < Self::MAX_LINES
     }
 
-    /// Whether so many events of lines find room that reading a block is worth while.
-    pub(super) fn has_room_for_many_lines(&self) -> bool {
-        self.room_for_lines() >= Self::MAX_LINES / 2
+    /// Whether so many lines find room that reading a block is worth while.
+    pub(super) fn has_room_for_a_block(&self) -> bool {
+        self.lines <= Self::MAX_LINES / 2
     }
 
     /// How many events wait for their acknowledgement.
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(sent(&mut outbox, at(0), Pace::Session).len(), Outbox::WINDOW);
         assert!(outbox.acknowledge(at(0), "1795347336_5"));
         assert_eq!(sent(&mut outbox, at(0), Pace::Session).len(), 1);
-        assert_eq!(outbox.room_for_lines(), Outbox::MAX_LINES - 99);
+        assert_eq!(outbox.lines, 99);
     }
 
     #[test]

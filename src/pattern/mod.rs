@@ -1,0 +1,227 @@
+//! A regular expression of a host file, compiled within a size limit, and a quick way to pass over what it cannot match.
+//! Knows nothing of rules; the syntax is that of `regex-lite`.
+
+mod literals;
+
+use memchr::memmem::Finder;
+use regex_lite::{Captures, Regex, RegexBuilder};
+
+/// A compiled pattern. Searching takes time linear in the length of the text.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: Box<str>,
+    search: Search,
+    /// One of these is in every text that matches; empty where that is not known.
+    literals: Vec<Finder<'static>>,
+}
+
+/// A pattern without any operator is searched for as it stands, which needs no program.
+#[derive(Clone, Debug)]
+enum Search {
+    Literal,
+    Program(Regex),
+}
+
+impl Pattern {
+    /// Most bytes that a compiled program may take.
+    pub const SIZE_LIMIT: usize = 64 * 1024;
+
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// The reason, which names the pattern and, where that is known, the position of the character at which it went wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let search = if text.contains(is_operator) {
+            Search::Program(compile(text).map_err(|reason| describe(text, &reason))?)
+        } else {
+            Search::Literal
+        };
+        let literals = literals::required(text).unwrap_or_default();
+        let literals = literals.iter().map(|literal| Finder::new(literal).into_owned()).collect();
+        Ok(Self { text: text.into(), search, literals })
+    }
+
+    /// Looks through a block of lines for those that may match.
+    pub fn candidates<'a>(&'a self, block: &'a [u8]) -> Candidates<'a> {
+        let next = self.literals.iter().map(|literal| literal.find(block)).collect();
+        Candidates { literals: &self.literals, block, next }
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the pattern is found anywhere in the text.
+    pub fn is_match(&self, text: &str) -> bool {
+        match &self.search {
+            Search::Literal => text.contains(&*self.text),
+            Search::Program(regex) => regex.is_match(text),
+        }
+    }
+
+    /// How many capture groups the pattern has, the whole match not counted.
+    pub fn groups(&self) -> usize {
+        match &self.search {
+            Search::Literal => 0,
+            Search::Program(regex) => regex.captures_len() - 1,
+        }
+    }
+
+    /// The first place where the pattern is found, with its groups; `None` also for a pattern that has no groups.
+    pub fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
+        match &self.search {
+            Search::Literal => None,
+            Search::Program(regex) => regex.captures(text),
+        }
+    }
+}
+
+/// The lines of a block that a pattern may match, found by its literals, in the order of the block.
+pub struct Candidates<'a> {
+    literals: &'a [Finder<'static>],
+    block: &'a [u8],
+    /// Where each literal is found next, as far as it was searched for.
+    next: Vec<Option<usize>>,
+}
+
+impl Candidates<'_> {
+    /// The offset of a byte of the first line that may match, from the line that begins at `from` on; `None` when no other can.
+    pub fn next_from(&mut self, from: usize) -> Option<usize> {
+        if self.literals.is_empty() {
+            return (from < self.block.len()).then_some(from);
+        }
+        for (next, literal) in self.next.iter_mut().zip(self.literals) {
+            if next.is_some_and(|at| at < from) {
+                *next = self.block.get(from..).and_then(|rest| literal.find(rest)).map(|at| from + at);
+            }
+        }
+        self.next.iter().flatten().min().copied()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+fn is_operator(c: char) -> bool {
+    matches!(c, '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$')
+}
+
+fn compile(text: &str) -> Result<Regex, String> {
+    RegexBuilder::new(text).size_limit(Pattern::SIZE_LIMIT).build().map_err(|e| e.to_string())
+}
+
+/// `regex-lite` says what is wrong, not where: the shortest start of the pattern that is refused for the same reason ends there.
+fn describe(text: &str, reason: &str) -> String {
+    let fails_alike = |end: &usize| compile(&text[..*end]).is_err_and(|r| r == reason);
+    let ends = text.char_indices().skip(1).map(|(at, _)| at).chain([text.len()]);
+    let position = ends.take(MAX_PROBES).position(|end| fails_alike(&end));
+    match position {
+        Some(at) => format!("pattern \"{text}\": {reason} at character {}", at + 1),
+        None => format!("pattern \"{text}\": {reason}"),
+    }
+}
+
+/// Bounds the work for an absurdly long pattern that is wrong.
+const MAX_PROBES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_and_a_program_find_the_same() {
+        for text in ["", "error", "an error here", "Error"] {
+            assert_eq!(Pattern::parse("error").unwrap().is_match(text), Pattern::parse("(error)").unwrap().is_match(text));
+        }
+    }
+
+    /// The lines of a block that a pattern matches, found by its candidates.
+    fn found(pattern: &Pattern, block: &[u8]) -> Vec<usize> {
+        let mut candidates = pattern.candidates(block);
+        let (mut from, mut found) = (0, Vec::new());
+        while let Some(at) = candidates.next_from(from) {
+            let start = block[..at].iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
+            let end = block[at..].iter().position(|b| *b == b'\n').map_or(block.len(), |newline| at + newline);
+            if pattern.is_match(&String::from_utf8_lossy(&block[start..end])) {
+                found.push(start);
+            }
+            from = end + 1;
+        }
+        found
+    }
+
+    /// The same, asking the expression about every line.
+    fn found_plainly(pattern: &str, block: &[u8]) -> Vec<usize> {
+        let (regex, mut start) = (Regex::new(pattern).unwrap(), 0);
+        let mut found = Vec::new();
+        for line in block.split(|b| *b == b'\n') {
+            if start < block.len() && regex.is_match(&String::from_utf8_lossy(line)) {
+                found.push(start);
+            }
+            start += line.len() + 1;
+        }
+        found
+    }
+
+    #[test]
+    fn candidates_leave_out_no_line_that_matches() {
+        let parts = [
+            "er",
+            "ror",
+            "[0-9]+",
+            "(warn|fail)",
+            ".*",
+            "x?",
+            "[ab]",
+            "^",
+            "$",
+            " ",
+            r"\d",
+            "(?:a|bc)+",
+            r"\.",
+            "é",
+            "|",
+            "a{2}",
+            r"\bed",
+            "(er|)",
+        ];
+        let words: [&[u8]; 14] =
+            [b"er", b"ror", b"12", b"warn", b"fail", b" ", b"a", b"b", b"bc", b".", "é".as_bytes(), b"\xff", b"ed", b"\n"];
+        let mut random = crate::random::Random::new(436);
+        let mut pick = |count: usize| usize::try_from(random.bits() >> 33).unwrap() % count;
+        let mut with_literals = 0;
+        for _ in 0..4000 {
+            let text: String = (0..1 + pick(6)).map(|_| parts[pick(parts.len())]).collect();
+            let Ok(pattern) = Pattern::parse(&text) else { continue };
+            with_literals += usize::from(!pattern.literals.is_empty());
+            let block: Vec<u8> = (0..pick(60)).flat_map(|_| words[pick(words.len())]).copied().collect();
+            assert_eq!(found(&pattern, &block), found_plainly(&text, &block), "{text:?} in {block:?}");
+        }
+        assert!(with_literals > 500, "{with_literals}");
+    }
+
+    #[test]
+    fn groups_are_counted_without_the_whole_match() {
+        assert_eq!(Pattern::parse("plain").unwrap().groups(), 0);
+        assert_eq!(Pattern::parse(r"(\d+) (\w+)").unwrap().groups(), 2);
+    }
+
+    #[test]
+    fn errors_name_the_pattern_and_the_position() {
+        for (text, position) in [("a(b", 2), ("foo[z-a]bar", 7), ("x(?=y)", 4), ("a**b)", 5), (r"a\q", 3)] {
+            let reason = Pattern::parse(text).unwrap_err();
+            assert!(reason.contains(&format!("\"{text}\"")), "{reason}");
+            assert!(reason.ends_with(&format!(" at character {position}")), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_program_above_the_limit_is_refused() {
+        let reason = Pattern::parse(r"(\w{1,200}){200}").unwrap_err();
+        assert!(reason.contains("size"), "{reason}");
+    }
+}
