@@ -77,16 +77,10 @@ impl EventStream {
         !self.batch.is_empty()
     }
 
-    /// Forces to disk what is due.
-    ///
-    /// # Errors
-    /// The disk failed; what was acknowledged may be lost with a power cut.
-    pub(super) fn handle_timeout(&mut self, now: Now) -> io::Result<()> {
-        if self.sync_due.is_some_and(|due| due <= now.mono) {
-            self.sync_due = None;
-            return self.file.sync();
-        }
-        Ok(())
+    /// Forces to disk what is due. `None` when nothing is; an error means that a power cut may cost what was acknowledged.
+    pub(super) fn sync_if_due(&mut self, now: Now) -> Option<io::Result<()>> {
+        self.sync_due.take_if(|due| *due <= now.mono)?;
+        Some(self.file.sync())
     }
 
     /// When something is to be forced to disk.

@@ -71,8 +71,8 @@ struct Loop<'a> {
     includes: Option<Watched>,
     next_scan: Duration,
     log: &'a mut Log,
-    /// Why the stream cannot be written, while it cannot.
-    stream_failure: Option<String>,
+    write_fault: StreamFault,
+    sync_fault: StreamFault,
     /// The last reason why a datagram could not be sent, until one could.
     send_failure: Option<String>,
     buffer: Vec<u8>,
@@ -102,6 +102,29 @@ impl Watched {
     }
 }
 
+/// Something about the stream that fails and works again: either is logged once, and only an attempt tells.
+struct StreamFault {
+    what: &'static str,
+    consequence: &'static str,
+    lasts: bool,
+}
+
+impl StreamFault {
+    fn new(what: &'static str, consequence: &'static str) -> Self {
+        Self { what, consequence, lasts: false }
+    }
+
+    fn report(&mut self, now: Now, outcome: &std::io::Result<()>, log: &mut Log) {
+        let Self { what, consequence, lasts } = *self;
+        match outcome {
+            Err(e) if !lasts => log.write(now, &format!("{what}: {}; {consequence}", reason(e))),
+            Ok(()) if lasts => log.write(now, &format!("over: {what}")),
+            _ => {}
+        }
+        self.lasts = outcome.is_err();
+    }
+}
+
 impl<'a> Loop<'a> {
     /// Most datagrams of one batch.
     const BURST: usize = 256;
@@ -124,7 +147,8 @@ impl<'a> Loop<'a> {
             socket,
             signals,
             log,
-            stream_failure: None,
+            write_fault: StreamFault::new("the event stream cannot be written", "nothing is acknowledged"),
+            sync_fault: StreamFault::new("the event stream cannot be forced to disk", "a power cut may cost events"),
             send_failure: None,
             buffer: vec![0; MAX_DATAGRAM],
         }
@@ -194,15 +218,14 @@ impl<'a> Loop<'a> {
 
     /// Writes the events of this turn, and only then has them acknowledged.
     fn commit(&mut self, now: Now) {
-        let outcome = if self.stream.has_batch() { self.stream.commit(now) } else { Ok(()) };
-        self.server.handle_committed(now, outcome.is_ok());
-        let failure = outcome.and_then(|()| self.stream.handle_timeout(now)).err().map(|e| reason(&e));
-        match (&failure, &self.stream_failure) {
-            (Some(failure), None) => self.log.write(now, &format!("cannot write the event stream: {failure}; nothing is acknowledged")),
-            (None, Some(_)) => self.log.write(now, "the event stream can be written again"),
-            _ => {}
+        if self.stream.has_batch() {
+            let outcome = self.stream.commit(now);
+            self.server.handle_committed(now, outcome.is_ok());
+            self.write_fault.report(now, &outcome, self.log);
         }
-        self.stream_failure = failure;
+        if let Some(outcome) = self.stream.sync_if_due(now) {
+            self.sync_fault.report(now, &outcome, self.log);
+        }
     }
 
     fn carry_out(&mut self, now: Now) {

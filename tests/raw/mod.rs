@@ -1,0 +1,86 @@
+//! A peer made by hand: it sends what no program of ours would, and hears what comes back.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
+
+use crate::harness::PATIENCE;
+use std::cell::Cell;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+/// A socket of some loopback address that speaks with one port of another.
+pub struct Peer {
+    socket: UdpSocket,
+    asked: Cell<u128>,
+}
+
+impl Peer {
+    /// A peer that has the address `from` and speaks with `to`.
+    pub fn new(from: &str, to: (&str, u16)) -> Self {
+        let socket = UdpSocket::bind((from, 0)).unwrap();
+        socket.connect(to).unwrap();
+        Self { socket, asked: Cell::new(0) }
+    }
+
+    /// A peer of the server whose site has that port.
+    pub fn of_server(port: u16) -> Self {
+        Self::new("127.0.0.1", ("127.0.0.1", port + 1))
+    }
+
+    pub fn send(&self, datagram: impl AsRef<[u8]>) {
+        // What an earlier datagram met (nobody at the port) is told with the next call.
+        let _ = self.socket.send(datagram.as_ref());
+    }
+
+    /// The next datagram, if one comes in that time.
+    pub fn receive(&self, within: Duration) -> Option<String> {
+        let mut buffer = vec![0; 65_536];
+        self.socket.set_read_timeout(Some(within)).unwrap();
+        let size = self.socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8(buffer[..size].to_vec()).unwrap())
+    }
+
+    /// Sends a datagram, again and again if need be, until an answer that begins so has come.
+    pub fn ask(&self, datagram: &str, answer: &str) -> String {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            self.send(datagram);
+            let until = Instant::now() + Duration::from_millis(500);
+            while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+                match self.receive(left) {
+                    Some(text) if text.starts_with(answer) => return text,
+                    _ => {}
+                }
+            }
+        }
+        panic!("no {answer} for {datagram}");
+    }
+
+    /// Has a server show twice that it took all that this peer sent before, and gives back what it said meanwhile.
+    /// Twice, because what a datagram brought about is carried out one turn of the loop later.
+    pub fn drain(&self) -> Vec<String> {
+        let mut heard = Vec::new();
+        for _ in 0..2 {
+            let start = Instant::now();
+            let nonce = self.asked.get() + 1;
+            self.asked.set(nonce);
+            let offer = format!("OFFER%%drain%%{nonce:032x}%%");
+            'asking: loop {
+                assert!(start.elapsed() < PATIENCE, "the server does not answer");
+                self.send(format!("HELLO%%2%%drain%%{:032x}%%{nonce:032x}", 7));
+                while let Some(text) = self.receive(Duration::from_millis(500)) {
+                    if text.starts_with(&offer) {
+                        break 'asking;
+                    }
+                    heard.push(text);
+                }
+            }
+        }
+        heard.retain(|text| !text.starts_with("OFFER%%drain%%"));
+        heard
+    }
+}
+
+/// An event as an agent sends it.
+pub fn alert(host: &str, uid: &str, tags: &str, text: &str) -> String {
+    format!("ALERT%%{host}%%{uid}%%1795347336%%{tags}%%NULL%%{text}")
+}
