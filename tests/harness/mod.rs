@@ -1,6 +1,12 @@
 //! A server and agents as real processes in a folder of their own, on loopback, with a clock that runs fast.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stderr, reason = "tests live in the real world")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests live in the real world"
+)]
 
 use std::fs;
 use std::io::Write;
