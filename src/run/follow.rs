@@ -85,23 +85,27 @@ impl Followed {
         })
     }
 
-    /// Hands the agent what is new, as far as it has room.
+    /// Hands the agent what is new, as far as it has room. Rotations are noticed without room too, lest a file that has its name for a
+    /// short time only be missed.
     pub(super) fn handle(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) {
+        let due = now.mono >= self.next_look;
+        if due {
+            self.logs.iter_mut().enumerate().for_each(|(number, (source, log))| log.look(now, source, number, agent));
+            self.next_look = now.mono + Self::INTERVAL;
+        }
         if !agent.has_room() {
             return;
         }
-        let look = now.mono >= self.next_look || self.blocked || self.more;
+        let read = due || self.blocked || self.more;
         (self.blocked, self.more) = (false, false);
         for turn in 0..self.logs.len() {
             let number = (self.first + turn) % self.logs.len();
-            let (source, log) = &mut self.logs[number];
-            match log {
+            match &mut self.logs[number].1 {
                 Log::Command(log) => self.more |= log.handle(now, number, agent, buffer),
-                Log::File(file) if look => self.more |= poll(file, now, number, agent, buffer, &mut self.blocked),
-                Log::Wildcard(files) if look => {
-                    files.search(now, &source.field(), number, agent);
-                    for file in &mut files.files {
-                        self.more |= poll(file, now, number, agent, buffer, &mut self.blocked);
+                Log::File(file) if read => self.more |= self::read(file, now, number, agent, buffer, &mut self.blocked),
+                Log::Wildcard(wildcard) if read => {
+                    for file in &mut wildcard.files {
+                        self.more |= self::read(file, now, number, agent, buffer, &mut self.blocked);
                     }
                 }
                 _ => {}
@@ -111,20 +115,17 @@ impl Followed {
                 break;
             }
         }
-        if look {
-            self.next_look = now.mono + Self::INTERVAL;
-        }
     }
 
     /// When files are to be looked at again or a command started.
     pub(super) fn next_deadline(&self, now: Now, agent: &Agent) -> Option<Duration> {
+        let files = self.logs.iter().any(|(_, log)| !matches!(log, Log::Command(_))).then_some(self.next_look);
         if !agent.has_room() {
-            return None;
+            return files;
         }
         if self.blocked || self.more {
             return Some(now.mono);
         }
-        let files = self.logs.iter().any(|(_, log)| !matches!(log, Log::Command(_))).then_some(self.next_look);
         let commands = self.logs.iter().filter_map(|(_, log)| match log {
             Log::Command(log) => log.next_deadline(now),
             _ => None,
@@ -134,15 +135,13 @@ impl Followed {
 }
 
 /// Hands on what is new in a file. Returns whether there is more.
-fn poll(file: &mut Follower, now: Now, number: usize, agent: &mut Agent, buffer: &mut [u8], blocked: &mut bool) -> bool {
+fn read(file: &mut Follower, now: Now, number: usize, agent: &mut Agent, buffer: &mut [u8], blocked: &mut bool) -> bool {
     let path = file.path().to_string();
-    let polled = file.poll(now.mono, buffer, &mut |position, bytes| {
+    file.read(now.mono, buffer, &mut |position, bytes| {
         let consumed = agent.handle_log_lines(now, number, Block { path: &path, position, bytes });
         *blocked |= consumed < bytes.len();
         consumed
-    });
-    agent.handle_log_state(now, &path, polled.state);
-    polled.more
+    })
 }
 
 impl Log {
@@ -158,6 +157,21 @@ impl Log {
                 pause: CommandLog::FIRST_PAUSE,
                 position: 0,
             }),
+        }
+    }
+
+    /// Notices new files and rotations.
+    fn look(&mut self, now: Now, source: &LogSource, number: usize, agent: &mut Agent) {
+        match self {
+            Self::File(file) => {
+                let state = file.look(now.mono, &mut |_| None);
+                agent.handle_log_state(now, file.path(), state);
+            }
+            Self::Wildcard(wildcard) => {
+                wildcard.search(now, &source.field(), number, agent);
+                wildcard.look(now, agent);
+            }
+            Self::Command(_) => {}
         }
     }
 
@@ -205,6 +219,17 @@ impl Wildcard {
             }
             !file.is_gone()
         });
+    }
+
+    /// Looks for rotations, in which a file may take the name of another that is followed.
+    fn look(&mut self, now: Now, agent: &mut Agent) {
+        for at in 0..self.files.len() {
+            let (before, rest) = self.files.split_at_mut(at);
+            let Some((file, after)) = rest.split_first_mut() else { break };
+            let state = file.look(now.mono, &mut |meta| before.iter_mut().chain(&mut *after).find_map(|other| other.release(meta)));
+            // That a file is gone is in order here: the wildcard does not find it any more.
+            agent.handle_log_state(now, file.path(), if file.is_missing() { Ok(()) } else { state });
+        }
     }
 
     /// A file that was followed under another name: it is read on under the new one, not again.
