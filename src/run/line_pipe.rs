@@ -56,14 +56,16 @@ impl LinePipe {
             if self.at_end {
                 break;
             }
+            // Asked before reading, lest what it prints last be missed.
+            let ended = self.process.status().is_some();
             match self.process.read(buffer) {
                 Ok(Some(count @ 1..)) => {
                     self.read += count as u64;
                     self.pending.extend_from_slice(&buffer[..count]);
                 }
+                Ok(None) if !ended => return Reading::Waiting,
                 // What it started may hold the pipe open for ever.
-                Ok(None) => return self.process.status().map_or(Reading::Waiting, |_| self.end()),
-                Ok(Some(_)) | Err(_) => self.at_end = true,
+                _ => self.at_end = true,
             }
         }
         if self.at_end {

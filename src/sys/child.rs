@@ -49,23 +49,28 @@ impl ChildProcess {
         }
     }
 
-    /// How the process ended, if it has.
+    /// How the process ended, if it has. What it left behind in its group is killed then.
     pub fn status(&mut self) -> Option<ExitStatus> {
         let status = self.child.try_wait().ok().flatten();
-        self.reaped |= status.is_some();
+        if status.is_some() && !std::mem::replace(&mut self.reaped, true) {
+            self.kill_group();
+        }
         status
+    }
+
+    fn kill_group(&self) {
+        if let Ok(group) = libc::pid_t::try_from(self.child.id()) {
+            // SAFETY: touches no memory. The process has not been reaped or was at this moment, so that its number is no one else's.
+            unsafe { libc::kill(-group, libc::SIGKILL) };
+        }
     }
 }
 
 impl Drop for ChildProcess {
-    /// Kills the whole group, also where the first process has ended and left others behind, and reaps the process.
+    /// Kills the whole group and reaps the process, unless it has ended already.
     fn drop(&mut self) {
-        if let Ok(group) = libc::pid_t::try_from(self.child.id()) {
-            // SAFETY: touches no memory. A group's number is not given to another while a process of it is left; with none left
-            // the call fails.
-            unsafe { libc::kill(-group, libc::SIGKILL) };
-        }
         if !self.reaped {
+            self.kill_group();
             let _ = self.child.wait();
         }
     }
