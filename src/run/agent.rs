@@ -146,6 +146,8 @@ impl<'a> Loop<'a> {
             let now = self.clock.now();
             self.resolve_server(now);
             self.agent.handle_timeout(now);
+            // Before anything is read: the agent numbers logs as it ordered them to be followed last.
+            self.carry_out(now);
             self.tasks.handle(now, &mut self.agent, &mut self.buffer);
             self.followed.handle(now, &mut self.agent, &mut self.buffer);
             // What was just read may have made events that can go at once.
