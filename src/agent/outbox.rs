@@ -61,7 +61,7 @@ struct Dropped {
 
 impl Outbox {
     /// Most events of lines that wait; above it no log is read.
-    const MAX_LINES: usize = 256;
+    pub(super) const MAX_LINES: usize = 256;
     /// Most other events that wait; above it they are dropped and counted.
     const MAX_OTHERS: usize = 256;
     /// Most events in flight …
