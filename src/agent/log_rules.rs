@@ -20,6 +20,8 @@ pub(super) struct LogRules {
 struct Log {
     source: LogSource,
     rules: Vec<ActiveRule>,
+    /// What the rules look for, each once however many rules share it.
+    matchers: Vec<Rc<LogRule>>,
     /// Reading stands still because no more events find room.
     stalled: bool,
 }
@@ -27,6 +29,8 @@ struct Log {
 /// One rule, and where it stands in its present block.
 struct ActiveRule {
     rule: Rc<LogRule>,
+    /// Which of the log's matchers is this rule's.
+    matcher: usize,
     identity: u64,
     /// Whether the alert's times include the present.
     active: bool,
@@ -79,13 +83,14 @@ impl LogRules {
             };
             match self.logs.iter_mut().find(|log| log.source == source) {
                 Some(log) => log.rules.push(active_rule),
-                None => self.logs.push(Log { source, rules: vec![active_rule], stalled: false }),
+                None => self.logs.push(Log { source, rules: vec![active_rule], matchers: Vec::new(), stalled: false }),
             }
         }
         // A new rule on a wildcard that is followed already has the files that its neighbours have.
         for log in &mut self.logs {
             let paths: Vec<String> = log.rules.iter().flat_map(|rule| &rule.files).map(|file| file.path.clone()).collect();
             log.rules.iter_mut().for_each(|rule| paths.iter().for_each(|path| rule.open(path)));
+            log.share_matchers();
         }
     }
 
@@ -125,7 +130,12 @@ impl LogRules {
             let active = rule.active;
             for file in rule.files.iter_mut().filter(|file| file.path == path) {
                 if file.edges.back().map_or(file.active, |edge| edge.active) != active {
-                    file.edges.push_back(Edge { position, active });
+                    // Two edges with no line between them undo each other.
+                    if file.edges.back().is_some_and(|edge| edge.position == position) {
+                        file.edges.pop_back();
+                    } else {
+                        file.edges.push_back(Edge { position, active });
+                    }
                 }
             }
         }
@@ -137,8 +147,9 @@ impl LogRules {
         for rule in &mut log.rules {
             rule.reading = rule.files.iter().position(|file| file.path == block.path).unwrap_or(usize::MAX);
         }
-        let rules: Vec<Rc<LogRule>> = log.rules.iter().map(|rule| rule.rule.clone()).collect();
-        let mut searches: Vec<Search> = rules.iter().map(|rule| Search::new(rule, block.bytes)).collect();
+        let matchers = log.matchers.clone();
+        let mut searches: Vec<Search> = matchers.iter().map(|rule| Search::new(rule, block.bytes)).collect();
+        let mut matches = vec![false; searches.len()];
         let mut consumed = 0;
         while let Some(at) = searches.iter_mut().filter_map(|search| search.next_from(consumed)).min() {
             let (start, end, line) = line_around(block.bytes, at);
@@ -147,10 +158,11 @@ impl LogRules {
                 return start;
             }
             let text = String::from_utf8_lossy(line);
-            for (rule, search) in log.rules.iter_mut().zip(&searches) {
-                if search.next.is_some_and(|at| at < end) {
-                    rule.handle_line(now, block.path, block.position + start as u64, &text, outbox);
-                }
+            for (matches, search) in matches.iter_mut().zip(&searches) {
+                *matches = search.next.is_some_and(|at| at < end) && search.rule.matches(&text);
+            }
+            for rule in log.rules.iter_mut().filter(|rule| matches[rule.matcher]) {
+                rule.handle_match(now, block.path, block.position + start as u64, &text, outbox);
             }
             consumed = end;
         }
@@ -185,8 +197,23 @@ impl LogRules {
     }
 }
 
+impl Log {
+    /// Rules that look for the same share one matcher.
+    fn share_matchers(&mut self) {
+        self.matchers.clear();
+        for rule in &mut self.rules {
+            let known = self.matchers.iter().position(|matcher| matcher.matches_like(&rule.rule));
+            rule.matcher = known.unwrap_or(self.matchers.len());
+            if known.is_none() {
+                self.matchers.push(rule.rule.clone());
+            }
+        }
+    }
+}
+
 /// Looks through a block for the lines that one rule's patterns may match.
 struct Search<'a> {
+    rule: &'a LogRule,
     patterns: Vec<Candidates<'a>>,
     /// A byte of the next such line, as far as it was asked for.
     next: Option<usize>,
@@ -194,7 +221,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(rule: &'a LogRule, block: &'a [u8]) -> Self {
-        Self { patterns: rule.patterns.iter().map(|pattern| pattern.candidates(block)).collect(), next: Some(0) }
+        Self { rule, patterns: rule.patterns.iter().map(|pattern| pattern.candidates(block)).collect(), next: Some(0) }
     }
 
     fn next_from(&mut self, from: usize) -> Option<usize> {
@@ -232,6 +259,7 @@ impl ActiveRule {
             reading: 0,
             matched: 0,
             rule: Rc::new(rule),
+            matcher: 0,
         };
         if !matches!(new.rule.log, LogSource::Glob(_)) {
             new.open(&new.rule.log.field());
@@ -245,24 +273,19 @@ impl ActiveRule {
         }
     }
 
-    fn handle_line(&mut self, now: Now, path: &str, position: u64, line: &str, outbox: &mut Outbox) {
+    fn handle_match(&mut self, now: Now, path: &str, position: u64, line: &str, outbox: &mut Outbox) {
         let Some(file) = self.files.get_mut(self.reading) else { return };
         while file.edges.front().is_some_and(|edge| edge.position <= position) {
             file.active = file.edges.pop_front().is_some_and(|edge| edge.active);
-        }
-        let rule = &self.rule;
-        let matches = rule.patterns.iter().any(|p| p.is_match(line)) && !rule.ignores.iter().any(|p| p.is_match(line));
-        if !matches {
-            return;
         }
         self.matched += 1;
         if !file.active {
             return;
         }
         file.matched += 1;
-        if let LogAlert::All { message } = &rule.alert {
+        if let LogAlert::All { message } = &self.rule.alert {
             let text = message.as_deref().unwrap_or(line.trim());
-            outbox.push_line(now, Event { tags: &rule.tags, file: Some(path), text });
+            outbox.push_line(now, Event { tags: &self.rule.tags, file: Some(path), text });
         }
     }
 

@@ -207,6 +207,18 @@ impl LogSource {
     }
 }
 
+impl LogRule {
+    /// Whether the rule's patterns are found in a line, and none of those that it ignores.
+    pub fn matches(&self, line: &str) -> bool {
+        self.patterns.iter().any(|p| p.is_match(line)) && !self.ignores.iter().any(|p| p.is_match(line))
+    }
+
+    /// Whether this rule and another match the same lines, as their patterns stand.
+    pub fn matches_like(&self, other: &Self) -> bool {
+        self.patterns == other.patterns && self.ignores == other.ignores
+    }
+}
+
 impl LogSource {
     /// What an event's file field says; for a wildcard only where no real path is known.
     pub fn field(&self) -> String {
