@@ -48,7 +48,7 @@ pub struct Open {
 }
 
 /// Device and inode.
-type Identity = (u64, u64);
+pub type Identity = (u64, u64);
 
 /// Size, and seconds and nanoseconds of the last change.
 type Signature = (u64, i64, i64);
@@ -124,6 +124,16 @@ impl Follower {
     /// Whether the path has no file and nothing is left to be read of those that it had.
     pub fn is_gone(&self) -> bool {
         self.is_missing() && self.retired.is_empty() && self.current.is_none()
+    }
+
+    /// Which file is followed now.
+    pub fn identity(&self) -> Option<Identity> {
+        self.current.as_ref().map(|open| open.identity)
+    }
+
+    /// Whether nothing is to be done but when the file changes: no rotated file may still grow, and what is wrong has been said.
+    pub fn is_settled(&self) -> bool {
+        self.retired.is_empty() && self.read_failure.is_none() && (self.current.is_some() || self.unreadable)
     }
 
     /// Lets go of a file that now has another path, if it was followed here.

@@ -207,7 +207,7 @@ fn either(a: Part, b: Part) -> Part {
 
 /// The set that is on fewer lines, by guess: the one whose shortest literal is longer.
 fn better(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>> {
-    let worth = |set: &Option<Vec<String>>| set.as_ref().map_or(0, shortest);
+    let worth = |set: &Option<Vec<String>>| set.as_deref().map_or(0, shortest);
     if worth(&b) > worth(&a) {
         b
     } else {
@@ -215,7 +215,7 @@ fn better(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>>
     }
 }
 
-fn shortest(set: &Vec<String>) -> usize {
+fn shortest(set: &[String]) -> usize {
     set.iter().map(String::len).min().unwrap_or(0)
 }
 

@@ -158,7 +158,7 @@ impl<'a> Loop<'a> {
             poll.add(self.socket.as_fd());
             poll.add(self.signals.fd());
             self.tasks.add_to(&mut poll);
-            self.followed.add_to(&mut poll, &self.agent);
+            self.followed.add_to(now, &mut poll, &self.agent);
             poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
 
             let now = self.clock.now();

@@ -1,24 +1,33 @@
 //! All that the agent follows: files, files found by wildcards, and what commands print.
 
 use super::line_pipe::{LinePipe, Reading};
+use super::watches::Watches;
 use crate::agent::{Agent, Block};
 use crate::directives::host::{CommandLine, LogSource};
 use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
 use crate::sys::{glob, reason};
-use crate::tail::{Follower, Open};
+use crate::tail::{Follower, Identity, Open};
 use std::time::Duration;
 
 #[derive(Default)]
 pub(super) struct Followed {
-    logs: Vec<(LogSource, Log)>,
-    next_look: Duration,
-    /// The agent had no room when lines were last offered.
-    blocked: bool,
-    /// A file had more than one turn's worth of lines.
-    more: bool,
+    logs: Vec<FollowedLog>,
+    /// What tells of changes, where the system does.
+    watches: Option<Watches>,
     /// Which log is offered first, so that a busy one does not keep the others waiting for room.
     first: usize,
+}
+
+struct FollowedLog {
+    source: LogSource,
+    log: Log,
+    next_look: Duration,
+    /// There is, or may be, something to read.
+    unread: bool,
+    /// Whether the coming and going of files is told, and of which files changes are.
+    folder_watched: bool,
+    files_watched: Vec<Identity>,
 }
 
 enum Log {
@@ -45,42 +54,43 @@ struct CommandLog {
 }
 
 impl Followed {
-    /// How often files are looked at.
-    const INTERVAL: Duration = Duration::from_secs(1);
-
     /// Follows these logs and no others. Those that were followed already go on where they are.
     pub(super) fn replace(&mut self, now: Now, sources: Vec<LogSource>) {
         let mut old = std::mem::take(&mut self.logs);
-        for source in sources {
-            let log = match old.iter().position(|(known, _)| *known == source) {
-                Some(at) => old.swap_remove(at).1,
+        self.watches = Watches::open();
+        self.first = 0;
+        for (number, source) in sources.into_iter().enumerate() {
+            let log = match old.iter().position(|known| known.source == source) {
+                Some(at) => old.swap_remove(at).log,
                 None => Log::new(now, &source),
             };
-            self.logs.push((source, log));
+            let is_wildcard = matches!(log, Log::Wildcard(_));
+            let is_file = is_wildcard || matches!(log, Log::File(_));
+            let folder_watched = is_file && self.watches.as_mut().is_some_and(|w| w.watch_folder(number, &source.field(), is_wildcard));
+            self.logs.push(FollowedLog { source, log, next_look: now.mono, unread: true, folder_watched, files_watched: Vec::new() });
         }
-        self.next_look = now.mono;
-        self.first = 0;
     }
 
     /// Tells the agent where every file ends now.
     pub(super) fn measure(&self, agent: &mut Agent) {
-        for (number, (_, log)) in self.logs.iter().enumerate() {
-            log.files().for_each(|file| agent.handle_end(number, file.path(), file.end()));
-            if let Log::Command(log) = log {
+        for (number, followed) in self.logs.iter().enumerate() {
+            followed.log.files().for_each(|file| agent.handle_end(number, file.path(), file.end()));
+            if let Log::Command(log) = &followed.log {
                 agent.handle_end(number, &log.field(), log.position);
             }
         }
     }
 
-    pub(super) fn add_to(&self, poll: &mut PollSet, agent: &Agent) {
+    pub(super) fn add_to(&self, now: Now, poll: &mut PollSet, agent: &Agent) {
         if agent.has_room() {
-            self.pipes().filter_map(LinePipe::fd).for_each(|fd| poll.add(fd));
+            self.commands().filter_map(|log| log.running.as_ref()).filter_map(LinePipe::fd).for_each(|fd| poll.add(fd));
+            self.watches.iter().for_each(|watches| watches.add_to(now, poll));
         }
     }
 
-    fn pipes(&self) -> impl Iterator<Item = &LinePipe> {
-        self.logs.iter().filter_map(|(_, log)| match log {
-            Log::Command(log) => log.running.as_ref(),
+    fn commands(&self) -> impl Iterator<Item = &CommandLog> {
+        self.logs.iter().filter_map(|followed| match &followed.log {
+            Log::Command(log) => Some(log),
             _ => None,
         })
     }
@@ -88,49 +98,117 @@ impl Followed {
     /// Hands the agent what is new, as far as it has room. Rotations are noticed without room too, lest a file that has its name for a
     /// short time only be missed.
     pub(super) fn handle(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) {
-        let due = now.mono >= self.next_look;
-        if due {
-            self.logs.iter_mut().enumerate().for_each(|(number, (source, log))| log.look(now, source, number, agent));
-            self.next_look = now.mono + Self::INTERVAL;
+        self.take_changes(now);
+        for (number, followed) in self.logs.iter_mut().enumerate().filter(|(_, followed)| followed.next_look <= now.mono) {
+            followed.look(now, number, agent, self.watches.as_mut());
         }
-        if !agent.has_room() {
-            return;
-        }
-        let read = due || self.blocked || self.more;
-        (self.blocked, self.more) = (false, false);
         for turn in 0..self.logs.len() {
-            let number = (self.first + turn) % self.logs.len();
-            match &mut self.logs[number].1 {
-                Log::Command(log) => self.more |= log.handle(now, number, agent, buffer),
-                Log::File(file) if read => self.more |= self::read(file, now, number, agent, buffer, &mut self.blocked),
-                Log::Wildcard(wildcard) if read => {
-                    for file in &mut wildcard.files {
-                        self.more |= self::read(file, now, number, agent, buffer, &mut self.blocked);
-                    }
-                }
-                _ => {}
+            if !agent.has_room() {
+                break;
             }
-            if self.blocked {
+            let number = (self.first + turn) % self.logs.len();
+            if self.logs[number].read(now, number, agent, buffer) {
                 self.first = number;
                 break;
             }
         }
     }
 
+    /// Makes the logs due that are told to have changed.
+    fn take_changes(&mut self, now: Now) {
+        let Self { logs, watches, .. } = self;
+        let Some(watches) = watches else { return };
+        watches.take(now, |changed| match changed {
+            Some(number) => logs.get_mut(number).into_iter().for_each(FollowedLog::hurry),
+            None => logs.iter_mut().for_each(FollowedLog::hurry),
+        });
+    }
+
     /// When files are to be looked at again or a command started.
     pub(super) fn next_deadline(&self, now: Now, agent: &Agent) -> Option<Duration> {
-        let files = self.logs.iter().any(|(_, log)| !matches!(log, Log::Command(_))).then_some(self.next_look);
+        let files = self.logs.iter().filter(|followed| !matches!(followed.log, Log::Command(_)));
+        let look = files.map(|followed| followed.next_look).min();
         if !agent.has_room() {
-            return files;
+            return look;
         }
-        if self.blocked || self.more {
+        if self.logs.iter().any(|followed| followed.unread) {
             return Some(now.mono);
         }
-        let commands = self.logs.iter().filter_map(|(_, log)| match log {
-            Log::Command(log) => log.next_deadline(now),
-            _ => None,
-        });
-        earlier(files, commands.min())
+        let commands = self.commands().filter_map(|log| log.next_deadline(now)).min();
+        let quiet = self.watches.as_ref().and_then(|watches| watches.next_deadline(now));
+        earlier(look, earlier(commands, quiet))
+    }
+}
+
+impl FollowedLog {
+    /// How often files are looked at …
+    const INTERVAL: Duration = Duration::from_secs(1);
+    /// … and how often where their changes are told: a hint may be missing.
+    const WATCHED_INTERVAL: Duration = Duration::from_secs(10);
+
+    /// The log has changed.
+    fn hurry(&mut self) {
+        self.next_look = Duration::ZERO;
+        if let Log::Wildcard(wildcard) = &mut self.log {
+            wildcard.next_search = Duration::ZERO;
+        }
+    }
+
+    /// Notices new files and rotations.
+    fn look(&mut self, now: Now, number: usize, agent: &mut Agent, watches: Option<&mut Watches>) {
+        match &mut self.log {
+            Log::File(file) => {
+                let state = file.look(now.mono, &mut |_| None);
+                agent.handle_log_state(now, file.path(), state);
+            }
+            Log::Wildcard(wildcard) => {
+                wildcard.search(now, &self.source.field(), number, agent);
+                wildcard.look(now, agent);
+            }
+            Log::Command(_) => return,
+        }
+        // Before the files are read: what is written after that will be told.
+        let watched = watches.is_some_and(|watches| self.watch_files(number, watches));
+        let interval = if watched && agent.has_room() { Self::WATCHED_INTERVAL } else { Self::INTERVAL };
+        // All logs at the same times, so that these are few.
+        let passed = u32::try_from(now.mono.as_secs() / interval.as_secs()).unwrap_or(u32::MAX - 1);
+        self.next_look = interval * (passed + 1);
+        self.unread = true;
+    }
+
+    /// Watches the files that are followed now. Returns whether every change of this log will be told.
+    fn watch_files(&mut self, number: usize, watches: &mut Watches) -> bool {
+        let mut watched = Vec::new();
+        let mut all = self.folder_watched;
+        for file in self.log.files() {
+            all &= file.is_settled();
+            let Some(identity) = file.identity() else { continue };
+            if self.files_watched.contains(&identity) || watches.watch_file(number, file.path()) {
+                watched.push(identity);
+            } else {
+                all = false;
+            }
+        }
+        self.files_watched = watched;
+        all
+    }
+
+    /// Hands the agent what is new. Returns whether it had no room for all of it.
+    fn read(&mut self, now: Now, number: usize, agent: &mut Agent, buffer: &mut [u8]) -> bool {
+        let mut blocked = false;
+        match &mut self.log {
+            Log::Command(log) => self.unread = log.handle(now, number, agent, buffer),
+            _ if !self.unread => {}
+            Log::File(file) => self.unread = read(file, now, number, agent, buffer, &mut blocked),
+            Log::Wildcard(wildcard) => {
+                self.unread = false;
+                for file in &mut wildcard.files {
+                    self.unread |= read(file, now, number, agent, buffer, &mut blocked);
+                }
+            }
+        }
+        self.unread |= blocked;
+        blocked
     }
 }
 
@@ -157,21 +235,6 @@ impl Log {
                 pause: CommandLog::FIRST_PAUSE,
                 position: 0,
             }),
-        }
-    }
-
-    /// Notices new files and rotations.
-    fn look(&mut self, now: Now, source: &LogSource, number: usize, agent: &mut Agent) {
-        match self {
-            Self::File(file) => {
-                let state = file.look(now.mono, &mut |_| None);
-                agent.handle_log_state(now, file.path(), state);
-            }
-            Self::Wildcard(wildcard) => {
-                wildcard.search(now, &source.field(), number, agent);
-                wildcard.look(now, agent);
-            }
-            Self::Command(_) => {}
         }
     }
 

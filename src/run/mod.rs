@@ -10,6 +10,7 @@ mod log;
 mod options;
 pub mod server;
 mod tasks;
+mod watches;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@ pub mod child;
 pub mod clock;
 pub mod daemon;
 pub mod glob;
+pub mod inotify;
 pub mod poll;
 pub mod process_table;
 pub mod signals;

@@ -1,0 +1,176 @@
+//! Being told of changes to files, where the system can: only ever a hint to look sooner.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// Names a file or folder that is watched. The same one, watched again, has the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Watch(i32);
+
+/// What happened to something that is watched.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// The file changed, or the file of that name in the folder.
+    Touched { watch: Watch, name: &'a [u8] },
+    /// The watch has ended: the file or folder is no more.
+    Ended(Watch),
+    /// Changes were lost: everything may have changed.
+    Lost,
+}
+
+#[cfg(target_os = "linux")]
+pub use linux::Inotify;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::{io, BorrowedFd, Change, Watch};
+    use std::ffi::CString;
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+
+    /// The changes of one process.
+    pub struct Inotify {
+        queue: File,
+    }
+
+    /// File systems whose files others may change unseen, by the numbers that `statfs` has for them: NFS, SMB, CIFS, SMB 2, 9P, FUSE,
+    /// AFS, Coda (`linux/magic.h`).
+    const REMOTE: [i64; 8] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x6573_5546, 0x5346_414f, 0x7375_7245];
+
+    impl Inotify {
+        /// Nothing is watched yet; `None` where the system has no such thing.
+        pub fn open() -> Option<Self> {
+            // SAFETY: touches no memory; the descriptor that it returns is owned by nothing else.
+            let queue = unsafe {
+                let fd = super::super::check(libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC)).ok()?;
+                File::from_raw_fd(fd)
+            };
+            Some(Self { queue })
+        }
+
+        /// What to poll.
+        pub fn fd(&self) -> BorrowedFd<'_> {
+            self.queue.as_fd()
+        }
+
+        /// Watches a file for writing and cutting.
+        ///
+        /// # Errors
+        /// It cannot be watched, or others may change it unseen.
+        pub fn watch_file(&self, path: &str) -> io::Result<Watch> {
+            self.watch(path, libc::IN_MODIFY)
+        }
+
+        /// Watches a folder for files that appear, vanish or may be read again.
+        ///
+        /// # Errors
+        /// It cannot be watched, or others may change it unseen.
+        pub fn watch_folder(&self, path: &str) -> io::Result<Watch> {
+            let appears_or_vanishes = libc::IN_CREATE | libc::IN_MOVED_TO | libc::IN_MOVED_FROM | libc::IN_DELETE;
+            self.watch(path, appears_or_vanishes | libc::IN_ATTRIB | libc::IN_ONLYDIR)
+        }
+
+        fn watch(&self, path: &str, changes: u32) -> io::Result<Watch> {
+            let path = CString::new(path)?;
+            // SAFETY: the path is a string that ends in zero and lives through the calls; all fields of the structure are numbers, for
+            // which zero is a value.
+            unsafe {
+                let mut system: libc::statfs = std::mem::zeroed();
+                super::super::check(libc::statfs(path.as_ptr(), &mut system))?;
+                #[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
+                let kind = system.f_type as i64 & 0xffff_ffff;
+                if REMOTE.contains(&kind) {
+                    return Err(io::ErrorKind::Unsupported.into());
+                }
+                super::super::check(libc::inotify_add_watch(self.queue.as_raw_fd(), path.as_ptr(), changes)).map(Watch)
+            }
+        }
+
+        /// Takes all changes since the last call.
+        pub fn take(&mut self, mut change: impl FnMut(Change<'_>)) {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = self.queue.read(&mut bytes) {
+                let mut rest = &bytes[..count];
+                while let Some((event, after)) = parse(rest) {
+                    change(event);
+                    rest = after;
+                }
+            }
+        }
+    }
+
+    /// One `struct inotify_event` (inotify(7)): watch, mask, cookie, length of the name, and the name padded with zeros.
+    pub(super) fn parse(bytes: &[u8]) -> Option<(Change<'_>, &[u8])> {
+        let number = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let (watch, mask, length) = (number(0)?, number(4)?, number(12)? as usize);
+        let name = bytes.get(16..16 + length)?;
+        let name = name.split(|b| *b == 0).next().unwrap_or_default();
+        let watch = Watch(i32::from_ne_bytes(watch.to_ne_bytes()));
+        let change = if mask & libc::IN_Q_OVERFLOW != 0 {
+            Change::Lost
+        } else if mask & libc::IN_IGNORED != 0 {
+            Change::Ended(watch)
+        } else {
+            Change::Touched { watch, name }
+        };
+        Some((change, &bytes[16 + length..]))
+    }
+}
+
+/// Stands where the system has no such thing: it cannot be opened.
+#[cfg(not(target_os = "linux"))]
+pub enum Inotify {}
+
+#[cfg(not(target_os = "linux"))]
+impl Inotify {
+    /// There is none.
+    pub fn open() -> Option<Self> {
+        None
+    }
+
+    /// Never called.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match *self {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn watch_file(&self, _: &str) -> io::Result<Watch> {
+        match *self {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn watch_folder(&self, _: &str) -> io::Result<Watch> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn take(&mut self, _: impl FnMut(Change<'_>)) {
+        match *self {}
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_truncated_event_is_read() {
+        let mut bytes = Vec::new();
+        for field in [7_u32, libc::IN_CREATE, 0, 8] {
+            bytes.extend(field.to_ne_bytes());
+        }
+        bytes.extend(b"name\0\0\0\0rest");
+        let (change, rest) = linux::parse(&bytes).unwrap();
+        assert_eq!((change, rest), (Change::Touched { watch: Watch(7), name: b"name" }, &b"rest"[..]));
+        for end in 0..24 {
+            assert_eq!(linux::parse(&bytes[..end]), None, "{end}");
+        }
+    }
+}
