@@ -5,6 +5,8 @@ use super::{say, Failure};
 use crate::sys::daemon;
 use getopts::{Matches, Options};
 use std::ffi::CStr;
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// The common options of a program that is started.
@@ -76,12 +78,16 @@ impl Common {
     /// # Errors
     /// Either cannot be done.
     pub(super) fn detach(&self) -> Result<(), Failure> {
+        // Opened before: in the background no one would be told.
+        let pid_file = match &self.pid_file {
+            Some(path) => Some(File::create(path).map_err(|e| Failure::system(format!("cannot write {}", path.display()), &e))?),
+            None => None,
+        };
         if self.background {
             daemon::daemonize().map_err(|e| Failure::system("cannot go to the background", &e))?;
         }
-        if let Some(path) = &self.pid_file {
-            let id = format!("{}\n", std::process::id());
-            std::fs::write(path, id).map_err(|e| Failure::system(format!("cannot write {}", path.display()), &e))?;
+        if let Some(mut file) = pid_file {
+            writeln!(file, "{}", std::process::id()).map_err(|e| Failure::system("cannot write the pid file", &e))?;
         }
         Ok(())
     }
