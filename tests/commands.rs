@@ -1,4 +1,5 @@
 //! Commands and processes: what is printed makes events, and what fails, hangs or misbehaves harms nothing.
+#![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 mod harness;
 

@@ -1,4 +1,5 @@
 //! The times of `active:`: what happens outside of them makes no event, not even later.
+#![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 mod harness;
 
