@@ -172,12 +172,21 @@ impl Agent {
         let message = match Message::parse(datagram) {
             Ok(Message::Heartbeat { .. }) => return self.handle_heartbeat(now, from, None),
             Ok(Message::Capability { run, .. }) => return self.handle_heartbeat(now, from, Some(run)),
-            Ok(message) if self.selection.is_selected(from.ip()) => message,
-            _ => {
+            Ok(message) => message,
+            Err(_) => {
                 self.ignored += 1;
                 return;
             }
         };
+        if let Message::Here { host } | Message::Lost { host } | Message::Stale { host, .. } = message {
+            if host == self.host {
+                self.selection.handle_alive_answer(from.ip());
+            }
+        }
+        if !self.selection.is_selected(from.ip()) {
+            self.ignored += 1;
+            return;
+        }
         self.selection.handle_answer(now.mono);
         match message {
             Message::Config { lines } => self.handle_classic_config(now, from, lines),

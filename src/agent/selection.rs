@@ -26,7 +26,7 @@ struct Heard {
     last: Duration,
     /// When it last said that it speaks version 2, and in which run.
     capability: Option<(Token, Duration)>,
-    next_alive: Duration,
+    alive: LifeSign,
 }
 
 struct Selected {
@@ -36,9 +36,18 @@ struct Selected {
     handshake: Option<Handshake>,
     /// The server's run in which the session began, once it is known.
     server_run: Option<Token>,
-    next_alive: Duration,
+    alive: LifeSign,
     /// When the session began.
     joined: Duration,
+}
+
+/// When a server is told next that this agent lives. Three lost datagrams in a row must not make a dead host of a live one.
+#[derive(Clone, Copy, Debug)]
+struct LifeSign {
+    next: Duration,
+    /// When it will be told if what was said last is answered; `None` while nothing waits for an answer.
+    next_if_answered: Option<Duration>,
+    repeats: u32,
 }
 
 /// How to speak with the selected server.
@@ -56,6 +65,30 @@ struct Handshake {
     nonce: Token,
     unanswered: u32,
     next_hello: Duration,
+}
+
+impl LifeSign {
+    /// Time before the first repeat, and between repeats.
+    const REPEAT_INTERVAL: Duration = Duration::from_secs(5);
+    /// As many as fit between two signs of life, nearly.
+    const REPEATS: u32 = 10;
+
+    fn due(now: Duration) -> Self {
+        Self { next: now, next_if_answered: None, repeats: 0 }
+    }
+
+    /// It was told; the next time is after the interval, or sooner where an answer is expected and does not come.
+    fn say(&mut self, now: Duration, interval: Duration, is_answered: bool) {
+        let repeat = is_answered && self.repeats < Self::REPEATS && interval > Self::REPEAT_INTERVAL;
+        (self.next, self.next_if_answered, self.repeats) =
+            if repeat { (now + Self::REPEAT_INTERVAL, Some(now + interval), self.repeats + 1) } else { (now + interval, None, 0) };
+    }
+
+    fn handle_answer(&mut self) {
+        if let Some(next) = self.next_if_answered.take() {
+            (self.next, self.repeats) = (next, 0);
+        }
+    }
 }
 
 impl Selection {
@@ -123,7 +156,7 @@ impl Selection {
             protocol: Protocol::Unknown,
             handshake: None,
             server_run: None,
-            next_alive: now,
+            alive: LifeSign::due(now),
             joined: now,
         });
         self.start_handshake(now);
@@ -133,7 +166,7 @@ impl Selection {
     pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: IpAddr, run: Option<Token>) -> bool {
         let at = self.heard.iter().position(|heard| heard.ip == ip);
         if at.is_none() && self.heard.len() < Self::MAX_HEARD {
-            self.heard.push(Heard { ip, last: now, capability: None, next_alive: now });
+            self.heard.push(Heard { ip, last: now, capability: None, alive: LifeSign::due(now) });
         }
         let at = at.or_else(|| self.heard.len().checked_sub(1).filter(|last| self.heard[*last].ip == ip));
         if let Some(heard) = at.map(|at| &mut self.heard[at]) {
@@ -170,8 +203,15 @@ impl Selection {
     /// Says ALIVE to the selected server with the next timeout: what is in force has changed.
     pub(super) fn hurry_alive(&mut self, now: Duration) {
         if let Some(selected) = &mut self.selected {
-            selected.next_alive = now;
+            selected.alive = LifeSign::due(now);
         }
+    }
+
+    /// The server at that address said what answers an ALIVE.
+    pub(super) fn handle_alive_answer(&mut self, ip: IpAddr) {
+        let selected = self.selected.as_mut().filter(|selected| selected.address.ip() == ip).map(|selected| &mut selected.alive);
+        let heard = self.heard.iter_mut().find(|heard| heard.ip == ip).map(|heard| &mut heard.alive);
+        selected.into_iter().chain(heard).for_each(LifeSign::handle_answer);
     }
 
     /// Anything that the selected server said to this agent.
@@ -260,18 +300,18 @@ impl Selection {
         let alive = Message::Alive { host: &self.host, run: self.run, revision }.emit();
         let selected = self.selected.as_mut();
         let selected_ip = selected.as_ref().map(|selected| selected.address.ip());
-        if let Some(selected) = selected.filter(|selected| selected.protocol == Protocol::Session && selected.next_alive <= now) {
-            selected.next_alive = now
-                + match revision {
-                    Revision::NONE => Self::ALIVE_WITHOUT_FILE,
-                    _ if self.fixed => Self::ALIVE_TO_FIXED,
-                    _ => Self::ALIVE_INTERVAL,
-                };
+        if let Some(selected) = selected.filter(|selected| selected.protocol == Protocol::Session && selected.alive.next <= now) {
+            let interval = match revision {
+                Revision::NONE => Self::ALIVE_WITHOUT_FILE,
+                _ if self.fixed => Self::ALIVE_TO_FIXED,
+                _ => Self::ALIVE_INTERVAL,
+            };
+            selected.alive.say(now, interval, true);
             transmit.push((selected.address, alive.clone()));
         }
         let others = self.heard.iter_mut().filter(|heard| Some(heard.ip) != selected_ip);
-        for heard in others.filter(|heard| heard.next_alive <= now) {
-            heard.next_alive = now + Self::ALIVE_INTERVAL;
+        for heard in others.filter(|heard| heard.alive.next <= now) {
+            heard.alive.say(now, Self::ALIVE_INTERVAL, heard.capability.is_some());
             transmit.push((SocketAddr::new(heard.ip, self.port), alive.clone()));
         }
     }
@@ -279,12 +319,12 @@ impl Selection {
     /// When the next thing is due.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         let of_selected = self.selected.as_ref().and_then(|selected| {
-            let alive = (selected.protocol == Protocol::Session).then_some(selected.next_alive);
+            let alive = (selected.protocol == Protocol::Session).then_some(selected.alive.next);
             let silence = (!self.fixed || selected.handshake.is_none()).then_some(selected.last_heard + Self::SILENCE);
             let hello = selected.handshake.as_ref().map(|handshake| handshake.next_hello);
             earlier(earlier(silence, hello), alive)
         });
         let others = self.heard.iter().filter(|heard| !self.is_selected(heard.ip));
-        earlier(of_selected, others.map(|heard| heard.next_alive).min())
+        earlier(of_selected, others.map(|heard| heard.alive.next).min())
     }
 }
