@@ -1,10 +1,10 @@
 //! Several hosts: a LAN on which agents find their server by broadcast, and an agent behind a router.
 
 mod harness;
-mod network;
+mod namespaces;
 
 use harness::{lines_of, wait_for, Event, Program, Site};
-use network::{Network, BROADCAST};
+use namespaces::{Network, BROADCAST};
 
 const SERVER: &str = "server";
 /// The agents on the LAN …

@@ -1,147 +1,284 @@
-//! Several hosts on one machine: network namespaces on a bridge, with a router to a second network; made and removed by each test.
-#![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
+//! A simulated network in virtual time: agents and servers as state machines, joined by datagrams that are lost, doubled, delayed and
+//! overtaken as a seed says. No sockets, no clocks, no files.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::print_stderr, reason = "a test that fails names its seed")]
 
-use crate::harness::{skip, Program, Site};
-use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
+mod nodes;
 
-/// The broadcast address of the LAN.
-pub(crate) const BROADCAST: &str = "10.43.6.255";
+pub use nodes::{announcement, AgentNode, Record, ServerNode};
 
-/// A LAN, 10.43.6.0/24, whose switch is a bridge in a namespace of its own, and a network behind a router, 10.43.7.0/24.
-pub(crate) struct Network {
-    prefix: String,
-    hosts: Vec<&'static str>,
+use project436::now::Now;
+use project436::random::Random;
+use project436::schedule::WeekMinute;
+use project436::wire::Message;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// P: agents listen there, servers on P+1.
+pub const PORT: u16 = 4360;
+/// A datagram to that address reaches every agent.
+pub const EVERYONE: [u8; 4] = [10, 0, 0, 255];
+/// 2026-11-22 11:35:36 UTC, a Sunday.
+pub const START: u64 = 1_795_347_336;
+
+pub fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
-impl Network {
-    const SWITCH: &'static str = "switch";
-    const ROUTER: &'static str = "router";
+/// What the network does to datagrams.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions {
+    /// Lost of a hundred, each way.
+    pub loss: u64,
+    /// Doubled of a hundred.
+    pub duplication: u64,
+    /// The longest time under way. Above the shortest, datagrams overtake each other.
+    pub delay: Duration,
+}
 
-    /// Makes hosts on the LAN, with the addresses 10.43.6.1, 10.43.6.2 and so on, and hosts behind the router, with 10.43.7.1 and so
-    /// on. Where the system does not let us the test is skipped, and there is none.
-    pub(crate) fn new(test: &str, lan: &[&'static str], routed: &[&'static str]) -> Option<Self> {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let prefix = format!("436-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut network = Self { prefix, hosts: Vec::new() };
-        network.make(lan, routed).map_err(|reason| skip(test, &format!("no network namespaces: {reason}"))).ok()?;
-        Some(network)
-    }
+impl Conditions {
+    const SHORTEST: Duration = Duration::from_millis(1);
 
-    fn make(&mut self, lan: &[&'static str], routed: &[&'static str]) -> Result<(), String> {
-        self.add_host(Self::SWITCH)?;
-        self.in_host(Self::SWITCH, "link add lan type bridge")?;
-        self.in_host(Self::SWITCH, "link set lan up")?;
-        self.add_host(Self::ROUTER)?;
-        self.plug_in(Self::ROUTER, 254)?;
-        for (host, number) in lan.iter().zip(1..) {
-            self.add_host(host)?;
-            self.plug_in(host, number)?;
-            self.in_host(host, "route add default via 10.43.6.254")?;
+    pub const PERFECT: Self = Self { loss: 0, duplication: 0, delay: Self::SHORTEST };
+
+    /// One of the grid of settings, the same for the same seed.
+    pub fn of(seed: u64) -> Self {
+        let pick = |values: [u64; 3], at: u64| values[usize::try_from(at % 3).unwrap()];
+        Self {
+            loss: pick([0, 10, 33], seed),
+            duplication: pick([0, 5, 30], seed / 3),
+            delay: Duration::from_millis(pick([1, 200, 2000], seed / 9)),
         }
-        for (host, number) in routed.iter().zip(1..) {
-            self.add_host(host)?;
-            let (near, far) = (self.namespace(Self::ROUTER), self.namespace(host));
-            ip(&format!("link add eth0 netns {far} type veth peer name {host} netns {near}"))?;
-            // One network for each, so that the router needs no second bridge; broadcasts end here either way.
-            self.in_host(Self::ROUTER, &format!("addr add 10.43.7.254 peer 10.43.7.{number} dev {host}"))?;
-            self.in_host(Self::ROUTER, &format!("link set {host} up"))?;
-            self.in_host(host, &format!("addr add 10.43.7.{number}/24 brd + dev eth0"))?;
-            self.in_host(host, "link set eth0 up")?;
-            self.in_host(host, "route add default via 10.43.7.254")?;
-        }
-        run(&["netns", "exec", &self.namespace(Self::ROUTER), "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]).map(drop)
     }
 
-    fn namespace(&self, host: &str) -> String {
-        format!("{}-{host}", self.prefix)
-    }
-
-    fn add_host(&mut self, host: &'static str) -> Result<(), String> {
-        ip(&format!("netns add {}", self.namespace(host)))?;
-        self.hosts.push(host);
-        self.in_host(host, "link set lo up")
-    }
-
-    /// Connects a host with the switch, and gives it an address.
-    fn plug_in(&self, host: &str, number: u8) -> Result<(), String> {
-        let (near, far) = (self.namespace(Self::SWITCH), self.namespace(host));
-        ip(&format!("link add eth0 netns {far} type veth peer name {host} netns {near}"))?;
-        self.in_host(Self::SWITCH, &format!("link set {host} master lan up"))?;
-        self.in_host(host, &format!("addr add 10.43.6.{number}/24 brd + dev eth0"))?;
-        self.in_host(host, "link set eth0 up")
-    }
-
-    fn in_host(&self, host: &str, arguments: &str) -> Result<(), String> {
-        ip(&format!("-n {} {arguments}", self.namespace(host)))
-    }
-
-    /// Pulls the plug of a host on the LAN: both ends lose their carrier.
-    pub(crate) fn cut(&self, host: &str) {
-        self.in_host(Self::SWITCH, &format!("link set {host} down")).unwrap();
-        assert!(!self.has_carrier(host));
-    }
-
-    /// Puts it in again.
-    pub(crate) fn restore(&self, host: &str) {
-        self.in_host(Self::SWITCH, &format!("link set {host} up")).unwrap();
-        assert!(self.has_carrier(host));
-    }
-
-    fn has_carrier(&self, host: &str) -> bool {
-        run(&["netns", "exec", &self.namespace(host), "cat", "/sys/class/net/eth0/carrier"]).unwrap().trim() == "1"
-    }
-
-    /// Starts the server of that site on a host.
-    pub(crate) fn server(&self, site: &Site, host: &str, conf: &str) -> Program {
-        let log = format!("{conf}.log");
-        let mut command = site.command("ax436");
-        command.args(["-l", &log, conf]);
-        Program::start(self.command(host, &command), site.path(&log))
-    }
-
-    /// Starts an agent on a host, which reports the host's name.
-    pub(crate) fn agent(&self, site: &Site, host: &str, arguments: &[&str]) -> Program {
-        let log = format!("{host}.agent.log");
-        let mut command = site.command("aa436");
-        command.args(["-n", host, "-l", &log]).args(arguments).arg(site.port.to_string());
-        Program::start(self.command(host, &command), site.path(&log))
-    }
-
-    /// The command that runs another on a host, in the same process.
-    fn command(&self, host: &str, command: &Command) -> Command {
-        let mut inside = Command::new("ip");
-        inside.args(["netns", "exec", &self.namespace(host)]).arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(name, value),
-                None => inside.env_remove(name),
-            };
-        }
-        if let Some(folder) = command.get_current_dir() {
-            inside.current_dir(folder);
-        }
-        inside
+    pub fn is_lossless(&self) -> bool {
+        self.loss == 0
     }
 }
 
-impl Drop for Network {
+/// What befell the datagrams.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fate {
+    pub sent: u64,
+    pub lost: u64,
+    pub doubled: u64,
+    pub overtaken: u64,
+}
+
+struct Packet {
+    number: u64,
+    from: SocketAddr,
+    to: SocketAddr,
+    datagram: Vec<u8>,
+}
+
+pub struct World {
+    seed: u64,
+    conditions: Conditions,
+    random: Random,
+    mono: Duration,
+    /// What the wall clock showed when `mono` was 0.
+    unix_at_zero: u64,
+    pub agents: Vec<AgentNode>,
+    pub servers: Vec<ServerNode>,
+    /// By the time of arrival.
+    flight: BTreeMap<(Duration, u64), Packet>,
+    numbered: u64,
+    latest: BTreeMap<(SocketAddr, SocketAddr), u64>,
+    pub fate: Fate,
+    /// Steps at the present instant.
+    steps: u32,
+}
+
+impl World {
+    /// More steps at one instant mean that time stands still.
+    const MOST_STEPS: u32 = 1000;
+
+    pub fn new(seed: u64, conditions: Conditions) -> Self {
+        Self {
+            seed,
+            conditions,
+            random: Random::new(seed),
+            mono: seconds(1000),
+            unix_at_zero: START - 1000,
+            agents: Vec::new(),
+            servers: Vec::new(),
+            flight: BTreeMap::new(),
+            numbered: 0,
+            latest: BTreeMap::new(),
+            fate: Fate::default(),
+            steps: 0,
+        }
+    }
+
+    pub fn conditions(&self) -> Conditions {
+        self.conditions
+    }
+
+    pub fn now(&self) -> Now {
+        let unix = self.unix_at_zero.wrapping_add(self.mono.as_secs());
+        // 1970 began on a Thursday.
+        let day = u16::try_from((unix / 86_400 + 4) % 7).unwrap();
+        let minute = u16::try_from(unix % 86_400 / 60).unwrap();
+        Now { mono: self.mono, unix, local: WeekMinute::new(day, 0, minute), second: u8::try_from(unix % 60).unwrap() }
+    }
+
+    /// The wall clock jumps to that time.
+    pub fn set_wall_clock(&mut self, unix: u64) {
+        self.unix_at_zero = unix.wrapping_sub(self.mono.as_secs());
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.random.bits() % end
+    }
+
+    pub fn add_agent(&mut self, host: &str) -> usize {
+        let last = u8::try_from(101 + self.agents.len()).unwrap();
+        let node = AgentNode::new(self.now(), host, SocketAddr::from(([10, 0, 0, last], PORT)), &mut self.random);
+        self.agents.push(node);
+        self.agents.len() - 1
+    }
+
+    pub fn add_server(&mut self) -> usize {
+        let last = u8::try_from(1 + self.servers.len()).unwrap();
+        let node = ServerNode::new(self.now(), SocketAddr::from(([10, 0, 0, last], PORT + 1)), &mut self.random);
+        self.servers.push(node);
+        self.servers.len() - 1
+    }
+
+    /// The server ends, and another run of it begins with the same host files.
+    pub fn restart_server(&mut self, server: usize) {
+        let now = self.now();
+        self.servers[server].restart(now, &mut self.random);
+    }
+
+    /// A server has that host file from now on.
+    pub fn set_host_file(&mut self, server: usize, host: &str, text: &str) {
+        let now = self.now();
+        self.servers[server].set_host_file(now, host, text);
+    }
+
+    /// A line is appended to a log of an agent.
+    pub fn write_line(&mut self, agent: usize, path: &str, line: &str) {
+        let now = self.now();
+        self.agents[agent].write_line(now, path, line);
+        self.settle();
+    }
+
+    /// Steps until that holds.
+    pub fn run_until(&mut self, what: &str, limit: Duration, holds: impl Fn(&Self) -> bool) {
+        let end = self.mono + limit;
+        while !holds(self) {
+            assert!(self.mono < end, "after {limit:?} not yet: {what}");
+            self.step(end);
+        }
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.mono + time;
+        while self.mono < end {
+            self.step(end);
+        }
+    }
+
+    /// Goes on to whatever happens next, at `end` at the latest.
+    pub fn step(&mut self, end: Duration) {
+        let wake_ups = self.agents.iter().filter_map(|node| node.wake).chain(self.servers.iter().map(|node| node.wake));
+        let arrival = self.flight.keys().next().map(|(at, _)| *at);
+        let next = wake_ups.chain(arrival).min().unwrap_or(end).min(end);
+        self.steps = if next > self.mono { 0 } else { self.steps + 1 };
+        assert!(self.steps < Self::MOST_STEPS, "time stands still");
+        self.mono = self.mono.max(next);
+        self.deliver();
+        self.settle();
+    }
+
+    fn deliver(&mut self) {
+        let now = self.now();
+        while let Some(entry) = self.flight.first_entry().filter(|entry| entry.key().0 <= now.mono) {
+            let Packet { number, from, to, datagram } = entry.remove();
+            let latest = self.latest.entry((from, to)).or_default();
+            self.fate.overtaken += u64::from(number < *latest);
+            *latest = number.max(*latest);
+            if let Some(agent) = self.agents.iter_mut().find(|node| node.address == to) {
+                agent.handle_datagram(now, from, &datagram);
+            } else if let Some(server) = self.servers.iter_mut().find(|node| node.address == to) {
+                server.handle_datagram(now, from, &datagram);
+            }
+        }
+    }
+
+    /// Lets every node do what is due and puts on the wire what comes of it.
+    fn settle(&mut self) {
+        let now = self.now();
+        let mut sent = Vec::new();
+        for node in self.agents.iter_mut().filter(|node| node.wake.is_some_and(|at| at <= now.mono)) {
+            let address = node.address;
+            sent.extend(node.settle(now).into_iter().map(|(to, datagram)| (address, to, datagram)));
+            assert!(node.wake.is_none_or(|at| at > now.mono), "agent {} has done all that was due, and wakes at once", node.host);
+        }
+        for node in self.servers.iter_mut().filter(|node| node.wake <= now.mono) {
+            let address = node.address;
+            sent.extend(node.settle(now).into_iter().map(|(to, datagram)| (address, to, datagram)));
+            assert!(node.wake > now.mono, "server {address} has done all that was due, and wakes at once");
+        }
+        sent.into_iter().for_each(|(from, to, datagram)| self.send(from, to, datagram));
+    }
+
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+        let message = Message::parse(&datagram).expect("state machines send messages");
+        let is_event = matches!(message, Message::Alert(_) | Message::Config { .. });
+        assert!(is_event || datagram.len() <= 1200, "{} bytes: {message:?}", datagram.len());
+        if to.ip() == SocketAddr::from((EVERYONE, 0)).ip() {
+            let agents: Vec<SocketAddr> = self.agents.iter().map(|node| node.address).collect();
+            agents.into_iter().for_each(|agent| self.carry(from, agent, &datagram));
+        } else {
+            self.carry(from, to, &datagram);
+        }
+    }
+
+    fn carry(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        self.fate.sent += 1;
+        let cut_off = self.agents.iter().filter(|node| node.cut_off).map(|node| node.address);
+        let mut cut_off = cut_off.chain(self.servers.iter().filter(|node| node.cut_off).map(|node| node.address));
+        if cut_off.any(|address| address == from || address == to) || self.random.bits() % 100 < self.conditions.loss {
+            self.fate.lost += 1;
+            return;
+        }
+        let doubled = self.random.bits() % 100 < self.conditions.duplication;
+        self.fate.doubled += u64::from(doubled);
+        for _ in 0..=u8::from(doubled) {
+            self.numbered += 1;
+            let delay = Conditions::SHORTEST + self.random.up_to(self.conditions.delay.saturating_sub(Conditions::SHORTEST));
+            let packet = Packet { number: self.numbered, from, to, datagram: datagram.to_vec() };
+            self.flight.insert((self.mono + delay, self.numbered), packet);
+        }
+    }
+
+    /// Every event that any agent made so far has been acknowledged.
+    pub fn is_quiet(&self) -> bool {
+        self.agents.iter().all(|node| node.is_quiet(self.mono))
+    }
+}
+
+impl Drop for World {
     fn drop(&mut self) {
-        for host in &self.hosts {
-            let _ = ip(&format!("netns del {}", self.namespace(host)));
+        if std::thread::panicking() {
+            let Self { seed, conditions, fate, mono, .. } = self;
+            eprintln!("seed {seed}, at {mono:?}: {conditions:?}, {fate:?}; again with SIMULATION_SEEDS={seed}");
         }
     }
 }
 
-fn ip(arguments: &str) -> Result<(), String> {
-    run(&arguments.split(' ').collect::<Vec<_>>()).map(drop)
-}
-
-/// Runs `ip`. Returns what it prints.
-fn run(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("ip").args(arguments).output().map_err(|e| format!("ip: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+/// Runs a scenario for `count` seeds, or for those that `SIMULATION_SEEDS` names: `17` or `0-5000`.
+pub fn for_each_seed(count: u64, scenario: impl Fn(u64)) {
+    let given = std::env::var("SIMULATION_SEEDS").ok();
+    let range = given.as_deref().map(|given| {
+        let (first, last) = given.split_once('-').unwrap_or((given, given));
+        let number = |text: &str| text.parse().expect("SIMULATION_SEEDS is N or N-M");
+        number(first)..=number(last)
+    });
+    range.unwrap_or(0..=count - 1).for_each(scenario);
 }
