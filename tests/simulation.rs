@@ -104,6 +104,19 @@ fn a_burst_beyond_the_queue_waits_in_the_log_and_arrives_whole() {
 }
 
 #[test]
+fn more_rules_on_one_log_than_the_queue_is_long_all_make_their_events() {
+    let mut world = World::new(0, Conditions::PERFECT);
+    world.add_server();
+    world.add_agent("host0");
+    let file: String = (0..300).map(|rule| format!("file: /var/log/host0/0.log\nmatch: error\nalert_all: tags=T{rule}\n")).collect();
+    world.set_host_file(0, "host0", &file);
+    wait_for_configuration(&mut world, seconds(90), 0, &file);
+    (0..5).for_each(|number| log(&mut world, 0, &format!("error {number}")));
+    settle_events(&mut world);
+    assert_eq!(world.servers[0].events("host0").filter(|record| record.tags.starts_with('T')).count(), 5 * 300);
+}
+
+#[test]
 fn a_configuration_of_many_datagrams_arrives_whole() {
     for_each_seed(27, |seed| {
         let mut world = World::new(seed, Conditions::of(seed));

@@ -156,7 +156,9 @@ impl AgentNode {
             let Some(log) = self.logs.get_mut(&path).filter(|log| log.read < log.bytes.len()) else { continue };
             if self.agent.has_room() {
                 let block = Block { path: &path, position: log.read as u64, bytes: &log.bytes[log.read..] };
-                log.read += self.agent.handle_log_lines(now, number, block);
+                let consumed = self.agent.handle_log_lines(now, number, block);
+                assert!(consumed > 0, "there is room, and yet nothing is read: the loop would turn for ever");
+                log.read += consumed;
             }
         }
     }
