@@ -171,18 +171,26 @@ mod time64 {
 
 #[cfg(not(all(target_env = "musl", target_pointer_width = "32")))]
 mod time64 {
+    /// After 28 years a date is on the same day of the week again; so it is until 2100.
+    const CALENDAR_CYCLE: i64 = (28 * 365 + 7) * 24 * 60 * 60;
+    const YEARS: libc::c_int = 28;
+
+    /// The standard library knows the C library's 64-bit interface where there is another one.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads a clock")]
     pub(super) fn system_seconds() -> i64 {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the structure lives through the call.
-        unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut time) };
-        #[allow(clippy::useless_conversion, reason = "32 bits on some systems")]
-        i64::from(time.tv_sec)
+        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)
     }
 
+    /// Where times may have 32 bits, as in 32-bit programs with glibc, those that do not fit are looked up some cycles earlier.
     pub(super) fn local_time(seconds: i64, tm: &mut libc::tm) {
-        let seconds = libc::time_t::try_from(seconds).unwrap_or(libc::time_t::MAX);
-        // SAFETY: both point to values that live through the call.
-        unsafe { libc::localtime_r(&seconds, tm) };
+        let beyond = if cfg!(target_pointer_width = "32") { seconds - i64::from(i32::MAX) } else { 0 };
+        let cycles = u64::try_from(beyond).unwrap_or_default().div_ceil(CALENDAR_CYCLE.unsigned_abs());
+        let cycles = i32::try_from(cycles).unwrap_or_default();
+        let fitting = seconds - i64::from(cycles) * CALENDAR_CYCLE;
+        // SAFETY: both point to values that live through the call. The type is the system's; its name is deprecated for musl.
+        unsafe { libc::localtime_r(&(fitting as _), tm) };
+        tm.tm_year = tm.tm_year.saturating_add(cycles.saturating_mul(YEARS));
     }
 }
 
@@ -193,9 +201,10 @@ mod tests {
     #[test]
     fn times_past_2038_are_right() {
         // 2040-03-04 05:06:07 UTC, a Sunday: within a day of that anywhere.
-        let time = LocalTime::at(2_214_536_767);
+        let time = LocalTime::at(2_214_450_367);
         assert_eq!((time.year, time.month), (2040, 3));
         assert!((3..=5).contains(&time.day));
+        assert_eq!(time.weekday, (time.day + 3) % 7);
         assert_eq!((time.second, [0, 15, 30, 45].contains(&((time.minute + 60 - 6) % 60))), (7, true));
     }
 
