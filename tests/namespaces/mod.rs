@@ -24,8 +24,9 @@ impl Network {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let prefix = format!("436-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut network = Self { prefix, hosts: Vec::new() };
-        network.make(lan, routed).map_err(|reason| skip(test, &format!("no network namespaces: {reason}"))).ok()?;
-        Some(network)
+        let Err(reason) = network.make(lan, routed) else { return Some(network) };
+        skip(test, &format!("no network namespaces: {}", reason.replace(&network.prefix, "436")));
+        None
     }
 
     fn make(&mut self, lan: &[&'static str], routed: &[&'static str]) -> Result<(), String> {
