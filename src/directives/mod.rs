@@ -16,6 +16,25 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
+/// Most bytes of a file of configuration.
+pub const MAX_FILE: usize = 1 << 20;
+
+/// The text that a file of configuration has, and what is wrong with the file as a whole.
+pub fn text_of(path: &str, bytes: Vec<u8>) -> (String, Option<Fault>) {
+    let fault = |line, reason: String| Some(Fault { path: path.into(), line, reason });
+    if bytes.len() > MAX_FILE {
+        return (String::new(), fault(0, format!("is larger than {MAX_FILE} bytes")));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(e) => {
+            let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+            (String::from_utf8_lossy(e.as_bytes()).into(), fault(line, "is not UTF-8".into()))
+        }
+    }
+}
+
 /// A line that is neither empty nor a comment, trimmed, and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceLine<'a> {

@@ -4,7 +4,7 @@ use super::{complain, say, Failure};
 use crate::agent::DryRun;
 use crate::directives::host::{HostFile, Rule};
 use crate::directives::server::ServerFile;
-use crate::directives::{expand, is_plain_file_name, Fault, Source};
+use crate::directives::{expand, is_plain_file_name, text_of, Fault, Source};
 use crate::lines::MAX_LINE;
 use crate::sys::clock::Clock;
 use crate::sys::reason;
@@ -15,11 +15,15 @@ use std::path::Path;
 /// The texts of a folder's files by their names, each with its path.
 type Files = BTreeMap<String, (String, String)>;
 
-/// Checks all host and include files.
+/// Checks the server file and, once that is good, all host and include files. What is wrong is printed as `path:line: reason`.
 ///
 /// # Errors
-/// All that is wrong with them, each as `path:line: reason`.
-pub(super) fn check(path: &str, settings: &ServerFile) -> Result<(), Failure> {
+/// The server file cannot be read, or how many errors there are.
+pub(super) fn check(path: &str) -> Result<(), Failure> {
+    let settings = match read_server_file(path) {
+        Err(Failure::Configuration(faults)) => return print_faults(path, &faults),
+        settings => settings?,
+    };
     let mut faults = Vec::new();
     let hosts = read_folder(path, "hosts", &settings.hosts, &mut faults);
     let includes = settings.includes.as_ref().map(|folder| read_folder(path, "includes", folder, &mut faults)).unwrap_or_default();
@@ -34,14 +38,18 @@ pub(super) fn check(path: &str, settings: &ServerFile) -> Result<(), Failure> {
     for (_, file) in includes.iter().filter(|(name, _)| !used.contains(*name)) {
         faults.extend(HostFile::parse(source(file).lines()).faults);
     }
-    let mut printed = BTreeSet::new();
-    let lines: Vec<String> = faults.iter().map(Fault::to_string).filter(|line| printed.insert(line.clone())).collect();
-    if lines.is_empty() {
+    if faults.is_empty() {
         say(&format!("{path}: no errors; host files: {}, include files: {}", hosts.len(), includes.len()));
         return Ok(());
     }
-    lines.iter().for_each(|line| say(line));
-    Err(Failure::Usage(format!("{path}: errors: {}", lines.len())))
+    print_faults(path, &faults)
+}
+
+fn print_faults(path: &str, faults: &[Fault]) -> Result<(), Failure> {
+    // An error in an include is one error, however many hosts use it.
+    let mut printed = BTreeSet::new();
+    faults.iter().map(Fault::to_string).filter(|line| printed.insert(line.clone())).for_each(|line| say(&line));
+    Err(Failure::Usage(format!("{path}: errors: {}", printed.len())))
 }
 
 /// Reads the server file.
@@ -51,15 +59,16 @@ pub(super) fn check(path: &str, settings: &ServerFile) -> Result<(), Failure> {
 #[allow(clippy::disallowed_methods, reason = "where configuration is read")]
 pub(super) fn read_server_file(path: &str) -> Result<ServerFile, Failure> {
     let bytes = std::fs::read(path).map_err(|e| Failure::Usage(format!("cannot read {path}: {}", reason(&e))))?;
-    let text = String::from_utf8(bytes).map_err(|_| Failure::Usage(format!("{path}:0: is not UTF-8")))?;
-    ServerFile::parse(Source { path, text: &text })
-        .map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+    match text_of(path, bytes) {
+        (_, Some(fault)) => Err(Failure::Configuration(vec![fault])),
+        (text, None) => ServerFile::parse(Source { path, text: &text }).map_err(Failure::Configuration),
+    }
 }
 
 /// Makes sure that the folders exist which the server file names.
 ///
 /// # Errors
-/// The first that does not.
+/// Those that do not.
 pub(super) fn require_folders(path: &str, settings: &ServerFile) -> Result<(), Failure> {
     let mut faults = Vec::new();
     for (name, folder) in [("hosts", Some(&settings.hosts)), ("includes", settings.includes.as_ref())] {
@@ -67,9 +76,10 @@ pub(super) fn require_folders(path: &str, settings: &ServerFile) -> Result<(), F
             faults.push(folder_fault(path, name, folder.map_or("", String::as_str), &reason(&e)));
         }
     }
-    match faults.first() {
-        None => Ok(()),
-        Some(fault) => Err(Failure::Usage(fault.to_string())),
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Configuration(faults))
     }
 }
 
@@ -98,9 +108,12 @@ fn read_folder(conf: &str, directive: &str, folder: &str, faults: &mut Vec<Fault
             continue;
         }
         let path = path.display().to_string();
-        match std::fs::read(&path).map(String::from_utf8) {
-            Ok(Ok(text)) => drop(files.insert(name, (path, text))),
-            Ok(Err(_)) => faults.push(Fault { path, line: 0, reason: "is not UTF-8".into() }),
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                let (text, fault) = text_of(&path, bytes);
+                faults.extend(fault);
+                files.insert(name, (path, text));
+            }
             Err(e) => faults.push(Fault { path, line: 0, reason: format!("cannot be read: {}", reason(&e)) }),
         }
     }

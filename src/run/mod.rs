@@ -12,13 +12,16 @@ pub mod server;
 mod tasks;
 mod watches;
 
+use crate::directives::Fault;
 use std::process::ExitCode;
 
 /// Why a program ends at its start or cannot go on.
 #[derive(Debug)]
 pub enum Failure {
-    /// The command line or the configuration is wrong: exit status 2.
+    /// The command line is wrong, or a file that it names: exit status 2.
     Usage(String),
+    /// All that is wrong with the configuration: exit status 2.
+    Configuration(Vec<Fault>),
     /// The system did not let it: exit status 1.
     System(String),
 }
@@ -34,6 +37,11 @@ impl Failure {
 pub fn exit_code(program: &str, outcome: Result<(), Failure>) -> ExitCode {
     let (text, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Configuration(faults)) => {
+            // As editors and people know it from compilers: the line begins with the place.
+            faults.iter().for_each(|fault| complain(&fault.to_string()));
+            return ExitCode::from(2);
+        }
         Err(Failure::System(text)) => (text, 1),
         Err(Failure::Usage(text)) => (text, 2),
     };

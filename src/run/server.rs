@@ -44,10 +44,10 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let [path] = &matches.free[..] else {
         return Err(Failure::Usage("expected one argument, the server file; ax436 -h tells more".into()));
     };
-    let settings = check::read_server_file(path)?;
     if matches.opt_present("t") {
-        return check::check(path, &settings);
+        return check::check(path);
     }
+    let settings = check::read_server_file(path)?;
     let mut common = PROGRAM.common(&matches)?;
 
     let clock = Clock::start();

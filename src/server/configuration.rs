@@ -2,7 +2,7 @@
 //! what was good. Texts come in; the files are read elsewhere.
 
 use crate::directives::host::{HostFile, Rule};
-use crate::directives::{emit_marked, expand, Expanded, Fault, Source};
+use crate::directives::{emit_marked, expand, text_of, Expanded, Fault, Source};
 use crate::wire::{Revision, MAX_DATAGRAM, MAX_PARTS, MAX_PART_TEXT};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -60,9 +60,6 @@ pub(super) struct ClassicConfig {
 }
 
 impl Configurations {
-    /// Most bytes of a host file or an include.
-    const MAX_FILE: usize = 1 << 20;
-
     /// A host's file has that content now.
     pub(super) fn set_host(&mut self, name: &str, path: &str, content: Content) -> Outcome {
         let file = TextFile::new(path, content, self.hosts.get(name).map(|entry| &entry.file));
@@ -135,19 +132,16 @@ impl Configurations {
 impl TextFile {
     /// The file as it is now. One that cannot be read keeps the text that it had.
     fn new(path: &str, content: Content, before: Option<&Self>) -> Self {
-        let fault = |line, reason: String| Some(Fault { path: path.to_string(), line, reason });
         let (text, fault) = match content {
-            Err(reason) => (before.map_or_else(|| "".into(), |before| before.text.clone()), fault(0, format!("cannot be read: {reason}"))),
-            Ok(bytes) if bytes.len() > Configurations::MAX_FILE => {
-                ("".into(), fault(0, format!("is larger than {} bytes", Configurations::MAX_FILE)))
+            Err(reason) => {
+                let reason = format!("cannot be read: {reason}");
+                let fault = Fault { path: path.into(), line: 0, reason };
+                (before.map_or_else(|| "".into(), |before| before.text.clone()), Some(fault))
             }
-            Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => (text.into(), None),
-                Err(e) => {
-                    let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
-                    (String::from_utf8_lossy(e.as_bytes()).into(), fault(line, "is not UTF-8".into()))
-                }
-            },
+            Ok(bytes) => {
+                let (text, fault) = text_of(path, bytes);
+                (text.into(), fault)
+            }
         };
         Self { path: path.into(), text, fault }
     }
@@ -297,7 +291,7 @@ mod tests {
         for (content, reason) in [
             (Err("Permission denied".to_string()), "hosts/h:0: cannot be read: Permission denied"),
             (Ok(b"file: /a\n# \xff\n".to_vec()), "hosts/h:2: is not UTF-8"),
-            (Ok(vec![b'#'; Configurations::MAX_FILE + 1]), "hosts/h:0: is larger than 1048576 bytes"),
+            (Ok(vec![b'#'; crate::directives::MAX_FILE + 1]), "hosts/h:0: is larger than 1048576 bytes"),
         ] {
             let outcome = all.set_host("h", "hosts/h", content);
             assert!(!outcome.changed);
