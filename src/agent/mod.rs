@@ -201,12 +201,14 @@ impl Agent {
                 }
             }
             Message::Part { host, revision, index, count, text } if host == self.host => {
-                self.joined(now);
                 self.handle_part(now, from, revision, index, count, text);
             }
             Message::Stale { host, revision } if host == self.host => {
                 self.joined(now);
-                self.handle_stale(now, from, revision);
+                // Without a session it is late, or answers an ALIVE from before this server was selected.
+                if self.selection.protocol() == Protocol::Session {
+                    self.handle_stale(now, from, revision);
+                }
             }
             Message::Lost { host } if host == self.host => self.selection.start_handshake(now.mono),
             Message::Here { host } if host == self.host => {}
@@ -260,18 +262,8 @@ impl Agent {
     }
 
     fn handle_part(&mut self, now: Now, from: SocketAddr, revision: Revision, index: u32, count: u32, text: &str) {
-        if revision == Revision::NONE {
-            return self.handle_no_file(now, from);
-        }
-        if self.in_force.is_some_and(|(in_force, _)| in_force == revision) {
-            self.fetch = None;
-            self.in_force = Some((revision, from));
-            return;
-        }
-        if self.fetch.as_ref().is_none_or(|fetch| fetch.revision() != revision) {
-            self.fetch = Some(Fetch::new(revision, now.mono));
-        }
-        let Some(fetch) = &mut self.fetch else { return };
+        // A part that was not asked for is late: it must not bring an old configuration back.
+        let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.revision() == revision) else { return };
         match fetch.take(now.mono, index, count, text) {
             Progress::Incomplete => {}
             Progress::Corrupt => self.log(format!("a part of configuration {revision} does not belong to it")),
@@ -283,12 +275,14 @@ impl Agent {
     }
 
     fn handle_stale(&mut self, now: Now, from: SocketAddr, revision: Revision) {
-        if self.in_force.is_some_and(|(in_force, _)| in_force == revision) {
-            self.fetch = None;
-            return;
-        }
         if revision == Revision::NONE {
             return self.handle_no_file(now, from);
+        }
+        if self.in_force.is_some_and(|(in_force, _)| in_force == revision) {
+            self.fetch = None;
+            // From now on it is this server's, whose word ends it.
+            self.in_force = Some((revision, from));
+            return;
         }
         if self.fetch.as_ref().is_none_or(|fetch| fetch.revision() != revision) {
             self.fetch = Some(Fetch::new(revision, now.mono));

@@ -65,6 +65,8 @@ struct Handshake {
     nonce: Token,
     unanswered: u32,
     next_hello: Duration,
+    /// Whether the server made an offer, and so was sent a JOIN.
+    offered: bool,
 }
 
 impl LifeSign {
@@ -145,7 +147,7 @@ impl Selection {
     pub(super) fn start_handshake(&mut self, now: Duration) {
         let nonce = self.random.token();
         if let Some(selected) = &mut self.selected {
-            selected.handshake.get_or_insert(Handshake { nonce, unanswered: 0, next_hello: now });
+            selected.handshake.get_or_insert(Handshake { nonce, unanswered: 0, next_hello: now, offered: false });
         }
     }
 
@@ -232,20 +234,19 @@ impl Selection {
     pub(super) fn handle_offer(&mut self, nonce: Token, cookie: Token) -> Option<Vec<u8>> {
         let handshake = self.selected.as_mut()?.handshake.as_mut().filter(|handshake| handshake.nonce == nonce)?;
         handshake.unanswered = 0;
+        handshake.offered = true;
         Some(Message::Join { host: &self.host, run: self.run, nonce, cookie }.emit())
     }
 
-    /// The server sent what only follows a JOIN. Returns whether the session begins with that.
+    /// The server sent what follows a JOIN. Returns whether the session begins with that; not before a JOIN was sent: then it is late.
     pub(super) fn handle_joined(&mut self, now: Duration) -> bool {
         let capability = self.selected.as_ref().and_then(|selected| self.capability(selected.address.ip(), now));
-        let Some(selected) = &mut self.selected else { return false };
-        let began = selected.handshake.take().is_some() || selected.protocol != Protocol::Session;
-        if began {
-            selected.protocol = Protocol::Session;
-            selected.server_run = capability;
-            selected.joined = now;
-        }
-        began
+        let Some(selected) = self.selected.as_mut().filter(|s| s.handshake.as_ref().is_some_and(|h| h.offered)) else { return false };
+        selected.handshake = None;
+        selected.protocol = Protocol::Session;
+        selected.server_run = capability;
+        selected.joined = now;
+        true
     }
 
     /// In which run the server that has that address said lately that it speaks version 2.
