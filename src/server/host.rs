@@ -146,6 +146,11 @@ impl Host {
         self.inactive = None;
     }
 
+    /// A version 1 agent asks for its configuration: if there was one of version 2 in its place, that is gone, and is not told of changes.
+    pub(super) fn handle_config_request(&mut self) {
+        self.session = None;
+    }
+
     /// Whether a CONFIG may go to a version 1 agent that asks; if so it counts as sent.
     pub(super) fn may_send_config(&mut self, now: Duration) -> bool {
         if self.last_config.is_some_and(|last| now - last < Self::CONFIG_INTERVAL) {

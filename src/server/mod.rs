@@ -260,6 +260,7 @@ impl Server {
     fn handle_config_request(&mut self, now: Now, from: SocketAddr, name: &str) {
         self.heard(now, from, name, true);
         let Some(host) = self.hosts.get_mut(name).filter(|host| host.is_configured()) else { return self.handle_stranger(from, name) };
+        host.handle_config_request();
         if !host.may_send_config(now.mono) {
             return;
         }
@@ -310,10 +311,10 @@ impl Server {
         let Some(host) = self.hosts.get_mut(name).filter(|host| host.has_session_at(from)) else {
             return self.send(from, &Message::Lost { host: name });
         };
-        host.handle_fetching();
         if revision != current {
             return self.send(from, &Message::Stale { host: name, revision: current });
         }
+        host.handle_fetching();
         let texts = self.configurations.parts(name);
         let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
         for (index, text) in (1..).zip(&texts).filter(|(index, _)| parts.contains(index)) {
