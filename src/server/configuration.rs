@@ -2,7 +2,7 @@
 //! what was good. Texts come in; the files are read elsewhere.
 
 use crate::directives::host::{HostFile, Rule};
-use crate::directives::{emit_marked, expand, text_of, Expanded, Fault, Source};
+use crate::directives::{emit_marked, expand, text_of, Expanded, Fault, Source, SourceLine};
 use crate::wire::{Revision, MAX_DATAGRAM, MAX_PARTS, MAX_PART_TEXT};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -60,6 +60,9 @@ pub(super) struct ClassicConfig {
 }
 
 impl Configurations {
+    /// Most bytes of one host's configuration: parts may be a little shorter than they can be, where characters end.
+    const MAX_TEXT: usize = MAX_PART_TEXT * MAX_PARTS as usize / 2;
+
     /// A host's file has that content now.
     pub(super) fn set_host(&mut self, name: &str, path: &str, content: Content) -> Outcome {
         let file = TextFile::new(path, content, self.hosts.get(name).map(|entry| &entry.file));
@@ -158,14 +161,14 @@ impl Snapshot {
         let used: HashSet<&str> = expanded.includes.iter().copied().collect();
         let used = used.into_iter().map(|name| (Rc::from(name), includes.get(name).cloned())).collect();
         let file = HostFile::parse(expanded.lines.iter().copied());
-        let text = emit_marked(&file.good_lines());
+        let (text, fits) = emit_fitting(&file);
         let mut snapshot = Self { host: host.clone(), includes: used, revision: Revision::of(&text), faulty: false };
         let files = [Some(host)].into_iter().chain(snapshot.includes.iter().map(|(_, file)| file.as_ref())).flatten();
         let mut faults: Vec<Fault> = files.filter_map(|file| file.fault.clone()).collect();
         faults.extend(expanded.faults);
         faults.extend(file.faults);
-        if text.len() > MAX_PART_TEXT * MAX_PARTS as usize / 2 {
-            let reason = format!("with its includes larger than {} bytes", MAX_PART_TEXT * MAX_PARTS as usize / 2);
+        if !fits {
+            let reason = format!("with its includes larger than {} bytes", Configurations::MAX_TEXT);
             faults.push(Fault { path: host.path.to_string(), line: 0, reason });
         }
         snapshot.faulty = !faults.is_empty();
@@ -179,7 +182,7 @@ impl Snapshot {
 
     /// The good groups, as version 2 carries them.
     fn text(&self) -> String {
-        emit_marked(&HostFile::parse(self.expanded().lines).good_lines())
+        emit_fitting(&HostFile::parse(self.expanded().lines)).0
     }
 
     fn classic(&self, host: &str) -> ClassicConfig {
@@ -209,6 +212,24 @@ impl Snapshot {
         }
         config
     }
+}
+
+/// The text of the good groups, up to the first that makes it too large; and whether it is all of them.
+fn emit_fitting(file: &HostFile<'_>) -> (String, bool) {
+    let text = emit_marked(&file.good_lines());
+    if text.len() <= Configurations::MAX_TEXT {
+        return (text, true);
+    }
+    // What comes with a line at most: a mark, with its number and path, or the empty lines that stand for one.
+    let size = |line: &SourceLine<'_>| line.text.len() + line.path.len() + 40;
+    let mut room = Configurations::MAX_TEXT;
+    let fitting = file.groups.iter().take_while(|group| {
+        let left = room.checked_sub(group.lines.iter().map(size).sum());
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
+    let lines: Vec<SourceLine<'_>> = fitting.flat_map(|group| group.lines.iter().copied()).collect();
+    (emit_marked(&lines), false)
 }
 
 #[cfg(test)]
@@ -313,6 +334,25 @@ mod tests {
         all.set_host("h", "hosts/h", ok(&format!("{text}ps_command: ps\n")));
         let config = all.classic("h").unwrap();
         assert!(config.lines.ends_with("process: x%%alert_running: tags=P min=1 max=2 message=m%%ps_command: ps"), "{}", config.lines);
+    }
+
+    #[test]
+    fn of_a_configuration_that_no_parts_can_carry_the_first_groups_are_served() {
+        let mut all = Configurations::default();
+        let long = "x".repeat(5000);
+        let include: String = (0..150).map(|i| format!("file: /{i}/{long}\nmatch: a\nalert_all: tags=A message=end{i}\n")).collect();
+        all.set_include("one", Some(("one", ok(&include))));
+        let outcome = all.set_host("h", "hosts/h", ok("include: one\n"));
+        assert_eq!(
+            outcome.faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["hosts/h:0: with its includes larger than 491520 bytes"]
+        );
+        let parts = all.parts("h");
+        assert!(parts.len() <= MAX_PARTS as usize, "{}", parts.len());
+        let text = parts.concat();
+        assert_eq!(Revision::of(&text), all.revision("h"));
+        let file = HostFile::parse(crate::directives::marked_lines(&text, "h"));
+        assert!(file.faults.is_empty() && (90..100).contains(&file.groups.len()), "{}", file.groups.len());
     }
 
     #[test]
