@@ -319,6 +319,37 @@ fn a_dead_host_is_called_inactive_once_then_reminded_of_then_active_again() {
 }
 
 #[test]
+fn all_this_holds_in_version_1_too() {
+    for_each_seed(54, |seed| {
+        let mut world = World::new(seed, Conditions::of(seed));
+        world.only_version_1 = true;
+        world.add_server();
+        for agent in 0..2 {
+            world.add_agent(&format!("host{agent}"));
+            world.set_host_file(0, &format!("host{agent}"), &host_file(50, &format!("host{agent}")));
+        }
+        let follow = |world: &World, rules, tag: &str| world.agents[0].follows(&paths(rules, tag));
+        world.run_until("the configuration is in force", seconds(200), |world| {
+            follow(world, 50, "host0") && world.agents[1].follows(&paths(50, "host1"))
+        });
+        let lines: Vec<String> = (0..20).map(|number| format!("error {number:04}")).collect();
+        for line in &lines {
+            log(&mut world, 0, line);
+            world.run_for(seconds(3));
+        }
+        world.set_host_file(0, "host0", &host_file(1, "changed"));
+        world.run_until("the changed configuration is in force", seconds(400), |world| follow(world, 1, "changed"));
+        world.run_for(seconds(1200));
+        assert!(follow(&world, 1, "changed"));
+        assert_eq!(sorted(texts(&world, 0, 0)), lines);
+        let inactive = world.servers[0].own_events("host0").count() + world.servers[0].own_events("host1").count();
+        assert_eq!(inactive, 0);
+        let idle = world.servers[0].events("host0").filter(|record| record.text == "Idle").count();
+        assert!((10..=20).contains(&idle), "{idle}");
+    });
+}
+
+#[test]
 fn a_jump_of_the_wall_clock_neither_bursts_nor_stalls() {
     for_each_seed(27, |seed| {
         let mut world = World::new(seed, Conditions::of(seed));
