@@ -15,6 +15,8 @@ pub type Content = Result<Vec<u8>, String>;
 pub(super) struct Configurations {
     hosts: HashMap<Rc<str>, HostEntry>,
     includes: HashMap<String, TextFile>,
+    /// The parts that were asked for last: an agent asks for those of one revision several times, and to make them all rules are parsed.
+    carried: Option<(Revision, Rc<[String]>)>,
 }
 
 #[derive(Clone)]
@@ -114,7 +116,17 @@ impl Configurations {
     }
 
     /// The text in force for a host, in parts that each fit a datagram.
-    pub(super) fn parts(&self, host: &str) -> Vec<String> {
+    pub(super) fn parts(&mut self, host: &str) -> Rc<[String]> {
+        let revision = self.revision(host);
+        if let Some((_, parts)) = self.carried.as_ref().filter(|(carried, _)| *carried == revision) {
+            return parts.clone();
+        }
+        let parts: Rc<[String]> = self.new_parts(host).into();
+        self.carried = Some((revision, parts.clone()));
+        parts
+    }
+
+    fn new_parts(&self, host: &str) -> Vec<String> {
         let Some(entry) = self.hosts.get(host) else { return vec![String::new()] };
         let mut rest = &*entry.serving.text();
         let mut parts = Vec::new();
@@ -239,7 +251,7 @@ mod tests {
     const GOOD: &str = "file: /a\nmatch: a\nalert_all: tags=A\n";
     const BAD: &str = "file: /b\nmatch: (\nalert_all: tags=B\n";
 
-    fn text_of(configurations: &Configurations, host: &str) -> String {
+    fn text_of(configurations: &mut Configurations, host: &str) -> String {
         configurations.parts(host).concat()
     }
 
@@ -251,11 +263,11 @@ mod tests {
     fn an_error_does_not_replace_what_was_good() {
         let mut all = Configurations::default();
         assert!(all.set_host("h", "hosts/h", ok(GOOD)).changed);
-        let before = (all.revision("h"), text_of(&all, "h"));
+        let before = (all.revision("h"), text_of(&mut all, "h"));
         let outcome = all.set_host("h", "hosts/h", ok(&format!("{GOOD}{BAD}")));
         assert!(!outcome.changed);
         assert_eq!(outcome.faults.iter().map(|f| (&*f.path, f.line)).collect::<Vec<_>>(), [("hosts/h", 5)]);
-        assert_eq!((all.revision("h"), text_of(&all, "h")), before);
+        assert_eq!((all.revision("h"), text_of(&mut all, "h")), before);
         let outcome = all.set_host("h", "hosts/h", ok(&GOOD.replace("/a", "/c")));
         assert!(outcome.changed && outcome.faults.is_empty());
     }
@@ -266,7 +278,7 @@ mod tests {
         let outcome = all.set_host("h", "hosts/h", ok(&format!("{BAD}{GOOD}")));
         assert!(outcome.changed);
         assert_eq!(outcome.faults.len(), 1);
-        let text = text_of(&all, "h");
+        let text = text_of(&mut all, "h");
         assert!(text.contains("/a") && !text.contains("/b"), "{text}");
         assert_eq!(Revision::of(&text), all.revision("h"));
     }
@@ -279,10 +291,10 @@ mod tests {
         all.set_host("other", "hosts/other", ok(GOOD));
         let outcomes = all.set_include("common", Some(("inc/common", ok("file: /x\nmatch: x\nalert_all: tags=X"))));
         assert_eq!(outcomes.iter().map(|o| (&*o.host, o.changed)).collect::<Vec<_>>(), [("user", true)]);
-        assert!(text_of(&all, "user").contains("#line 1 inc/common\nfile: /x"));
+        assert!(text_of(&mut all, "user").contains("#line 1 inc/common\nfile: /x"));
         let outcomes = all.set_include("common", None);
         assert_eq!(outcomes.iter().map(|o| (&*o.host, o.changed, o.faults.len())).collect::<Vec<_>>(), [("user", false, 1)]);
-        assert!(text_of(&all, "user").contains("file: /x"), "the last good version stays");
+        assert!(text_of(&mut all, "user").contains("file: /x"), "the last good version stays");
     }
 
     #[test]
@@ -294,7 +306,7 @@ mod tests {
         // And so where the good version is an older one that did not use it.
         assert!(!all.set_host("h", "hosts/h", ok("include: late\ninclude: later")).changed);
         let outcomes = all.set_include("later", Some(("inc/later", ok("file: /z\nmatch: z\nalert_all: tags=Z"))));
-        assert!(outcomes[0].changed && text_of(&all, "h").contains("/z"));
+        assert!(outcomes[0].changed && text_of(&mut all, "h").contains("/z"));
     }
 
     #[test]
@@ -318,7 +330,7 @@ mod tests {
             assert!(!outcome.changed);
             assert_eq!(outcome.faults[0].to_string(), reason);
         }
-        assert!(text_of(&all, "h").contains("/a"));
+        assert!(text_of(&mut all, "h").contains("/a"));
     }
 
     #[test]

@@ -317,7 +317,7 @@ impl Server {
         host.handle_fetching();
         let texts = self.configurations.parts(name);
         let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-        for (index, text) in (1..).zip(&texts).filter(|(index, _)| parts.contains(index)) {
+        for (index, text) in (1..).zip(&*texts).filter(|(index, _)| parts.contains(index)) {
             self.send(from, &Message::Part { host: name, revision, index, count, text });
         }
     }
