@@ -319,6 +319,42 @@ fn a_dead_host_is_called_inactive_once_then_reminded_of_then_active_again() {
 }
 
 #[test]
+fn an_agent_behind_a_router_keeps_its_fixed_server_through_restarts_and_an_outage() {
+    for_each_seed(54, |seed| {
+        let mut world = World::new(seed, Conditions::of(seed));
+        let (server, agent) = (world.add_server(), world.add_agent("host0"));
+        let (now, address) = (world.now(), world.servers[server].address);
+        world.agents[agent].fix_server(now, address);
+        world.set_host_file(server, "host0", &host_file(30, "host0"));
+        world.run_until("the configuration is in force", seconds(300), |world| world.agents[agent].follows(&paths(30, "host0")));
+        let mut lines = Vec::new();
+        for number in 0..40 {
+            match number {
+                5 | 25 => world.restart_server(server),
+                10 => world.servers[server].cut_off = true,
+                18 => world.servers[server].cut_off = false,
+                _ => {}
+            }
+            lines.push(format!("error {number:04}"));
+            log(&mut world, agent, &format!("error {number:04}"));
+            world.run_for(seconds(20));
+        }
+        settle_events(&mut world);
+        let mut written = sorted(texts(&world, server, agent));
+        written.dedup();
+        assert_eq!(written, lines);
+        world.set_host_file(server, "host0", &host_file(3, "changed"));
+        let limit = if world.conditions().is_lossless() { seconds(25) } else { seconds(200) };
+        world.run_until("the change is in force", limit, |world| world.agents[agent].follows(&paths(3, "changed")));
+        let before = world.servers[server].own_events("host0").count();
+        world.run_for(seconds(1800));
+        assert_eq!(world.servers[server].own_events("host0").count(), before, "it is never called inactive");
+        assert!(world.agents[agent].follows(&paths(3, "changed")));
+        assert!(world.agents[agent].heard.is_empty(), "no heartbeat came");
+    });
+}
+
+#[test]
 fn all_this_holds_in_version_1_too() {
     for_each_seed(54, |seed| {
         let mut world = World::new(seed, Conditions::of(seed));

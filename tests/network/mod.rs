@@ -240,7 +240,7 @@ impl World {
         }
         assert!(is_event || datagram.len() <= 1200, "{} bytes: {message:?}", datagram.len());
         if to.ip() == SocketAddr::from((EVERYONE, 0)).ip() {
-            let agents: Vec<SocketAddr> = self.agents.iter().map(|node| node.address).collect();
+            let agents: Vec<SocketAddr> = self.agents.iter().filter(|node| !node.routed).map(|node| node.address).collect();
             agents.into_iter().for_each(|agent| self.carry(from, agent, &datagram));
         } else {
             self.carry(from, to, &datagram);

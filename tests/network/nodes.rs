@@ -18,6 +18,8 @@ pub struct AgentNode {
     pub address: SocketAddr,
     /// Nothing that it sends or is sent arrives.
     pub cut_off: bool,
+    /// No broadcast comes this far.
+    pub routed: bool,
     /// When the agent has something to do next.
     pub wake: Option<Duration>,
     agent: Agent,
@@ -71,6 +73,7 @@ impl AgentNode {
             host: host.into(),
             address,
             cut_off: false,
+            routed: false,
             wake: Some(now.mono),
             agent: Agent::new(now, identity),
             follows: Vec::new(),
@@ -81,6 +84,13 @@ impl AgentNode {
             sent: 0,
             heard: BTreeMap::new(),
         }
+    }
+
+    /// The agent speaks with that server only, behind a router.
+    pub fn fix_server(&mut self, now: Now, server: SocketAddr) {
+        (self.routed, self.wake) = (true, Some(now.mono));
+        self.agent.wait_for_fixed_server();
+        self.agent.fix_server(now, server);
     }
 
     pub fn write_line(&mut self, now: Now, path: &str, line: &str) {
