@@ -139,6 +139,28 @@ fn a_server_that_confirms_a_configuration_may_end_it() {
 }
 
 #[test]
+fn waiting_events_go_to_the_next_server_as_soon_as_its_session_begins() {
+    let mut script = Script::with(OLD);
+    let alerts = |script: &mut Script| script.commands().iter().filter(|command| *command == "ALERT").count();
+    assert_eq!(alerts(&mut script), 2, "the start, and the configuration in force");
+    let mut moved = false;
+    for second in 1..=45 {
+        script.run_to(second);
+        if second % 5 == 0 {
+            script.hear(OTHER, &Message::Capability { name: "nas", run: Token(3) });
+        }
+        moved |= script.nonce().is_some();
+        if moved {
+            script.join(OTHER, Revision::of(OLD));
+            assert_eq!(second, 30, "the first server was heard last at 0");
+            return assert_eq!(alerts(&mut script), 2, "however short a time ago the first server was sent them");
+        }
+        script.sent.clear();
+    }
+    panic!("the other server was not selected");
+}
+
+#[test]
 fn a_server_without_a_file_does_not_end_the_configuration_of_another() {
     let mut script = Script::with(OLD);
     for second in (5..=45).step_by(5) {
