@@ -161,6 +161,27 @@ fn waiting_events_go_to_the_next_server_as_soon_as_its_session_begins() {
 }
 
 #[test]
+fn an_agent_whose_server_turns_out_to_speak_version_1_is_not_idle_at_once() {
+    let mut script = Script::with(OLD);
+    for (_, datagram) in std::mem::take(&mut script.sent) {
+        if let Ok(Message::Alert(alert)) = Message::parse(&datagram) {
+            script.hear(SERVER, &Message::Ack { uid: alert.uid });
+        }
+    }
+    // A Python server has taken the place of the newer one.
+    for second in (5..=300).step_by(5) {
+        script.run_to(second);
+        script.hear(SERVER, &Message::Heartbeat { name: "pi" });
+        if let Some((_, event)) = script.sent.iter().find(|(_, datagram)| datagram.starts_with(b"ALERT")) {
+            assert!(event.ends_with(b"%%SYSTEM%%NULL%%Idle"));
+            // After 30 s without its capability it is asked; after 10 s without an answer it is known.
+            return assert!((40 + 67..=40 + 67 + 10).contains(&second), "{second}");
+        }
+    }
+    panic!("it never spoke version 1");
+}
+
+#[test]
 fn a_server_without_a_file_does_not_end_the_configuration_of_another() {
     let mut script = Script::with(OLD);
     for second in (5..=45).step_by(5) {

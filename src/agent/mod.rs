@@ -444,6 +444,10 @@ impl Agent {
             self.handle_selected(now);
         }
         self.outputs.extend(transmit.into_iter().map(|(to, datagram)| Output::Send { to, datagram }));
+        if self.selection.protocol() != Protocol::Classic {
+            // Should the server turn out to speak version 1 after all, the time runs from then on.
+            self.last_classic = now.mono;
+        }
         self.request_configuration(now);
         if self.logs.handle_timeout(now, &mut self.outbox) {
             self.outputs.push_back(Output::Measure);
