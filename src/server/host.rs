@@ -75,7 +75,8 @@ impl Host {
     const CONFIG_INTERVAL: Duration = Duration::from_secs(9);
     /// A version 1 agent waits 20 s after a RESET before it asks.
     const RESET_INTERVAL: Duration = Duration::from_secs(30);
-    const RESET_TIMES: u32 = 4;
+    /// Until it asks. Nothing else tells it, so that all of them may not be lost.
+    const RESET_TIMES: u32 = 10;
     /// Two addresses in turn within that time are two devices, not one that moved.
     const TWO_ADDRESSES_WITHIN: Duration = Duration::from_secs(180);
     const TWO_ADDRESSES_INTERVAL: Duration = Duration::from_secs(60 * 60);
