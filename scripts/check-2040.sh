@@ -52,7 +52,7 @@ session() {
     server=$!
     "$bin/aa436" -l aa436.log -n nas1 "$port" &
     agent=$!
-    trap 'kill $server $agent 2>/dev/null; rm -rf "$folder"' EXIT
+    trap 'kill $server $agent 2>/dev/null || :; rm -rf "$folder"' EXIT
     wait_for "in force"
     echo "an error" >>app.log
     wait_for "ALWAYS%%app.log%%an error"
