@@ -10,7 +10,7 @@ use crate::now::{earlier, Now};
 use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::Signals;
-use crate::sys::{daemon, reason, socket};
+use crate::sys::{child, daemon, reason, socket};
 use crate::wire::{Token, MAX_DATAGRAM};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
@@ -163,6 +163,7 @@ impl<'a> Loop<'a> {
 
             let now = self.clock.now();
             let signals = self.signals.take();
+            child::reap();
             if signals.terminate {
                 self.log.write(now, "ended by a signal");
                 return Ok(());

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 
 /// A process that was started and has not been reaped. Dropping it ends its group.
 pub struct ChildProcess {
@@ -67,13 +68,28 @@ impl ChildProcess {
 }
 
 impl Drop for ChildProcess {
-    /// Kills the whole group and reaps the process, unless it has ended already.
+    /// Kills the whole group, unless the process has ended already, and has it reaped once it is dead.
     fn drop(&mut self) {
-        if !self.reaped {
-            self.kill_group();
-            let _ = self.child.wait();
+        if self.status().is_some() {
+            return;
         }
+        self.kill_group();
+        if let (Ok(id), Ok(mut dying)) = (libc::pid_t::try_from(self.child.id()), DYING.lock()) {
+            dying.push(id);
+        }
+        reap();
     }
+}
+
+/// Processes that were killed and have not been reaped. One that hangs in the kernel, as on a dead file server, dies when it pleases:
+/// nobody waits for it.
+static DYING: Mutex<Vec<libc::pid_t>> = Mutex::new(Vec::new());
+
+/// Reaps what was killed and is dead now.
+pub fn reap() {
+    let Ok(mut dying) = DYING.lock() else { return };
+    // SAFETY: no status is asked for, so that no memory is touched. The processes are ours and not reaped, so the numbers are theirs.
+    dying.retain(|id| unsafe { libc::waitpid(*id, std::ptr::null_mut(), libc::WNOHANG) } == 0);
 }
 
 /// Why an end was none that a command should have; `None` for success.
