@@ -175,9 +175,11 @@ impl LogRules {
     pub(super) fn handle_timeout(&mut self, now: Now, outbox: &mut Outbox) -> bool {
         let mut edge = false;
         for log in &mut self.logs {
+            // Without room nothing is read at all.
+            let stalled = log.stalled || !outbox.has_room_for_a_block();
             for rule in &mut log.rules {
                 edge |= rule.update_schedule(now);
-                rule.end_block(now, log.stalled, &log.source, outbox);
+                rule.end_block(now, stalled, &log.source, outbox);
             }
         }
         edge
@@ -455,6 +457,17 @@ mod tests {
         bench.time(30, 0);
         bench.time(40, 0);
         assert!(!bench.events().contains(&"I M".to_string()));
+    }
+
+    #[test]
+    fn silence_is_not_told_of_while_nothing_is_read() {
+        let mut bench = Bench::new(&format!("{ALL}file: /log\nmatch: y\nalert_inactive: tags=I seconds=10 message=M\n"));
+        let many = "x\n".repeat(Outbox::MAX_LINES / 2 + 1);
+        assert_eq!(bench.lines(1, &many), many.len());
+        bench.time(10, 0);
+        assert!(!bench.events().contains(&"I M".to_string()));
+        bench.time(20, 0);
+        assert_eq!(bench.events(), ["I M"]);
     }
 
     #[test]
