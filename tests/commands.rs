@@ -172,6 +172,7 @@ fn a_hanging_command_dies_with_its_children_while_all_else_goes_on() {
     let place = |text: &str| texts.iter().position(|known| known == text).unwrap();
     assert!(place("line while it hangs") < place(&failed.text));
     ids[..3].iter().for_each(|id| wait_for_death(*id));
+    wait_for("the agent to reap it", || (!Path::new(&format!("/proc/{}", ids[0])).exists()).then_some(()));
     // The next run hangs too, which is no news.
     self::ids(&scene.site.path("ids"), 6);
     script(&scene.site, "tool", "echo well");

@@ -393,8 +393,48 @@ fn a_wildcard_follows_files_that_are_there_and_files_that_come() {
     scene.append_lines("d.txt", 7..=8);
     assert_eq!(scene.inode("d.txt"), before);
     scene.expect_lines("T", 1..=8);
-    fs::remove_file(scene.path("d.txt")).unwrap();
+}
+
+#[test]
+fn a_file_that_a_wildcard_finds_under_two_names_is_read_once() {
+    let scene = Scene::new("alias", |site| {
+        site.append("a.1", "an old line\n");
+        symlink("a.1", site.path("a.current")).unwrap();
+        rule(&site.file("a.*"), "T")
+    });
+    scene.append_lines("a.1", 1..=2);
+    scene.expect_lines("T", 1..=2);
+    assert_eq!(scene.inode("a.1"), scene.inode("a.current"));
+    scene.append_lines("a.2", 3..=4);
+    symlink("a.2", scene.path("new")).unwrap();
+    scene.rename("new", "a.current");
+    scene.append_lines("a.1", 5..=6);
+    scene.expect_lines("T", 1..=6);
+    scene.append_lines("a.1", 7..=8);
+    scene.append_lines("a.2", 9..=10);
+    scene.expect_lines("T", 1..=10);
+}
+
+#[test]
+fn that_a_file_of_a_wildcard_is_gone_is_in_order() {
+    let scene = Scene::new("gone", |site| {
+        site.append("a.txt", "an old line\n");
+        site.append("b", "");
+        rule(&site.file("*.txt"), "T") + &rule(&site.file("b"), "B")
+    });
+    scene.append_lines("a.txt", 1..=2);
+    scene.expect_lines("T", 1..=2);
+    fs::remove_file(scene.path("a.txt")).unwrap();
+    // A file that no wildcard names and that goes later is reported.
+    scene.append_lines("b", 1..=1);
+    scene.expect_lines("B", 1..=1);
+    fs::remove_file(scene.path("b")).unwrap();
+    let gone = format!("Cannot read {}: No such file or directory", scene.site.file("b"));
+    wait_for("the other to be missed", || (*scene.states(&scene.site.file("b")).last()? == gone).then_some(()));
+    scene.settle();
     assert_eq!(scene.states(".txt"), [""; 0]);
+    scene.append_lines("a.txt", 3..=4);
+    scene.expect_lines("T", 1..=4);
 }
 
 #[test]
