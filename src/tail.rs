@@ -43,6 +43,8 @@ pub struct Open {
     splitter: LineSplitter,
     /// Length and hash of the bytes before the offset.
     context: (usize, u64),
+    /// The size when the end was last asked for.
+    measured: u64,
     /// Size and time of change when everything there was had been read.
     caught_up: Option<Signature>,
 }
@@ -149,10 +151,9 @@ impl Follower {
     }
 
     /// Where the file ends now, counted as the positions of lines are: all that is there already is before it.
-    pub fn end(&self) -> u64 {
-        let unread = |open: &Open| open.file.metadata().map_or(0, |meta| meta.len().saturating_sub(open.offset));
-        let retired = self.retired.iter().map(|retired| &retired.open);
-        self.position + retired.chain(&self.current).map(unread).sum::<u64>()
+    pub fn end(&mut self) -> u64 {
+        let retired = self.retired.iter_mut().map(|retired| &mut retired.open);
+        self.position + retired.chain(&mut self.current).map(Open::measure).sum::<u64>()
     }
 
     /// Looks whether the path has another file than before, and opens it if so; reads nothing. `elsewhere` is asked for a file that
@@ -189,7 +190,7 @@ impl Follower {
 
     fn handle_found(&mut self, now: Duration, meta: &Metadata, elsewhere: &mut dyn FnMut(&Metadata) -> Option<Open>) -> io::Result<()> {
         if let Some(open) = self.current.as_mut().filter(|open| open.identity == identity(meta)) {
-            open.restart_if_cut(meta.len());
+            open.restart_if_cut(meta.len(), &mut self.position);
             return Ok(());
         }
         // A file that has come back, or had another name, is read on and not again.
@@ -266,19 +267,28 @@ impl Open {
         let length = usize::try_from(offset.min(CONTEXT as u64)).unwrap_or(CONTEXT);
         let read = file.read_at(&mut before[..length], offset - length as u64)?;
         let context = context(&before[..read]);
-        Ok(Self { file, identity: identity(&meta), offset, splitter: LineSplitter::default(), context, caught_up: None })
+        Ok(Self { file, identity: identity(&meta), offset, splitter: LineSplitter::default(), context, measured: 0, caught_up: None })
     }
 
-    fn start_over(&mut self) {
+    /// How much is unread.
+    fn measure(&mut self) -> u64 {
+        self.measured = self.file.metadata().map_or(0, |meta| meta.len());
+        self.measured.saturating_sub(self.offset)
+    }
+
+    /// Begins the file anew. What was measured but is gone unread counts as passed, lest new lines stand in its place.
+    fn start_over(&mut self, position: &mut u64) {
+        *position += self.measured.saturating_sub(self.offset);
+        self.measured = 0;
         self.offset = 0;
         self.context = context(&[]);
         self.splitter = LineSplitter::default();
         self.caught_up = None;
     }
 
-    fn restart_if_cut(&mut self, size: u64) {
+    fn restart_if_cut(&mut self, size: u64, position: &mut u64) {
         if size < self.offset {
-            self.start_over();
+            self.start_over(position);
         }
     }
 
@@ -288,14 +298,14 @@ impl Open {
         if self.caught_up == Some(signature) {
             return Ok((Reach::End, false));
         }
-        self.restart_if_cut(signature.0);
+        self.restart_if_cut(signature.0, position);
         let mut turn = 0;
         while turn < Follower::TURN {
             let known = self.context.0;
             let read = read_at(&self.file, buffer, self.offset - known as u64)?;
             if read < known || context(&buffer[..known]) != self.context {
                 // The same file, but not the same content: it was cut and has grown past the old place.
-                self.start_over();
+                self.start_over(position);
                 continue;
             }
             let data = &buffer[known..read];
@@ -620,6 +630,23 @@ mod tests {
         other.look(case.time, &mut |meta| case.follower.release(meta)).unwrap();
         case.follower = other;
         assert_eq!(case.next(), ["2"]);
+    }
+
+    #[test]
+    fn lines_after_a_cut_stand_behind_what_was_measured_before_it() {
+        let mut case = Case::new("measured");
+        case.append("log", "1\nhalf");
+        assert_eq!(case.next(), ["1"]);
+        let end = case.follower.end();
+        assert_eq!(end, 6);
+        fs::write(case.path("log"), "2\n").unwrap();
+        case.follower.look(case.time, &mut |_| None).unwrap();
+        let mut positions = Vec::new();
+        case.follower.read(case.time, &mut vec![0; BUFFER], &mut |position, bytes| {
+            positions.push(position);
+            bytes.len()
+        });
+        assert_eq!(positions, [end]);
     }
 
     #[test]

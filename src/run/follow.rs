@@ -72,9 +72,12 @@ impl Followed {
     }
 
     /// Tells the agent where every file ends now.
-    pub(super) fn measure(&self, agent: &mut Agent) {
-        for (number, followed) in self.logs.iter().enumerate() {
-            followed.log.files().for_each(|file| agent.handle_end(number, file.path(), file.end()));
+    pub(super) fn measure(&mut self, agent: &mut Agent) {
+        for (number, followed) in self.logs.iter_mut().enumerate() {
+            for file in followed.log.files() {
+                let end = file.end();
+                agent.handle_end(number, file.path(), end);
+            }
             if let Log::Command(log) = &followed.log {
                 agent.handle_end(number, &log.field(), log.position);
             }
@@ -238,10 +241,10 @@ impl Log {
         }
     }
 
-    fn files(&self) -> impl Iterator<Item = &Follower> {
+    fn files(&mut self) -> impl Iterator<Item = &mut Follower> {
         let (one, many) = match self {
             Self::File(file) => (Some(file), None),
-            Self::Wildcard(files) => (None, Some(files.files.iter())),
+            Self::Wildcard(wildcard) => (None, Some(wildcard.files.iter_mut())),
             Self::Command(_) => (None, None),
         };
         one.into_iter().chain(many.into_iter().flatten())
