@@ -15,7 +15,14 @@ const FAST: &str = "20";
 struct Scene {
     site: Site,
     _server: Program,
-    agent: Program,
+    agent: Option<Program>,
+}
+
+impl Drop for Scene {
+    /// An agent that ends by itself ends its commands too.
+    fn drop(&mut self) {
+        self.agent.take().map(Program::terminate);
+    }
 }
 
 impl Scene {
@@ -35,7 +42,7 @@ impl Scene {
         let server = start("ax436", &["ax436.conf"]);
         let agent = start("aa436", &["-n", "h", &site.port.to_string()]);
         site.wait_for_configuration("h", 1);
-        Self { site, _server: server, agent }
+        Self { site, _server: server, agent: Some(agent) }
     }
 
     /// Waits until all commands have been begun so often again: they are begun together.
@@ -182,13 +189,13 @@ fn a_hanging_command_dies_with_its_children_while_all_else_goes_on() {
 
 #[test]
 fn the_end_of_the_agent_ends_its_commands() {
-    let scene = Scene::new("end", |site| {
+    let mut scene = Scene::new("end", |site| {
         let tool = script(site, "tool", &format!("echo $$ >> {0}\nsleep 1000 &\necho $! >> {0}\nwait", site.file("ids")));
         let feed = script(site, "feed", &format!("echo $$ > {}\nsleep 1000", site.file("feeder")));
         format!("run: command={tool} extract=(x)\nalert_metric: tags=V match=1,x metric=1\nfile: |{feed}\nmatch: x\nalert_all: tags=F\n")
     });
     let started = [ids(&scene.site.path("ids"), 2), ids(&scene.site.path("feeder"), 1)].concat();
-    assert_eq!(scene.agent.terminate(), 0);
+    assert_eq!(scene.agent.take().unwrap().terminate(), 0);
     started.into_iter().for_each(wait_for_death);
 }
 
