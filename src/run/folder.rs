@@ -24,7 +24,8 @@ struct Known {
     seen: bool,
 }
 
-/// Inode, size, and seconds and nanoseconds of the last change. A link's are those of the file it leads to.
+/// Inode, size, and seconds and nanoseconds of the last change of content or rights, which unlike the time of modification no
+/// copying program sets back. A link's are those of the file it leads to.
 type Signature = (u64, u64, i64, i64);
 
 /// What became of a file.
@@ -75,7 +76,7 @@ impl Folder {
                 due.push(name);
             }
         }
-        let mut changes: Vec<Change> = due.into_iter().map(|name| self.read(name)).collect();
+        let mut changes: Vec<Change> = due.into_iter().filter_map(|name| self.read(now, name, patience)).collect();
         self.files.retain(|name, known| {
             let vanished = !std::mem::take(&mut known.seen) && known.is_due(now, None, patience);
             if vanished && known.given.is_some() {
@@ -87,14 +88,21 @@ impl Folder {
         Ok(changes)
     }
 
-    fn read(&mut self, name: String) -> Change {
+    /// Reads a file, unless it is gone by now, or changes meanwhile and there is time to wait.
+    fn read(&mut self, now: Now, name: String, patience: Patience) -> Option<Change> {
         let path = self.path.join(&name);
+        let state = || fs::metadata(&path).ok().map(|meta| signature(&meta));
+        let before = state()?;
         let content = fs::read(&path).map_err(|e| reason(&e));
-        if let Some(known) = self.files.get_mut(&name) {
-            known.given = fs::metadata(&path).ok().map(|meta| signature(&meta)).or(Some((0, 0, 0, 0)));
-            known.newer = None;
+        let after = state();
+        let known = self.files.get_mut(&name)?;
+        if after != Some(before) && patience == Patience::UntilStill {
+            known.newer = Some((after, now.mono));
+            return None;
         }
-        Change::Content { path: path.display().to_string(), name, content }
+        // Not the state after it: what was read is no newer than this one.
+        (known.given, known.newer) = (Some(before), None);
+        Some(Change::Content { path: path.display().to_string(), name, content })
     }
 }
 
@@ -119,5 +127,152 @@ impl Known {
 }
 
 fn signature(meta: &Metadata) -> Signature {
-    (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec())
+    (meta.ino(), meta.len(), meta.ctime(), meta.ctime_nsec())
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the files under test")]
+mod tests {
+    use super::*;
+    use crate::schedule::WeekMinute;
+
+    fn at(millis: u64) -> Now {
+        Now { mono: Duration::from_millis(millis), unix: 0, local: WeekMinute::new(0, 0, 0), second: 0 }
+    }
+
+    /// A folder of its own, removed at the end.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("folder-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.0.join(name), text).unwrap();
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// What a look at that time finds: `name=text`, or `name` alone where it vanished.
+    fn look(folder: &mut Folder, millis: u64, patience: Patience) -> Vec<String> {
+        let mut found: Vec<String> = folder.scan(at(millis), patience).unwrap().into_iter().map(said).collect();
+        found.sort();
+        found
+    }
+
+    fn said(change: Change) -> String {
+        match change {
+            Change::Content { name, content, .. } => format!("{name}={}", String::from_utf8(content.unwrap()).unwrap()),
+            Change::Vanished { name } => name,
+        }
+    }
+
+    fn watch(place: &Place) -> Folder {
+        Folder::new(&place.0)
+    }
+
+    use Patience::UntilStill;
+
+    #[test]
+    fn the_first_look_finds_every_plain_file_as_it_is() {
+        let place = Place::new("first");
+        ["nas1", ".hidden", "nas1~", "#nas1#"].into_iter().for_each(|name| place.write(name, "x"));
+        fs::create_dir(place.0.join("sub")).unwrap();
+        std::os::unix::fs::symlink("nas1", place.0.join("nas2")).unwrap();
+        std::os::unix::fs::symlink("nowhere", place.0.join("nas3")).unwrap();
+        let mut folder = watch(&place);
+        assert_eq!(look(&mut folder, 0, UntilStill), ["nas1=x", "nas2=x"]);
+        assert_eq!(look(&mut folder, 5000, UntilStill), [""; 0]);
+    }
+
+    #[test]
+    fn a_change_counts_when_nothing_has_moved_for_a_second() {
+        let place = Place::new("still");
+        let mut folder = watch(&place);
+        look(&mut folder, 0, UntilStill);
+        place.write("a", "1");
+        assert_eq!(look(&mut folder, 1000, UntilStill), [""; 0]);
+        place.write("a", "12");
+        assert_eq!(look(&mut folder, 2000, UntilStill), [""; 0]);
+        place.write("a", "123");
+        for millis in [3000, 3999] {
+            assert_eq!(look(&mut folder, millis, UntilStill), [""; 0], "{millis}");
+        }
+        assert_eq!(look(&mut folder, 4000, UntilStill), ["a=123"]);
+        assert_eq!(look(&mut folder, 9000, UntilStill), [""; 0]);
+    }
+
+    #[test]
+    fn without_patience_everything_counts_at_once_and_only_once() {
+        let place = Place::new("at-once");
+        let mut folder = watch(&place);
+        look(&mut folder, 0, UntilStill);
+        place.write("a", "1");
+        assert_eq!(look(&mut folder, 1, Patience::None), ["a=1"]);
+        assert_eq!(look(&mut folder, 2, Patience::None), [""; 0]);
+        fs::remove_file(place.0.join("a")).unwrap();
+        assert_eq!(look(&mut folder, 3, Patience::None), ["a"]);
+        assert_eq!(look(&mut folder, 4, Patience::None), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_that_is_put_in_the_place_of_another_never_vanishes() {
+        let place = Place::new("replaced");
+        place.write("a", "old");
+        let mut folder = watch(&place);
+        look(&mut folder, 0, UntilStill);
+        fs::remove_file(place.0.join("a")).unwrap();
+        assert_eq!(look(&mut folder, 500, UntilStill), [""; 0]);
+        place.write(".a.new", "new");
+        fs::rename(place.0.join(".a.new"), place.0.join("a")).unwrap();
+        assert_eq!(look(&mut folder, 1600, UntilStill), [""; 0]);
+        assert_eq!(look(&mut folder, 2600, UntilStill), ["a=new"]);
+        fs::remove_file(place.0.join("a")).unwrap();
+        assert_eq!(look(&mut folder, 3600, UntilStill), [""; 0]);
+        assert_eq!(look(&mut folder, 4600, UntilStill), ["a"]);
+    }
+
+    #[test]
+    fn an_edit_that_keeps_the_size_and_the_time_of_modification_is_seen() {
+        let place = Place::new("same-time");
+        place.write("a", "old");
+        let path = place.0.join("a");
+        let mut folder = watch(&place);
+        look(&mut folder, 0, UntilStill);
+        let before = fs::metadata(&path).unwrap();
+        // Until the clock of the file system has gone on.
+        while fs::metadata(&path).unwrap().ctime_nsec() == before.ctime_nsec() {
+            place.write("a", "new");
+            fs::File::options().write(true).open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
+        }
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((after.len(), after.modified().unwrap()), (before.len(), before.modified().unwrap()));
+        look(&mut folder, 1000, UntilStill);
+        assert_eq!(look(&mut folder, 2000, UntilStill), ["a=new"]);
+    }
+
+    #[test]
+    fn a_folder_that_goes_takes_no_file_with_it() {
+        let place = Place::new("gone");
+        place.write("a", "1");
+        let mut folder = watch(&place);
+        look(&mut folder, 0, UntilStill);
+        let elsewhere = place.0.with_extension("elsewhere");
+        fs::rename(&place.0, &elsewhere).unwrap();
+        for millis in [1000, 5000] {
+            assert_eq!(folder.scan(at(millis), UntilStill).unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
+        fs::rename(&elsewhere, &place.0).unwrap();
+        assert_eq!(look(&mut folder, 6000, UntilStill), [""; 0]);
+        assert_eq!(look(&mut folder, 9000, UntilStill), [""; 0]);
+    }
 }
