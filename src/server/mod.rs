@@ -411,3 +411,6 @@ impl Server {
         self.next_heartbeat.min(self.next_tick)
     }
 }
+
+#[cfg(test)]
+mod tests;
