@@ -4,9 +4,8 @@
 #
 #   scripts/check-portability.sh [--install] [TARGET...]
 #
-# The standard library of a target is rustup's where rustup has it, and is compiled from its source otherwise. Nothing is
-# installed, unless --install asks for it: then rustup may add the target, and where it cannot, Debian's packages bring the source
-# (as root).
+# The standard library of a target is rustup's where that is installed, and is compiled from its source otherwise. Nothing is
+# installed, unless --install asks for it: then Debian's packages bring the source (as root).
 # Exit status: 0 all compile, 1 one does not, 2 something is missing.
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,9 +16,6 @@ targets="x86_64-unknown-freebsd aarch64-apple-darwin x86_64-unknown-linux-musl i
 # Whether rustup has the target's standard library.
 rustup_has() {
     command -v rustup >/dev/null || return 1
-    if [ $install = yes ]; then
-        timeout 60 rustup target add "$1" >/dev/null 2>&1 && return
-    fi
     rustup target list --installed 2>/dev/null | grep -qx "$1"
 }
 
