@@ -65,8 +65,10 @@ pub struct Server {
     acknowledgements: Vec<Acknowledgement>,
     next_heartbeat: Duration,
     next_tick: Duration,
-    /// What strangers caused, by reason; the total is logged now and then.
+    /// What strangers caused, by reason; what of that was logged, and when there may be more of it in the log.
     ignored: Ignored,
+    ignored_logged: Ignored,
+    next_ignored_log: Duration,
     outputs: VecDeque<Output>,
 }
 
@@ -104,6 +106,8 @@ impl Server {
     const MAX_OWN_EVENTS: usize = 10_000;
     /// Errors of one change that are reported one by one.
     const MAX_FAULTS_REPORTED: usize = 20;
+    /// Least time between two lines about datagrams that were ignored.
+    const IGNORED_LOG_INTERVAL: Duration = Duration::from_secs(60 * 60);
     /// What stands for the uid in the server's own events.
     const OWN_UID: &str = "000000";
     const SYSTEM: &str = "SYSTEM";
@@ -123,6 +127,8 @@ impl Server {
             next_heartbeat: now.mono,
             next_tick: now.mono + Self::TICK,
             ignored: Ignored::default(),
+            ignored_logged: Ignored::default(),
+            next_ignored_log: now.mono,
             outputs: VecDeque::new(),
         }
     }
@@ -353,6 +359,7 @@ impl Server {
 
     fn tick(&mut self, now: Now) {
         self.duplicates.handle_timeout(now.mono);
+        self.log_ignored(now.mono);
         let (mut datagrams, mut resets, mut inactive) = (Vec::new(), Vec::new(), Vec::new());
         for (name, host) in &mut self.hosts {
             let due = host.handle_tick(now.mono);
@@ -371,6 +378,16 @@ impl Server {
         self.outputs.extend(datagrams.into_iter().map(|(to, datagram)| Output::Send { to, datagram }));
         resets.iter().for_each(|reset| self.broadcast(reset));
         inactive.into_iter().for_each(|name| self.own_event(now, name, "Host is inactive".into()));
+    }
+
+    fn log_ignored(&mut self, now: Duration) {
+        if now < self.next_ignored_log || self.ignored == self.ignored_logged {
+            return;
+        }
+        self.next_ignored_log = now + Self::IGNORED_LOG_INTERVAL;
+        self.ignored_logged = self.ignored;
+        let Ignored { malformed, unexpected } = self.ignored;
+        self.log(format!("datagrams ignored since the start: {malformed} malformed, {unexpected} unexpected"));
     }
 
     fn own_event(&mut self, now: Now, host: Rc<str>, text: String) {

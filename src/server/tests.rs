@@ -29,6 +29,7 @@ struct Bench {
     server: Server,
     lines: Lines,
     writes: bool,
+    log: Vec<String>,
 }
 
 impl Bench {
@@ -39,7 +40,7 @@ impl Bench {
         for host in hosts {
             server.set_host_file(at(1), host, &format!("hosts/{host}"), Ok(GOOD.into()));
         }
-        let mut bench = Self { server, lines: Lines::default(), writes: true };
+        let mut bench = Self { server, lines: Lines::default(), writes: true, log: Vec::new() };
         bench.tick(1);
         bench
     }
@@ -67,8 +68,9 @@ impl Bench {
         self.server.handle_committed(at(seconds), self.writes);
         let mut sent = Vec::new();
         while let Some(output) = self.server.poll_output() {
-            if let Output::Send { to, datagram } = output {
-                sent.push((to, String::from_utf8(datagram).unwrap()));
+            match output {
+                Output::Send { to, datagram } => sent.push((to, String::from_utf8(datagram).unwrap())),
+                Output::Log(text) => self.log.push(text),
             }
         }
         sent
@@ -266,4 +268,16 @@ fn what_a_classic_agent_cannot_have_is_said_once_for_each_revision() {
     }
     assert_eq!(bench.own().len(), 1);
     assert!(bench.own()[0].starts_with("Configuration error: hosts/nas1:4: left out for nas1"), "{:?}", bench.own());
+}
+
+#[test]
+fn what_strangers_cause_is_counted_and_logged_once_an_hour() {
+    let mut bench = Bench::new(&[]);
+    for second in 2..3700 {
+        bench.say(second, agent(1), "BOGUS");
+        bench.say(second, agent(1), "ACK%%5_1");
+        bench.tick(second);
+    }
+    let said = |count: u64| format!("datagrams ignored since the start: {count} malformed, {count} unexpected");
+    assert_eq!(bench.log, [said(1), said(3601)]);
 }
