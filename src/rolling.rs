@@ -38,7 +38,7 @@ impl RollingFile {
         self.reopen_if_moved();
         let size = self.opened()?.size;
         if size > 0 && size + bytes.len() as u64 > self.limit && self.roll() {
-            self.open = None;
+            self.let_go();
         }
         let open = self.opened()?;
         let before = open.size;
@@ -66,6 +66,12 @@ impl RollingFile {
 
     /// Lets go of the file, to open it anew with the next write.
     pub fn reopen(&mut self) {
+        self.let_go();
+    }
+
+    /// Closes the file, and has its end on disk before: [`Self::sync`] will not reach it any more.
+    fn let_go(&mut self) {
+        let _ = self.sync();
         self.open = None;
     }
 
@@ -76,7 +82,7 @@ impl RollingFile {
         // Another program may have cut the file.
         open.size = ours.as_ref().map_or(0, fs::Metadata::len);
         if there.is_none() || ours.map(identity) != there.map(identity) {
-            self.open = None;
+            self.let_go();
         }
     }
 

@@ -1,12 +1,12 @@
 //! A folder of configuration files: which of them appeared, changed or vanished. A file that is still being written is waited for.
 
-use crate::directives::is_plain_file_name;
+use crate::directives::{is_plain_file_name, MAX_FILE};
 use crate::now::Now;
 use crate::server::Content;
 use crate::sys::reason;
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl Folder {
         let path = self.path.join(&name);
         let state = || fs::metadata(&path).ok().map(|meta| signature(&meta));
         let before = state()?;
-        let content = fs::read(&path).map_err(|e| reason(&e));
+        let content = read(&path).map_err(|e| reason(&e));
         let after = state();
         let known = self.files.get_mut(&name)?;
         if after != Some(before) && patience == Patience::UntilStill {
@@ -104,6 +104,14 @@ impl Folder {
         (known.given, known.newer) = (Some(before), None);
         Some(Change::Content { path: path.display().to_string(), name, content })
     }
+}
+
+/// The content of a file, of one that is too large a little more than a file may have.
+#[allow(clippy::disallowed_methods, reason = "where configuration is read")]
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl Known {

@@ -181,8 +181,11 @@ impl<'a> Loop<'a> {
             }
             self.receive(now);
             if signals.terminate {
+                // What was just received may have made events of the server's own.
+                self.server.handle_timeout(now, &mut self.stream);
                 self.commit(now);
                 self.carry_out(now);
+                self.stream.reopen();
                 self.log.write(now, "ended by a signal");
                 return Ok(());
             }
