@@ -1,36 +1,63 @@
 //! Which literals every match of a pattern must contain, read off its syntax. What is not understood yields none: never a wrong one.
 
-/// Most alternatives of a set of literals; more are dearer to search for than the pattern itself.
-const MAX_LITERALS: usize = 8;
+/// Most alternatives of a set of literals.
+const MAX_LITERALS: usize = 64;
+
+/// Most alternatives that come of putting the parts of a pattern together; more are dearer to search for than what they say is worth.
+const MAX_PRODUCT: usize = 8;
 
 /// Most bytes of a literal: longer ones find no less.
 const MAX_LENGTH: usize = 64;
 
-/// Literals of which every text that the pattern matches contains at least one; `None` when the syntax does not tell.
-pub(super) fn required(pattern: &str) -> Option<Vec<String>> {
-    let mut reader = Reader { rest: pattern, depth: 0 };
+/// Literals of which a text contains at least one.
+pub(super) type Set = Vec<String>;
+
+/// What the texts have in common that a pattern matches.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Required {
+    /// They contain one literal of each of these sets, the one first that is on the fewest lines, by guess. Never empty.
+    pub(super) sets: Vec<Set>,
+    /// Whether ASCII letters stand for themselves in either case.
+    pub(super) caseless: bool,
+    /// Whether every text that contains one of the first set's literals matches.
+    pub(super) sufficient: bool,
+}
+
+/// What every text contains that the pattern matches; `None` when the syntax does not tell.
+pub(super) fn required(pattern: &str) -> Option<Required> {
+    let sensitive = pattern.strip_prefix("(?i)");
+    let mut reader = Reader { rest: sensitive.unwrap_or(pattern), depth: 0, conditional: false };
     let found = reader.alternatives()?;
     if !reader.rest.is_empty() {
         return None;
     }
+    let sufficient = matches!(found, Part::Exactly(_)) && !reader.conditional;
+    let mut sets = found.required();
     // A single character is on most lines, and the replacement of bad bytes is not what the bytes were.
-    let useful = |set: &Vec<String>| shortest(set) >= 2 && set.iter().all(|literal| !literal.contains('\u{fffd}'));
-    found.required().filter(useful)
+    sets.retain(|set| shortest(set) >= 2 && set.iter().all(|literal| !literal.contains('\u{fffd}')));
+    sets.sort_by_key(|set| std::cmp::Reverse((shortest(set), std::cmp::Reverse(set.len()))));
+    (!sets.is_empty()).then_some(Required { sets, caseless: sensitive.is_some(), sufficient })
 }
 
 /// What is known of a part of a pattern.
 enum Part {
     /// It matches these texts and no others.
-    Exactly(Vec<String>),
-    /// What it matches contains one of these, if that is known.
-    Containing(Option<Vec<String>>),
+    Exactly(Set),
+    /// What it matches contains one of each of these; nothing is known where there are none.
+    Containing(Vec<Set>),
 }
 
 impl Part {
-    fn required(self) -> Option<Vec<String>> {
+    const UNKNOWN: Self = Self::Containing(Vec::new());
+
+    fn literal(c: char) -> Self {
+        Self::Exactly(vec![c.to_string()])
+    }
+
+    fn required(self) -> Vec<Set> {
         match self {
-            Self::Exactly(set) => Some(set),
-            Self::Containing(set) => set,
+            Self::Exactly(set) => vec![set],
+            Self::Containing(sets) => sets,
         }
     }
 }
@@ -38,6 +65,8 @@ impl Part {
 struct Reader<'a> {
     rest: &'a str,
     depth: usize,
+    /// There is something that matches at some places only, and matches no text.
+    conditional: bool,
 }
 
 impl Reader<'_> {
@@ -71,7 +100,8 @@ impl Reader<'_> {
     }
 
     fn sequence(&mut self) -> Option<Part> {
-        let mut best: Option<Vec<String>> = None;
+        let mut sets: Vec<Set> = Vec::new();
+        // What directly precedes, as long as that is known exactly.
         let mut run = vec![String::new()];
         let mut exact = true;
         while !self.rest.is_empty() && !self.rest.starts_with(['|', ')']) {
@@ -81,36 +111,44 @@ impl Reader<'_> {
                     Some(longer) => run = longer,
                     None => {
                         exact = false;
-                        best = better(best, Some(std::mem::replace(&mut run, set)));
+                        sets.push(std::mem::replace(&mut run, set));
                     }
                 },
-                Part::Containing(set) => {
+                Part::Containing(others) => {
                     exact = false;
-                    best = better(best, Some(std::mem::replace(&mut run, vec![String::new()])));
-                    best = better(best, set);
+                    sets.push(std::mem::replace(&mut run, vec![String::new()]));
+                    sets.extend(others);
                 }
             }
         }
-        Some(if exact { Part::Exactly(run) } else { Part::Containing(better(best, Some(run))) })
+        if exact {
+            return Some(Part::Exactly(run));
+        }
+        sets.push(run);
+        sets.retain(|set| shortest(set) > 0);
+        Some(Part::Containing(sets))
     }
 
     fn atom(&mut self) -> Option<Part> {
-        let unknown = Some(Part::Containing(None));
-        let literal = |c: char| Some(Part::Exactly(vec![c.to_string()]));
         match self.next()? {
             '(' => self.group(),
             '[' => self.class(),
-            '.' => unknown,
-            '^' | '$' => literal_nothing(),
+            '.' => Some(Part::UNKNOWN),
+            '^' | '$' => Some(self.condition()),
             '\\' => match self.next()? {
-                'b' | 'B' if !self.rest.starts_with('{') => literal_nothing(),
-                c if c.is_ascii_punctuation() && c != '<' && c != '>' => literal(c),
-                'd' | 'D' | 'w' | 'W' | 's' | 'S' => unknown,
+                'b' | 'B' if !self.rest.starts_with('{') => Some(self.condition()),
+                c if c.is_ascii_punctuation() && c != '<' && c != '>' => Some(Part::literal(c)),
+                'd' | 'D' | 'w' | 'W' | 's' | 'S' => Some(Part::UNKNOWN),
                 _ => None,
             },
             '*' | '+' | '?' | '{' | '}' | ']' => None,
-            c => literal(c),
+            c => Some(Part::literal(c)),
         }
+    }
+
+    fn condition(&mut self) -> Part {
+        self.conditional = true;
+        Part::Exactly(vec![String::new()])
     }
 
     fn group(&mut self) -> Option<Part> {
@@ -130,12 +168,11 @@ impl Reader<'_> {
     /// A class is as good as its characters when it lists a few.
     fn class(&mut self) -> Option<Part> {
         let mut listed = Vec::new();
-        let mut plain = !self.rest.starts_with('^');
-        // A bracket that comes first stands for itself.
-        self.skip("^");
+        let mut plain = !self.skip("^");
         let mut first = true;
         loop {
             match self.next()? {
+                // A bracket that comes first stands for itself.
                 ']' if !first => break,
                 // Nested classes and set operations.
                 '[' | '&' | '~' => return None,
@@ -153,7 +190,7 @@ impl Reader<'_> {
             first = false;
         }
         plain &= listed.len() <= 3;
-        Some(if plain { Part::Exactly(listed) } else { Part::Containing(None) })
+        Some(if plain { Part::Exactly(listed) } else { Part::UNKNOWN })
     }
 
     /// Applies the repetition that follows, if one does.
@@ -161,14 +198,18 @@ impl Reader<'_> {
         let mut part = atom;
         loop {
             part = if self.skip("*") || self.skip("?") {
-                Part::Containing(None)
+                Part::UNKNOWN
             } else if self.skip("+") {
                 Part::Containing(part.required())
             } else if self.skip("{") {
                 let end = self.rest.find('}')?;
                 let least: u32 = self.rest[..end].split(',').next()?.parse().ok()?;
                 self.rest = &self.rest[end + 1..];
-                Part::Containing(if least == 0 { None } else { part.required() })
+                if least == 0 {
+                    Part::UNKNOWN
+                } else {
+                    Part::Containing(part.required())
+                }
             } else {
                 return Some(part);
             };
@@ -176,42 +217,28 @@ impl Reader<'_> {
     }
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "as its neighbours in the match")]
-fn literal_nothing() -> Option<Part> {
-    Some(Part::Exactly(vec![String::new()]))
-}
-
 /// Every text of the first set followed by every one of the second, if these are not too many.
-fn product(first: &[String], second: &[String]) -> Option<Vec<String>> {
+fn product(first: &[String], second: &[String]) -> Option<Set> {
     let longest = |set: &[String]| set.iter().map(String::len).max().unwrap_or(0);
-    if first.len() * second.len() > MAX_LITERALS || longest(first) + longest(second) > MAX_LENGTH {
+    if first.len() * second.len() > MAX_PRODUCT || longest(first) + longest(second) > MAX_LENGTH {
         return None;
     }
     Some(first.iter().flat_map(|a| second.iter().map(move |b| format!("{a}{b}"))).collect())
 }
 
+/// What is contained whichever of two parts it was: one of the best of either.
 fn either(a: Part, b: Part) -> Part {
     let exact = matches!((&a, &b), (Part::Exactly(_), Part::Exactly(_)));
-    let union = match (a.required(), b.required()) {
-        (Some(mut a), Some(b)) if a.len() + b.len() <= MAX_LITERALS => {
-            a.extend(b);
-            Some(a)
-        }
-        _ => None,
-    };
-    match union {
-        Some(set) if exact => Part::Exactly(set),
-        set => Part::Containing(set),
+    let best = |part: Part| part.required().into_iter().max_by_key(|set| shortest(set));
+    let Some((mut set, other)) = best(a).zip(best(b)) else { return Part::UNKNOWN };
+    if set.len() + other.len() > MAX_LITERALS {
+        return Part::UNKNOWN;
     }
-}
-
-/// The set that is on fewer lines, by guess: the one whose shortest literal is longer.
-fn better(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>> {
-    let worth = |set: &Option<Vec<String>>| set.as_deref().map_or(0, shortest);
-    if worth(&b) > worth(&a) {
-        b
+    set.extend(other);
+    if exact {
+        Part::Exactly(set)
     } else {
-        a.filter(|set| shortest(set) > 0)
+        Part::Containing(vec![set])
     }
 }
 
@@ -222,6 +249,10 @@ fn shortest(set: &[String]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sets(pattern: &str) -> Vec<Set> {
+        required(pattern).map(|required| required.sets).unwrap_or_default()
+    }
 
     #[test]
     fn literals_are_found_where_every_match_has_one() {
@@ -237,8 +268,34 @@ mod tests {
             ("a{2}bc", &["bc"]),
             (r"x\.y\b", &["x.y"]),
             ("(?P<word>warn|crit): .*", &["warn: ", "crit: "]),
+            ("(?i)Error", &["Error"]),
+            (
+                "one|two|three|four|five|six|seven|eight|nine|ten",
+                &["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"],
+            ),
         ] {
-            assert_eq!(required(pattern).as_deref(), Some(&literals.iter().map(ToString::to_string).collect::<Vec<_>>()[..]), "{pattern}");
+            assert_eq!(
+                sets(pattern).first().map(Vec::as_slice),
+                Some(&literals.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
+                "{pattern}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_that_a_match_contains_is_found() {
+        assert_eq!(
+            sets(r"sshd\[\d+\]: Failed (\S+) for (root|admin)"),
+            [vec!["]: Failed ".to_string()], vec![" for root".into(), " for admin".into()], vec!["sshd[".into()],]
+        );
+    }
+
+    #[test]
+    fn literals_suffice_where_nothing_else_is_asked_for() {
+        for (pattern, sufficient) in
+            [("fail(ed|ure)", true), ("(?i)err|warn", true), ("^error", false), (r"\berr", false), ("error.", false), ("err|.*", false)]
+        {
+            assert_eq!(required(pattern).is_some_and(|required| required.sufficient), sufficient, "{pattern}");
         }
     }
 
@@ -249,8 +306,9 @@ mod tests {
             ".",
             "",
             "a",
-            "(?i)error",
+            "(?s)error",
             "(?i:error)",
+            "x(?i)error",
             "error|",
             "error|.",
             "(error)?",

@@ -1,9 +1,10 @@
 //! A regular expression of a host file, compiled within a size limit, and a quick way to pass over what it cannot match.
 //! Knows nothing of rules; the syntax is that of `regex-lite`.
 
+mod finder;
 mod literals;
 
-use memchr::memmem::Finder;
+use finder::Finder;
 use regex_lite::{Captures, Regex, RegexBuilder};
 
 /// A compiled pattern. Searching takes time linear in the length of the text.
@@ -12,7 +13,11 @@ pub struct Pattern {
     text: Box<str>,
     search: Search,
     /// One of these is in every text that matches; empty where that is not known.
-    literals: Vec<Finder<'static>>,
+    literals: Vec<Finder>,
+    /// And one of each of these.
+    others: Vec<Vec<Finder>>,
+    /// Whether one of the literals is all that it takes.
+    sufficient: bool,
 }
 
 /// A pattern without any operator is searched for as it stands, which needs no program.
@@ -36,9 +41,14 @@ impl Pattern {
         } else {
             Search::Literal
         };
-        let literals = literals::required(text).unwrap_or_default();
-        let literals = literals.iter().map(|literal| Finder::new(literal).into_owned()).collect();
-        Ok(Self { text: text.into(), search, literals })
+        let (mut sets, mut sufficient) = (Vec::new(), false);
+        if let Some(required) = literals::required(text) {
+            let finders = |set: &literals::Set| set.iter().map(|literal| Finder::new(literal, required.caseless)).collect();
+            sets = required.sets.iter().map(finders).collect();
+            sufficient = required.sufficient;
+        }
+        let literals = if sets.is_empty() { Vec::new() } else { sets.remove(0) };
+        Ok(Self { text: text.into(), search, literals, others: sets, sufficient })
     }
 
     /// Looks through a block of lines for those that may match.
@@ -54,9 +64,11 @@ impl Pattern {
 
     /// Whether the pattern is found anywhere in the text.
     pub fn is_match(&self, text: &str) -> bool {
+        let contains = |set: &Vec<Finder>| set.iter().any(|literal| literal.find(text.as_bytes()).is_some());
         match &self.search {
             Search::Literal => text.contains(&*self.text),
-            Search::Program(regex) => regex.is_match(text),
+            Search::Program(_) if self.sufficient => contains(&self.literals),
+            Search::Program(regex) => self.others.iter().all(contains) && regex.is_match(text),
         }
     }
 
@@ -79,7 +91,7 @@ impl Pattern {
 
 /// The lines of a block that a pattern may match, found by its literals, in the order of the block.
 pub struct Candidates<'a> {
-    literals: &'a [Finder<'static>],
+    literals: &'a [Finder],
     block: &'a [u8],
     /// Where each literal is found next, as far as it was searched for.
     next: Vec<Option<usize>>,
@@ -189,19 +201,45 @@ mod tests {
             r"\bed",
             "(er|)",
         ];
-        let words: [&[u8]; 14] =
-            [b"er", b"ror", b"12", b"warn", b"fail", b" ", b"a", b"b", b"bc", b".", "é".as_bytes(), b"\xff", b"ed", b"\n"];
+        let words: [&[u8]; 18] = [
+            b"er",
+            b"ror",
+            b"12",
+            b"warn",
+            b"fail",
+            b" ",
+            b"a",
+            b"b",
+            b"bc",
+            b".",
+            "é".as_bytes(),
+            b"\xff",
+            b"ed",
+            b"\n",
+            b"ER",
+            b"Ror",
+            b"WaRn",
+            "É\u{212a}".as_bytes(),
+        ];
         let mut random = crate::random::Random::new(436);
         let mut pick = |count: usize| usize::try_from(random.bits() >> 33).unwrap() % count;
         let mut with_literals = 0;
         for _ in 0..4000 {
-            let text: String = (0..1 + pick(6)).map(|_| parts[pick(parts.len())]).collect();
+            let caseless = if pick(3) == 0 { "(?i)" } else { "" };
+            let text = caseless.to_string() + &(0..1 + pick(6)).map(|_| parts[pick(parts.len())]).collect::<String>();
             let Ok(pattern) = Pattern::parse(&text) else { continue };
             with_literals += usize::from(!pattern.literals.is_empty());
             let block: Vec<u8> = (0..pick(60)).flat_map(|_| words[pick(words.len())]).copied().collect();
             assert_eq!(found(&pattern, &block), found_plainly(&text, &block), "{text:?} in {block:?}");
         }
         assert!(with_literals > 500, "{with_literals}");
+    }
+
+    #[test]
+    fn case_is_that_of_ascii_letters_as_the_literals_take_it_to_be() {
+        for (pattern, text) in [("(?i)ok", "o\u{212a}"), ("(?i)is", "i\u{17f}"), ("(?i)é", "É")] {
+            assert!(!Regex::new(pattern).unwrap().is_match(text), "{pattern}");
+        }
     }
 
     #[test]
