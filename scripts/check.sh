@@ -4,4 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 need_rust
+# They mostly wait for programs, so more of them than there are processors may run at a time.
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
+export RUST_TEST_THREADS
 exec cargo test --locked "$@"
