@@ -1,0 +1,42 @@
+#!/bin/sh
+# Builds both programs and measures them beside others: following a log, serving, idling, latency. run.sh --help tells the options;
+# --install first installs what it compares with (Debian: monit, collectd-core, strace), as root. See README.md in this folder.
+set -eu
+cd "$(dirname "$0")/../.."
+. scripts/toolchain.sh
+
+# The services that come with these packages are not wanted, so they are kept from starting.
+install() {
+    policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        policy=''
+    else
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod +x "$policy"
+    fi
+    as_root apt-get update -q &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends monit collectd-core strace || failed=1
+    if [ -n "$policy" ]; then
+        as_root rm -f "$policy"
+    fi
+    [ -z "${failed:-}" ]
+}
+
+for argument in "$@"; do
+    shift
+    if [ "$argument" = --install ]; then
+        install
+    else
+        set -- "$@" "$argument"
+    fi
+done
+for command in python3 cc; do
+    if ! command -v "$command" >/dev/null 2>&1; then
+        echo "There is no $command here. As root: apt-get install python3 gcc libc6-dev" >&2
+        exit 1
+    fi
+done
+need_rust
+cargo build --release --locked --quiet
+# -B: leaves no compiled scripts in the folder.
+exec python3 -B scripts/bench/bench.py --programs "${CARGO_TARGET_DIR:-$PWD/target}/release" "$@"
