@@ -49,7 +49,7 @@ def main():
     if missing:
         print(f"Not compared, since it is missing: {', '.join(missing)}.")
         print(f"As root: apt-get install --no-install-recommends {' '.join(missing)}   (or run.sh --install)\n")
-    print(f"{platform.system()} {platform.release()}, {platform.machine()}, {os.cpu_count()} processors\n", flush=True)
+    print(f"{platform.system()}, {platform.machine()}, {os.cpu_count()} processors\n", flush=True)
     programs = {name: os.path.join(given.programs, name) for name in ("aa436", "ax436")}
     space = given.lines * 93 * 3 + max(given.counts) * 400
     with Lab(programs, space) as lab:
