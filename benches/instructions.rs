@@ -13,8 +13,10 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What can be measured, and how much of what one time is.
-const SCENARIOS: [(&str, &str, fn(usize)); 8] = [
+/// What can be measured: its name, how much of what one time is, and what does it so many times.
+type Scenario = (&'static str, &'static str, fn(usize));
+
+const SCENARIOS: [Scenario; 8] = [
     ("wire-alert", "parse and emit one ALERT", wire_alert),
     ("lines-literal", "1000 lines through one rule for a literal", |times| lines("segfault", times)),
     ("lines-regex", "1000 lines through one rule for a regular expression", |times| lines(r"\[[0-9]+\]: (error|timeout)", times)),

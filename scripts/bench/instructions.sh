@@ -73,7 +73,7 @@ awk -F '\t' -v limit="$limit" '
     !($1 in before) { printf "%-20s %10d  new: run with --update\n", $1, $2; failed = 1; next }
     {
         more = ($2 / before[$1] - 1) * 100
-        printf "%-20s %10d  before %10d  %+6.1f %%%s\n", $1, $2, before[$1], more, more > limit ? "  TOO MUCH" : ""
+        printf "%-20s %10d  before %10d  %+6.1f %%%s\n", $1, $2, before[$1], more, (more > limit ? "  TOO MUCH" : "")
         seen[$1] = 1
         if (more > limit) failed = 1
     }

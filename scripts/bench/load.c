@@ -43,7 +43,8 @@ static void fail(const char *what) {
 
 static size_t emit(char *text, long host, long event) {
     int size = snprintf(text, DATAGRAM,
-                        "ALERT%%%%%s%ld%%%%%ld_%ld%%%%%ld%%%%AUTH%%%%/var/log/auth.log%%%%sshd[%ld]: Failed password for user%ld from 10.0.%ld.%ld port %ld ssh2",
+                        "ALERT%%%%%s%ld%%%%%ld_%ld%%%%%ld%%%%AUTH%%%%/var/log/auth.log%%%%"
+                        "sshd[%ld]: Failed password for user%ld from 10.0.%ld.%ld port %ld ssh2",
                         name, host, start, event, start, 1000 + event % 30000, event % 97, event / 250 % 250, event % 250, 1024 + event % 60000);
     return (size_t)size;
 }
