@@ -70,5 +70,3 @@ if __name__ == "__main__":
     except Failure as failure:
         say(f"bench: {failure}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -9,6 +9,9 @@ import shutil
 import sys
 import time
 
+# Leaves no compiled scripts in the folder.
+sys.dont_write_bytecode = True
+
 import corpus
 import serve
 from agents import Agents, longest_silence
@@ -62,8 +65,7 @@ def rules(lab, sizes, quick):
         log = os.path.join(site.folder, "followed.log")
         open(log, "w", encoding="ascii").close()
         groups = [f"file: {log}\nmatch: fault number {n:04}\nalert_count: tags=COUNT seconds=3600\n" for n in range(count - 1)]
-        server = site.server()
-        agent = site.agent("nas1", "".join(groups) + f"file: {log}\nmatch: last.4711.: error\nalert_all: tags=LAST\n")
+        server, agent = site.pair_at_once("nas1", "".join(groups) + f"file: {log}\nmatch: last.4711.: error\nalert_all: tags=LAST\n")
         until("the agent opens the file", lambda agent=agent, log=log: agent.has_open(log))
         before = agent.cpu()
         with open(source, "rb") as text, open(log, "ab") as followed:
@@ -90,8 +92,7 @@ def files(lab, sizes, quick):
         logs = [os.path.join(site.folder, f"{n}.log") for n in range(count)]
         for log in logs:
             open(log, "w", encoding="ascii").close()
-        server = site.server()
-        agent = site.agent("nas1", "".join(f"file: {log}\nmatch: error\nalert_all: tags=T\n" for log in logs))
+        server, agent = site.pair_at_once("nas1", "".join(f"file: {log}\nmatch: error\nalert_all: tags=T\n" for log in logs))
         time.sleep(2)
         before, wakes, began = agent.cpu(), agent.status("voluntary_ctxt_switches"), time.monotonic()
         time.sleep(seconds)
@@ -188,5 +189,3 @@ if __name__ == "__main__":
     except Failure as failure:
         say(f"growth: {failure}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

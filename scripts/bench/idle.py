@@ -21,8 +21,8 @@ def run(lab, seconds):
         with open(log, "w", encoding="ascii") as file:
             file.write("an old line\n")
         rules += f"file: {log}\nmatch: error\nalert_all: tags=T\n"
-    programs = {"ax436": site.server()}
-    programs["aa436"] = site.agent("nas1", rules)
+    server, agent = site.pair("nas1", rules)
+    programs = {"ax436": server, "aa436": agent}
     say("idle: settling")
     time.sleep(min(5, seconds))
     rows = []

@@ -186,10 +186,11 @@ class Site:
                 raise Failure(f"the server did not start: {file.read()}")
         return server
 
-    def agent(self, name, rules):
-        """An agent whose rules are in force."""
+    def pair(self, name, rules, *options):
+        """A server and an agent whose rules are in force."""
         self.write(f"hosts/{name}", rules)
-        agent = self.start("aa436", "-n", name, str(self.port))
+        server = self.server()
+        agent = self.start("aa436", "-n", name, *options, str(self.port))
 
         def in_force():
             events = [event for event in self.events() if event[0] == name]
@@ -198,7 +199,11 @@ class Site:
             return any("in force" in text and ": 0 rules" not in text for *_, text in events)
 
         until(f"the configuration of {name}", in_force)
-        return agent
+        return server, agent
+
+    def pair_at_once(self, name, rules):
+        """The same, but the agent need not wait for a heartbeat."""
+        return self.pair(name, rules, "-s", "127.0.0.1")
 
     def events(self):
         """Host, uid, tags and text of all events so far, where the stream has not rolled."""
@@ -268,6 +273,6 @@ def end_on_signals(limit):
     def end(number, _):
         raise Failure(f"took longer than {limit} s" if number == signal.SIGALRM else f"ended by signal {number}")
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, end)
     signal.alarm(limit)

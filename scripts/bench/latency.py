@@ -13,8 +13,7 @@ def run(lab, count):
     log = os.path.join(site.folder, "followed.log")
     with open(log, "w", encoding="ascii"):
         pass
-    server = site.server()
-    agent = site.agent("nas1", f"file: {log}\nmatch: latency\nalert_all: tags=T\n")
+    server, agent = site.pair_at_once("nas1", f"file: {log}\nmatch: latency\nalert_all: tags=T\n")
     until("the agent opens the file", lambda: agent.has_open(log))
     say(f"latency: {count} lines")
     chance = random.Random(436)
