@@ -56,6 +56,10 @@ mod linux {
                 lines.insert_str(0, &line);
             }
         }
+        // After a chroot the table need not have what is the root here.
+        if !seen.contains(&"/") {
+            lines.insert_str(0, &df_line("/").unwrap_or_default());
+        }
         Ok(lines)
     }
 
@@ -168,7 +172,9 @@ mod linux {
 
         #[test]
         fn this_system_tells() {
-            assert!(df().unwrap().lines().all(|line| line.split(' ').count() == 5));
+            let df = df().unwrap();
+            assert!(df.lines().all(|line| line.split(' ').count() == 5));
+            assert_eq!(df.lines().filter(|line| line.starts_with("/ ")).count(), 1);
             assert!(load().unwrap().starts_with("load "));
             assert!(uptime().unwrap()[3..].trim().parse::<u64>().is_ok());
         }
