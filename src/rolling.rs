@@ -15,6 +15,8 @@ pub struct RollingFile {
 
 struct Open {
     file: File,
+    /// Device and inode. They stay taken while the file is open, so no other file has them.
+    identity: (u64, u64),
     size: u64,
 }
 
@@ -76,13 +78,11 @@ impl RollingFile {
     }
 
     fn reopen_if_moved(&mut self) {
-        let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
         let Some(open) = &mut self.open else { return };
-        let (ours, there) = (open.file.metadata().ok(), fs::metadata(&self.path).ok());
-        // Another program may have cut the file.
-        open.size = ours.as_ref().map_or(0, fs::Metadata::len);
-        if there.is_none() || ours.map(identity) != there.map(identity) {
-            self.let_go();
+        match fs::metadata(&self.path) {
+            // Another program may have cut the file.
+            Ok(there) if (there.dev(), there.ino()) == open.identity => open.size = there.len(),
+            _ => self.let_go(),
         }
     }
 
@@ -113,9 +113,10 @@ impl RollingFile {
 #[allow(clippy::disallowed_methods, reason = "where files are written")]
 fn open(path: &Path) -> io::Result<Open> {
     let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
-    let mut size = file.metadata()?.len();
+    let meta = file.metadata()?;
+    let mut size = meta.len();
     // A line that a power cut tore must not swallow the next.
-    if size > 0 && file.metadata()?.is_file() {
+    if size > 0 && meta.is_file() {
         let mut last = [0];
         file.seek(SeekFrom::Start(size - 1))?;
         file.read_exact(&mut last)?;
@@ -124,7 +125,7 @@ fn open(path: &Path) -> io::Result<Open> {
             size += 1;
         }
     }
-    Ok(Open { file, size })
+    Ok(Open { file, identity: (meta.dev(), meta.ino()), size })
 }
 
 #[cfg(test)]

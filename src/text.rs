@@ -1,6 +1,7 @@
 //! Text that came from a log, a command or the network, made fit to be shown and to be put in a field.
 //! Owns no text of its own and never fails: what is unfit is replaced.
 
+use memchr::memchr;
 use std::borrow::Cow;
 
 /// Most bytes of text that one event carries.
@@ -14,7 +15,7 @@ fn is_harmful(c: char) -> bool {
 /// The text with a space in place of each tab and U+FFFD in place of every other character that is harmful: control
 /// characters, line and paragraph separators, and marks that turn the direction of writing.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) || !text.contains(is_harmful) {
+    if is_plain(text.as_bytes()) || !text.contains(is_harmful) {
         return Cow::Borrowed(text);
     }
     let replaced = |c| match c {
@@ -25,10 +26,26 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(replaced).collect())
 }
 
+/// Whether all bytes are printable ASCII: eight at a time, since every text of every event is looked at.
+fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let words = bytes.chunks_exact(8);
+    let rest = words.remainder();
+    // The high bit of a byte ends up set where the byte is below 0x20, is 0x7f or has it set. What a byte lends to or borrows from the
+    // next spoils only the judgement of a word that has an unprintable byte anyway.
+    let unprintable = |word: &[u8]| {
+        let word = word.try_into().map_or(HIGH, u64::from_ne_bytes);
+        (word.wrapping_sub(ONES * 0x20) | word.wrapping_add(ONES) | word) & HIGH
+    };
+    words.fold(0, |found, word| found | unprintable(word)) == 0 && rest.iter().all(|b| (0x20..0x7f).contains(b))
+}
+
 /// A clean text that can stand in any field of a message: what could be read as the separator `%%` is broken up.
 pub fn clean_field(text: &str) -> Cow<'_, str> {
     let text = clean(text);
-    if !text.contains("%%") && !text.ends_with('%') && !text.starts_with('%') {
+    let unfit = |text: &str| text.contains("%%") || text.ends_with('%') || text.starts_with('%');
+    if memchr(b'%', text.as_bytes()).is_none() || !unfit(&text) {
         return text;
     }
     let mut field = text.replace("%%", "%_");
@@ -74,6 +91,19 @@ mod tests {
             ("\u{2028}\u{202e}\u{2066}", "\u{fffd}\u{fffd}\u{fffd}"),
         ] {
             assert_eq!(clean(dirty), harmless);
+        }
+    }
+
+    #[test]
+    fn every_byte_is_judged_alike_at_every_place() {
+        for byte in 0..=255 {
+            for length in [1, 7, 8, 9, 16, 17] {
+                for at in 0..length {
+                    let mut bytes = vec![b' '; length];
+                    bytes[at] = byte;
+                    assert_eq!(is_plain(&bytes), (0x20..0x7f).contains(&byte), "{byte:#x} at {at} of {length}");
+                }
+            }
         }
     }
 

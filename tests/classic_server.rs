@@ -79,7 +79,11 @@ impl Site {
         }
         while let Some(output) = self.server.poll_output() {
             if let Output::Send { to, datagram } = output {
-                self.sent.push((self.second, to, String::from_utf8(datagram).expect("bytes that are not UTF-8 end a Python agent")));
+                self.sent.push((
+                    self.second,
+                    to,
+                    String::from_utf8(datagram.to_vec()).expect("bytes that are not UTF-8 end a Python agent"),
+                ));
             }
         }
     }

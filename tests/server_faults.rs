@@ -272,7 +272,7 @@ fn with_event_sync_0_nothing_is_acknowledged_before_it_is_on_disk() {
         "-o",
         "trace",
         "-e",
-        "trace=fdatasync,sendto,write",
+        "trace=fdatasync,sendto,sendmmsg,write",
         env!("CARGO_BIN_EXE_ax436"),
         "-l",
         "s.log",

@@ -7,7 +7,7 @@ use crate::server::EventSink;
 use crate::sys::clock::LocalTime;
 use crate::wire::Alert;
 use nanoserde::SerJson;
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 pub(super) struct EventStream {
@@ -15,7 +15,7 @@ pub(super) struct EventStream {
     format: EventFormat,
     sync_interval: Duration,
     /// Lines that are not written yet.
-    batch: Vec<u8>,
+    batch: String,
     /// The time of receipt that these lines carry.
     received: (u64, String),
     /// When what was written is to be forced to disk.
@@ -38,12 +38,15 @@ struct JsonEvent {
 }
 
 impl EventStream {
+    /// Bytes of a batch for which there is always room.
+    const BATCH: usize = 64 * 1024;
+
     pub(super) fn new(settings: &ServerFile) -> Self {
         Self {
             file: RollingFile::new(&settings.event_stream, settings.event_stream_size, settings.event_stream_keep),
             format: settings.event_format,
             sync_interval: Duration::from_secs(settings.event_sync),
-            batch: Vec::new(),
+            batch: String::with_capacity(Self::BATCH),
             received: (u64::MAX, String::new()),
             sync_due: None,
         }
@@ -61,9 +64,9 @@ impl EventStream {
     /// # Errors
     /// It is not written; the events are forgotten here.
     pub(super) fn commit(&mut self, now: Now) -> io::Result<()> {
-        let outcome = self.file.append(&self.batch);
+        let outcome = self.file.append(self.batch.as_bytes());
         self.batch.clear();
-        self.batch.shrink_to(64 * 1024);
+        self.batch.shrink_to(Self::BATCH);
         outcome?;
         if self.sync_interval.is_zero() {
             return self.file.sync();
@@ -97,9 +100,12 @@ impl EventStream {
 impl EventSink for EventStream {
     fn accept(&mut self, alert: &Alert<'_>) {
         let (unix, received) = &self.received;
-        // Writing to memory does not fail.
-        let _ = match self.format {
-            EventFormat::Classic => writeln!(self.batch, "{received}%%{alert}"),
+        match self.format {
+            EventFormat::Classic => {
+                self.batch.push_str(received);
+                self.batch.push_str("%%");
+                alert.emit_into(&mut self.batch);
+            }
             EventFormat::Json => {
                 let event = JsonEvent {
                     received: received.clone(),
@@ -111,9 +117,10 @@ impl EventSink for EventStream {
                     file: alert.file.map(str::to_string),
                     text: alert.text.into(),
                 };
-                writeln!(self.batch, "{}", event.serialize_json())
+                self.batch.push_str(&event.serialize_json());
             }
-        };
+        }
+        self.batch.push('\n');
     }
 }
 
@@ -126,7 +133,7 @@ mod tests {
             file: RollingFile::new("/nonexistent/stream", 1000, 1),
             format,
             sync_interval: Duration::ZERO,
-            batch: Vec::new(),
+            batch: String::new(),
             received: (1_795_347_336, "Sun Nov 22 11:35:36 2026".into()),
             sync_due: None,
         }
@@ -146,7 +153,7 @@ mod tests {
         let mut stream = stream(EventFormat::Classic);
         stream.accept(&Alert { text: "A Message", ..EVENT });
         let line = "Sun Nov 22 11:35:36 2026%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A Message\n";
-        assert_eq!(String::from_utf8_lossy(&stream.batch), line);
+        assert_eq!(stream.batch, line);
     }
 
     #[test]
@@ -154,7 +161,7 @@ mod tests {
         let mut stream = stream(EventFormat::Json);
         stream.accept(&EVENT);
         stream.accept(&Alert { file: None, text: "", ..EVENT });
-        let text = String::from_utf8(stream.batch).unwrap();
+        let text = stream.batch;
         let fields = "\"received\":\"Sun Nov 22 11:35:36 2026\",\"received_unix\":1795347336,\"host\":\"nas1\",\"uid\":\"1795347336_2\",\
                       \"time\":1795347336,\"tags\":\"TAG1\"";
         let lines: Vec<_> = text.lines().collect();

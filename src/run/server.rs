@@ -9,10 +9,11 @@ use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
 use crate::server::{Identity, Output, Server};
 use crate::sys::clock::Clock;
+use crate::sys::datagrams::{Receiver, Sender};
 use crate::sys::poll::PollSet;
-use crate::sys::signals::Signals;
+use crate::sys::signals::{Arrived, Signals};
 use crate::sys::{daemon, reason, socket};
-use crate::wire::{Token, MAX_DATAGRAM};
+use crate::wire::Token;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -73,9 +74,8 @@ struct Loop<'a> {
     log: &'a mut Log,
     write_fault: StreamFault,
     sync_fault: StreamFault,
-    /// The last reason why a datagram could not be sent, until one could.
-    send_failure: Option<String>,
-    buffer: Vec<u8>,
+    receiver: Receiver,
+    outgoing: Outgoing,
 }
 
 /// A folder, and why it cannot be read, while it cannot.
@@ -125,9 +125,27 @@ impl StreamFault {
     }
 }
 
+/// The datagrams that go out together.
+#[derive(Default)]
+struct Outgoing {
+    sender: Sender,
+    /// The last reason why a datagram could not be sent, until one could.
+    failure: Option<String>,
+}
+
+impl Outgoing {
+    fn flush(&mut self, now: Now, socket: &UdpSocket, log: &mut Log) {
+        self.sender.flush(socket, |outcome| {
+            let failure = outcome.err().map(|(to, e)| (to, reason(&e)));
+            if let Some((to, failure)) = failure.as_ref().filter(|(_, failure)| self.failure.as_ref() != Some(failure)) {
+                log.write(now, &format!("cannot send to {to}: {failure}"));
+            }
+            self.failure = failure.map(|(_, failure)| failure);
+        });
+    }
+}
+
 impl<'a> Loop<'a> {
-    /// Most datagrams of one batch.
-    const BURST: usize = 256;
     /// How often the folders of host and include files are looked at.
     const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -149,17 +167,18 @@ impl<'a> Loop<'a> {
             log,
             write_fault: StreamFault::new("the event stream cannot be written", "nothing is acknowledged"),
             sync_fault: StreamFault::new("the event stream cannot be forced to disk", "a power cut may cost events"),
-            send_failure: None,
-            buffer: vec![0; MAX_DATAGRAM],
+            receiver: Receiver::default(),
+            outgoing: Outgoing::default(),
         }
     }
 
     fn run(mut self) -> Result<(), Failure> {
         let mut poll = PollSet::default();
+        let mut now = self.clock.now();
         loop {
-            let now = self.clock.now();
             if now.mono >= self.next_scan {
                 self.scan(now, Patience::UntilStill);
+                now = self.clock.now();
             }
             self.stream.begin(now);
             self.server.handle_timeout(now, &mut self.stream);
@@ -172,14 +191,16 @@ impl<'a> Loop<'a> {
             let deadline = earlier(Some(self.server.next_deadline().min(self.next_scan)), self.stream.next_deadline());
             poll.wait(self.clock.until(now, deadline)).map_err(|e| Failure::system("cannot wait", &e))?;
 
-            let now = self.clock.now();
-            let signals = self.signals.take();
+            now = self.clock.now();
+            let signals = if poll.is_ready(1) { self.signals.take() } else { Arrived::default() };
             if signals.reload {
                 self.log.reopen();
                 self.stream.reopen();
                 self.scan(now, Patience::None);
             }
-            self.receive(now);
+            if poll.is_ready(0) {
+                self.receive(now);
+            }
             if signals.terminate {
                 // What was just received may have made events of the server's own.
                 self.server.handle_timeout(now, &mut self.stream);
@@ -211,11 +232,9 @@ impl<'a> Loop<'a> {
 
     fn receive(&mut self, now: Now) {
         self.stream.begin(now);
-        for _ in 0..Self::BURST {
-            match self.socket.recv_from(&mut self.buffer) {
-                Ok((size, from)) => self.server.handle_datagram(now, from, &self.buffer[..size], &mut self.stream),
-                Err(_) => break,
-            }
+        self.receiver.receive(&self.socket);
+        for (from, datagram) in self.receiver.datagrams() {
+            self.server.handle_datagram(now, from, datagram, &mut self.stream);
         }
     }
 
@@ -235,14 +254,14 @@ impl<'a> Loop<'a> {
         while let Some(output) = self.server.poll_output() {
             match output {
                 Output::Send { to, datagram } => {
-                    let failure = self.socket.send_to(&datagram, to).err().map(|e| reason(&e));
-                    if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
-                        self.log.write(now, &format!("cannot send to {to}: {failure}"));
+                    if self.outgoing.sender.is_full() {
+                        self.outgoing.flush(now, &self.socket, self.log);
                     }
-                    self.send_failure = failure;
+                    self.outgoing.sender.push(to, datagram);
                 }
-                Output::Log(text) => self.log.write(now, &text),
+                Output::Log(text) => self.log.write(now, text),
             }
         }
+        self.outgoing.flush(now, &self.socket, self.log);
     }
 }

@@ -1,52 +1,109 @@
 //! Which version 1 events were received lately, so that a repeat is recognised. Bounded: hashes only, in two generations.
 
-use crate::wire::Alert;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 #[derive(Default)]
 pub(super) struct Duplicates {
     hashing: RandomState,
     /// What came since the last turn, and what came in the generation before.
-    recent: HashMap<u64, Seen>,
-    older: HashMap<u64, Seen>,
+    recent: Generation,
+    older: Generation,
     turned: Duration,
 }
 
-/// An event that was received.
+type Generation = HashMap<u64, Seen, BuildHasherDefault<AlreadyHashed>>;
+
+/// An event that was received. Small: a quarter of a million of them may be remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     /// When it was first received.
-    received: Duration,
+    received: Moment,
     /// When it was last acknowledged; not yet where it still has to be written.
-    pub(super) acknowledged: Option<Duration>,
+    acknowledged: Option<Moment>,
+}
+
+/// A time in milliseconds, which begins anew every 49 days: nothing is remembered for a thousandth of that. Never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moment(NonZeroU32);
+
+/// Takes keys that are hashes as they are.
+#[derive(Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Moment {
+    #[allow(clippy::cast_possible_truncation, reason = "begins anew")]
+    fn at(now: Duration) -> Self {
+        Self(NonZeroU32::new((now.as_millis() as u32).wrapping_add(1)).unwrap_or(NonZeroU32::MIN))
+    }
+
+    fn age(self, now: Duration) -> Duration {
+        Duration::from_millis(Self::at(now).0.get().wrapping_sub(self.0.get()).into())
+    }
+}
+
+impl Seen {
+    /// Whether it was acknowledged already, so that a repeat may be too.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.acknowledged.is_some()
+    }
+
+    /// Whether it was acknowledged within that time.
+    pub(super) fn was_acknowledged_within(&self, now: Duration, span: Duration) -> bool {
+        self.acknowledged.is_some_and(|at| at.age(now) < span)
+    }
+
+    /// It is acknowledged now.
+    pub(super) fn acknowledge(&mut self, now: Duration) {
+        self.acknowledged = Some(Moment::at(now));
+    }
 }
 
 impl Duplicates {
     /// An event whose fields all equal those of one received so recently is a repeat.
     const REMEMBERED: Duration = Duration::from_secs(15 * 60);
     /// Most events of one generation. Above it the generations turn early: the last so many events are remembered at least.
-    const GENERATION: usize = 128 * 1024;
+    /// As many as a table of a power of two holds before it grows.
+    const GENERATION: usize = 128 * 1024 / 8 * 7;
 
-    /// The hash by which the other calls name an event. Keyed, so that no stranger can make two events collide.
-    pub(super) fn hash(&self, alert: &Alert<'_>) -> u64 {
-        self.hashing.hash_one(alert)
+    /// The hash by which the other calls name an event: that of its datagram. Keyed, so that no stranger can make two events collide.
+    pub(super) fn hash(&self, datagram: &[u8]) -> u64 {
+        let mut hasher = self.hashing.build_hasher();
+        hasher.write(datagram);
+        hasher.finish()
     }
 
     /// What is known of an event, if it was received lately.
     pub(super) fn get(&mut self, now: Duration, hash: u64) -> Option<&mut Seen> {
         let seen = self.recent.get_mut(&hash).or_else(|| self.older.get_mut(&hash))?;
-        (now - seen.received <= Self::REMEMBERED).then_some(seen)
+        (seen.received.age(now) <= Self::REMEMBERED).then_some(seen)
     }
 
     /// Remembers an event as received.
     pub(super) fn insert(&mut self, now: Duration, hash: u64) {
-        if now - self.turned > Self::REMEMBERED || self.recent.len() >= Self::GENERATION {
-            self.older = std::mem::take(&mut self.recent);
+        if now - self.turned > Self::REMEMBERED {
+            self.handle_timeout(now);
+        } else if self.recent.len() >= Self::GENERATION {
+            // As long as events come so fast, the memory of one generation serves the next but one.
+            std::mem::swap(&mut self.older, &mut self.recent);
+            self.recent.clear();
             self.turned = now;
         }
-        self.recent.insert(hash, Seen { received: now, acknowledged: None });
+        self.recent.insert(hash, Seen { received: Moment::at(now), acknowledged: None });
     }
 
     /// Forgets an event that could not be written.
@@ -57,7 +114,7 @@ impl Duplicates {
 
     /// Gives back what no repeat needs any more.
     pub(super) fn handle_timeout(&mut self, now: Duration) {
-        if now - self.turned > Self::REMEMBERED && !(self.recent.is_empty() && self.older.is_empty()) {
+        if now - self.turned > Self::REMEMBERED {
             self.older = std::mem::take(&mut self.recent);
             self.turned = now;
         }
@@ -106,10 +163,31 @@ mod tests {
     #[test]
     fn events_that_differ_in_one_field_have_different_hashes() {
         let duplicates = Duplicates::default();
-        let alert = Alert { host: "h", uid: "1_0", unix: 1, tags: "T", file: None, text: "x" };
-        assert_eq!(duplicates.hash(&alert), duplicates.hash(&alert.clone()));
-        for other in [Alert { text: "y", ..alert }, Alert { file: Some("NULL"), ..alert }, Alert { uid: "1_1", ..alert }] {
-            assert_ne!(duplicates.hash(&alert), duplicates.hash(&other));
+        let alert = b"ALERT%%h%%1_0%%1%%T%%NULL%%x";
+        assert_eq!(duplicates.hash(alert), duplicates.hash(b"ALERT%%h%%1_0%%1%%T%%NULL%%x"));
+        for other in [&b"ALERT%%h%%1_0%%1%%T%%NULL%%y"[..], b"ALERT%%h%%1_0%%1%%T%%/a%%x", b"ALERT%%h%%1_1%%1%%T%%NULL%%x"] {
+            assert_ne!(duplicates.hash(alert), duplicates.hash(other));
         }
+    }
+
+    #[test]
+    fn a_repeat_is_known_when_the_milliseconds_begin_anew() {
+        let mut duplicates = Duplicates::default();
+        let anew = Duration::from_millis(1 << 32);
+        duplicates.insert(anew - minutes(5), 7);
+        duplicates.insert(anew, 8);
+        for (age, known) in [(0, true), (9, true), (10, true), (11, false)] {
+            assert_eq!(duplicates.get(anew + minutes(age), 7).is_some(), known, "{age}");
+        }
+        let (before, span) = (anew - Duration::from_secs(1), Duration::from_secs(9));
+        let seen = duplicates.get(anew, 8).unwrap();
+        seen.acknowledge(before);
+        assert!(seen.was_acknowledged_within(before + span - Duration::from_millis(1), span));
+        assert!(!seen.was_acknowledged_within(before + span, span));
+    }
+
+    #[test]
+    fn a_remembered_event_takes_sixteen_bytes() {
+        assert_eq!(std::mem::size_of::<(u64, Seen)>(), 16);
     }
 }

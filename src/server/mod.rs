@@ -7,8 +7,10 @@ mod configuration;
 mod cookie;
 mod duplicates;
 mod host;
+mod outputs;
 
 pub use configuration::Content;
+pub use outputs::Output;
 
 use crate::directives::Fault;
 use crate::now::Now;
@@ -17,7 +19,8 @@ use crate::wire::{Alert, Message, Revision, Token};
 use configuration::{Configurations, Outcome};
 use cookie::Cookies;
 use duplicates::Duplicates;
-use host::{Host, Session};
+use host::{Host, News, Session};
+use outputs::Outputs;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -40,19 +43,10 @@ pub struct Identity {
     pub broadcast: Vec<SocketAddr>,
 }
 
-/// What the server wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Send that datagram.
-    Send { to: SocketAddr, datagram: Vec<u8> },
-    /// Write that into the server's own log.
-    Log(String),
-}
-
 /// The state machine.
 pub struct Server {
     identity: Identity,
-    hosts: HashMap<Rc<str>, Host>,
+    hosts: HashMap<Rc<str>, Box<Host>>,
     configurations: Configurations,
     cookies: Cookies,
     duplicates: Duplicates,
@@ -61,20 +55,22 @@ pub struct Server {
     /// The server's own events until they are written, and how many were given to the sink and not committed yet.
     own_events: VecDeque<OwnEvent>,
     own_offered: usize,
-    /// Acknowledgements that are due when what was given to the sink is committed.
+    /// Acknowledgements that are due when what was given to the sink is committed, and the uids of which they speak.
     acknowledgements: Vec<Acknowledgement>,
+    uids: String,
     next_heartbeat: Duration,
     next_tick: Duration,
     /// What strangers caused, by reason; what of that was logged, and when there may be more of it in the log.
     ignored: Ignored,
     ignored_logged: Ignored,
     next_ignored_log: Duration,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
 }
 
 struct Acknowledgement {
     to: SocketAddr,
-    datagram: Vec<u8>,
+    /// Where among the uids that of the event ends.
+    uid_end: usize,
     /// The event's hash, where repeats are known.
     hash: Option<u64>,
 }
@@ -104,6 +100,8 @@ impl Server {
     const MAX_STRANGERS: usize = 1000;
     /// Most of its own events that the server keeps while the stream cannot be written.
     const MAX_OWN_EVENTS: usize = 10_000;
+    /// Bytes of uids for which there is always room.
+    const UIDS_KEPT: usize = 16 * 1024;
     /// Errors of one change that are reported one by one.
     const MAX_FAULTS_REPORTED: usize = 20;
     /// Least time between two lines about datagrams that were ignored.
@@ -124,12 +122,13 @@ impl Server {
             own_events: VecDeque::new(),
             own_offered: 0,
             acknowledgements: Vec::new(),
+            uids: String::new(),
             next_heartbeat: now.mono,
             next_tick: now.mono + Self::TICK,
             ignored: Ignored::default(),
             ignored_logged: Ignored::default(),
             next_ignored_log: now.mono,
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
         }
     }
 
@@ -144,7 +143,7 @@ impl Server {
         if !self.configurations.remove_host(name) {
             return;
         }
-        self.log(format!("host file {name} is gone"));
+        self.outputs.log(&format!("host file {name} is gone"));
         if let Some(host) = self.hosts.get_mut(name) {
             host.handle_removed(now.mono);
             self.next_tick = now.mono;
@@ -171,7 +170,7 @@ impl Server {
             // A host that had no file is asking for one by itself.
             let Some(entry) = self.hosts.get_mut(&host) else {
                 self.strangers.remove(&*host);
-                self.hosts.insert(host, Host::new(now.mono));
+                self.hosts.insert(host, Box::new(Host::new(now.mono)));
                 continue;
             };
             if changed {
@@ -193,7 +192,7 @@ impl Server {
     /// Takes a datagram; an event in it goes to the sink.
     pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8], sink: &mut impl EventSink) {
         match Message::parse(datagram) {
-            Ok(Message::Alert(alert)) => self.handle_alert(now, from, alert, sink),
+            Ok(Message::Alert(alert)) => self.handle_alert(now, from, alert, datagram, sink),
             Ok(Message::ConfigRequest { host }) => self.handle_config_request(now, from, host),
             Ok(Message::Hello { host, run, nonce }) => {
                 let cookie = self.cookies.make(now.mono, from, host, run, nonce);
@@ -212,20 +211,19 @@ impl Server {
         }
     }
 
-    fn handle_alert(&mut self, now: Now, from: SocketAddr, alert: Alert<'_>, sink: &mut impl EventSink) {
-        let in_session = match self.hosts.get(alert.host).map(|host| host.has_session_at(from)) {
-            None => return self.accept(now, from, &alert, None, sink),
-            Some(in_session) => in_session,
-        };
-        self.heard(now, from, alert.host, !in_session);
-        let hash = self.duplicates.hash(&alert);
+    fn handle_alert(&mut self, now: Now, from: SocketAddr, alert: Alert<'_>, datagram: &[u8], sink: &mut impl EventSink) {
+        let Some(host) = self.hosts.get_mut(alert.host) else { return self.accept(now, from, &alert, None, sink) };
+        let in_session = host.has_session_at(from);
+        let news = host.handle_heard(now.mono, from.ip(), !in_session);
+        self.handle_news(now, alert.host, news);
+        let hash = self.duplicates.hash(datagram);
         let Some(seen) = self.duplicates.get(now.mono, hash) else {
             return self.accept(now, from, &alert, Some(hash), sink);
         };
-        let too_soon = !in_session && seen.acknowledged.is_some_and(|at| now.mono - at < Self::NO_SECOND_ACK);
+        let too_soon = !in_session && seen.was_acknowledged_within(now.mono, Self::NO_SECOND_ACK);
         // Where it is not acknowledged yet, it is about to be.
-        if seen.acknowledged.is_some() && !too_soon {
-            seen.acknowledged = Some(now.mono);
+        if seen.is_acknowledged() && !too_soon {
+            seen.acknowledge(now.mono);
             self.send(from, &Message::Ack { uid: alert.uid });
         }
     }
@@ -242,21 +240,26 @@ impl Server {
         if let Some(hash) = hash {
             self.duplicates.insert(now.mono, hash);
         }
-        self.acknowledgements.push(Acknowledgement { to: from, datagram: Message::Ack { uid: alert.uid }.emit(), hash });
+        self.uids.push_str(alert.uid);
+        self.acknowledgements.push(Acknowledgement { to: from, uid_end: self.uids.len(), hash });
     }
 
     /// Says whether all that the sink was given is in the stream now, or none of it.
     pub fn handle_committed(&mut self, now: Now, written: bool) {
-        for Acknowledgement { to, datagram, hash } in std::mem::take(&mut self.acknowledgements) {
+        let mut start = 0;
+        for Acknowledgement { to, uid_end, hash } in self.acknowledgements.drain(..) {
             if written {
                 if let Some(seen) = hash.and_then(|hash| self.duplicates.get(now.mono, hash)) {
-                    seen.acknowledged = Some(now.mono);
+                    seen.acknowledge(now.mono);
                 }
-                self.outputs.push_back(Output::Send { to, datagram });
+                self.outputs.send(to, &Message::Ack { uid: &self.uids[start..uid_end] });
             } else if let Some(hash) = hash {
                 self.duplicates.remove(hash);
             }
+            start = uid_end;
         }
+        self.uids.clear();
+        self.uids.shrink_to(Self::UIDS_KEPT);
         let offered = std::mem::take(&mut self.own_offered);
         if written {
             self.own_events.drain(..offered);
@@ -281,7 +284,7 @@ impl Server {
     fn handle_stranger(&mut self, from: SocketAddr, name: &str) {
         if self.strangers.len() < Self::MAX_STRANGERS && !self.strangers.contains(name) && name.len() <= 255 {
             self.strangers.insert(name.to_string());
-            self.log(format!("{} at {} asks for a configuration, but there is no host file of that name", clean(name), from.ip()));
+            self.outputs.log(&format!("{} at {} asks for a configuration, but there is no host file of that name", clean(name), from.ip()));
         }
     }
 
@@ -330,14 +333,17 @@ impl Server {
 
     /// Notes that a configured host is alive at that address.
     fn heard(&mut self, now: Now, from: SocketAddr, name: &str, classic: bool) {
-        let Some(name) = self.hosts.get_key_value(name).map(|(name, _)| name.clone()) else { return };
-        let Some(host) = self.hosts.get_mut(&name) else { return };
+        let Some(host) = self.hosts.get_mut(name) else { return };
         let news = host.handle_heard(now.mono, from.ip(), classic);
+        self.handle_news(now, name, news);
+    }
+
+    fn handle_news(&mut self, now: Now, name: &str, news: News) {
         if news.active_again {
-            self.own_event(now, name.clone(), "Host is active again".into());
+            self.own_event(now, name.into(), "Host is active again".into());
         }
         if let Some((one, other)) = news.two_addresses {
-            self.own_event(now, name, format!("Host name is used from two addresses at once: {one} and {other}"));
+            self.own_event(now, name.into(), format!("Host name is used from two addresses at once: {one} and {other}"));
         }
     }
 
@@ -345,10 +351,11 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Now, sink: &mut impl EventSink) {
         if now.mono >= self.next_heartbeat {
             self.next_heartbeat = now.mono + Self::HEARTBEAT_INTERVAL;
-            let Identity { name, run, .. } = &self.identity;
+            let Identity { name, run, broadcast } = &self.identity;
             // The capability goes first, so that an agent that is looking for a server knows which version to try.
-            let datagrams = [Message::Capability { name, run: *run }.emit(), Message::Heartbeat { name }.emit()];
-            datagrams.into_iter().for_each(|datagram| self.broadcast(&datagram));
+            for message in [Message::Capability { name, run: *run }, Message::Heartbeat { name }] {
+                broadcast.iter().for_each(|to| self.outputs.send(*to, &message));
+            }
         }
         if now.mono >= self.next_tick {
             self.next_tick = now.mono + Self::TICK;
@@ -360,23 +367,21 @@ impl Server {
     fn tick(&mut self, now: Now) {
         self.duplicates.handle_timeout(now.mono);
         self.log_ignored(now.mono);
-        let (mut datagrams, mut resets, mut inactive) = (Vec::new(), Vec::new(), Vec::new());
+        let mut inactive = Vec::new();
         for (name, host) in &mut self.hosts {
             let due = host.handle_tick(now.mono);
             if let Some(to) = due.stale {
                 let revision = self.configurations.revision(name);
-                datagrams.push((to, Message::Stale { host: name, revision }.emit()));
+                self.outputs.send(to, &Message::Stale { host: name, revision });
             }
             if due.reset {
-                resets.push(Message::Reset { host: name }.emit());
+                self.identity.broadcast.iter().for_each(|to| self.outputs.send(*to, &Message::Reset { host: name }));
             }
             if due.inactive {
                 inactive.push(name.clone());
             }
         }
         self.hosts.retain(|_, host| !host.is_finished());
-        self.outputs.extend(datagrams.into_iter().map(|(to, datagram)| Output::Send { to, datagram }));
-        resets.iter().for_each(|reset| self.broadcast(reset));
         inactive.into_iter().for_each(|name| self.own_event(now, name, "Host is inactive".into()));
     }
 
@@ -387,11 +392,11 @@ impl Server {
         self.next_ignored_log = now + Self::IGNORED_LOG_INTERVAL;
         self.ignored_logged = self.ignored;
         let Ignored { malformed, unexpected } = self.ignored;
-        self.log(format!("datagrams ignored since the start: {malformed} malformed, {unexpected} unexpected"));
+        self.outputs.log(&format!("datagrams ignored since the start: {malformed} malformed, {unexpected} unexpected"));
     }
 
     fn own_event(&mut self, now: Now, host: Rc<str>, text: String) {
-        self.log(format!("{host}: {text}"));
+        self.outputs.log(&format!("{host}: {text}"));
         if self.own_events.len() < Self::MAX_OWN_EVENTS {
             self.own_events.push_back(OwnEvent { host, unix: now.unix, text });
         }
@@ -406,21 +411,12 @@ impl Server {
     }
 
     fn send(&mut self, to: SocketAddr, message: &Message<'_>) {
-        self.outputs.push_back(Output::Send { to, datagram: message.emit() });
-    }
-
-    fn broadcast(&mut self, datagram: &[u8]) {
-        let everywhere = self.identity.broadcast.iter().map(|to| Output::Send { to: *to, datagram: datagram.to_vec() });
-        self.outputs.extend(everywhere);
-    }
-
-    fn log(&mut self, text: String) {
-        self.outputs.push_back(Output::Log(text));
+        self.outputs.send(to, message);
     }
 
     /// The next thing to be done; to be drained after every call of a `handle_` method.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        self.outputs.pop()
     }
 
     /// When [`Self::handle_timeout`] has something to do.

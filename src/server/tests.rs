@@ -69,7 +69,7 @@ impl Bench {
         let mut sent = Vec::new();
         while let Some(output) = self.server.poll_output() {
             match output {
-                Output::Send { to, datagram } => sent.push((to, String::from_utf8(datagram).unwrap())),
+                Output::Send { to, datagram } => sent.push((to, String::from_utf8(datagram.to_vec()).unwrap())),
                 Output::Log(text) => self.log.push(text),
             }
         }

@@ -4,6 +4,7 @@
 pub mod child;
 pub mod clock;
 pub mod daemon;
+pub mod datagrams;
 pub mod glob;
 pub mod inotify;
 pub mod poll;

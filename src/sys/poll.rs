@@ -21,6 +21,11 @@ impl PollSet {
         self.fds.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     }
 
+    /// Whether the descriptor that was added as the `number`th, counted from 0, has something to be read since the last wait.
+    pub fn is_ready(&self, number: usize) -> bool {
+        self.fds.get(number).is_some_and(|fd| fd.revents != 0)
+    }
+
     /// Waits until a descriptor can be read, a signal arrives or the time is over; `None` waits for ever.
     ///
     /// # Errors

@@ -272,10 +272,10 @@ impl ServerNode {
         let mut sent = Vec::new();
         while let Some(output) = self.server.poll_output() {
             let server::Output::Send { to, datagram } = output else { continue };
-            if let Ok(Message::Ack { uid }) = Message::parse(&datagram) {
+            if let Ok(Message::Ack { uid }) = Message::parse(datagram) {
                 self.acknowledged.push((now.mono, uid.into()));
             }
-            sent.push((to, datagram));
+            sent.push((to, datagram.to_vec()));
         }
         self.wake = self.server.next_deadline();
         sent
