@@ -221,8 +221,13 @@ fn say(server: &mut Server, now: Now, from: SocketAddr, message: &Message<'_>) -
 fn settle(server: &mut Server, now: Now) -> Vec<Vec<u8>> {
     server.handle_timeout(now, &mut Nowhere);
     server.handle_committed(now, true);
-    let outputs = std::iter::from_fn(|| server.poll_output());
-    outputs.filter_map(|output| if let server::Output::Send { datagram, .. } = output { Some(datagram) } else { None }).collect()
+    let mut sent = Vec::new();
+    while let Some(output) = server.poll_output() {
+        if let server::Output::Send { datagram, .. } = output {
+            sent.push(datagram.to_vec());
+        }
+    }
+    sent
 }
 
 fn count(datagrams: &[Vec<u8>], start: &str) -> usize {

@@ -4,7 +4,7 @@ use crate::directives::{is_plain_file_name, MAX_FILE};
 use crate::now::Now;
 use crate::server::Content;
 use crate::sys::reason;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -13,15 +13,23 @@ use std::time::Duration;
 
 pub(super) struct Folder {
     path: PathBuf,
-    files: HashMap<String, Known>,
+    files: HashMap<Box<str>, Known>,
     scanned: bool,
+    /// What has changed and was not handed on yet.
+    due: VecDeque<Due>,
 }
 
 /// A file's state as last handed on, and a newer one that has to be still for a while.
 struct Known {
     given: Option<Signature>,
-    newer: Option<(Option<Signature>, Duration)>,
+    newer: Option<Box<(Option<Signature>, Duration)>>,
     seen: bool,
+}
+
+/// What is due for a file, and how patiently it was looked at.
+enum Due {
+    Read(Box<str>, Patience),
+    Vanished(Box<str>),
 }
 
 /// Inode, size, and seconds and nanoseconds of the last change of content or rights, which unlike the time of modification no
@@ -49,7 +57,7 @@ impl Folder {
     const STILL: Duration = Duration::from_secs(1);
 
     pub(super) fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), files: HashMap::new(), scanned: false }
+        Self { path: path.into(), files: HashMap::new(), scanned: false, due: VecDeque::new() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -60,32 +68,54 @@ impl Folder {
     ///
     /// # Errors
     /// The folder cannot be read; its files count as unchanged.
-    pub(super) fn scan(&mut self, now: Now, patience: Patience) -> io::Result<Vec<Change>> {
+    pub(super) fn scan(&mut self, now: Now, patience: Patience) -> io::Result<()> {
         let patience = if self.scanned { patience } else { Patience::None };
-        let mut due = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if !is_plain_file_name(&name) {
-                continue;
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| is_plain_file_name(name)) else { continue };
+            // Seen from the open folder, which spares the system a walk along the path.
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            let meta = if is_link { fs::metadata(entry.path()) } else { entry.metadata() };
+            let Some(meta) = meta.ok().filter(Metadata::is_file) else { continue };
+            if !self.files.contains_key(name) {
+                self.files.insert(name.into(), Known { given: None, newer: None, seen: true });
             }
-            let Some(meta) = fs::metadata(entry.path()).ok().filter(Metadata::is_file) else { continue };
-            let known = self.files.entry(name.clone()).or_insert(Known { given: None, newer: None, seen: true });
+            let Some(known) = self.files.get_mut(name) else { continue };
             known.seen = true;
             if known.is_due(now, Some(signature(&meta)), patience) {
-                due.push(name);
+                self.due.push_back(Due::Read(name.into(), patience));
             }
         }
-        let mut changes: Vec<Change> = due.into_iter().filter_map(|name| self.read(now, name, patience)).collect();
         self.files.retain(|name, known| {
             let vanished = !std::mem::take(&mut known.seen) && known.is_due(now, None, patience);
             if vanished && known.given.is_some() {
-                changes.push(Change::Vanished { name: name.clone() });
+                self.due.push_back(Due::Vanished(name.clone()));
             }
             !vanished
         });
         self.scanned = true;
-        Ok(changes)
+        Ok(())
+    }
+
+    /// Whether changes that were found are still to be handed on.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// The next of the changes that were found. The file is read only now.
+    pub(super) fn next_change(&mut self, now: Now) -> Option<Change> {
+        while let Some(due) = self.due.pop_front() {
+            let change = match due {
+                Due::Read(name, patience) => self.read(now, name.into(), patience),
+                Due::Vanished(name) => Some(Change::Vanished { name: name.into() }),
+            };
+            if change.is_some() {
+                return change;
+            }
+        }
+        self.due.shrink_to_fit();
+        None
     }
 
     /// Reads a file, unless it is gone by now, or changes meanwhile and there is time to wait.
@@ -95,9 +125,9 @@ impl Folder {
         let before = state()?;
         let content = read(&path).map_err(|e| reason(&e));
         let after = state();
-        let known = self.files.get_mut(&name)?;
+        let known = self.files.get_mut(&*name)?;
         if after != Some(before) && patience == Patience::UntilStill {
-            known.newer = Some((after, now.mono));
+            known.newer = Some(Box::new((after, now.mono)));
             return None;
         }
         // Not the state after it: what was read is no newer than this one.
@@ -124,10 +154,10 @@ impl Known {
         if patience == Patience::None {
             return true;
         }
-        match self.newer {
-            Some((newer, since)) if newer == state => now.mono - since >= Folder::STILL,
+        match self.newer.as_deref() {
+            Some((newer, since)) if *newer == state => now.mono - *since >= Folder::STILL,
             _ => {
-                self.newer = Some((state, now.mono));
+                self.newer = Some(Box::new((state, now.mono)));
                 false
             }
         }
@@ -172,7 +202,8 @@ mod tests {
 
     /// What a look at that time finds: `name=text`, or `name` alone where it vanished.
     fn look(folder: &mut Folder, millis: u64, patience: Patience) -> Vec<String> {
-        let mut found: Vec<String> = folder.scan(at(millis), patience).unwrap().into_iter().map(said).collect();
+        folder.scan(at(millis), patience).unwrap();
+        let mut found: Vec<String> = std::iter::from_fn(|| folder.next_change(at(millis))).map(said).collect();
         found.sort();
         found
     }

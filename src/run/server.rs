@@ -89,16 +89,12 @@ impl Watched {
         Self { folder: Folder::new(path), failure: None }
     }
 
-    fn scan(&mut self, now: Now, patience: Patience, log: &mut Log) -> Vec<Change> {
-        let (changes, failure) = match self.folder.scan(now, patience) {
-            Ok(changes) => (changes, None),
-            Err(e) => (Vec::new(), Some(reason(&e))),
-        };
+    fn scan(&mut self, now: Now, patience: Patience, log: &mut Log) {
+        let failure = self.folder.scan(now, patience).err().map(|e| reason(&e));
         if let Some(failure) = failure.as_ref().filter(|failure| self.failure.as_ref() != Some(failure)) {
             log.write(now, &format!("cannot read folder {}: {failure}; what was read before stays", self.folder.path().display()));
         }
         self.failure = failure;
-        changes
     }
 }
 
@@ -148,6 +144,11 @@ impl Outgoing {
 impl<'a> Loop<'a> {
     /// How often the folders of host and include files are looked at.
     const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+    /// A scan may take one part in so many of the time.
+    const SCAN_SHARE: u32 = 80;
+    const LONGEST_SCAN_INTERVAL: Duration = Duration::from_secs(10);
+    /// Most changed files that are read in one turn.
+    const CHANGES_AT_ONCE: usize = 64;
 
     fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: &ServerFile, log: &'a mut Log) -> Self {
         let now = clock.now();
@@ -175,8 +176,16 @@ impl<'a> Loop<'a> {
     fn run(mut self) -> Result<(), Failure> {
         let mut poll = PollSet::default();
         let mut now = self.clock.now();
+        self.scan(now, Patience::None);
+        // Nobody is to be told that he has no configuration while it is being read.
+        while self.has_changes() {
+            self.take_changes(now);
+        }
         loop {
-            if now.mono >= self.next_scan {
+            if self.has_changes() {
+                self.take_changes(now);
+                now = self.clock.now();
+            } else if now.mono >= self.next_scan {
                 self.scan(now, Patience::UntilStill);
                 now = self.clock.now();
             }
@@ -188,7 +197,8 @@ impl<'a> Loop<'a> {
             poll.clear();
             poll.add(self.socket.as_fd());
             poll.add(self.signals.fd());
-            let deadline = earlier(Some(self.server.next_deadline().min(self.next_scan)), self.stream.next_deadline());
+            let next_look = if self.has_changes() { now.mono } else { self.next_scan };
+            let deadline = earlier(Some(self.server.next_deadline().min(next_look)), self.stream.next_deadline());
             poll.wait(self.clock.until(now, deadline)).map_err(|e| Failure::system("cannot wait", &e))?;
 
             now = self.clock.now();
@@ -213,19 +223,30 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// Looks for changed files; includes first, since hosts use them.
+    /// Looks for changed files. How often, follows from what it costs.
     fn scan(&mut self, now: Now, patience: Patience) {
-        self.next_scan = now.mono + Self::SCAN_INTERVAL;
-        for change in self.includes.iter_mut().flat_map(|includes| includes.scan(now, patience, self.log)) {
-            match change {
-                Change::Content { name, path, content } => self.server.set_include(now, &name, &path, content),
-                Change::Vanished { name } => self.server.remove_include(now, &name),
-            }
-        }
-        for change in self.hosts.scan(now, patience, self.log) {
-            match change {
-                Change::Content { name, path, content } => self.server.set_host_file(now, &name, &path, content),
-                Change::Vanished { name } => self.server.remove_host_file(now, &name),
+        self.includes.iter_mut().for_each(|includes| includes.scan(now, patience, self.log));
+        self.hosts.scan(now, patience, self.log);
+        let after = self.clock.now().mono;
+        let pause = (after - now.mono) * Self::SCAN_SHARE;
+        self.next_scan = after + pause.clamp(Self::SCAN_INTERVAL, Self::LONGEST_SCAN_INTERVAL);
+    }
+
+    fn has_changes(&self) -> bool {
+        self.hosts.folder.has_changes() || self.includes.as_ref().is_some_and(|includes| includes.folder.has_changes())
+    }
+
+    /// Hands on some of the changed files; includes first, since hosts use them.
+    fn take_changes(&mut self, now: Now) {
+        for _ in 0..Self::CHANGES_AT_ONCE {
+            match self.includes.as_mut().and_then(|includes| includes.folder.next_change(now)) {
+                Some(Change::Content { name, path, content }) => self.server.set_include(&name, &path, content),
+                Some(Change::Vanished { name }) => self.server.remove_include(&name),
+                None => match self.hosts.folder.next_change(now) {
+                    Some(Change::Content { name, path, content }) => self.server.set_host_file(now, &name, &path, content),
+                    Some(Change::Vanished { name }) => self.server.remove_host_file(now, &name),
+                    None => return,
+                },
             }
         }
     }

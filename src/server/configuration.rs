@@ -1,42 +1,53 @@
 //! The configuration of every host: its file and the includes that it uses, checked as they change. What has an error does not replace
 //! what was good. Texts come in; the files are read elsewhere.
 
-use crate::directives::host::{HostFile, Rule};
+use crate::directives::host::{HostFile, Patterns, Rule};
 use crate::directives::{emit_marked, expand, text_of, Expanded, Fault, Source, SourceLine};
 use crate::wire::{Revision, MAX_DATAGRAM, MAX_PARTS, MAX_PART_TEXT};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 /// A file that was read, or the reason why it could not be.
 pub type Content = Result<Vec<u8>, String>;
 
-/// All host and include files.
+/// All host and include files. Thousands of hosts may use one include: texts are kept once, and rules not at all.
 #[derive(Default)]
 pub(super) struct Configurations {
     hosts: HashMap<Rc<str>, HostEntry>,
-    includes: HashMap<String, TextFile>,
-    /// The parts that were asked for last: an agent asks for those of one revision several times, and to make them all rules are parsed.
+    includes: HashMap<Rc<str>, Include>,
+    /// Hosts to be judged again since an include of theirs changed.
+    waiting: VecDeque<Rc<str>>,
+    patterns: Patterns,
+    /// The parts that were asked for last: an agent asks for those of one revision several times.
     carried: Option<(Revision, Rc<[String]>)>,
 }
 
-#[derive(Clone)]
 struct TextFile {
-    path: Rc<str>,
-    text: Rc<str>,
+    path: Box<str>,
+    text: Box<str>,
     /// What is wrong with the file as a whole.
-    fault: Option<Fault>,
+    fault: Option<Box<Fault>>,
 }
+
+struct Include {
+    file: Rc<TextFile>,
+    /// The faults in this version of it that were said: one that a thousand hosts meet is one.
+    said: HashSet<String>,
+}
+
+/// The name of an include that a host uses, and the file, if there was one.
+type UsedInclude = (Rc<str>, Option<Rc<TextFile>>);
 
 struct HostEntry {
-    file: TextFile,
+    file: Rc<TextFile>,
     serving: Snapshot,
+    waiting: bool,
 }
 
-/// The texts of which one host's configuration is made. They are shared, so that thousands of hosts may use one include.
-#[derive(Clone)]
+/// The texts of which one host's configuration is made.
 struct Snapshot {
-    host: TextFile,
-    includes: Vec<(Rc<str>, Option<TextFile>)>,
+    host: Rc<TextFile>,
+    includes: Box<[UsedInclude]>,
     revision: Revision,
     faulty: bool,
 }
@@ -48,7 +59,7 @@ pub(super) struct Outcome {
     pub(super) host: Rc<str>,
     /// Whether agents are to be served something else than before.
     pub(super) changed: bool,
-    /// All that is wrong with the files as they are now.
+    /// All that is wrong with the files as they are now, save what was already said of an include.
     pub(super) faults: Vec<Fault>,
 }
 
@@ -65,10 +76,17 @@ impl Configurations {
     /// Most bytes of one host's configuration: parts may be a little shorter than they can be, where characters end.
     const MAX_TEXT: usize = MAX_PART_TEXT * MAX_PARTS as usize / 2;
 
+    /// Bytes of texts that are judged in one go: some milliseconds' work.
+    const JUDGED_AT_ONCE: usize = 64 * 1024;
+
     /// A host's file has that content now.
     pub(super) fn set_host(&mut self, name: &str, path: &str, content: Content) -> Outcome {
-        let file = TextFile::new(path, content, self.hosts.get(name).map(|entry| &entry.file));
-        self.judge(name.into(), file)
+        let (host, before) = match self.hosts.get_key_value(name) {
+            Some((host, entry)) => (host.clone(), Some(&*entry.file)),
+            None => (name.into(), None),
+        };
+        let file = Rc::new(TextFile::new(path, content, before));
+        self.judge(host, file)
     }
 
     /// A host's file is gone. Returns whether there was one.
@@ -76,37 +94,69 @@ impl Configurations {
         self.hosts.remove(name).is_some()
     }
 
-    /// An include has that content now, or is gone. Returns what that means for each host that uses it.
-    pub(super) fn set_include(&mut self, name: &str, file: Option<(&str, Content)>) -> Vec<Outcome> {
+    /// An include has that content now, or is gone. The hosts that use it wait to be judged.
+    pub(super) fn set_include(&mut self, name: &str, file: Option<(&str, Content)>) {
         match file {
             Some((path, content)) => {
-                let file = TextFile::new(path, content, self.includes.get(name));
-                self.includes.insert(name.to_string(), file);
+                let (name, before) = match self.includes.get_key_value(name) {
+                    Some((name, include)) => (name.clone(), Some(&*include.file)),
+                    None => (name.into(), None),
+                };
+                let file = Rc::new(TextFile::new(path, content, before));
+                self.includes.insert(name, Include { file, said: HashSet::new() });
             }
             None => drop(self.includes.remove(name)),
         }
-        let uses = |entry: &HostEntry| {
-            let now = entry.serving.includes.iter().any(|(include, _)| **include == *name);
+        for (host, entry) in &mut self.hosts {
+            let used = entry.serving.includes.iter().any(|(include, _)| **include == *name);
             // What is served may be an older version of the file, which uses other includes.
-            now || entry.serving.faulty || !Rc::ptr_eq(&entry.serving.host.text, &entry.file.text)
-        };
-        let affected: Vec<Rc<str>> = self.hosts.iter().filter(|(_, entry)| uses(entry)).map(|(name, _)| name.clone()).collect();
-        affected
-            .into_iter()
-            .filter_map(|host| self.hosts.get(&host).map(|entry| entry.file.clone()).map(|file| self.judge(host, file)))
-            .collect()
+            let may_use = used || entry.serving.faulty || !Rc::ptr_eq(&entry.serving.host, &entry.file);
+            if may_use && !std::mem::replace(&mut entry.waiting, true) {
+                self.waiting.push_back(host.clone());
+            }
+        }
     }
 
-    fn judge(&mut self, host: Rc<str>, file: TextFile) -> Outcome {
-        let (snapshot, faults) = Snapshot::new(&file, &self.includes);
+    /// Whether hosts wait to be judged.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Judges some of the hosts that wait. Until its turn comes, a host is served what it was before.
+    pub(super) fn judge_some(&mut self) -> Vec<Outcome> {
+        let (mut outcomes, mut judged) = (Vec::new(), 0);
+        while judged < Self::JUDGED_AT_ONCE {
+            let Some(host) = self.waiting.pop_front() else {
+                self.waiting.shrink_to_fit();
+                break;
+            };
+            // One that was judged meanwhile, or is gone, waits no more.
+            let Some(entry) = self.hosts.get(&host).filter(|entry| entry.waiting) else { continue };
+            let file = entry.file.clone();
+            outcomes.push(self.judge(host.clone(), file));
+            judged += self.hosts.get(&host).map_or(0, |entry| 100 + entry.serving.size());
+        }
+        outcomes
+    }
+
+    fn judge(&mut self, host: Rc<str>, file: Rc<TextFile>) -> Outcome {
+        let (snapshot, mut faults) = Snapshot::new(&file, &self.includes, &mut self.patterns);
+        for (name, _) in &snapshot.includes {
+            let Some(Include { file, said }) = self.includes.get_mut(name) else { continue };
+            faults.retain(|fault| *fault.path != *file.path || said.insert(fault.to_string()));
+        }
         let before = self.hosts.get(&host).map(|entry| &entry.serving);
         let keeps_good = snapshot.faulty && before.is_some_and(|before| !before.faulty);
         let changed = !keeps_good && before.is_none_or(|before| before.revision != snapshot.revision);
-        let serving = match self.hosts.remove(&host) {
-            Some(entry) if keeps_good => entry.serving,
-            _ => snapshot,
-        };
-        self.hosts.insert(host.clone(), HostEntry { file, serving });
+        match self.hosts.get_mut(&host) {
+            Some(entry) => {
+                (entry.file, entry.waiting) = (file, false);
+                if !keeps_good {
+                    entry.serving = snapshot;
+                }
+            }
+            None => drop(self.hosts.insert(host.clone(), HostEntry { file, serving: snapshot, waiting: false })),
+        }
         Outcome { host, changed, faults }
     }
 
@@ -158,7 +208,7 @@ impl TextFile {
                 (text.into(), fault)
             }
         };
-        Self { path: path.into(), text, fault }
+        Self { path: path.into(), text, fault: fault.map(Box::new) }
     }
 
     fn source(&self) -> Source<'_> {
@@ -168,33 +218,47 @@ impl TextFile {
 
 impl Snapshot {
     /// The present texts, and all that is wrong with them.
-    fn new(host: &TextFile, includes: &HashMap<String, TextFile>) -> (Self, Vec<Fault>) {
-        let expanded = expand(host.source(), |name| includes.get(name).map(TextFile::source));
-        let used: HashSet<&str> = expanded.includes.iter().copied().collect();
-        let used = used.into_iter().map(|name| (Rc::from(name), includes.get(name).cloned())).collect();
-        let file = HostFile::parse(expanded.lines.iter().copied());
+    fn new(host: &Rc<TextFile>, includes: &HashMap<Rc<str>, Include>, patterns: &mut Patterns) -> (Self, Vec<Fault>) {
+        let expanded = expand(host.source(), |name| includes.get(name).map(|include| include.file.source()));
+        let names: HashSet<&str> = expanded.includes.iter().copied().collect();
+        let used = names.into_iter().map(|name| match includes.get_key_value(name) {
+            Some((name, include)) => (name.clone(), Some(include.file.clone())),
+            None => (name.into(), None),
+        });
+        let used: Box<[_]> = used.collect();
+        let file = HostFile::parse_knowing(expanded.lines.iter().copied(), patterns);
         let (text, fits) = emit_fitting(&file);
-        let mut snapshot = Self { host: host.clone(), includes: used, revision: Revision::of(&text), faulty: false };
-        let files = [Some(host)].into_iter().chain(snapshot.includes.iter().map(|(_, file)| file.as_ref())).flatten();
-        let mut faults: Vec<Fault> = files.filter_map(|file| file.fault.clone()).collect();
+        let mut faults = Vec::new();
+        for file in [Some(host)].into_iter().chain(used.iter().map(|(_, file)| file.as_ref())).flatten() {
+            faults.extend(file.fault.as_deref().cloned());
+        }
         faults.extend(expanded.faults);
         faults.extend(file.faults);
         if !fits {
             let reason = format!("with its includes larger than {} bytes", Configurations::MAX_TEXT);
             faults.push(Fault { path: host.path.to_string(), line: 0, reason });
         }
-        snapshot.faulty = !faults.is_empty();
+        let snapshot = Self { host: host.clone(), includes: used, revision: Revision::of(&text), faulty: !faults.is_empty() };
         (snapshot, faults)
+    }
+
+    /// Bytes of all texts.
+    fn size(&self) -> usize {
+        self.host.text.len() + self.includes.iter().filter_map(|(_, file)| file.as_ref()).map(|file| file.text.len()).sum::<usize>()
     }
 
     fn expanded(&self) -> Expanded<'_> {
         let include = |name: &str| self.includes.iter().find(|(known, _)| **known == *name)?.1.as_ref();
-        expand(self.host.source(), |name| include(name).map(TextFile::source))
+        expand(self.host.source(), |name| include(name).map(|file| file.source()))
     }
 
     /// The good groups, as version 2 carries them.
     fn text(&self) -> String {
-        emit_fitting(&HostFile::parse(self.expanded().lines)).0
+        let lines = self.expanded().lines;
+        if !self.faulty {
+            return emit_marked(&lines);
+        }
+        emit_fitting(&HostFile::parse(lines)).0
     }
 
     fn classic(&self, host: &str) -> ClassicConfig {
@@ -259,6 +323,59 @@ mod tests {
         Ok(text.as_bytes().to_vec())
     }
 
+    fn set_include(all: &mut Configurations, name: &str, file: Option<(&str, Content)>) -> Vec<Outcome> {
+        all.set_include(name, file);
+        let outcomes = std::iter::from_fn(|| Some(all.judge_some()).filter(|outcomes| !outcomes.is_empty()));
+        outcomes.flatten().collect()
+    }
+
+    #[test]
+    fn a_changed_include_reaches_the_last_of_many_hosts_in_small_steps() {
+        const HOSTS: usize = 10_000;
+        let mut all = Configurations::default();
+        let include = |tag: &str| Some(("inc/common", ok(&GOOD.replace("tags=A", &format!("tags={tag}")).repeat(10))));
+        set_include(&mut all, "common", include("A"));
+        (0..HOSTS).for_each(|i| drop(all.set_host(&format!("h{i}"), &format!("hosts/h{i}"), ok("include: common\n"))));
+        all.set_include("common", include("B"));
+        // A second change finds all hosts waiting already, and one that is judged for itself waits no more.
+        all.set_include("common", include("C"));
+        assert!(all.set_host("h7", "hosts/h7", ok("include: common\n")).changed);
+        let (mut changed, mut steps) = (HashSet::from(["h7".into()]), 0);
+        while all.is_waiting() {
+            let outcomes = all.judge_some();
+            assert!(outcomes.len() <= 200, "{}", outcomes.len());
+            changed.extend(outcomes.into_iter().filter(|outcome| outcome.changed).map(|outcome| outcome.host));
+            steps += 1;
+        }
+        assert!(steps >= 50, "{steps}");
+        assert_eq!(changed.len(), HOSTS);
+        assert!((0..HOSTS).all(|i| text_of(&mut all, &format!("h{i}")).contains("tags=C")));
+    }
+
+    #[test]
+    fn while_a_host_waits_it_is_served_what_it_was_before() {
+        let mut all = Configurations::default();
+        set_include(&mut all, "common", Some(("inc/common", ok(GOOD))));
+        all.set_host("h", "hosts/h", ok("include: common\n"));
+        let before = (all.revision("h"), text_of(&mut all, "h"));
+        all.set_include("common", Some(("inc/common", ok(&GOOD.replace("/a", "/new")))));
+        assert_eq!((all.revision("h"), text_of(&mut all, "h")), before);
+        assert_eq!(all.judge_some().len(), 1);
+        assert!(text_of(&mut all, "h").contains("/new"));
+    }
+
+    #[test]
+    fn an_error_in_an_include_is_said_once_for_each_version_of_it() {
+        let mut all = Configurations::default();
+        set_include(&mut all, "common", Some(("inc/common", ok(BAD))));
+        let said = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| outcome.faults.len()).sum::<usize>();
+        let first: Vec<_> = (0..5).map(|i| all.set_host(&format!("h{i}"), "hosts/h", ok("include: common\n"))).collect();
+        assert_eq!(said(&first), 1);
+        assert_eq!(said(&set_include(&mut all, "common", Some(("inc/common", ok(BAD))))), 1);
+        assert_eq!(said(&set_include(&mut all, "common", Some(("inc/common", ok(GOOD))))), 0);
+        assert_eq!(said(&set_include(&mut all, "common", None)), 5, "each host file names a file that is not there");
+    }
+
     #[test]
     fn an_error_does_not_replace_what_was_good() {
         let mut all = Configurations::default();
@@ -286,13 +403,13 @@ mod tests {
     #[test]
     fn a_changed_include_changes_its_hosts_and_no_others() {
         let mut all = Configurations::default();
-        all.set_include("common", Some(("inc/common", ok(GOOD))));
+        set_include(&mut all, "common", Some(("inc/common", ok(GOOD))));
         all.set_host("user", "hosts/user", ok("include: common\n"));
         all.set_host("other", "hosts/other", ok(GOOD));
-        let outcomes = all.set_include("common", Some(("inc/common", ok("file: /x\nmatch: x\nalert_all: tags=X"))));
+        let outcomes = set_include(&mut all, "common", Some(("inc/common", ok("file: /x\nmatch: x\nalert_all: tags=X"))));
         assert_eq!(outcomes.iter().map(|o| (&*o.host, o.changed)).collect::<Vec<_>>(), [("user", true)]);
         assert!(text_of(&mut all, "user").contains("#line 1 inc/common\nfile: /x"));
-        let outcomes = all.set_include("common", None);
+        let outcomes = set_include(&mut all, "common", None);
         assert_eq!(outcomes.iter().map(|o| (&*o.host, o.changed, o.faults.len())).collect::<Vec<_>>(), [("user", false, 1)]);
         assert!(text_of(&mut all, "user").contains("file: /x"), "the last good version stays");
     }
@@ -301,11 +418,11 @@ mod tests {
     fn an_include_that_appears_mends_the_host_that_waits_for_it() {
         let mut all = Configurations::default();
         all.set_host("h", "hosts/h", ok("include: late\n"));
-        let outcomes = all.set_include("late", Some(("inc/late", ok(GOOD))));
+        let outcomes = set_include(&mut all, "late", Some(("inc/late", ok(GOOD))));
         assert_eq!(outcomes.iter().map(|o| (o.changed, o.faults.len())).collect::<Vec<_>>(), [(true, 0)]);
         // And so where the good version is an older one that did not use it.
         assert!(!all.set_host("h", "hosts/h", ok("include: late\ninclude: later")).changed);
-        let outcomes = all.set_include("later", Some(("inc/later", ok("file: /z\nmatch: z\nalert_all: tags=Z"))));
+        let outcomes = set_include(&mut all, "later", Some(("inc/later", ok("file: /z\nmatch: z\nalert_all: tags=Z"))));
         assert!(outcomes[0].changed && text_of(&mut all, "h").contains("/z"));
     }
 
@@ -353,7 +470,7 @@ mod tests {
         let mut all = Configurations::default();
         let long = "x".repeat(5000);
         let include: String = (0..150).map(|i| format!("file: /{i}/{long}\nmatch: a\nalert_all: tags=A message=end{i}\n")).collect();
-        all.set_include("one", Some(("one", ok(&include))));
+        set_include(&mut all, "one", Some(("one", ok(&include))));
         let outcome = all.set_host("h", "hosts/h", ok("include: one\n"));
         assert_eq!(
             outcome.faults.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -60,6 +60,8 @@ pub struct Server {
     uids: String,
     next_heartbeat: Duration,
     next_tick: Duration,
+    /// Whether hosts changed that were not told yet.
+    has_news: bool,
     /// What strangers caused, by reason; what of that was logged, and when there may be more of it in the log.
     ignored: Ignored,
     ignored_logged: Ignored,
@@ -94,6 +96,8 @@ impl Server {
     const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
     /// How often all hosts are looked at.
     const TICK: Duration = Duration::from_secs(1);
+    /// Most hosts that are told something, or that something is told of, in one turn.
+    const TOLD_AT_ONCE: usize = 1000;
     /// A repeat from a version 1 agent that comes sooner than this after its acknowledgement gets no other.
     const NO_SECOND_ACK: Duration = Duration::from_secs(9);
     /// Most names of strangers that are kept in mind; what comes beyond is not logged.
@@ -125,6 +129,7 @@ impl Server {
             uids: String::new(),
             next_heartbeat: now.mono,
             next_tick: now.mono + Self::TICK,
+            has_news: false,
             ignored: Ignored::default(),
             ignored_logged: Ignored::default(),
             next_ignored_log: now.mono,
@@ -135,7 +140,7 @@ impl Server {
     /// The file of a host has that content now.
     pub fn set_host_file(&mut self, now: Now, name: &str, path: &str, content: Content) {
         let outcome = self.configurations.set_host(name, path, content);
-        self.handle_outcomes(now, vec![outcome]);
+        self.handle_outcome(now, outcome);
     }
 
     /// The file of a host is gone.
@@ -150,33 +155,38 @@ impl Server {
         }
     }
 
-    /// An include has that content now.
-    pub fn set_include(&mut self, now: Now, name: &str, path: &str, content: Content) {
-        let outcomes = self.configurations.set_include(name, Some((path, content)));
-        self.handle_outcomes(now, outcomes);
+    /// An include has that content now. What that means for the hosts that use it is found out step by step in the next turns.
+    pub fn set_include(&mut self, name: &str, path: &str, content: Content) {
+        self.configurations.set_include(name, Some((path, content)));
     }
 
     /// An include is gone.
-    pub fn remove_include(&mut self, now: Now, name: &str) {
-        let outcomes = self.configurations.set_include(name, None);
-        self.handle_outcomes(now, outcomes);
+    pub fn remove_include(&mut self, name: &str) {
+        self.configurations.set_include(name, None);
     }
 
-    fn handle_outcomes(&mut self, now: Now, outcomes: Vec<Outcome>) {
-        // An error in an include is one error, however many hosts use it.
-        let mut reported = HashSet::new();
-        for Outcome { host, changed, faults } in outcomes {
-            self.report_faults(now, &host, faults.into_iter().filter(|fault| reported.insert(fault.to_string())).collect());
-            // A host that had no file is asking for one by itself.
-            let Some(entry) = self.hosts.get_mut(&host) else {
-                self.strangers.remove(&*host);
-                self.hosts.insert(host, Box::new(Host::new(now.mono)));
-                continue;
-            };
-            if changed {
-                entry.handle_changed(now.mono);
-                self.next_tick = now.mono;
-            }
+    /// One step of what changed includes mean.
+    fn judge_some(&mut self, now: Now) {
+        if !self.configurations.is_waiting() {
+            return;
+        }
+        for outcome in self.configurations.judge_some() {
+            self.handle_outcome(now, outcome);
+        }
+    }
+
+    fn handle_outcome(&mut self, now: Now, outcome: Outcome) {
+        let Outcome { host, changed, faults } = outcome;
+        self.report_faults(now, &host, faults);
+        // A host that had no file is asking for one by itself.
+        let Some(entry) = self.hosts.get_mut(&host) else {
+            self.strangers.remove(&*host);
+            self.hosts.insert(host, Box::new(Host::new(now.mono)));
+            return;
+        };
+        if changed {
+            entry.handle_changed(now.mono);
+            self.has_news = true;
         }
     }
 
@@ -357,6 +367,11 @@ impl Server {
                 broadcast.iter().for_each(|to| self.outputs.send(*to, &message));
             }
         }
+        self.judge_some(now);
+        // All hosts that changed are told together.
+        if self.has_news && !self.configurations.is_waiting() {
+            (self.has_news, self.next_tick) = (false, now.mono);
+        }
         if now.mono >= self.next_tick {
             self.next_tick = now.mono + Self::TICK;
             self.tick(now);
@@ -368,8 +383,15 @@ impl Server {
         self.duplicates.handle_timeout(now.mono);
         self.log_ignored(now.mono);
         let mut inactive = Vec::new();
+        let mut told = 0;
         for (name, host) in &mut self.hosts {
+            if told == Self::TOLD_AT_ONCE {
+                // The others come next turn: those that were told are not due again so soon.
+                self.next_tick = now.mono;
+                break;
+            }
             let due = host.handle_tick(now.mono);
+            told += usize::from(due.stale.is_some() || due.reset || due.inactive);
             if let Some(to) = due.stale {
                 let revision = self.configurations.revision(name);
                 self.outputs.send(to, &Message::Stale { host: name, revision });
@@ -421,6 +443,9 @@ impl Server {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn next_deadline(&self) -> Duration {
+        if self.has_news || self.configurations.is_waiting() {
+            return Duration::ZERO;
+        }
         self.next_heartbeat.min(self.next_tick)
     }
 }

@@ -70,7 +70,7 @@ impl Bench {
         while let Some(output) = self.server.poll_output() {
             match output {
                 Output::Send { to, datagram } => sent.push((to, String::from_utf8(datagram.to_vec()).unwrap())),
-                Output::Log(text) => self.log.push(text),
+                Output::Log(text) => self.log.push(text.into()),
             }
         }
         sent

@@ -6,6 +6,7 @@ use super::arguments::Arguments;
 use super::{directive, Fault, SourceLine};
 use crate::pattern::Pattern;
 use crate::schedule::Schedule;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What a host file says: its good groups, and everything that is wrong with the others.
@@ -299,8 +300,29 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
     })
 }
 
+/// Patterns that were compiled lately, and why others were not: thousands of host files repeat the same few.
+#[derive(Debug, Default)]
+pub struct Patterns {
+    known: HashMap<Box<str>, Result<Pattern, String>>,
+}
+
+impl Patterns {
+    /// Most patterns that are kept.
+    const MAX: usize = 64;
+
+    fn parse(&mut self, text: &str) -> Result<Pattern, String> {
+        if let Some(known) = self.known.get(text) {
+            return known.clone();
+        }
+        if self.known.len() >= Self::MAX {
+            self.known.clear();
+        }
+        self.known.entry(text.into()).or_insert(Pattern::parse(text)).clone()
+    }
+}
+
 impl<'a> HostFile<'a> {
-    /// The lines of the good groups.
+    /// The lines of the good groups. Of a file without a fault these are all lines.
     pub fn good_lines(&self) -> Vec<SourceLine<'a>> {
         self.groups.iter().flat_map(|group| group.lines.iter().copied()).collect()
     }
@@ -392,10 +414,27 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
     #[test]
     fn the_good_lines_make_the_same_file_again() {
         let file = parse(EVERYTHING);
+        assert_eq!(file.good_lines(), Source { path: "nas1", text: EVERYTHING }.lines().collect::<Vec<_>>());
         let again = HostFile::parse(file.good_lines());
         assert_eq!(again.groups.len(), file.groups.len());
         for (a, b) in again.groups.iter().zip(&file.groups) {
             assert_eq!((&a.rule, a.identity()), (&b.rule, b.identity()));
+        }
+    }
+
+    #[test]
+    fn patterns_that_are_known_make_the_same_rules_and_faults() {
+        let bad = "file: /a\nmatch: a(\nalert_all: tags=T\n";
+        let mut patterns = Patterns::default();
+        for text in
+            [EVERYTHING.to_string(), format!("{bad}{bad}{EVERYTHING}"), (0..200).map(|i| bad.replace("a(", &format!("{i}("))).collect()]
+        {
+            for _ in 0..2 {
+                let known = HostFile::parse_knowing(Source { path: "nas1", text: &text }.lines(), &mut patterns);
+                let rules = |file: &HostFile<'_>| file.groups.iter().map(|group| group.rule.clone()).collect::<Vec<_>>();
+                assert_eq!((rules(&known), &known.faults), (rules(&parse(&text)), &parse(&text).faults));
+                assert!(patterns.known.len() <= Patterns::MAX);
+            }
         }
     }
 

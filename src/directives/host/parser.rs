@@ -1,7 +1,7 @@
 //! Reads a host file: line by line into groups, with all that is wrong with them.
 
 use super::{
-    keys_of, number_in, CommandAlert, CommandAlertKind, CommandLine, CommandRule, Group, HostFile, LogAlert, LogRule, LogSource,
+    keys_of, number_in, CommandAlert, CommandAlertKind, CommandLine, CommandRule, Group, HostFile, LogAlert, LogRule, LogSource, Patterns,
     ProcessRule, Rule,
 };
 use crate::directives::arguments::Arguments;
@@ -13,7 +13,20 @@ use std::time::Duration;
 impl<'a> HostFile<'a> {
     /// Reads the lines of a host file whose includes are in place.
     pub fn parse(lines: impl IntoIterator<Item = SourceLine<'a>>) -> Self {
-        let mut parser = Parser::default();
+        Self::parse_knowing(lines, &mut Patterns::default())
+    }
+
+    /// The same, where many files are read that have patterns in common.
+    pub fn parse_knowing(lines: impl IntoIterator<Item = SourceLine<'a>>, patterns: &mut Patterns) -> Self {
+        let mut parser = Parser {
+            patterns,
+            file: HostFile::default(),
+            open: Open::Nothing,
+            lines: Vec::new(),
+            active: None,
+            faulty: false,
+            has_process_list: false,
+        };
         for line in lines {
             let outcome =
                 directive(&line).and_then(|(name, argument)| parser.directive(&line, name, argument).map_err(|reason| line.fault(reason)));
@@ -43,8 +56,8 @@ enum Open {
     Command(CommandRule),
 }
 
-#[derive(Default)]
-struct Parser<'a> {
+struct Parser<'a, 'p> {
+    patterns: &'p mut Patterns,
     file: HostFile<'a>,
     open: Open,
     /// The lines of the group that is open.
@@ -56,7 +69,7 @@ struct Parser<'a> {
     has_process_list: bool,
 }
 
-impl<'a> Parser<'a> {
+impl<'a> Parser<'a, '_> {
     fn fail(&mut self, fault: Fault) {
         self.file.faults.push(fault);
         self.faulty = true;
@@ -87,11 +100,11 @@ impl<'a> Parser<'a> {
     fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Open, String> {
         match name {
             "file" => Ok(Open::Log { log: LogSource::parse(argument)?, patterns: Vec::new(), ignores: Vec::new() }),
-            "process" => Ok(Open::Process(Pattern::parse(argument)?)),
+            "process" => Ok(Open::Process(self.patterns.parse(argument)?)),
             "run" => {
                 let mut arguments = Arguments::parse(name, argument, &["command", "extract"])?;
                 let command = CommandLine::parse_runnable(arguments.required("command")?)?;
-                let extract = Pattern::parse(arguments.required("extract")?)?;
+                let extract = self.patterns.parse(arguments.required("extract")?)?;
                 Ok(Open::Command(CommandRule { command, extract, alerts: Vec::new() }))
             }
             _ => {
@@ -107,7 +120,7 @@ impl<'a> Parser<'a> {
     fn pattern(&mut self, name: &str, argument: &str) -> Result<(), String> {
         match &mut self.open {
             Open::Log { patterns, ignores, .. } => {
-                let pattern = Pattern::parse(argument)?;
+                let pattern = self.patterns.parse(argument)?;
                 if name == "ignore" && patterns.is_empty() && !self.faulty {
                     return Err("ignore: stands after a match:".into());
                 }
