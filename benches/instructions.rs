@@ -182,7 +182,7 @@ fn configured_agent(host_file: &str) -> Agent {
         server.handle_timeout(now, &mut sink);
         while let Some(output) = server.poll_output() {
             if let server::Output::Send { datagram, .. } = output {
-                agent.handle_datagram(now, server_address(), &datagram);
+                agent.handle_datagram(now, server_address(), datagram);
             }
         }
         agent.handle_timeout(now);
