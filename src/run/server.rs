@@ -146,7 +146,8 @@ impl<'a> Loop<'a> {
     const SCAN_INTERVAL: Duration = Duration::from_secs(1);
     /// A scan may take one part in so many of the time.
     const SCAN_SHARE: u32 = 80;
-    const LONGEST_SCAN_INTERVAL: Duration = Duration::from_secs(10);
+    /// But a change has to be seen twice and in force within 5 s.
+    const LONGEST_SCAN_INTERVAL: Duration = Duration::from_secs(2);
     /// Most changed files that are read in one turn.
     const CHANGES_AT_ONCE: usize = 64;
 
