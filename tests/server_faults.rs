@@ -267,6 +267,7 @@ fn with_event_sync_0_nothing_is_acknowledged_before_it_is_on_disk() {
     }
     let mut command = Command::new("strace");
     command.args([
+        "-D",
         "-f",
         "-qq",
         "-o",
