@@ -265,22 +265,15 @@ fn with_event_sync_0_nothing_is_acknowledged_before_it_is_on_disk() {
     if Command::new("strace").arg("-V").output().is_err() {
         return skip("with_event_sync_0_nothing_is_acknowledged_before_it_is_on_disk", "there is no strace");
     }
+    let server = site.server();
+    let id = server.id().to_string();
     let mut command = Command::new("strace");
-    command.args([
-        "-D",
-        "-f",
-        "-qq",
-        "-o",
-        "trace",
-        "-e",
-        "trace=fdatasync,sendto,sendmmsg,write",
-        env!("CARGO_BIN_EXE_ax436"),
-        "-l",
-        "s.log",
-        "ax436.conf",
-    ]);
-    command.current_dir(&site.folder);
-    let server = harness::Program::start(command, site.path("s.log"));
+    command.args(["-f", "-qq", "-o", "trace", "-e", "trace=fdatasync,sendto,sendmmsg,write", "-p", &id]).current_dir(&site.folder);
+    let tracer = harness::Program::start(command, site.path("trace"));
+    wait_for("strace", || {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        status.lines().any(|line| line == format!("TracerPid:\t{}", tracer.id())).then_some(())
+    });
     let peer = Peer::of_server(site.port);
     for n in 0..5 {
         peer.ask(&alert("stranger", &format!("1_{n}"), "T", "x"), &format!("ACK%%1_{n}"));
@@ -300,12 +293,6 @@ fn with_event_sync_0_nothing_is_acknowledged_before_it_is_on_disk() {
         }
     }
     assert!(acknowledged >= 5, "{trace}");
-    // The tracer ends with what it traces.
-    let child = wait_for("the server's id", || {
-        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.id())).unwrap_or_default();
-        children.split_whitespace().next().map(str::to_string)
-    });
-    assert!(Command::new("kill").arg(&child).status().unwrap().success());
 }
 
 #[test]
