@@ -1,0 +1,39 @@
+#!/bin/sh
+# Builds both programs as static files for every target of cross/targets, or for those named, into dist/TARGET/.
+#   scripts/build-all.sh [-w cross|zig] [TARGET...]
+# Two ways: "cross" builds in containers, "zig" builds here with zig as the linker. Without -w it is cross where a container engine
+# runs and the command cross is there, and zig elsewhere.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/cross.sh
+
+usage() {
+    sed -n '2,5s/^# \{0,1\}//p' scripts/build-all.sh
+    echo "Targets:"
+    targets | sed 's/^/  /'
+}
+
+way=''
+while getopts w:h option; do
+    case $option in
+    w) way=$OPTARG ;;
+    h) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+for target in "$@"; do
+    targets | grep -qxF -- "$target" || fail "$target is not in cross/targets; scripts/build-all.sh -h lists those that are"
+done
+[ $# -gt 0 ] || eval "set -- $(targets | tr '\n' ' ')"
+
+choose_way
+number=0
+for target in "$@"; do
+    number=$((number + 1))
+    say "Building $target ($number of $#)"
+    build "$target"
+    collect "$target"
+done
+say "In dist/TARGET/, with sums of both in SHA256SUMS:"
+summary "$@"
