@@ -1,0 +1,67 @@
+#!/bin/sh
+# Checks the programs in dist/: each is for its processor, static (no interpreter, no dynamic section) and within the sizes of cross/targets.
+#   scripts/check-dist.sh [TARGET...]      by default all that are in dist/
+set -eu
+cd "$(dirname "$0")/.."
+if ! command -v readelf >/dev/null 2>&1; then
+    echo "check-dist.sh: there is no readelf. On Debian: apt-get install binutils" >&2
+    exit 1
+fi
+
+faults=0
+fault() {
+    echo "FAULT $*"
+    faults=$((faults + 1))
+}
+
+# As readelf words the processor of a target.
+machine() {
+    case $1 in
+    x86_64) echo 'Advanced Micro Devices X86-64' ;;
+    aarch64) echo AArch64 ;;
+    arm*) echo ARM ;;
+    mips*) echo 'MIPS R3000' ;;
+    i586) echo 'Intel 80386' ;;
+    riscv64*) echo RISC-V ;;
+    powerpc) echo PowerPC ;;
+    esac
+}
+
+check() { # check TARGET PROGRAM KIB
+    file=dist/$1/$2
+    if ! [ -f "$file" ]; then
+        fault "$file is missing"
+        return
+    fi
+    size=$(stat -c %s "$file")
+    header=$(readelf -hW "$file")
+    segments=$(readelf -lW "$file")
+    printf '%-31s %-6s %8s of %8s bytes\n' "$1" "$2" "$size" "$(($3 * 1024))"
+    echo "$header" | grep -q "Machine: *$(machine "${1%%-*}")$" || fault "$file is for another processor"
+    case $1 in
+    mipsel-* | x86_64-* | aarch64-* | arm* | i586-* | riscv64*) order=little ;;
+    *) order=big ;;
+    esac
+    echo "$header" | grep -q "Data:.*$order endian" || fault "$file is not $order-endian"
+    ! echo "$segments" | grep -q INTERP || fault "$file wants an interpreter"
+    ! echo "$segments" | grep -q DYNAMIC || fault "$file has a dynamic section"
+    ! readelf -dW "$file" 2>&1 | grep -q NEEDED || fault "$file needs libraries"
+    [ "$size" -le $(($3 * 1024)) ] || fault "$file is $((size - $3 * 1024)) bytes over its $3 KiB"
+    (cd "dist/$1" && sha256sum --check --quiet --strict SHA256SUMS) || fault "dist/$1/SHA256SUMS does not fit"
+}
+
+wanted=$*
+checked=0
+while read -r target _ agent server _; do
+    case $target in '' | '#'*) continue ;; esac
+    if [ -n "$wanted" ]; then
+        case " $wanted " in *" $target "*) ;; *) continue ;; esac
+    elif ! [ -d "dist/$target" ]; then
+        continue
+    fi
+    check "$target" aa436 "$agent"
+    check "$target" ax436 "$server"
+    checked=$((checked + 1))
+done <cross/targets
+echo "$checked targets, $faults faults"
+[ "$checked" -gt 0 ] && [ "$faults" = 0 ]
