@@ -17,7 +17,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 const PROGRAM: Program = Program {
-    name: c"aa436",
+    name: "aa436",
     brief: "aa436, the agent of Project 436: follows logs, counts processes and runs commands as its server says.\n\n\
             Usage: aa436 [options] PORT\n\n\
             PORT is the number that the server's file names with port:.",

@@ -5,7 +5,6 @@ use crate::rolling::RollingFile;
 use crate::sys::clock::LocalTime;
 use crate::sys::syslog;
 use crate::text::clean;
-use std::ffi::CStr;
 
 pub(super) struct Log {
     destination: Destination,
@@ -16,7 +15,7 @@ pub(super) struct Log {
 enum Destination {
     File(RollingFile),
     StandardError,
-    Syslog(&'static CStr),
+    Syslog(&'static str),
 }
 
 impl Log {
@@ -26,7 +25,7 @@ impl Log {
     pub(super) const KEEP: u32 = 4;
 
     /// A log by the name that the option `-l` gives: a file, `-` or `syslog`.
-    pub(super) fn open(name: &str, size: u64, keep: u32, program: &'static CStr) -> Self {
+    pub(super) fn open(name: &str, size: u64, keep: u32, program: &'static str) -> Self {
         let destination = match name {
             "-" => Destination::StandardError,
             "syslog" => Destination::Syslog(program),
@@ -48,7 +47,7 @@ impl Log {
                 self.failing = outcome.is_err();
             }
             Destination::StandardError => super::complain(line().trim_end()),
-            Destination::Syslog(program) => syslog::write(program, &text),
+            Destination::Syslog(program) => syslog::write(program, LocalTime::at(now.unix), &text),
         }
     }
 

@@ -4,7 +4,6 @@ use super::log::Log;
 use super::{say, Failure};
 use crate::sys::daemon;
 use getopts::{Matches, Options};
-use std::ffi::CStr;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,22 +18,18 @@ pub(super) struct Common {
 /// The options of a program: what it is called and how it is used.
 pub(super) struct Program {
     /// The name, as errors and the log say it.
-    pub(super) name: &'static CStr,
+    pub(super) name: &'static str,
     /// What the help says first.
     pub(super) brief: &'static str,
 }
 
 impl Program {
-    fn name(&self) -> &'static str {
-        self.name.to_str().unwrap_or_default()
-    }
-
     /// Reads the command line. `None` when it only asked for help or the version, which are then printed.
     ///
     /// # Errors
     /// The options are not those of the program.
     pub(super) fn parse(&self, mut options: Options, arguments: &[String]) -> Result<Option<Matches>, Failure> {
-        let default_log = format!("{}.log", self.name());
+        let default_log = format!("{}.log", self.name);
         options
             .optopt("l", "log", &format!("write the log to FILE, - for standard error, syslog for syslog (default {default_log})"), "FILE")
             .optopt("", "log-size", &format!("bytes of a log file before it rolls (default {})", Log::SIZE), "BYTES")
@@ -43,13 +38,13 @@ impl Program {
             .optopt("p", "pid-file", "write the process id to FILE", "FILE")
             .optflag("h", "help", "print this help and exit")
             .optflag("V", "version", "print the version and exit");
-        let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name())))?;
+        let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
         if matches.opt_present("h") {
             say(options.usage(self.brief).trim_end());
             return Ok(None);
         }
         if matches.opt_present("V") {
-            say(&format!("{} {}", self.name(), env!("CARGO_PKG_VERSION")));
+            say(&format!("{} {}", self.name, env!("CARGO_PKG_VERSION")));
             return Ok(None);
         }
         Ok(Some(matches))
@@ -62,7 +57,7 @@ impl Program {
     pub(super) fn common(&self, matches: &Matches) -> Result<Common, Failure> {
         let size = number(matches, "log-size", Log::SIZE)?;
         let keep = number(matches, "log-keep", Log::KEEP)?;
-        let name = matches.opt_str("l").unwrap_or_else(|| format!("{}.log", self.name()));
+        let name = matches.opt_str("l").unwrap_or_else(|| format!("{}.log", self.name));
         Ok(Common {
             log: Log::open(&name, size, keep, self.name),
             background: matches.opt_present("d"),

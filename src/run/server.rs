@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 const PROGRAM: Program = Program {
-    name: c"ax436",
+    name: "ax436",
     brief: "ax436, the server of Project 436: configures the agents of a network and writes their events to one stream.\n\n\
             Usage: ax436 [options] CONF\n\
             \x20      ax436 -t CONF\n\

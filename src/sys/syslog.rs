@@ -1,16 +1,39 @@
 //! The local syslog.
 
-use std::ffi::CString;
+use super::clock::LocalTime;
+use std::os::unix::net::UnixDatagram;
 
-/// Whether the log of this process was named to syslog.
-static OPENED: std::sync::Once = std::sync::Once::new();
+/// Where the syslog daemon listens.
+const SOCKET: &str = match () {
+    () if cfg!(target_os = "linux") => "/dev/log",
+    () if cfg!(target_os = "macos") => "/var/run/syslog",
+    () => "/var/run/log",
+};
 
-/// Writes one line as that program's, with priority `daemon.notice`.
-pub fn write(program: &'static std::ffi::CStr, text: &str) {
-    let Ok(text) = CString::new(text) else { return };
-    // SAFETY: the program's name lives for ever, as `openlog` needs; format and argument are strings that end in zero.
-    unsafe {
-        OPENED.call_once(|| libc::openlog(program.as_ptr(), libc::LOG_PID, libc::LOG_DAEMON));
-        libc::syslog(libc::LOG_NOTICE, c"%s".as_ptr(), text.as_ptr());
+/// `daemon.notice`: the facility, times eight, and the severity (RFC 3164, section 4.1.1).
+const PRIORITY: u8 = 3 * 8 + 5;
+
+/// Writes one line as that program's. Where no daemon listens it is lost, as with `syslog(3)`.
+pub fn write(program: &str, now: LocalTime, text: &str) {
+    let Ok(socket) = UnixDatagram::unbound() else { return };
+    // A daemon that is stuck must not hold the caller.
+    let _ = socket.set_nonblocking(true);
+    let _ = socket.send_to(record(program, now, text).as_bytes(), SOCKET);
+}
+
+/// The form of `syslog(3)`: the time without its year, and the process id.
+fn record(program: &str, now: LocalTime, text: &str) -> String {
+    let time = now.ctime();
+    format!("<{PRIORITY}>{} {program}[{}]: {text}", time.get(4..19).unwrap_or_default(), std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_have_the_form_that_daemons_expect() {
+        let now = LocalTime { year: 2026, month: 11, day: 2, weekday: 1, hour: 1, minute: 2, second: 3 };
+        assert_eq!(record("aa436", now, "hello"), format!("<29>Nov  2 01:02:03 aa436[{}]: hello", std::process::id()));
     }
 }
