@@ -70,12 +70,13 @@ find_compiler() {
         use_unpacked
         has_source "$unpacked" && return
     fi
-    if command -v rustup >/dev/null 2>&1; then
+    if command -v apt-get >/dev/null 2>&1; then
+        if install_debian_compiler || unpack_debian_compiler; then return; fi
+    elif command -v rustup >/dev/null 2>&1; then
         say "Trying: rustup component add rust-src"
         if rustup component add rust-src && find_rustup_compiler; then return; fi
     fi
-    command -v apt-get >/dev/null 2>&1 || missing_compiler
-    install_debian_compiler || unpack_debian_compiler || missing_compiler
+    missing_compiler
 }
 
 missing_compiler() {
