@@ -2,43 +2,24 @@
 # Checks that 32-bit programs are right after 2038: builds both for i586 with musl, linked statically with a wall clock that
 # stands in March 2040, and has an event go from a log to the stream.
 #
-#   scripts/check-2040.sh [--install]
-#
-# Needs an x86_64 Linux that runs 32-bit programs, a Rust with the source of its standard library, and cargo-zigbuild with zig,
-# both from PyPI. --install installs what is missing: the Rust from Debian's packages, as root, the others below target/.
-# Exit status: 0 right, 1 wrong, 2 something is missing.
+# Needs an x86_64 Linux that runs 32-bit programs; what it builds with is that of build-all.sh.
+# Exit status: 0 right, 1 wrong, 2 this machine does not run 32-bit programs.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/std-source.sh
+. scripts/cross.sh
 
 target=i586-unknown-linux-musl
-CARGO_TARGET_DIR=$(mkdir -p "${CARGO_TARGET_DIR:-target}/2040" && cd "${CARGO_TARGET_DIR:-target}/2040" && pwd)
-tools=$CARGO_TARGET_DIR/tools
-PATH=$tools/bin:$PATH
-export CARGO_TARGET_DIR PATH
 
-require_tools() {
-    if ! find_source; then
-        [ "$1" = --install ] || { name_source && exit 2; }
-        install_source && find_source
-    fi
-    if ! command -v cargo-zigbuild >/dev/null; then
-        get="python3 -m venv $tools && $tools/bin/pip install cargo-zigbuild"
-        [ "$1" = --install ] || { echo "There is no cargo-zigbuild here: $get" && exit 2; }
-        sh -c "$get"
-    fi
-}
-
-build() {
-    clock=$CARGO_TARGET_DIR/clock-2040.o
+build_for_2040() {
+    clock=$work/clock-2040.o
     python-zig cc -target x86-linux-musl -mcpu=pentium -O2 -c scripts/clock-2040.c -o "$clock"
-    CARGO=$source_bin/cargo RUSTC=$source_bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="-C link-self-contained=no -C link-arg=$clock" \
-        cargo-zigbuild zigbuild --bins --target $target -Z build-std=std,panic_abort
+    RUSTFLAGS="-C link-self-contained=no -C link-arg=$clock" \
+        cargo-zigbuild zigbuild --bins --locked --quiet --target $target --target-dir "$work/2040" -Z build-std=std,panic_abort
 }
 
 # Starts both programs in the present folder, appends a line to a log, and ends them once its events are in the stream.
 session() {
-    bin=$CARGO_TARGET_DIR/$target/debug
+    bin=$work/2040/$target/debug
     port=$((20000 + $$ % 20000))
     mkdir hosts
     printf '%s\n' "event_stream: events.log" "port: $port" "broadcast: 127.255.255.255" "hosts: hosts" >ax436.conf
@@ -78,9 +59,9 @@ expect() {
     fi
 }
 
-require_tools "${1-}"
-build
-if ! "$CARGO_TARGET_DIR/$target/debug/aa436" -V; then
+prepare_zig
+build_for_2040
+if ! "$work/2040/$target/debug/aa436" -V; then
     echo "This machine does not run 32-bit programs."
     exit 2
 fi
