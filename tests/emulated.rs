@@ -80,7 +80,7 @@ fn rules(site: &Site, pattern: &str) -> String {
     format!(
         "file: {}\nmatch: {pattern} [0-9]+$\nalert_all: tags=LOG\n\
          process: ^no such process$\nalert_running: tags=PROCESS min=1 max=5 message=Missing\n\
-         run: command=@df extract=^(/) ([0-9]+)%\nalert_metric: tags=DISK match=1,/ metric=2\n\
+         run: command=@df extract=^(/) [0-9]+% [0-9]+% [0-9]+ ([0-9]+)$\nalert_metric: tags=DISK match=1,/ metric=2\n\
          run: command=echo value 42.5 extract=^(value) (.*)$\nalert_if: tags=COMMAND match=1,value upper_limit=2,42.25 message=Above\n",
         site.file("app.log")
     )
@@ -98,7 +98,7 @@ fn session(site: &Site, agent: &dyn Fn() -> Program, server: &dyn Fn() -> Progra
     let texts = site.wait_for_count("LOG", LINES);
     assert_eq!(texts, (0..LINES).map(|n| format!("error {n}")).collect::<Vec<_>>());
     assert_eq!(site.wait_for_count("PROCESS", 1)[0], "Missing [0]");
-    assert!(site.wait_for_count("DISK", 1)[0].parse::<u8>().is_ok_and(|percent| percent <= 100));
+    assert_eq!(site.wait_for_count("DISK", 1)[0], size_of_root());
     assert_eq!(site.wait_for_count("COMMAND", 1)[0], "Above");
 
     site.host("nas1", &rules(site, "warning"));
@@ -110,6 +110,13 @@ fn session(site: &Site, agent: &dyn Fn() -> Program, server: &dyn Fn() -> Progra
     assert_eq!(site.texts("LOG").len(), LINES + 1);
 
     assert_eq!((agent.terminate(), server.terminate()), (0, 0));
+}
+
+/// As this machine's `df` prints it, in KiB.
+fn size_of_root() -> String {
+    let output = Command::new("df").args(["-kP", "/"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().nth(1).and_then(|line| line.split_whitespace().nth(1)).unwrap().to_string()
 }
 
 #[test]
