@@ -136,9 +136,14 @@ build() {
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=false
     flags='-C relocation-model=static'
     if [ "$way" = cross ]; then
-        RUSTFLAGS=$flags cross build --release --locked --target "$1" --target-dir "$work/containers"
+        # MIPS and PowerPC have no library at rustup: the nightly toolchain builds it, and the linker brings the C library.
+        toolchain=+stable
+        case $1 in mips* | powerpc*) toolchain=+nightly flags="$flags -C link-self-contained=no" ;; esac
+        RUSTFLAGS=$flags cross "$toolchain" build --release --locked --target "$1" --target-dir "$work/containers"
         return
     fi
+    # zig knows this C library by its kind of floating point only.
+    case $1 in powerpc-*) flags="$flags -C link-arg=-target -C link-arg=powerpc-linux-musleabihf" ;; esac
     export CARGO_PROFILE_RELEASE_PANIC=immediate-abort
     flags="$flags -C link-self-contained=no -C force-unwind-tables=no -Z location-detail=none -Z fmt-debug=none"
     # -Os is for the C library, which zig compiles.
