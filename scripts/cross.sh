@@ -136,20 +136,36 @@ build() {
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=false
     flags='-C relocation-model=static'
     if [ "$way" = cross ]; then
-        # MIPS and PowerPC have no library at rustup: the nightly toolchain builds it, and the linker brings the C library.
+        # MIPS and PowerPC have no library at rustup: the nightly toolchain builds it, and the linker brings the C library. What cross
+        # has built has no panic_abort in it.
         toolchain=+stable
-        case $1 in mips* | powerpc*) toolchain=+nightly flags="$flags -C link-self-contained=no" ;; esac
+        case $1 in
+        mips* | powerpc*)
+            toolchain=+nightly flags="$flags -C link-self-contained=no"
+            export CARGO_PROFILE_RELEASE_PANIC=unwind
+            ;;
+        *) export CARGO_PROFILE_RELEASE_PANIC=abort ;;
+        esac
         RUSTFLAGS=$flags cross "$toolchain" build --release --locked --target "$1" --target-dir "$work/containers"
         return
     fi
-    # zig knows this C library by its kind of floating point only.
-    case $1 in powerpc-*) flags="$flags -C link-arg=-target -C link-arg=powerpc-linux-musleabihf" ;; esac
     export CARGO_PROFILE_RELEASE_PANIC=immediate-abort
     flags="$flags -C link-self-contained=no -C force-unwind-tables=no -Z location-detail=none -Z fmt-debug=none"
     # -Os is for the C library, which zig compiles.
-    RUSTFLAGS="$flags -C link-arg=-Os -C link-arg=-Wl,-z,norelro -C link-arg=-Wl,-T,$PWD/cross/smaller.ld" \
-        cargo-zigbuild zigbuild --release --locked --target "$1" --target-dir "$work/target" --bins --quiet \
+    flags="$flags -C link-arg=-Os -C link-arg=-Wl,-z,norelro -C link-arg=-Wl,-T,$PWD/cross/smaller.ld"
+    set -- --release --locked --target "$1" --target-dir "$work/target" --bins --quiet \
         -Z panic-immediate-abort -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
+    case $* in
+    *powerpc-*) RUSTFLAGS=$flags CARGO_TARGET_POWERPC_UNKNOWN_LINUX_MUSL_LINKER=$(powerpc_linker) "$CARGO" build "$@" ;;
+    *) RUSTFLAGS=$flags cargo-zigbuild zigbuild "$@" ;;
+    esac
+}
+
+# zig knows this C library by its kind of floating point only, which cargo-zigbuild does not say.
+powerpc_linker() {
+    printf '#!/bin/sh\nexec cargo-zigbuild zig cc -- -target powerpc-linux-musleabihf "$@"\n' >"$work/powerpc-cc"
+    chmod 755 "$work/powerpc-cc"
+    echo "$work/powerpc-cc"
 }
 
 # dist/TARGET: the stripped programs, their unstripped copies (NAME.debug) and the sums.
