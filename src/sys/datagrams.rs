@@ -29,6 +29,7 @@ pub struct Sender {
 
 impl Default for Receiver {
     fn default() -> Self {
+        #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "only the system calls of Linux are given it"))]
         let mut slots = vec![0; BATCH * SLOT];
         Self {
             #[cfg(target_os = "linux")]
