@@ -58,6 +58,14 @@ impl RollingFile {
         }
     }
 
+    /// Takes back what was appended last.
+    pub fn take_back(&mut self, bytes: u64) {
+        if let Some(open) = &mut self.open {
+            open.size = open.size.saturating_sub(bytes);
+            let _ = open.file.set_len(open.size);
+        }
+    }
+
     /// Forces what was appended to disk.
     ///
     /// # Errors

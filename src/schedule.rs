@@ -22,6 +22,10 @@ impl WeekMinute {
         Self::wrap(u32::from(self.0) + u32::from(minutes))
     }
 
+    fn minutes_since(self, earlier: Self) -> u16 {
+        (self.0 + Self::PER_WEEK - earlier.0) % Self::PER_WEEK
+    }
+
     fn wrap(minutes: u32) -> Self {
         Self(u16::try_from(minutes % u32::from(Self::PER_WEEK)).expect("a remainder below 10080"))
     }
@@ -67,7 +71,9 @@ impl Schedule {
     /// In how many minutes, counted from the start of `minute`, the alert next becomes active or inactive; `None` when it never changes.
     pub fn minutes_to_edge(&self, minute: WeekMinute) -> Option<u16> {
         let active = self.is_active(minute);
-        (1..=WeekMinute::PER_WEEK).find(|&later| self.is_active(minute.after(later)) != active)
+        // It changes at the first minute of a range, or at the one after its last, if at all.
+        let changes = self.ranges.iter().flat_map(Range::boundaries).filter(|boundary| self.is_active(*boundary) != active);
+        changes.map(|boundary| boundary.minutes_since(minute)).min()
     }
 }
 
@@ -88,6 +94,15 @@ impl Range {
         }
         let time = |text| minute_of_day(text).ok_or_else(|| format!("active: a time is HH:MM from 00:00 to 23:59, got \"{text}\""));
         Ok(Self { days: mask, from: time(from)?, to: time(to)? })
+    }
+
+    /// Where it begins, and the minutes after its ends.
+    fn boundaries(&self) -> impl Iterator<Item = WeekMinute> + '_ {
+        let days = (0..7).filter(|day| self.days & (1 << day) != 0);
+        days.flat_map(|day| {
+            let last_day = if self.from <= self.to { day } else { day + 1 };
+            [WeekMinute::new(day, 0, self.from), WeekMinute::new(last_day, 0, self.to).after(1)]
+        })
     }
 
     fn contains(&self, minute: WeekMinute) -> bool {
@@ -178,6 +193,17 @@ mod tests {
         assert_eq!(weekend.minutes_to_edge(at(SATURDAY, "00:00")), Some(2 * 1440));
         assert_eq!(weekend.minutes_to_edge(at(MONDAY, "00:00")), Some(5 * 1440));
         assert_eq!(Schedule::parse("0123456;00:00-23:59").unwrap().minutes_to_edge(at(MONDAY, "01:00")), None);
+    }
+
+    #[test]
+    fn the_next_edge_is_the_first_minute_that_differs() {
+        for text in ["06;09:00-17:00", "6;22:00-06:00", "12345;22:00-06:00,0;00:00-23:59", "1;09:00-10:00,1;10:01-12:00,2;10:30-10:30"] {
+            let schedule = Schedule::parse(text).unwrap();
+            for start in (0..WeekMinute::PER_WEEK).step_by(7).map(WeekMinute) {
+                let differs = |later: &u16| schedule.is_active(start.after(*later)) != schedule.is_active(start);
+                assert_eq!(schedule.minutes_to_edge(start), (1..=WeekMinute::PER_WEEK).find(differs), "{text} {start:?}");
+            }
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub const MAX_PARTS_AT_ONCE: usize = 16;
 /// Most parts of one configuration.
 pub const MAX_PARTS: u32 = 1024;
 
+/// Most bytes of one configuration: parts may be a little shorter than they can be, where characters end.
+pub const MAX_CONFIGURATION: usize = MAX_PART_TEXT * MAX_PARTS as usize / 2;
+
 /// The version that SRVCAP and HELLO name.
 pub const VERSION: &str = "2";
 

@@ -68,6 +68,7 @@ fn a_wrong_command_line_is_named_and_ends_with_status_2() {
         (&["-s", "127.0.0.1:x", "436"], "aa436: -s: \"x\" is not a port from 1 to 65534\n"),
         (&["-s", "127.0.0.1:65535", "436"], "aa436: -s: \"65535\" is not a port from 1 to 65534\n"),
         (&["--log-size", "x", "436"], "aa436: --log-size: \"x\" is not a number\n"),
+        (&["--log-keep", "4000000000", "436"], "aa436: --log-keep: 4000000000 is above 1000\n"),
         (&["--log-keep", "-1", "436"], "aa436: --log-keep: \"-1\" is not a number\n"),
     ] {
         let output = run(&site, arguments);

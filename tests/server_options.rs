@@ -94,6 +94,15 @@ fn a_good_set_up_passes_the_check() {
 }
 
 #[test]
+fn the_check_sees_a_configuration_that_is_too_large_to_be_served() {
+    let site = Site::new("check-large");
+    let text: String = (0..12_000).map(|number| format!("file: /log/{number}\nmatch: error\nalert_all: tags=A\n")).collect();
+    site.host("nas1", &text);
+    let checked = run(&site, &["-t", "ax436.conf"]);
+    assert_eq!((checked.status, &*checked.out), (2, "hosts/nas1:0: with its includes larger than 491520 bytes\n"));
+}
+
+#[test]
 fn the_check_prints_every_error_of_every_file_once() {
     let site = Site::new("check-bad");
     site.write("includes/common", "file: /a\nmatch: (\nalert_all: tags=A\n");

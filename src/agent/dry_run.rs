@@ -48,8 +48,8 @@ impl DryRun {
 
     /// Ends the block. Returns the events that this makes, and each rule with the number of lines that matched.
     pub fn finish(mut self) -> (Vec<Vec<u8>>, Vec<(LogRule, u64)>) {
-        self.rules.report_blocks(self.now, &mut self.outbox);
-        let events = self.outbox.drain().collect();
+        let mut events = Vec::new();
+        self.rules.report_blocks(self.now, &mut self.outbox, |outbox| events.extend(outbox.drain()));
         (events, self.rules.matches().map(|(rule, matched)| (rule.clone(), matched)).collect())
     }
 }

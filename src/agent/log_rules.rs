@@ -185,10 +185,11 @@ impl LogRules {
         edge
     }
 
-    /// Makes the events that the present blocks would make if they ended now.
-    pub(super) fn report_blocks(&self, now: Now, outbox: &mut Outbox) {
-        for log in &self.logs {
-            log.rules.iter().for_each(|rule| rule.report_block(now, false, &log.source, outbox));
+    /// Makes the events that the present blocks would make if they ended now, and tells after those of each rule.
+    pub(super) fn report_blocks(&self, now: Now, outbox: &mut Outbox, mut after_each: impl FnMut(&mut Outbox)) {
+        for (log, rule) in self.logs.iter().flat_map(|log| log.rules.iter().map(move |rule| (log, rule))) {
+            rule.report_block(now, false, &log.source, outbox);
+            after_each(outbox);
         }
     }
 

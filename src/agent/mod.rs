@@ -167,6 +167,11 @@ impl Agent {
         }
     }
 
+    /// Whether the server that was given has been silent for so long that it may have another address by now.
+    pub fn is_fixed_server_silent(&self, now: Now) -> bool {
+        self.selection.is_fixed_and_silent(now.mono)
+    }
+
     /// Takes a datagram.
     pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
         let message = match Message::parse(datagram) {
@@ -510,8 +515,7 @@ impl Agent {
     }
 
     fn idle_at(&self) -> Option<Duration> {
-        let classic = self.selection.protocol() == Protocol::Classic;
-        (classic && self.outbox.len() < Self::IDLE_BELOW).then_some(self.last_classic + Self::IDLE_AFTER)
+        (self.selection.is_heard_as_classic() && self.outbox.len() < Self::IDLE_BELOW).then_some(self.last_classic + Self::IDLE_AFTER)
     }
 
     /// At which pace events go to the selected server, if they may.

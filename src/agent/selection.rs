@@ -39,6 +39,8 @@ struct Selected {
     alive: LifeSign,
     /// When the session began.
     joined: Duration,
+    /// Whether the server was heard to speak as version 1 servers do, and is not just silent.
+    heard_classic: bool,
 }
 
 /// When a server is told next that this agent lives. Three lost datagrams in a row must not make a dead host of a live one.
@@ -160,6 +162,7 @@ impl Selection {
             server_run: None,
             alive: LifeSign::due(now),
             joined: now,
+            heard_classic: false,
         });
         self.start_handshake(now);
     }
@@ -186,6 +189,7 @@ impl Selection {
             return false;
         }
         selected.last_heard = now;
+        selected.heard_classic |= run.is_none();
         let in_session = selected.protocol == Protocol::Session;
         let another_run = match run {
             Some(run) => !in_session || *selected.server_run.get_or_insert(run) != run,
@@ -225,9 +229,20 @@ impl Selection {
 
     /// The selected server speaks version 1, as what it said shows.
     pub(super) fn handle_classic_answer(&mut self) {
-        if let Some(selected) = self.selected.as_mut().filter(|selected| selected.protocol == Protocol::Unknown) {
+        if let Some(selected) = self.selected.as_mut().filter(|selected| selected.protocol != Protocol::Session) {
             selected.protocol = Protocol::Classic;
+            selected.heard_classic = true;
         }
+    }
+
+    /// Whether the selected server speaks version 1, and that is more than a guess from its silence.
+    pub(super) fn is_heard_as_classic(&self) -> bool {
+        self.selected.as_ref().is_some_and(|selected| selected.protocol == Protocol::Classic && selected.heard_classic)
+    }
+
+    /// Whether the server that was given has been silent for long.
+    pub(super) fn is_fixed_and_silent(&self, now: Duration) -> bool {
+        self.fixed && self.selected.as_ref().is_some_and(|selected| now - selected.last_heard >= Self::SILENCE)
     }
 
     /// The server offers a session. Returns the answer.
@@ -246,6 +261,7 @@ impl Selection {
         selected.protocol = Protocol::Session;
         selected.server_run = capability;
         selected.joined = now;
+        selected.heard_classic = false;
         true
     }
 

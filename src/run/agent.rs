@@ -116,10 +116,13 @@ impl<'a> Loop<'a> {
     /// Most datagrams that are taken before anything else has its turn.
     const BURST: usize = 64;
     const RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
+    /// How often a server that is silent is looked up again: it may have moved.
+    const RESOLVE_AGAIN_INTERVAL: Duration = Duration::from_secs(300);
 
     fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: Settings, log: &'a mut Log) -> Self {
         let now = clock.now();
         log.write(now, &format!("aa436 {} on port {}, host {}", env!("CARGO_PKG_VERSION"), settings.port, settings.host));
+        log.write(now, "open: whoever can send datagrams here can pretend to be the server, since this version has no authentication");
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
         let identity = Identity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
         Self {
@@ -182,10 +185,13 @@ impl<'a> Loop<'a> {
     }
 
     fn resolve_server(&mut self, now: Now) {
-        let Some(server) = self.server.as_mut().filter(|server| !server.resolved && server.next_try <= now.mono) else { return };
+        let silent = self.agent.is_fixed_server_silent(now);
+        let wanted = |server: &&mut FixedServer| (!server.resolved || silent) && server.next_try <= now.mono;
+        let Some(server) = self.server.as_mut().filter(wanted) else { return };
         match socket::resolve(&server.host, server.port) {
             Ok(address) => {
                 server.resolved = true;
+                server.next_try = now.mono + Self::RESOLVE_AGAIN_INTERVAL;
                 self.agent.fix_server(now, address);
             }
             Err(e) => {

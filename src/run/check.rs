@@ -4,10 +4,11 @@ use super::{complain, say, Failure};
 use crate::agent::DryRun;
 use crate::directives::host::{HostFile, Rule};
 use crate::directives::server::ServerFile;
-use crate::directives::{expand, is_plain_file_name, text_of, Fault, Source};
+use crate::directives::{emit_marked, expand, is_plain_file_name, text_of, Fault, Source};
 use crate::lines::MAX_LINE;
 use crate::sys::clock::Clock;
 use crate::sys::reason;
+use crate::wire::MAX_CONFIGURATION;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
@@ -31,6 +32,10 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
     for source in hosts.values().map(source) {
         let expanded = expand(source, |name| includes.get(name).map(source_of));
         used.extend(expanded.includes.iter().map(|name| (*name).to_string()));
+        if emit_marked(&expanded.lines).len() > MAX_CONFIGURATION {
+            let reason = format!("with its includes larger than {MAX_CONFIGURATION} bytes");
+            faults.push(Fault { path: source.path.into(), line: 0, reason });
+        }
         faults.extend(expanded.faults);
         faults.extend(HostFile::parse(expanded.lines).faults);
     }

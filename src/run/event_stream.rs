@@ -65,11 +65,19 @@ impl EventStream {
     /// It is not written; the events are forgotten here.
     pub(super) fn commit(&mut self, now: Now) -> io::Result<()> {
         let outcome = self.file.append(self.batch.as_bytes());
+        let length = self.batch.len() as u64;
         self.batch.clear();
         self.batch.shrink_to(Self::BATCH);
         outcome?;
         if self.sync_interval.is_zero() {
-            return self.file.sync();
+            return match self.file.sync() {
+                // A pipe, say, is on no disk.
+                Err(e) if e.kind() != io::ErrorKind::InvalidInput => {
+                    self.file.take_back(length);
+                    Err(e)
+                }
+                _ => Ok(()),
+            };
         }
         self.sync_due.get_or_insert(now.mono + self.sync_interval);
         Ok(())

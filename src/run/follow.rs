@@ -329,13 +329,13 @@ impl CommandLog {
             return false;
         };
         let position = &mut self.position;
-        let before = pipe.bytes_read();
         let reading = pipe.read(buffer, &mut |bytes| {
             let consumed = agent.handle_log_lines(now, number, Block { path: &field, position: *position, bytes });
             *position += consumed as u64;
             consumed
         });
-        if pipe.bytes_read() > before || now.mono - self.started >= Self::SETTLED {
+        // Not with its first line: a command that prints and then fails has not worked.
+        if now.mono - self.started >= Self::SETTLED {
             agent.handle_log_state(now, &field, Ok(()));
         }
         match reading {

@@ -23,6 +23,8 @@ impl Log {
     pub(super) const SIZE: u64 = 1_000_000;
     /// Rolled log files kept.
     pub(super) const KEEP: u32 = 4;
+    /// Most rolled log files that can be asked for: all are renamed when one is added.
+    pub(super) const MOST_KEPT: u32 = 1000;
 
     /// A log by the name that the option `-l` gives: a file, `-` or `syslog`.
     pub(super) fn open(name: &str, size: u64, keep: u32, program: &'static str) -> Self {

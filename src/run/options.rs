@@ -57,6 +57,9 @@ impl Program {
     pub(super) fn common(&self, matches: &Matches) -> Result<Common, Failure> {
         let size = number(matches, "log-size", Log::SIZE)?;
         let keep = number(matches, "log-keep", Log::KEEP)?;
+        if keep > Log::MOST_KEPT {
+            return Err(Failure::Usage(format!("--log-keep: {keep} is above {}", Log::MOST_KEPT)));
+        }
         let name = matches.opt_str("l").unwrap_or_else(|| format!("{}.log", self.name));
         Ok(Common {
             log: Log::open(&name, size, keep, self.name),

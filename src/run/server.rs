@@ -155,6 +155,7 @@ impl<'a> Loop<'a> {
         let now = clock.now();
         let name = settings.name.clone().unwrap_or_else(daemon::host_name);
         log.write(now, &format!("ax436 {} on port {}, as {name}", env!("CARGO_PKG_VERSION"), settings.port + 1));
+        log.write(now, "open: whoever can send datagrams here can pretend to be a host, since this version has no authentication");
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
         let broadcast = settings.broadcast.iter().map(|ip| SocketAddr::from((*ip, settings.port))).collect();
         Self {

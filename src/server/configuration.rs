@@ -3,7 +3,7 @@
 
 use crate::directives::host::{HostFile, Patterns, Rule};
 use crate::directives::{emit_marked, expand, text_of, Expanded, Fault, Source, SourceLine};
-use crate::wire::{Revision, MAX_DATAGRAM, MAX_PARTS, MAX_PART_TEXT};
+use crate::wire::{Revision, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_PART_TEXT};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
@@ -73,9 +73,6 @@ pub(super) struct ClassicConfig {
 }
 
 impl Configurations {
-    /// Most bytes of one host's configuration: parts may be a little shorter than they can be, where characters end.
-    const MAX_TEXT: usize = MAX_PART_TEXT * MAX_PARTS as usize / 2;
-
     /// Bytes of texts that are judged in one go: some milliseconds' work.
     const JUDGED_AT_ONCE: usize = 64 * 1024;
 
@@ -235,7 +232,7 @@ impl Snapshot {
         faults.extend(expanded.faults);
         faults.extend(file.faults);
         if !fits {
-            let reason = format!("with its includes larger than {} bytes", Configurations::MAX_TEXT);
+            let reason = format!("with its includes larger than {} bytes", MAX_CONFIGURATION);
             faults.push(Fault { path: host.path.to_string(), line: 0, reason });
         }
         let snapshot = Self { host: host.clone(), includes: used, revision: Revision::of(&text), faulty: !faults.is_empty() };
@@ -293,12 +290,12 @@ impl Snapshot {
 /// The text of the good groups, up to the first that makes it too large; and whether it is all of them.
 fn emit_fitting(file: &HostFile<'_>) -> (String, bool) {
     let text = emit_marked(&file.good_lines());
-    if text.len() <= Configurations::MAX_TEXT {
+    if text.len() <= MAX_CONFIGURATION {
         return (text, true);
     }
     // What comes with a line at most: a mark, with its number and path, or the empty lines that stand for one.
     let size = |line: &SourceLine<'_>| line.text.len() + line.path.len() + 40;
-    let mut room = Configurations::MAX_TEXT;
+    let mut room = MAX_CONFIGURATION;
     let fitting = file.groups.iter().take_while(|group| {
         let left = room.checked_sub(group.lines.iter().map(size).sum());
         room = left.unwrap_or(0);
@@ -477,7 +474,7 @@ mod tests {
             ["hosts/h:0: with its includes larger than 491520 bytes"]
         );
         let parts = all.parts("h");
-        assert!(parts.len() <= MAX_PARTS as usize, "{}", parts.len());
+        assert!(parts.len() <= crate::wire::MAX_PARTS as usize, "{}", parts.len());
         let text = parts.concat();
         assert_eq!(Revision::of(&text), all.revision("h"));
         let file = HostFile::parse(crate::directives::marked_lines(&text, "h"));

@@ -31,7 +31,8 @@ mod linux {
     use std::fmt::Write;
 
     /// File systems that another machine serves: asking about one whose server is gone would stop the agent.
-    const REMOTE: [&str; 8] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "9p"];
+    const REMOTE: [&str; 14] =
+        ["nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "9p", "fuse", "ceph", "coda", "lustre", "orangefs"];
 
     #[allow(clippy::disallowed_methods, reason = "no file, but a table of the system")]
     fn table(path: &str) -> Result<String, String> {

@@ -81,8 +81,10 @@ impl Follower {
     const LATE_WRITER: Duration = Duration::from_secs(60);
     /// The last line of a rotated file counts as ended, though no newline came, when nothing was added for that time.
     const UNENDED_LINE: Duration = Duration::from_secs(5);
-    /// Most rotated files that are held open.
+    /// Rotated files beyond so many are no longer looked at for late writers, once they are read.
     const MAX_RETIRED: usize = 8;
+    /// Most rotated files that are held open because they are still to be read: each takes a descriptor.
+    const MAX_UNREAD: usize = 128;
 
     /// A file to follow: what it holds already is passed over, but if it appears later it is read from its start.
     pub fn from_end(path: &str) -> Self {
@@ -223,8 +225,15 @@ impl Follower {
         if let Some(open) = self.current.take() {
             self.retired.push(Retired { open, grown: now });
         }
-        if self.retired.len() > Self::MAX_RETIRED {
-            self.retired.remove(0);
+        if self.retired.len() <= Self::MAX_RETIRED {
+            return;
+        }
+        if let Some(read) = self.retired.iter().position(|retired| retired.open.unread() == 0) {
+            self.retired.remove(read);
+        } else if self.retired.len() > Self::MAX_UNREAD {
+            let lost = self.retired.remove(0).open.unread();
+            self.position += lost;
+            self.read_failure = Some(format!("rotated too often to be read in time: {lost} bytes are given up"));
         }
     }
 
@@ -272,8 +281,14 @@ impl Open {
 
     /// How much is unread.
     fn measure(&mut self) -> u64 {
-        self.measured = self.file.metadata().map_or(0, |meta| meta.len());
-        self.measured.saturating_sub(self.offset)
+        let unread = self.unread();
+        self.measured = self.offset + unread;
+        unread
+    }
+
+    /// Bytes that are there and not done with.
+    fn unread(&self) -> u64 {
+        self.file.metadata().map_or(0, |meta| meta.len().saturating_sub(self.offset))
     }
 
     /// Begins the file anew. What was measured but is gone unread counts as passed, lest new lines stand in its place.

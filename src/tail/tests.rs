@@ -290,3 +290,35 @@ fn what_finds_no_room_is_read_later_at_its_position() {
     assert_eq!(positions, [(0, 6), (2, 4), (2, 4), (4, 2)].get(..positions.len()).unwrap());
     assert!(positions.len() >= 3);
 }
+
+/// Looks without room to read, once for each rotation of a file that has one line.
+fn rotate_unread(case: &mut Case, rotations: usize) -> Result<(), String> {
+    let mut state = Ok(());
+    for number in 0..rotations {
+        case.append("log", &format!("line {number}\n"));
+        state = state.and(case.follower.look(case.time, &mut |_| None));
+        case.rename("log", &format!("log.{number}"));
+        case.append("log", "");
+        state = state.and(case.follower.look(case.time, &mut |_| None));
+    }
+    state
+}
+
+#[test]
+fn many_rotations_without_room_lose_nothing() {
+    let mut case = Case::new("many");
+    assert_eq!(case.next(), [""; 0]);
+    assert_eq!(rotate_unread(&mut case, 40), Ok(()));
+    assert_eq!(case.next(), (0..40).map(|number| format!("line {number}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_given_up_of_too_many_rotations_is_told() {
+    let mut case = Case::new("too-many");
+    assert_eq!(case.next(), [""; 0]);
+    let told = rotate_unread(&mut case, Follower::MAX_UNREAD + 1).unwrap_err();
+    assert_eq!(told, "rotated too often to be read in time: 7 bytes are given up");
+    assert_eq!(case.after(1), Err(told), "until something is read again");
+    assert_eq!((case.seen.len(), &*case.seen[0]), (Follower::MAX_UNREAD, "line 1"));
+    assert_eq!(case.after(1), Ok(()));
+}
