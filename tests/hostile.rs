@@ -84,11 +84,14 @@ fn garbage(host: &str) -> Vec<Vec<u8>> {
     garbage
 }
 
-/// Bytes that wait at a UDP port, and how many datagrams were lost there.
+/// Bytes that wait at a UDP port, and how many datagrams were lost there. The system's table leaves out a line now and then while other
+/// sockets come and go, so that it may take another look.
 fn queue(port: u16) -> (u64, u64) {
-    let table = fs::read_to_string("/proc/net/udp").unwrap();
     let at_port = |line: &&str| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&format!(":{port:04X}")));
-    let line = table.lines().find(at_port).unwrap_or_else(|| panic!("nobody at port {port}"));
+    let line = wait_for(&format!("a socket at port {port}"), || {
+        let table = fs::read_to_string("/proc/net/udp").unwrap();
+        table.lines().find(at_port).map(str::to_string)
+    });
     let waiting = line.split_whitespace().nth(4).unwrap().split_once(':').unwrap().1;
     (u64::from_str_radix(waiting, 16).unwrap(), line.split_whitespace().last().unwrap().parse().unwrap())
 }
