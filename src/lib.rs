@@ -4,7 +4,7 @@
 //! The house, from the ground up:
 //!
 //! * Pure values, which know no clock, no file and no socket: [`wire`] (the messages), [`directives`] (the configuration language),
-//!   [`schedule`], [`pattern`], [`lines`], [`text`], [`random`], [`now`].
+//!   [`schedule`], [`pattern`], [`lines`], [`position`] (how far a log was read), [`text`], [`hash`], [`random`], [`now`].
 //! * State machines, into which datagrams, lines and the time go, and out of which come orders and one deadline: [`agent`] and [`server`].
 //!   Neither knows the other.
 //! * The outside world: [`sys`] (system calls; the only `unsafe`), [`tail`] (following a file), [`rolling`] (files of bounded size).
@@ -16,9 +16,11 @@
 
 pub mod agent;
 pub mod directives;
+pub mod hash;
 pub mod lines;
 pub mod now;
 pub mod pattern;
+pub mod position;
 pub mod random;
 pub mod rolling;
 pub mod run;

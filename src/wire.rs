@@ -4,6 +4,7 @@
 //! The first seven messages are version 1, which peers in the field speak byte for byte. The others are version 2, between
 //! peers of this program; a version 1 peer ignores their commands.
 
+use crate::hash::Fnv1a;
 use memchr::memchr;
 use std::fmt::{self, Write};
 
@@ -258,8 +259,7 @@ impl Revision {
 
     /// The revision that a text has: its 64-bit FNV-1a hash. Equal texts have equal revisions on every server.
     pub fn of(text: &str) -> Self {
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        Self(Some(hash))
+        Self(Some(Fnv1a::of(text.as_bytes())))
     }
 }
 
