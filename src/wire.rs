@@ -5,6 +5,7 @@
 //! peers of this program; a version 1 peer ignores their commands.
 
 use crate::hash::Fnv1a;
+use crate::position::{parse_base36, Base36, Position};
 use memchr::memchr;
 use std::fmt::{self, Write};
 
@@ -22,6 +23,9 @@ pub const MAX_PARTS: u32 = 1024;
 
 /// Most bytes of one configuration: parts may be a little shorter than they can be, where characters end.
 pub const MAX_CONFIGURATION: usize = MAX_PART_TEXT * MAX_PARTS as usize / 2;
+
+/// Most chains that one SEEK may ask for.
+pub const MAX_CHAINS_AT_ONCE: usize = 16;
 
 /// The version that SRVCAP and HELLO name.
 pub const VERSION: &str = "2";
@@ -60,8 +64,63 @@ pub enum Message<'a> {
     Alive { host: &'a str, run: Token, revision: Revision },
     /// `HERE%%host`: server to agent; answers an ALIVE of a session that it knows, for agents that no broadcast reaches.
     Here { host: &'a str },
-    /// `LOST%%host`: server to agent; answers an ALIVE of a session that it does not know.
+    /// `LOST%%host`: server to agent; answers what only belongs into a session when it knows none.
     Lost { host: &'a str },
+
+    /// `SEEK%%host%%chain,chain…`: agent to server; asks how far these chains have come.
+    Seek { host: &'a str, chains: Vec<Chain> },
+    /// `AT%%host%%chain%%step%%time%%position`, or `AT%%host%%chain%%none`: server to agent; so far has that chain come.
+    At { host: &'a str, chain: Chain, reached: Option<Reached<'a>> },
+    /// `TAKE%%host%%chain%%from%%step%%time%%position`: agent to server; the chain, which had come to the step `from` (or `none`), goes
+    /// on from here. Answered by DONE, or by AT where it had not.
+    Take { host: &'a str, chain: Chain, from: Option<Step>, to: Reached<'a> },
+    /// `EVENT%%host%%chain%%step%%position%%time%%tags%%file%%text`: agent to server; the next event of a chain. Answered by DONE, or by
+    /// AT where the chain is not this run's.
+    Event(ChainEvent<'a>),
+    /// `DONE%%host%%chain%%step%%held`: server to agent; all events of the chain up to that step are in the stream. Of those behind it, the
+    /// ones wait for a predecessor whose bits are set in `held`, lowest first.
+    Done { host: &'a str, chain: Chain, step: Step, held: u64 },
+}
+
+/// Names one of the chains of a host: events that each have the one before as their predecessor. Base 36 on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Chain(pub u64);
+
+/// A place in a chain: the number of an event, counted from 1 in each run of an agent. `run.number` on the wire, both in base 36.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The run of the agent.
+    pub run: u64,
+    /// 0 before the first event.
+    pub number: u64,
+}
+
+/// How far a chain has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached<'a> {
+    /// Its last event.
+    pub step: Step,
+    /// When that was, in seconds since 1970 by the clock of its host.
+    pub unix: u64,
+    /// How far the log was read then: one word, see [`Position`].
+    pub position: &'a str,
+}
+
+/// The fields of an EVENT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainEvent<'a> {
+    /// Which chain of the host it belongs to.
+    pub chain: Chain,
+    /// Which event of the chain it is, and how far the log is read with it.
+    pub reached: Reached<'a>,
+    /// Name of the host that the event comes from.
+    pub host: &'a str,
+    /// As those of an [`Alert`].
+    pub tags: &'a str,
+    /// As that of an [`Alert`].
+    pub file: Option<&'a str>,
+    /// As that of an [`Alert`].
+    pub text: &'a str,
 }
 
 /// The fields of an ALERT.
@@ -105,6 +164,9 @@ pub enum WireError {
 /// What stands in the file field of an event that has no file.
 const NO_FILE: &str = "NULL";
 
+/// What stands for a step or a revision that there is not.
+const NONE: &str = "none";
+
 impl<'a> Message<'a> {
     /// Reads one datagram.
     ///
@@ -129,7 +191,7 @@ impl<'a> Message<'a> {
                 uid: fields.next()?,
                 unix: fields.number()?,
                 tags: fields.next()?,
-                file: Some(fields.next()?).filter(|file| *file != NO_FILE),
+                file: fields.file()?,
                 text: fields.rest()?,
             }),
             "ACK" => Self::Ack { uid: fields.rest()? },
@@ -160,6 +222,21 @@ impl<'a> Message<'a> {
             "ALIVE" => Self::Alive { host: fields.next()?, run: fields.token()?, revision: fields.revision()? },
             "HERE" => Self::Here { host: fields.rest()? },
             "LOST" => Self::Lost { host: fields.rest()? },
+            "SEEK" => Self::Seek { host: fields.next()?, chains: fields.chains()? },
+            "AT" => {
+                let (host, chain) = (fields.next()?, fields.chain()?);
+                Self::At { host, chain, reached: fields.step()?.map(|step| fields.reached(step)).transpose()? }
+            }
+            "TAKE" => {
+                let (host, chain, from) = (fields.next()?, fields.chain()?, fields.step()?);
+                let step = fields.step()?.ok_or(WireError::MalformedField)?;
+                Self::Take { host, chain, from, to: fields.reached(step)? }
+            }
+            "EVENT" => Self::Event(fields.event()?),
+            "DONE" => {
+                let (host, chain, step) = (fields.next()?, fields.chain()?, fields.step()?.ok_or(WireError::MalformedField)?);
+                Self::Done { host, chain, step, held: base36(fields.rest()?)? }
+            }
             _ => return Err(WireError::UnknownCommand),
         };
         Ok(message)
@@ -222,19 +299,85 @@ impl fmt::Display for Message<'_> {
             Self::Part { host, revision, index, count, text } => write!(f, "CONF%%{host}%%{revision}%%{index}%%{count}%%{text}"),
             Self::Need { host, revision, parts } => {
                 write!(f, "NEED%%{host}%%{revision}%%")?;
-                for (i, part) in parts.iter().enumerate() {
-                    if i > 0 {
-                        f.write_char(',')?;
-                    }
-                    write!(f, "{part}")?;
-                }
-                Ok(())
+                write_list(f, parts)
             }
             Self::Stale { host, revision } => write!(f, "STALE%%{host}%%{revision}"),
             Self::Alive { host, run, revision } => write!(f, "ALIVE%%{host}%%{run}%%{revision}"),
             Self::Here { host } => write!(f, "HERE%%{host}"),
             Self::Lost { host } => write!(f, "LOST%%{host}"),
+            Self::Seek { host, chains } => {
+                write!(f, "SEEK%%{host}%%")?;
+                write_list(f, chains)
+            }
+            Self::At { host, chain, reached: None } => write!(f, "AT%%{host}%%{chain}%%{NONE}"),
+            Self::At { host, chain, reached: Some(reached) } => write!(f, "AT%%{host}%%{chain}%%{reached}"),
+            Self::Take { host, chain, from: None, to } => write!(f, "TAKE%%{host}%%{chain}%%{NONE}%%{to}"),
+            Self::Take { host, chain, from: Some(from), to } => write!(f, "TAKE%%{host}%%{chain}%%{from}%%{to}"),
+            Self::Event(ChainEvent { chain, reached: Reached { step, unix, position }, host, tags, file, text }) => {
+                let file = file.unwrap_or(NO_FILE);
+                write!(f, "EVENT%%{host}%%{chain}%%{step}%%{position}%%{unix}%%{tags}%%{file}%%{text}")
+            }
+            Self::Done { host, chain, step, held } => write!(f, "DONE%%{host}%%{chain}%%{step}%%{}", Base36(*held)),
         }
+    }
+}
+
+fn write_list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            f.write_char(',')?;
+        }
+        write!(f, "{item}")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Base36(self.0).fmt(f)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", Base36(self.run), Base36(self.number))
+    }
+}
+
+impl fmt::Display for Reached<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { step, unix, position } = self;
+        write!(f, "{step}%%{unix}%%{position}")
+    }
+}
+
+impl Chain {
+    /// The chain of events that come from no file.
+    pub const NO_FILE: Self = Self(0);
+
+    /// The chain of a log.
+    pub fn of_log(path: &str) -> Self {
+        Self(Fnv1a::of(path.as_bytes()).max(1))
+    }
+}
+
+impl<'a> ChainEvent<'a> {
+    /// The word that names the event in the stream and tells a starting server how far its chain had come: the time and number that
+    /// version 1 has there, the chain, the run and the position.
+    pub fn uid(&self) -> String {
+        let Reached { step: Step { run, number }, unix, position } = self.reached;
+        format!("{unix}_{number}:{}:{}:{position}", self.chain, Base36(run))
+    }
+
+    /// Reads what [`Self::uid`] makes. `None` for what other agents name their events by.
+    pub fn parse_uid(uid: &'a str) -> Option<(Chain, Reached<'a>)> {
+        let (time, rest) = uid.split_once('_')?;
+        let mut fields = rest.splitn(4, ':');
+        let number = number(fields.next()?).ok()?;
+        let (chain, run) = (parse_base36(fields.next()?)?, parse_base36(fields.next()?)?);
+        let position = fields.next().filter(|position| Position::parse(position).is_some())?;
+        let unix = self::number(time).ok()?;
+        Some((Chain(chain), Reached { step: Step { run, number }, unix, position }))
     }
 }
 
@@ -267,7 +410,7 @@ impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(hash) => write!(f, "{hash:016x}"),
-            None => f.write_str("none"),
+            None => f.write_str(NONE),
         }
     }
 }
@@ -317,6 +460,46 @@ impl<'a> Fields<'a> {
         list.split(',').take(MAX_PARTS_AT_ONCE).map(number).collect()
     }
 
+    fn chain(&mut self) -> Result<Chain, WireError> {
+        base36(self.next()?).map(Chain)
+    }
+
+    fn chains(&mut self) -> Result<Vec<Chain>, WireError> {
+        let list = self.rest()?;
+        list.split(',').take(MAX_CHAINS_AT_ONCE).map(|chain| base36(chain).map(Chain)).collect()
+    }
+
+    /// A step, or `none`.
+    fn step(&mut self) -> Result<Option<Step>, WireError> {
+        let field = self.next()?;
+        if field == NONE {
+            return Ok(None);
+        }
+        let (run, number) = field.split_once('.').ok_or(WireError::MalformedField)?;
+        Ok(Some(Step { run: base36(run)?, number: base36(number)? }))
+    }
+
+    fn position(&mut self) -> Result<&'a str, WireError> {
+        let field = self.next()?;
+        Position::parse(field).map(|_| field).ok_or(WireError::MalformedField)
+    }
+
+    /// What follows a step.
+    fn reached(&mut self, step: Step) -> Result<Reached<'a>, WireError> {
+        Ok(Reached { step, unix: self.number()?, position: self.position()? })
+    }
+
+    fn event(&mut self) -> Result<ChainEvent<'a>, WireError> {
+        let (host, chain, step) = (self.next()?, self.chain()?, self.step()?.ok_or(WireError::MalformedField)?);
+        let (position, unix) = (self.position()?, self.number()?);
+        let (tags, file, text) = (self.next()?, self.file()?, self.rest()?);
+        Ok(ChainEvent { chain, reached: Reached { step, unix, position }, host, tags, file, text })
+    }
+
+    fn file(&mut self) -> Result<Option<&'a str>, WireError> {
+        Ok(Some(self.next()?).filter(|file| *file != NO_FILE))
+    }
+
     fn token(&mut self) -> Result<Token, WireError> {
         let digits = hexadecimal(self.next()?, 32)?;
         u128::from_str_radix(digits, 16).map(Token).map_err(|_| WireError::MalformedField)
@@ -324,7 +507,7 @@ impl<'a> Fields<'a> {
 
     fn revision(&mut self) -> Result<Revision, WireError> {
         match self.next()? {
-            "none" => Ok(Revision::NONE),
+            NONE => Ok(Revision::NONE),
             digits => {
                 u64::from_str_radix(hexadecimal(digits, 16)?, 16).map(|hash| Revision(Some(hash))).map_err(|_| WireError::MalformedField)
             }
@@ -352,125 +535,14 @@ fn number<N: std::str::FromStr>(digits: &str) -> Result<N, WireError> {
     digits.parse().map_err(|_| WireError::MalformedField)
 }
 
+fn base36(digits: &str) -> Result<u64, WireError> {
+    parse_base36(digits).ok_or(WireError::MalformedField)
+}
+
 fn hexadecimal(digits: &str, length: usize) -> Result<&str, WireError> {
     let well_formed = digits.len() == length && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     well_formed.then_some(digits).ok_or(WireError::MalformedField)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RUN: Token = Token(0x0123_4567_89ab_cdef);
-    const RUN_HEX: &str = "00000000000000000123456789abcdef";
-
-    fn every_message() -> Vec<(Message<'static>, String)> {
-        let revision = Revision(Some(0xbeef));
-        let alert = Alert {
-            host: "nas1",
-            uid: "1795347336_2",
-            unix: 1_795_347_336,
-            tags: "TAG1",
-            file: Some("/var/log/messages"),
-            text: "A%%Message",
-        };
-        let idle = Alert { file: None, tags: "SYSTEM", text: "Idle", ..alert };
-        vec![
-            (Message::Heartbeat { name: "pi" }, "SRVHB%%pi".into()),
-            (Message::ConfigRequest { host: "nas1" }, "CONFREQ%%nas1".into()),
-            (Message::Config { lines: "file: /a%%match: b" }, "CONFIG%%START%%file: /a%%match: b".into()),
-            (Message::Reset { host: "nas1" }, "RESET%%nas1".into()),
-            (Message::Alert(alert), "ALERT%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
-            (Message::Alert(idle), "ALERT%%nas1%%1795347336_2%%1795347336%%SYSTEM%%NULL%%Idle".into()),
-            (Message::Ack { uid: "1795347336_2" }, "ACK%%1795347336_2".into()),
-            (Message::Capability { name: "pi", run: RUN }, format!("SRVCAP%%pi%%2%%{RUN_HEX}")),
-            (Message::Hello { host: "nas1", run: RUN, nonce: Token(1) }, format!("HELLO%%2%%nas1%%{RUN_HEX}%%{:032}", 1)),
-            (Message::Offer { host: "nas1", nonce: Token(1), cookie: Token(2) }, format!("OFFER%%nas1%%{:032}%%{:032}", 1, 2)),
-            (
-                Message::Join { host: "nas1", run: RUN, nonce: Token(1), cookie: Token(2) },
-                format!("JOIN%%nas1%%{RUN_HEX}%%{:032}%%{:032}", 1, 2),
-            ),
-            (
-                Message::Part { host: "nas1", revision, index: 2, count: 3, text: "match: a%%b\nfile: /c" },
-                "CONF%%nas1%%000000000000beef%%2%%3%%match: a%%b\nfile: /c".into(),
-            ),
-            (Message::Part { host: "nas1", revision: Revision::NONE, index: 1, count: 1, text: "" }, "CONF%%nas1%%none%%1%%1%%".into()),
-            (Message::Need { host: "nas1", revision, parts: vec![1, 7] }, "NEED%%nas1%%000000000000beef%%1,7".into()),
-            (Message::Stale { host: "nas1", revision }, "STALE%%nas1%%000000000000beef".into()),
-            (Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE }, format!("ALIVE%%nas1%%{RUN_HEX}%%none")),
-            (Message::Here { host: "nas1" }, "HERE%%nas1".into()),
-            (Message::Lost { host: "nas1" }, "LOST%%nas1".into()),
-        ]
-    }
-
-    #[test]
-    fn parse_and_emit_are_inverses() {
-        for (message, datagram) in every_message() {
-            assert_eq!(message.to_string(), datagram);
-            assert_eq!(Message::parse(datagram.as_bytes()), Ok(message));
-        }
-    }
-
-    #[test]
-    fn no_truncated_prefix_is_read_as_something_that_emits_differently() {
-        for (_, datagram) in every_message() {
-            for end in 0..datagram.len() {
-                if let Ok(message) = Message::parse(&datagram.as_bytes()[..end]) {
-                    assert_eq!(message.to_string().trim_end_matches("%%"), datagram[..end].trim_end_matches("%%"));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_offer_is_not_longer_than_its_hello() {
-        for host in ["h", "a-rather-long-host-name.example.org"] {
-            let hello = Message::Hello { host, run: RUN, nonce: RUN }.emit();
-            assert!(Message::Offer { host, nonce: RUN, cookie: RUN }.emit().len() <= hello.len());
-        }
-    }
-
-    #[test]
-    fn answers_to_a_sign_of_life_are_not_longer_than_it() {
-        let alive = Message::Alive { host: "h", run: RUN, revision: Revision::NONE }.emit().len();
-        let revision = Revision(Some(1));
-        for answer in [Message::Here { host: "h" }, Message::Lost { host: "h" }, Message::Stale { host: "h", revision }] {
-            assert!(answer.emit().len() <= alive);
-        }
-    }
-
-    #[test]
-    fn what_is_no_message_says_why() {
-        for (datagram, error) in [
-            (&b""[..], WireError::UnknownCommand),
-            (b"\xff\xfe", WireError::NotUtf8),
-            (b"BOGUS%%x", WireError::UnknownCommand),
-            (b"alert%%h", WireError::UnknownCommand),
-            (b"ALERT", WireError::MissingField),
-            (b"ALERT%%h%%u%%1%%T%%NULL", WireError::MissingField),
-            (b"ALERT%%%%u%%1%%T%%NULL%%x", WireError::MissingField),
-            (b"ALERT%%h%%u%%-1%%T%%NULL%%x", WireError::MalformedField),
-            (b"ALERT%%h%%u%%99999999999999999999%%T%%NULL%%x", WireError::MalformedField),
-            (b"CONFIG%%STOP%%x", WireError::MalformedField),
-            (b"HELLO%%3%%h%%a%%b", WireError::UnknownCommand),
-            (b"OFFER%%h%%xyz%%1", WireError::MalformedField),
-            (b"NEED%%h%%none%%1,x", WireError::MalformedField),
-            (b"STALE%%h%%BEEF", WireError::MalformedField),
-        ] {
-            assert_eq!(Message::parse(datagram), Err(error), "{}", String::from_utf8_lossy(datagram));
-        }
-    }
-
-    #[test]
-    fn a_field_that_ends_in_a_percent_sign_does_not_shift_the_others() {
-        let Ok(Message::Alert(alert)) = Message::parse(b"ALERT%%h%%u%%1%%T%%/50%%%text") else { panic!() };
-        assert_eq!((alert.file, alert.text), (Some("/50"), "%text"));
-    }
-
-    #[test]
-    fn the_revision_of_a_text_is_fnv_1a() {
-        // The published test vectors of the hash, draft-eastlake-fnv.
-        assert_eq!(Revision::of("").to_string(), "cbf29ce484222325");
-        assert_eq!(Revision::of("foobar").to_string(), "85944171f73967e8");
-    }
-}
+mod tests;

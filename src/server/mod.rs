@@ -3,6 +3,7 @@
 //!
 //! An event is acknowledged only when the caller has said by [`Server::handle_committed`] that it is in the stream.
 
+mod chains;
 mod configuration;
 mod cookie;
 mod duplicates;
@@ -15,7 +16,8 @@ pub use outputs::Output;
 use crate::directives::Fault;
 use crate::now::Now;
 use crate::text::{clean, clean_field};
-use crate::wire::{Alert, Message, Revision, Token};
+use crate::wire::{Alert, Chain, ChainEvent, Message, Reached, Revision, Step, Token};
+use chains::{Chains, Taken, Verdict};
 use configuration::{Configurations, Outcome};
 use cookie::Cookies;
 use duplicates::Duplicates;
@@ -50,6 +52,7 @@ pub struct Server {
     configurations: Configurations,
     cookies: Cookies,
     duplicates: Duplicates,
+    chains: Chains,
     /// Names without a file that asked for a configuration: each is logged once.
     strangers: HashSet<String>,
     /// The server's own events until they are written, and how many were given to the sink and not committed yet.
@@ -122,6 +125,7 @@ impl Server {
             configurations: Configurations::default(),
             cookies: Cookies::default(),
             duplicates: Duplicates::default(),
+            chains: Chains::default(),
             strangers: HashSet::new(),
             own_events: VecDeque::new(),
             own_offered: 0,
@@ -215,6 +219,9 @@ impl Server {
             }
             Ok(Message::Alive { host, run, revision }) => self.handle_alive(now, from, host, run, revision),
             Ok(Message::Need { host, revision, parts }) => self.handle_need(from, host, revision, &parts),
+            Ok(Message::Event(event)) => self.handle_event(now, from, event, datagram, sink),
+            Ok(Message::Take { host, chain, from: before, to }) => self.handle_take(from, host, chain, before, to),
+            Ok(Message::Seek { host, chains }) => self.handle_seek(from, host, &chains),
             // Other servers' heartbeats reach this port too where one broadcasts to itself.
             Ok(_) => self.ignored.unexpected += 1,
             Err(_) => self.ignored.malformed += 1,
@@ -254,8 +261,124 @@ impl Server {
         self.acknowledgements.push(Acknowledgement { to: from, uid_end: self.uids.len(), hash });
     }
 
+    /// Whether a configured host has a session at that address; if not, the sender is told so.
+    fn is_in_session(&mut self, from: SocketAddr, name: &str) -> bool {
+        let in_session = self.hosts.get(name).is_some_and(|host| host.is_configured() && host.has_session_at(from));
+        if !in_session {
+            self.send(from, &Message::Lost { host: name });
+        }
+        in_session
+    }
+
+    fn handle_event(&mut self, now: Now, from: SocketAddr, event: ChainEvent<'_>, datagram: &[u8], sink: &mut impl EventSink) {
+        let ChainEvent { host, chain, reached: Reached { step, .. }, .. } = event;
+        if !self.is_in_session(from, host) {
+            return;
+        }
+        self.heard(now, from, host, false);
+        match self.chains.judge(host, chain, step) {
+            Verdict::Next => {
+                self.accept_next(from, event, sink);
+                while let Some(held) = self.chains.next_held(host, chain) {
+                    if let Ok(Message::Event(event)) = Message::parse(&held) {
+                        self.accept_next(from, event, sink);
+                    }
+                }
+            }
+            Verdict::Repeat => self.say_done(from, host, chain),
+            Verdict::Ahead => {
+                self.chains.hold(host, chain, step.number, datagram);
+                self.say_done(from, host, chain);
+            }
+            Verdict::Elsewhere => self.say_reached(from, host, chain),
+        }
+    }
+
+    fn accept_next(&mut self, from: SocketAddr, event: ChainEvent<'_>, sink: &mut impl EventSink) {
+        let Some((host, _)) = self.hosts.get_key_value(event.host) else { return };
+        sink.accept(&Alert {
+            host: &clean_field(host),
+            uid: &event.uid(),
+            unix: event.reached.unix,
+            tags: &clean_field(event.tags),
+            file: event.file.map(clean_field).as_deref(),
+            text: &clean(event.text),
+        });
+        self.chains.accept(host, event.chain, event.reached, from);
+    }
+
+    /// Nothing is said of what is being written: that is said when it is.
+    fn say_done(&mut self, to: SocketAddr, host: &str, chain: Chain) {
+        if let Some((step, held)) = self.chains.done(host, chain) {
+            self.outputs.send(to, &Message::Done { host, chain, step, held });
+        }
+    }
+
+    /// As [`Self::say_done`].
+    fn say_reached(&mut self, to: SocketAddr, host: &str, chain: Chain) {
+        if !self.chains.is_uncommitted(host, chain) {
+            self.outputs.send(to, &Message::At { host, chain, reached: self.chains.reached(host, chain) });
+        }
+    }
+
+    fn handle_take(&mut self, from: SocketAddr, name: &str, chain: Chain, before: Option<Step>, to: Reached<'_>) {
+        if !self.is_in_session(from, name) {
+            return;
+        }
+        let Some((host, _)) = self.hosts.get_key_value(name) else { return };
+        match self.chains.take(host, chain, before, to) {
+            Taken::Done => self.say_done(from, name, chain),
+            Taken::Elsewhere => self.say_reached(from, name, chain),
+            Taken::Uncommitted => {}
+        }
+    }
+
+    fn handle_seek(&mut self, from: SocketAddr, name: &str, chains: &[Chain]) {
+        if self.is_in_session(from, name) {
+            chains.iter().for_each(|chain| self.say_reached(from, name, *chain));
+        }
+    }
+
+    /// Takes over what an earlier run kept by [`Self::snapshot`]. Returns whether it can be read.
+    pub fn restore(&mut self, snapshot: &str) -> bool {
+        self.chains.restore(snapshot)
+    }
+
+    /// Tells of an event that an earlier run has written, in the order of the stream.
+    pub fn replay(&mut self, host: &str, uid: &str) {
+        self.chains.replay(host, uid);
+    }
+
+    /// Tells of an event that was written within the last 15 minutes: a repeat of it is recognised.
+    pub fn replay_recent(&mut self, now: Now, alert: Alert<'_>) {
+        let hash = self.duplicates.hash(&Message::Alert(alert).emit());
+        self.duplicates.insert(now.mono, hash);
+        if let Some(seen) = self.duplicates.get(now.mono, hash) {
+            seen.acknowledge(now.mono.saturating_sub(Self::NO_SECOND_ACK));
+        }
+    }
+
+    /// All host files were read: what is known of hosts without one is forgotten.
+    pub fn handle_started(&mut self) {
+        self.chains.retain(|host| self.hosts.contains_key(host));
+    }
+
+    /// What a later run needs besides the stream to go on where this one is, if that has changed since the last time.
+    /// To be asked only when all that the sink was given is written.
+    pub fn snapshot(&mut self) -> Option<String> {
+        self.chains.snapshot()
+    }
+
+    /// The last snapshot could not be kept.
+    pub fn handle_snapshot_lost(&mut self) {
+        self.chains.handle_snapshot_lost();
+    }
+
     /// Says whether all that the sink was given is in the stream now, or none of it.
     pub fn handle_committed(&mut self, now: Now, written: bool) {
+        for (to, host, chain) in self.chains.handle_committed(written) {
+            self.say_done(to, &host, chain);
+        }
         let mut start = 0;
         for Acknowledgement { to, uid_end, hash } in self.acknowledgements.drain(..) {
             if written {

@@ -1,0 +1,138 @@
+//! Byte literals for every message.
+
+use super::*;
+
+const RUN: Token = Token(0x0123_4567_89ab_cdef);
+const RUN_HEX: &str = "00000000000000000123456789abcdef";
+
+const REACHED: Reached<'_> = Reached { step: Step { run: 35, number: 2 }, unix: 1_795_347_336, position: "2s.1.2" };
+const EVENT: ChainEvent<'_> =
+    ChainEvent { chain: Chain(36), reached: REACHED, host: "nas1", tags: "TAG1", file: Some("/var/log/messages"), text: "A%%Message" };
+
+fn every_message() -> Vec<(Message<'static>, String)> {
+    let revision = Revision(Some(0xbeef));
+    let alert =
+        Alert { host: "nas1", uid: "1795347336_2", unix: 1_795_347_336, tags: "TAG1", file: Some("/var/log/messages"), text: "A%%Message" };
+    let idle = Alert { file: None, tags: "SYSTEM", text: "Idle", ..alert };
+    vec![
+        (Message::Heartbeat { name: "pi" }, "SRVHB%%pi".into()),
+        (Message::ConfigRequest { host: "nas1" }, "CONFREQ%%nas1".into()),
+        (Message::Config { lines: "file: /a%%match: b" }, "CONFIG%%START%%file: /a%%match: b".into()),
+        (Message::Reset { host: "nas1" }, "RESET%%nas1".into()),
+        (Message::Alert(alert), "ALERT%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
+        (Message::Alert(idle), "ALERT%%nas1%%1795347336_2%%1795347336%%SYSTEM%%NULL%%Idle".into()),
+        (Message::Ack { uid: "1795347336_2" }, "ACK%%1795347336_2".into()),
+        (Message::Capability { name: "pi", run: RUN }, format!("SRVCAP%%pi%%2%%{RUN_HEX}")),
+        (Message::Hello { host: "nas1", run: RUN, nonce: Token(1) }, format!("HELLO%%2%%nas1%%{RUN_HEX}%%{:032}", 1)),
+        (Message::Offer { host: "nas1", nonce: Token(1), cookie: Token(2) }, format!("OFFER%%nas1%%{:032}%%{:032}", 1, 2)),
+        (
+            Message::Join { host: "nas1", run: RUN, nonce: Token(1), cookie: Token(2) },
+            format!("JOIN%%nas1%%{RUN_HEX}%%{:032}%%{:032}", 1, 2),
+        ),
+        (
+            Message::Part { host: "nas1", revision, index: 2, count: 3, text: "match: a%%b\nfile: /c" },
+            "CONF%%nas1%%000000000000beef%%2%%3%%match: a%%b\nfile: /c".into(),
+        ),
+        (Message::Part { host: "nas1", revision: Revision::NONE, index: 1, count: 1, text: "" }, "CONF%%nas1%%none%%1%%1%%".into()),
+        (Message::Need { host: "nas1", revision, parts: vec![1, 7] }, "NEED%%nas1%%000000000000beef%%1,7".into()),
+        (Message::Stale { host: "nas1", revision }, "STALE%%nas1%%000000000000beef".into()),
+        (Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE }, format!("ALIVE%%nas1%%{RUN_HEX}%%none")),
+        (Message::Here { host: "nas1" }, "HERE%%nas1".into()),
+        (Message::Lost { host: "nas1" }, "LOST%%nas1".into()),
+        (Message::Seek { host: "nas1", chains: vec![Chain(0), Chain(36)] }, "SEEK%%nas1%%0,10".into()),
+        (Message::At { host: "nas1", chain: Chain(36), reached: None }, "AT%%nas1%%10%%none".into()),
+        (Message::At { host: "nas1", chain: Chain(36), reached: Some(REACHED) }, "AT%%nas1%%10%%z.2%%1795347336%%2s.1.2".into()),
+        (Message::Take { host: "nas1", chain: Chain(1), from: None, to: REACHED }, "TAKE%%nas1%%1%%none%%z.2%%1795347336%%2s.1.2".into()),
+        (
+            Message::Take { host: "nas1", chain: Chain(1), from: Some(Step { run: 1, number: 0 }), to: REACHED },
+            "TAKE%%nas1%%1%%1.0%%z.2%%1795347336%%2s.1.2".into(),
+        ),
+        (Message::Event(EVENT), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
+        (Message::Done { host: "nas1", chain: Chain(0), step: REACHED.step, held: 5 }, "DONE%%nas1%%0%%z.2%%5".into()),
+    ]
+}
+
+#[test]
+fn parse_and_emit_are_inverses() {
+    for (message, datagram) in every_message() {
+        assert_eq!(message.to_string(), datagram);
+        assert_eq!(Message::parse(datagram.as_bytes()), Ok(message));
+    }
+}
+
+#[test]
+fn no_truncated_prefix_is_read_as_something_that_emits_differently() {
+    for (_, datagram) in every_message() {
+        for end in 0..datagram.len() {
+            if let Ok(message) = Message::parse(&datagram.as_bytes()[..end]) {
+                assert_eq!(message.to_string().trim_end_matches("%%"), datagram[..end].trim_end_matches("%%"));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_offer_is_not_longer_than_its_hello() {
+    for host in ["h", "a-rather-long-host-name.example.org"] {
+        let hello = Message::Hello { host, run: RUN, nonce: RUN }.emit();
+        assert!(Message::Offer { host, nonce: RUN, cookie: RUN }.emit().len() <= hello.len());
+    }
+}
+
+#[test]
+fn answers_to_a_sign_of_life_are_not_longer_than_it() {
+    let alive = Message::Alive { host: "h", run: RUN, revision: Revision::NONE }.emit().len();
+    let revision = Revision(Some(1));
+    for answer in [Message::Here { host: "h" }, Message::Lost { host: "h" }, Message::Stale { host: "h", revision }] {
+        assert!(answer.emit().len() <= alive);
+    }
+}
+
+#[test]
+fn what_is_no_message_says_why() {
+    for (datagram, error) in [
+        (&b""[..], WireError::UnknownCommand),
+        (b"\xff\xfe", WireError::NotUtf8),
+        (b"BOGUS%%x", WireError::UnknownCommand),
+        (b"alert%%h", WireError::UnknownCommand),
+        (b"ALERT", WireError::MissingField),
+        (b"ALERT%%h%%u%%1%%T%%NULL", WireError::MissingField),
+        (b"ALERT%%%%u%%1%%T%%NULL%%x", WireError::MissingField),
+        (b"ALERT%%h%%u%%-1%%T%%NULL%%x", WireError::MalformedField),
+        (b"ALERT%%h%%u%%99999999999999999999%%T%%NULL%%x", WireError::MalformedField),
+        (b"CONFIG%%STOP%%x", WireError::MalformedField),
+        (b"HELLO%%3%%h%%a%%b", WireError::UnknownCommand),
+        (b"OFFER%%h%%xyz%%1", WireError::MalformedField),
+        (b"NEED%%h%%none%%1,x", WireError::MalformedField),
+        (b"STALE%%h%%BEEF", WireError::MalformedField),
+        (b"SEEK%%h%%1,,2", WireError::MalformedField),
+        (b"DONE%%h%%1%%none%%0", WireError::MalformedField),
+        (b"DONE%%h%%1%%1%%0", WireError::MalformedField),
+        (b"TAKE%%h%%1%%none%%1.0%%1%%../../etc", WireError::MalformedField),
+        (b"EVENT%%h%%1%%1.1%%-%%1%%T%%NULL", WireError::MissingField),
+    ] {
+        assert_eq!(Message::parse(datagram), Err(error), "{}", String::from_utf8_lossy(datagram));
+    }
+}
+
+#[test]
+fn a_field_that_ends_in_a_percent_sign_does_not_shift_the_others() {
+    let Ok(Message::Alert(alert)) = Message::parse(b"ALERT%%h%%u%%1%%T%%/50%%%text") else { panic!() };
+    assert_eq!((alert.file, alert.text), (Some("/50"), "%text"));
+}
+
+#[test]
+fn the_revision_of_a_text_is_fnv_1a() {
+    // The published test vectors of the hash, draft-eastlake-fnv.
+    assert_eq!(Revision::of("").to_string(), "cbf29ce484222325");
+    assert_eq!(Revision::of("foobar").to_string(), "85944171f73967e8");
+}
+
+#[test]
+fn a_uid_tells_how_far_a_chain_has_come() {
+    assert_eq!(EVENT.uid(), "1795347336_2:10:z:2s.1.2");
+    assert_eq!(ChainEvent::parse_uid(&EVENT.uid()), Some((Chain(36), REACHED)));
+    for uid in ["000000", "1795347336_2", "1795347336_2:10:z", "1795347336_2:10:z:", "1_2:10:z:x", "x_2:10:z:-", "1_2:10:z:-:-", ""] {
+        assert_eq!(ChainEvent::parse_uid(uid), None, "{uid}");
+    }
+}
