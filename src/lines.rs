@@ -23,6 +23,11 @@ pub struct Piece<'a> {
 }
 
 impl LineSplitter {
+    /// A splitter that begins within an overlong line, the rest of which is passed over, or at the start of a line.
+    pub fn resumed(within_overlong_line: bool) -> Self {
+        Self { skipping: within_overlong_line }
+    }
+
     /// Looks at the bytes that were not consumed yet.
     pub fn split<'a>(&self, bytes: &'a [u8]) -> Piece<'a> {
         let (skipped, unended) = match (self.skipping, newline(bytes)) {

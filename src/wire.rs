@@ -83,7 +83,7 @@ pub enum Message<'a> {
 }
 
 /// Names one of the chains of a host: events that each have the one before as their predecessor. Base 36 on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Chain(pub u64);
 
 /// A place in a chain: the number of an event, counted from 1 in each run of an agent. `run.number` on the wire, both in base 36.
@@ -355,9 +355,14 @@ impl Chain {
     /// The chain of events that come from no file.
     pub const NO_FILE: Self = Self(0);
 
-    /// The chain of a log.
+    /// The chain of a log, or of a wildcard itself.
     pub fn of_log(path: &str) -> Self {
         Self(Fnv1a::of(path.as_bytes()).max(1))
+    }
+
+    /// The chain of a file that a wildcard found: another rule may follow the same file by its path.
+    pub fn of_file(wildcard: &str, path: &str) -> Self {
+        Self(Fnv1a::EMPTY.with(wildcard.as_bytes()).with(b"\0").with(path.as_bytes()).value().max(1))
     }
 }
 

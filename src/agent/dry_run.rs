@@ -1,5 +1,6 @@
 //! What the log rules of a host file would make of given lines: for the person who writes them.
 
+use super::following::Link;
 use super::log_rules::{Block, LogRules};
 use super::outbox::Outbox;
 use crate::directives::host::{LogRule, LogSource};
@@ -20,7 +21,7 @@ impl DryRun {
             rule.active = None;
             rule
         };
-        let mut dry = Self { rules: LogRules::default(), outbox: Outbox::new(host, Random::new(0)), now };
+        let mut dry = Self { rules: LogRules::default(), outbox: Outbox::new(now, host, 0, Random::new(0)), now };
         dry.rules.replace(now, (0..).zip(rules.into_iter().map(always)).collect());
         for (log, source) in dry.rules.sources().iter().enumerate() {
             if let LogSource::Glob(pattern) = source {
@@ -38,8 +39,8 @@ impl DryRun {
             let path = source.field();
             let mut start = 0;
             while start < bytes.len() {
-                let block = Block { path: &path, position: 0, bytes: &bytes[start..] };
-                start += self.rules.handle_lines(self.now, log, block, &mut self.outbox);
+                let block = Block { path: &path, position: 0, place: None, bytes: &bytes[start..] };
+                start += self.rules.handle_lines(self.now, log, block, &mut Link::default(), &mut self.outbox);
                 events.extend(self.outbox.drain());
             }
         }

@@ -1,10 +1,13 @@
 //! Rules that follow logs: which lines match, and what becomes of them now or at the end of a block of time.
 //! Lines come in as they were read; no file is touched here.
 
+use super::following::Link;
 use super::outbox::{Event, Outbox};
 use crate::directives::host::{LogAlert, LogRule, LogSource};
+use crate::hash::Fnv1a;
 use crate::now::{earlier, Now};
 use crate::pattern::Candidates;
+use crate::position::Place;
 use crate::schedule::Schedule;
 use memchr::{memchr, memrchr};
 use std::collections::VecDeque;
@@ -32,6 +35,8 @@ struct ActiveRule {
     /// Which of the log's matchers is this rule's.
     matcher: usize,
     identity: u64,
+    /// Names the rule among those of its log, in positions within a line. Never 0.
+    id: u32,
     /// Whether the alert's times include the present.
     active: bool,
     block_start: Duration,
@@ -67,6 +72,8 @@ pub struct Block<'a> {
     pub path: &'a str,
     /// Bytes of this log that came before, through all its rotations.
     pub position: u64,
+    /// Where in the log's files that is; a command's output has no such place.
+    pub place: Option<Place<'a>>,
     /// The lines, of which only the last may lack its newline.
     pub bytes: &'a [u8],
 }
@@ -91,7 +98,18 @@ impl LogRules {
             let paths: Vec<String> = log.rules.iter().flat_map(|rule| &rule.files).map(|file| file.path.clone()).collect();
             log.rules.iter_mut().for_each(|rule| paths.iter().for_each(|path| rule.open(path)));
             log.share_matchers();
+            log.name_rules();
         }
+    }
+
+    /// What that log follows.
+    pub(super) fn source(&self, log: usize) -> Option<&LogSource> {
+        self.logs.get(log).map(|log| &log.source)
+    }
+
+    /// The number of the log that follows that.
+    pub(super) fn number_of(&self, source: &LogSource) -> Option<usize> {
+        self.logs.iter().position(|log| log.source == *source)
     }
 
     /// What is followed; a log's place in this list is the number by which the other calls name it.
@@ -142,7 +160,7 @@ impl LogRules {
     }
 
     /// Matches lines until there is no room for more events. Returns how many bytes of the block are done with.
-    pub(super) fn handle_lines(&mut self, now: Now, log: usize, block: Block<'_>, outbox: &mut Outbox) -> usize {
+    pub(super) fn handle_lines(&mut self, now: Now, log: usize, block: Block<'_>, link: &mut Link, outbox: &mut Outbox) -> usize {
         let Some(log) = self.logs.get_mut(log) else { return block.bytes.len() };
         for rule in &mut log.rules {
             rule.reading = rule.files.iter().position(|file| file.path == block.path).unwrap_or(usize::MAX);
@@ -150,6 +168,7 @@ impl LogRules {
         let matchers = log.matchers.clone();
         let mut searches: Vec<Search> = matchers.iter().map(|rule| Search::new(rule, block.bytes)).collect();
         let mut matches = vec![false; searches.len()];
+        let mut alerting = Vec::new();
         let mut consumed = 0;
         while let Some(at) = searches.iter_mut().filter_map(|search| search.next_from(consumed)).min() {
             let (start, end, line) = line_around(block.bytes, at);
@@ -161,9 +180,11 @@ impl LogRules {
             for (matches, search) in matches.iter_mut().zip(&searches) {
                 *matches = search.next.is_some_and(|at| at < end) && search.rule.matches(&text);
             }
-            for rule in log.rules.iter_mut().filter(|rule| matches[rule.matcher]) {
-                rule.handle_match(now, block.path, block.position + start as u64, &text, outbox);
-            }
+            alerting.clear();
+            let matching = log.rules.iter_mut().enumerate().filter(|(_, rule)| matches[rule.matcher]);
+            alerting.extend(matching.filter_map(|(at, rule)| rule.handle_match(block.position + start as u64).then_some(at)));
+            log.skip_done(&mut alerting, link, &block, start);
+            log.push_events(now, &alerting, link, &block, (start, end), &text, outbox);
             consumed = end;
         }
         log.stalled = false;
@@ -201,6 +222,53 @@ impl LogRules {
 }
 
 impl Log {
+    /// Leaves out the rules that have made their events of this line in an earlier run.
+    fn skip_done(&self, alerting: &mut Vec<usize>, link: &mut Link, block: &Block<'_>, start: usize) {
+        let (Some((offset, hash, done)), Some(place)) = (link.half_done, block.place) else { return };
+        if place.offset + start as u64 != offset || place.at(block.bytes, start).files[place.earlier.len()].hash != hash {
+            return;
+        }
+        link.half_done = None;
+        if let Some(last) = self.rules.iter().position(|rule| rule.id == done) {
+            alerting.retain(|rule| *rule > last);
+        }
+    }
+
+    /// Queues the events that rules make of one line. Only with the last one is the line done with.
+    #[allow(clippy::too_many_arguments, reason = "all of one line")]
+    fn push_events(
+        &self,
+        now: Now,
+        alerting: &[usize],
+        link: &Link,
+        block: &Block<'_>,
+        (start, end): (usize, usize),
+        line: &str,
+        outbox: &mut Outbox,
+    ) {
+        for (number, rule) in (1..).zip(alerting.iter().filter_map(|rule| self.rules.get(*rule))) {
+            let LogAlert::All { message } = &rule.rule.alert else { continue };
+            let text = message.as_deref().unwrap_or(line.trim());
+            let is_last = number == alerting.len();
+            let position = block.place.map(|place| match is_last {
+                true => place.at(block.bytes, end),
+                false => place.within(block.bytes, start, rule.id),
+            });
+            outbox.push_line(now, link.chain, position.as_ref(), Event { tags: &rule.rule.tags, file: Some(block.path), text });
+        }
+    }
+
+    /// Names rules by what they are, and those that are the same by their order too.
+    fn name_rules(&mut self) {
+        for at in 0..self.rules.len() {
+            let (before, rest) = self.rules.split_at_mut(at);
+            let Some(rule) = rest.first_mut() else { break };
+            let same = before.iter().filter(|other| other.identity == rule.identity).count();
+            let hash = Fnv1a::EMPTY.with(&rule.identity.to_le_bytes()).with(&same.to_le_bytes()).value();
+            rule.id = u32::try_from(hash >> 32).unwrap_or(1).max(1);
+        }
+    }
+
     /// Rules that look for the same share one matcher.
     fn share_matchers(&mut self) {
         self.matchers.clear();
@@ -255,6 +323,7 @@ impl ActiveRule {
         let active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
         let mut new = Self {
             identity,
+            id: 0,
             active,
             block_start: now.mono,
             block_touched: !active,
@@ -276,20 +345,15 @@ impl ActiveRule {
         }
     }
 
-    fn handle_match(&mut self, now: Now, path: &str, position: u64, line: &str, outbox: &mut Outbox) {
-        let Some(file) = self.files.get_mut(self.reading) else { return };
+    /// A line at that position matches. Returns whether the rule makes an event of it now.
+    fn handle_match(&mut self, position: u64) -> bool {
+        let Some(file) = self.files.get_mut(self.reading) else { return false };
         while file.edges.front().is_some_and(|edge| edge.position <= position) {
             file.active = file.edges.pop_front().is_some_and(|edge| edge.active);
         }
         self.matched += 1;
-        if !file.active {
-            return;
-        }
-        file.matched += 1;
-        if let LogAlert::All { message } = &self.rule.alert {
-            let text = message.as_deref().unwrap_or(line.trim());
-            outbox.push_line(now, Event { tags: &self.rule.tags, file: Some(path), text });
-        }
+        file.matched += u64::from(file.active);
+        file.active && matches!(self.rule.alert, LogAlert::All { .. })
     }
 
     /// Returns whether the alert's times began or ended.
@@ -372,7 +436,7 @@ mod tests {
 
     impl Bench {
         fn new(text: &str) -> Self {
-            let mut bench = Self { rules: LogRules::default(), outbox: Outbox::new("h", Random::new(1)), position: 0 };
+            let mut bench = Self { rules: LogRules::default(), outbox: Outbox::new(at(0), "h", 7, Random::new(1)), position: 0 };
             bench.configure(0, text);
             bench
         }
@@ -389,8 +453,8 @@ mod tests {
 
         /// Reads lines of `/log`, which is the first log.
         fn lines(&mut self, seconds: u64, text: &str) -> usize {
-            let block = Block { path: "/log", position: self.position, bytes: text.as_bytes() };
-            let consumed = self.rules.handle_lines(at(seconds), 0, block, &mut self.outbox);
+            let block = Block { path: "/log", position: self.position, place: None, bytes: text.as_bytes() };
+            let consumed = self.rules.handle_lines(at(seconds), 0, block, &mut Link::default(), &mut self.outbox);
             self.position += consumed as u64;
             consumed
         }

@@ -4,27 +4,31 @@
 //! `selection` finds a server and a session with it, `fetch` brings a configuration, the three kinds of rules make events of
 //! what they see, and `outbox` holds these until the server has them.
 
+mod chains;
 mod command_rules;
+mod configuring;
 mod dry_run;
 mod fetch;
+mod following;
 mod log_rules;
 mod outbox;
 mod process_rules;
 mod selection;
 
 pub use dry_run::DryRun;
+pub use following::Start;
 pub use log_rules::Block;
 
-use crate::directives::host::{Builtin, CommandLine, HostFile, LogSource, Rule};
-use crate::directives::{marked_lines, SourceLine};
+use crate::directives::host::{Builtin, CommandLine, LogSource};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
 use crate::random::Random;
 use crate::wire::{Message, Revision, Token};
 use command_rules::CommandRules;
-use fetch::{Fetch, Progress};
+use fetch::Fetch;
+use following::{Following, Link};
 use log_rules::LogRules;
-use outbox::{Event, Outbox, Pace};
+use outbox::{Event, Form, Outbox};
 use process_rules::ProcessRules;
 use selection::{Protocol, Selection};
 use std::collections::VecDeque;
@@ -52,8 +56,11 @@ pub struct Identity {
 pub enum Output {
     /// Send that datagram.
     Send { to: SocketAddr, datagram: Vec<u8> },
-    /// Follow these logs and no others; a log's place in the list is its number in the calls.
+    /// Follow these logs and no others; a log's place in the list is its number in the calls. What is new among them is to be told of
+    /// by [`Agent::handle_found`].
     Follow(Vec<LogSource>),
+    /// Read a file of a log from there on, and say so by [`Agent::handle_opened`].
+    Open { log: usize, path: String, start: Start },
     /// Say by [`Agent::handle_end`] where every log ends now.
     Measure,
     /// Start a task and tell of it by [`Agent::handle_task_lines`] and [`Agent::handle_task_end`].
@@ -104,6 +111,7 @@ pub struct Agent {
     in_force: Option<(Revision, SocketAddr)>,
     process_list: Option<CommandLine>,
     logs: LogRules,
+    following: Following,
     processes: ProcessRules,
     commands: CommandRules,
     outbox: Outbox,
@@ -111,6 +119,10 @@ pub struct Agent {
     next_job: u64,
     /// What was reported as failing and has not been reported as working again.
     failing: Vec<Subject>,
+    /// Whether events went to a session last.
+    in_session: bool,
+    /// Whether the server of the session has a file of this host.
+    has_file: bool,
     /// When something was last said to a version 1 server.
     last_classic: Duration,
     /// Datagrams that were ignored.
@@ -133,19 +145,23 @@ impl Agent {
     pub fn new(now: Now, identity: Identity) -> Self {
         let Identity { host, run, server_port, seed } = identity;
         let random = Random::new(seed);
+        let chain_run = u64::try_from(run.0 >> 64).unwrap_or(u64::MAX);
         let mut agent = Self {
             selection: Selection::new(&host, run, Random::new(seed ^ 1), server_port),
-            outbox: Outbox::new(&host, random),
+            outbox: Outbox::new(now, &host, chain_run, random),
             fetch: None,
             next_config_request: None,
             in_force: None,
             process_list: None,
             logs: LogRules::default(),
+            following: Following::default(),
             processes: ProcessRules::default(),
             commands: CommandRules::default(),
             jobs: Vec::new(),
             next_job: 0,
             failing: Vec::new(),
+            in_session: false,
+            has_file: false,
             last_classic: now.mono,
             ignored: 0,
             outputs: VecDeque::new(),
@@ -185,7 +201,7 @@ impl Agent {
         };
         if let Message::Here { host } | Message::Lost { host } | Message::Stale { host, .. } = message {
             if host == self.host {
-                self.selection.handle_alive_answer(from.ip());
+                self.selection.handle_alive_answer(now.mono, from.ip());
             }
         }
         if !self.selection.is_selected(from.ip()) {
@@ -200,6 +216,16 @@ impl Agent {
                 self.selection.handle_classic_answer();
                 self.outbox.acknowledge(now, uid);
             }
+            Message::Done { host, chain, step, held } if host == self.host => {
+                if self.outbox.chains.handle_done(now.mono, chain, step) {
+                    self.outbox.acknowledge_chain(now, chain, step.number, held);
+                }
+            }
+            Message::At { host, chain, reached } if host == self.host => {
+                if let Some(number) = self.outbox.chains.handle_at(now.mono, chain, reached) {
+                    self.outbox.acknowledge_chain(now, chain, number, 0);
+                }
+            }
             Message::Offer { host, nonce, cookie } if host == self.host => {
                 if let Some(join) = self.selection.handle_offer(nonce, cookie) {
                     self.send(from, join);
@@ -210,6 +236,7 @@ impl Agent {
             }
             Message::Stale { host, revision } if host == self.host => {
                 self.joined(now);
+                self.has_file = revision != Revision::NONE;
                 // Without a session it is late, or answers an ALIVE from before this server was selected.
                 if self.selection.protocol() == Protocol::Session {
                     self.handle_stale(now, from, revision);
@@ -228,7 +255,7 @@ impl Agent {
     }
 
     fn handle_selected(&mut self, now: Now) {
-        self.outbox.start_over();
+        self.outbox.change_server(now);
         self.last_classic = now.mono;
         self.fetch = None;
         self.next_config_request = None;
@@ -241,128 +268,9 @@ impl Agent {
     fn joined(&mut self, now: Now) {
         if self.selection.handle_joined(now.mono) {
             self.next_config_request = None;
+            self.outbox.start_over(now);
             self.log("session with the server begun".into());
         }
-    }
-
-    fn handle_classic_config(&mut self, now: Now, from: SocketAddr, lines: &str) {
-        self.selection.handle_classic_answer();
-        if self.selection.protocol() != Protocol::Classic || self.next_config_request.take().is_none() {
-            // It was not asked for, or is a repeat.
-            return;
-        }
-        let lines: Vec<_> =
-            (1..).zip(lines.split("%%")).map(|(number, text)| SourceLine { path: Self::CLASSIC_PATH, number, text: text.trim() }).collect();
-        let text: String = lines.iter().flat_map(|line| [line.text, "\n"]).collect();
-        let said = lines.into_iter().filter(|line| !line.text.is_empty() && !line.text.starts_with('#'));
-        self.adopt(now, from, Revision::of(&text), HostFile::parse(said));
-    }
-
-    fn handle_reset(&mut self, now: Now) {
-        match self.selection.protocol() {
-            Protocol::Classic => self.next_config_request = Some(now.mono),
-            // A session tells by itself which revision is in force; this is a hint to ask.
-            _ => self.selection.hurry_alive(now.mono),
-        }
-    }
-
-    fn handle_part(&mut self, now: Now, from: SocketAddr, revision: Revision, index: u32, count: u32, text: &str) {
-        // A part that was not asked for is late: it must not bring an old configuration back.
-        let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.revision() == revision) else { return };
-        match fetch.take(now.mono, index, count, text) {
-            Progress::Incomplete => {}
-            Progress::Corrupt => self.log(format!("a part of configuration {revision} does not belong to it")),
-            Progress::Complete(text) => {
-                self.fetch = None;
-                self.adopt(now, from, revision, HostFile::parse(marked_lines(&text, Self::CLASSIC_PATH)));
-            }
-        }
-    }
-
-    fn handle_stale(&mut self, now: Now, from: SocketAddr, revision: Revision) {
-        if revision == Revision::NONE {
-            return self.handle_no_file(now, from);
-        }
-        if self.in_force.is_some_and(|(in_force, _)| in_force == revision) {
-            self.fetch = None;
-            // From now on it is this server's, whose word ends it.
-            self.in_force = Some((revision, from));
-            return;
-        }
-        if self.fetch.as_ref().is_none_or(|fetch| fetch.revision() != revision) {
-            self.fetch = Some(Fetch::new(revision, now.mono));
-        }
-    }
-
-    /// The server has no file for this host: rules that came from it stop, those of another server go on.
-    fn handle_no_file(&mut self, now: Now, from: SocketAddr) {
-        self.fetch = None;
-        match self.in_force {
-            Some((Revision::NONE, _)) => {}
-            Some((_, server)) if server.ip() != from.ip() => {}
-            _ => self.adopt(now, from, Revision::NONE, HostFile::default()),
-        }
-    }
-
-    fn adopt(&mut self, now: Now, from: SocketAddr, revision: Revision, file: HostFile<'_>) {
-        let known = self.in_force.replace((revision, from)).is_some_and(|(in_force, _)| in_force == revision);
-        self.selection.hurry_alive(now.mono);
-        if known {
-            return;
-        }
-        for fault in file.faults.iter().take(Self::MAX_FAULTS_REPORTED) {
-            self.system_event(now, &format!("Configuration error: {fault}"));
-        }
-        if let Some(more) = file.faults.len().checked_sub(Self::MAX_FAULTS_REPORTED).filter(|more| *more > 0) {
-            self.system_event(now, &format!("Configuration error: and {more} more"));
-        }
-        self.put_in_force(now, file);
-        let rules = self.logs.len() + self.processes.len() + self.commands.len();
-        let rules = if rules == 1 { "1 rule".to_string() } else { format!("{rules} rules") };
-        self.system_event(now, &format!("Configuration {revision} in force: {rules}"));
-    }
-
-    fn put_in_force(&mut self, now: Now, file: HostFile<'_>) {
-        let (mut logs, mut processes, mut commands) = (Vec::new(), Vec::new(), Vec::new());
-        self.process_list = None;
-        for group in file.groups {
-            let identity = group.identity();
-            match group.rule {
-                Rule::Log(rule) => logs.push((identity, rule)),
-                Rule::Process(rule) => processes.push((identity, rule)),
-                Rule::Command(rule) => commands.push(rule),
-                Rule::ProcessList(command) => self.process_list = Some(command),
-            }
-        }
-        self.logs.replace(now, logs);
-        self.processes.replace(now, processes);
-        self.commands.replace(now, commands);
-        let commands = &self.commands;
-        let outputs = &mut self.outputs;
-        self.jobs.retain(|(job, purpose)| {
-            let wanted = matches!(purpose, Purpose::Command(command) if commands.contains(command));
-            if !wanted {
-                outputs.push_back(Output::Stop(*job));
-            }
-            wanted
-        });
-        let sources = self.logs.sources();
-        let list = self.process_list_name();
-        self.failing.retain(|subject| match subject {
-            Subject::Log(path) => sources.iter().any(|source| matches!(source, LogSource::Glob(_)) || source.field() == *path),
-            Subject::Command(name) => *name == list || self.commands.names().any(|command| command == name),
-        });
-        self.outputs.push_back(Output::Follow(sources));
-    }
-
-    /// A wildcard found that file.
-    pub fn handle_found(&mut self, log: usize, path: &str) {
-        self.logs.handle_found(log, path);
-    }
-
-    /// A file that a wildcard had found is gone and read to its end.
-    pub fn handle_gone(&mut self, log: usize, path: &str) {
-        self.logs.handle_gone(log, path);
     }
 
     /// Answers [`Output::Measure`]: a log ends at that position at the moment, counted as [`Block::position`] is.
@@ -372,12 +280,18 @@ impl Agent {
 
     /// Takes lines of a log. Returns how many bytes of the block are done with: fewer than all when events find no room.
     pub fn handle_log_lines(&mut self, now: Now, log: usize, block: Block<'_>) -> usize {
-        self.logs.handle_lines(now, log, block, &mut self.outbox)
+        let link = self.logs.source(log).and_then(|source| self.following.link_mut(source, block.path));
+        self.logs.handle_lines(now, log, block, link.unwrap_or(&mut Link::default()), &mut self.outbox)
     }
 
     /// Whether enough lines of logs find room for it to make sense to read them.
     pub fn has_room(&self) -> bool {
         self.outbox.has_room_for_a_block()
+    }
+
+    /// How many events wait for their acknowledgement.
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
     }
 
     /// Tells whether a log can be read, and why not; it may be told as often as one likes.
@@ -454,6 +368,8 @@ impl Agent {
             self.last_classic = now.mono;
         }
         self.request_configuration(now);
+        self.open_logs(now);
+        self.close_logs();
         if self.logs.handle_timeout(now, &mut self.outbox) {
             self.outputs.push_back(Output::Measure);
         }
@@ -461,31 +377,6 @@ impl Agent {
         self.start_tasks(now);
         self.say_idle(now);
         self.transmit_events(now);
-    }
-
-    fn request_configuration(&mut self, now: Now) {
-        let Some(server) = self.selection.address() else { return };
-        match self.selection.protocol() {
-            Protocol::Unknown => {}
-            Protocol::Classic => {
-                if self.in_force.is_none() {
-                    self.next_config_request.get_or_insert(now.mono);
-                }
-                if self.next_config_request.is_some_and(|due| due <= now.mono) {
-                    self.next_config_request = Some(now.mono + Self::CONFIG_REQUEST_INTERVAL);
-                    self.last_classic = now.mono;
-                    let request = Message::ConfigRequest { host: &self.host }.emit();
-                    self.send(server, request);
-                }
-            }
-            Protocol::Session => {
-                let Some(fetch) = &mut self.fetch else { return };
-                if let Some(parts) = fetch.request(now.mono) {
-                    let need = Message::Need { host: &self.host, revision: fetch.revision(), parts }.emit();
-                    self.send(server, need);
-                }
-            }
-        }
     }
 
     fn start_tasks(&mut self, now: Now) {
@@ -518,19 +409,33 @@ impl Agent {
         (self.selection.is_heard_as_classic() && self.outbox.len() < Self::IDLE_BELOW).then_some(self.last_classic + Self::IDLE_AFTER)
     }
 
-    /// At which pace events go to the selected server, if they may.
-    fn pace(&self) -> Option<Pace> {
+    /// How events go to the selected server, if they may.
+    fn form(&self) -> Option<Form> {
         match self.selection.protocol() {
             Protocol::Unknown => None,
-            Protocol::Classic => Some(Pace::Classic),
-            Protocol::Session => Some(Pace::Session),
+            Protocol::Classic => Some(Form::Classic),
+            // Without a file of this host the server keeps nothing in mind of it.
+            Protocol::Session if self.has_file => Some(Form::Chain),
+            Protocol::Session => Some(Form::Alert),
         }
     }
 
     fn transmit_events(&mut self, now: Now) {
-        let (Some(server), Some(pace)) = (self.selection.address(), self.pace()) else { return };
-        while let Some(datagram) = self.outbox.next_due(now, pace) {
-            if pace == Pace::Classic {
+        self.outbox.handle_timeout(now);
+        let (Some(server), Some(form)) = (self.selection.address(), self.form()) else { return };
+        let was_session = std::mem::replace(&mut self.in_session, form != Form::Classic);
+        if was_session && !self.in_session {
+            // There must be another server at that address now.
+            self.outbox.change_server(now);
+        }
+        let Self { outbox, outputs, host, .. } = self;
+        if form == Form::Chain {
+            let mut send = |datagram| outputs.push_back(Output::Send { to: server, datagram });
+            outbox.chains.transmit(now, host, &mut send);
+            outbox.chains.transmit_marks(now, host, &mut send);
+        }
+        while let Some(datagram) = self.outbox.next_due(now, form) {
+            if form == Form::Classic {
                 self.last_classic = now.mono;
             }
             self.send(server, datagram);
@@ -564,7 +469,7 @@ impl Agent {
         };
         let sampling = self.jobs.iter().any(|(_, purpose)| *purpose == Purpose::ProcessList);
         let processes = if sampling { None } else { self.processes.next_deadline() };
-        let events = self.pace().and_then(|_| self.outbox.next_deadline());
+        let events = self.form().and_then(|form| self.outbox.next_deadline(form));
         let deadlines = [
             self.selection.next_deadline(),
             configuration,

@@ -1,9 +1,11 @@
 //! Events that wait until the server has acknowledged them: a bounded queue, of which the first few are in flight.
 
-use crate::now::Now;
+use super::chains::Chains;
+use crate::now::{earlier, Now};
+use crate::position::Position;
 use crate::random::Random;
 use crate::text::{clean, clean_field, truncate, MAX_EVENT_TEXT};
-use crate::wire::{Alert, Message};
+use crate::wire::{Alert, Chain, ChainEvent, Message, Reached, Step};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -25,38 +27,71 @@ enum Origin {
     Other,
 }
 
-/// How soon an event is sent again that was not acknowledged.
+/// How events are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// A version 1 server writes every repeat into its stream: always after [`Outbox::CLASSIC_REPEAT`].
+pub(super) enum Form {
+    /// As ALERT to a version 1 server, which writes every repeat into its stream: again always after [`Outbox::LONGEST_REPEAT`].
     Classic,
-    /// A server that knows repeats: soon, then less and less often.
-    Session,
+    /// As ALERT to a version 2 server that keeps nothing of this host: again soon, then less and less often.
+    Alert,
+    /// As EVENT, in chains.
+    Chain,
 }
 
 pub(super) struct Outbox {
     host: String,
     random: Random,
+    /// Counts events for the uids that version 1 knows.
     numbered: u64,
     queue: VecDeque<Entry>,
     lines: usize,
-    dropped: Option<Dropped>,
+    /// Most events that may be in flight at the moment, and when that was last made less.
+    window: usize,
+    narrowed: Duration,
+    dropped: Option<Count>,
+    cut: Option<Count>,
+    cut_reported: Option<Duration>,
+    pub(super) chains: Chains,
 }
 
 struct Entry {
+    chain: Chain,
+    sent_as: SentAs,
+    position: String,
     uid: String,
-    datagram: Vec<u8>,
+    unix: u64,
+    tags: String,
+    file: Option<String>,
+    text: String,
     origin: Origin,
-    /// How often it was sent, and when it is due again.
+    /// How often it was sent, when last, and when it is due again.
     sent: u32,
+    last_sent: Duration,
     due: Duration,
 }
 
-/// Events for which there was no room.
-struct Dropped {
+/// As what an event was first sent to the present server, which recognises a repeat only in the same form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SentAs {
+    Nothing,
+    Alert,
+    /// With that number in its chain.
+    Event(u64),
+}
+
+/// Events that something befell.
+struct Count {
     count: u64,
     first: u64,
     last: u64,
+}
+
+impl Count {
+    fn add(count: &mut Option<Self>, unix: u64) {
+        let count = count.get_or_insert(Self { count: 0, first: unix, last: unix });
+        count.count += 1;
+        count.last = unix;
+    }
 }
 
 impl Outbox {
@@ -68,13 +103,31 @@ impl Outbox {
     const WINDOW: usize = 32;
     /// … and most bytes.
     const WINDOW_BYTES: usize = 64 * 1024;
-    /// Time between two sendings to a version 1 server.
-    const CLASSIC_REPEAT: Duration = Duration::from_secs(10);
-    /// Time before the first repeat to a version 2 server; it doubles up to [`Self::CLASSIC_REPEAT`].
-    const FIRST_REPEAT: Duration = Duration::from_secs(1);
+    /// Events in flight at first, and while many of them get lost: hundreds of agents may return at once when a server does.
+    const NARROW_WINDOW: usize = 4;
+    /// Longest time between two sendings.
+    const LONGEST_REPEAT: Duration = Duration::from_secs(10);
+    /// Time before the first repeat to a version 2 server; it doubles.
+    const FIRST_REPEAT: Duration = Duration::from_millis(500);
+    /// An event that is missing while later ones have arrived is sent again that long after it was last.
+    const FAST_REPEAT: Duration = Duration::from_millis(50);
+    /// Least time between two reports of events that were cut.
+    const CUT_INTERVAL: Duration = Duration::from_secs(60);
 
-    pub(super) fn new(host: &str, random: Random) -> Self {
-        Self { host: clean_field(host).into_owned(), random, numbered: 0, queue: VecDeque::new(), lines: 0, dropped: None }
+    pub(super) fn new(now: Now, host: &str, run: u64, random: Random) -> Self {
+        Self {
+            host: clean_field(host).into_owned(),
+            random,
+            numbered: 0,
+            queue: VecDeque::new(),
+            lines: 0,
+            window: Self::NARROW_WINDOW,
+            narrowed: now.mono,
+            dropped: None,
+            cut: None,
+            cut_reported: None,
+            chains: Chains::new(now, run),
+        }
     }
 
     /// Whether the events of a line find room; those that all rules make of one line may go beyond the limit together.
@@ -92,104 +145,243 @@ impl Outbox {
         self.queue.len()
     }
 
-    /// Queues the event of a line, for which the caller has looked for room.
-    pub(super) fn push_line(&mut self, now: Now, event: Event<'_>) {
+    /// Queues the event of a line, for which the caller has looked for room, or one about a log itself. With it the log is read up to
+    /// that position; a line that comes from no file has none, and is of [`Chain::NO_FILE`].
+    pub(super) fn push_line(&mut self, now: Now, chain: Chain, position: Option<&Position>, event: Event<'_>) {
         self.lines += 1;
-        self.enqueue(now, event, Origin::Line);
+        self.enqueue(now, chain, position, event, Origin::Line);
     }
 
     /// Queues any other event, or counts it as dropped.
     pub(super) fn push(&mut self, now: Now, event: Event<'_>) {
         if self.queue.len() - self.lines >= Self::MAX_OTHERS {
-            let dropped = self.dropped.get_or_insert(Dropped { count: 0, first: now.unix, last: now.unix });
-            dropped.count += 1;
-            dropped.last = now.unix;
-            return;
+            return Count::add(&mut self.dropped, now.unix);
         }
-        self.enqueue(now, event, Origin::Other);
+        self.enqueue(now, Chain::NO_FILE, None, event, Origin::Other);
     }
 
-    fn enqueue(&mut self, now: Now, event: Event<'_>, origin: Origin) {
+    fn enqueue(&mut self, now: Now, chain: Chain, position: Option<&Position>, event: Event<'_>, origin: Origin) {
         let uid = format!("{}_{}", now.unix, self.numbered);
         self.numbered += 1;
-        let (tags, file) = (clean_field(event.tags), event.file.map(clean_field));
         let text = clean(truncate(event.text, MAX_EVENT_TEXT));
-        let alert = Alert {
-            host: &self.host,
-            uid: &uid,
+        if event.text.len() > MAX_EVENT_TEXT || text.len() > MAX_EVENT_TEXT {
+            Count::add(&mut self.cut, now.unix);
+        }
+        self.chains.handle_waiting(chain);
+        self.queue.push_back(Entry {
+            chain,
+            sent_as: SentAs::Nothing,
+            position: position.map_or_else(|| Position::default().to_string(), Position::to_string),
+            uid,
             unix: now.unix,
-            tags: &tags,
-            file: file.as_deref(),
-            text: truncate(&text, MAX_EVENT_TEXT),
-        };
-        let datagram = Message::Alert(alert).emit();
-        self.queue.push_back(Entry { uid, datagram, origin, sent: 0, due: Duration::ZERO });
+            tags: clean_field(event.tags).into_owned(),
+            file: event.file.map(|file| clean_field(file).into_owned()),
+            text: truncate(&text, MAX_EVENT_TEXT).to_string(),
+            origin,
+            sent: 0,
+            last_sent: Duration::ZERO,
+            due: Duration::ZERO,
+        });
     }
 
-    /// Forgets the event that the server has. Returns whether there was one.
+    /// Forgets the event of that uid, which the server has. Returns whether there was one.
     pub(super) fn acknowledge(&mut self, now: Now, uid: &str) -> bool {
         let Some(at) = self.queue.iter().take(Self::WINDOW).position(|entry| entry.sent > 0 && entry.uid == uid) else { return false };
-        if let Some(Entry { origin: Origin::Line, .. }) = self.queue.remove(at) {
-            self.lines -= 1;
+        self.remove(at);
+        self.handle_removed(now, 1);
+        true
+    }
+
+    /// Forgets the events of a chain up to that number, which the server has. Bits in `held` tell of later ones that it has and cannot
+    /// use yet.
+    pub(super) fn acknowledge_chain(&mut self, now: Now, chain: Chain, number: u64, held: u64) {
+        let mut removed = 0;
+        let mut at = 0;
+        while let Some(entry) = self.queue.get(at) {
+            if entry.chain == chain && entry.number().is_some_and(|own| own <= number) {
+                self.remove(at);
+                removed += 1;
+            } else {
+                at += 1;
+            }
         }
+        self.handle_held(now, chain, number, held);
+        self.handle_removed(now, removed);
+    }
+
+    /// What is missing between events that have arrived is sent again soon, and those are not for a while.
+    fn handle_held(&mut self, now: Now, chain: Chain, number: u64, held: u64) {
+        let Some(last) = held.checked_ilog2().map(|bit| number + 1 + u64::from(bit)) else { return };
+        for entry in self.queue.iter_mut().filter(|entry| entry.chain == chain) {
+            let Some(own) = entry.number().filter(|own| *own <= last) else { continue };
+            let is_held = own.checked_sub(number + 1).is_some_and(|bit| bit < 64 && held >> bit & 1 == 1);
+            entry.due = if is_held { now.mono + Self::LONGEST_REPEAT } else { entry.due.min(entry.last_sent + Self::FAST_REPEAT) };
+        }
+    }
+
+    fn remove(&mut self, at: usize) {
+        let Some(entry) = self.queue.remove(at) else { return };
+        let number = entry.number();
+        match self.queue.iter_mut().take(at).rev().find(|before| before.chain == entry.chain) {
+            // With the one before, the log will be done with up to here.
+            Some(before) => {
+                self.chains.handle_acknowledged(entry.chain, None, None);
+                before.position = entry.position;
+            }
+            None => self.chains.handle_acknowledged(entry.chain, number, Some((entry.unix, &entry.position))),
+        }
+        self.lines -= usize::from(entry.origin == Origin::Line);
+    }
+
+    fn handle_removed(&mut self, now: Now, count: usize) {
+        self.window = Self::WINDOW.min(self.window + count);
         self.report_dropped(now);
+        self.report_cut(now);
         if self.queue.is_empty() {
             self.queue.shrink_to_fit();
         }
-        true
     }
 
     fn report_dropped(&mut self, now: Now) {
         if self.queue.len() - self.lines >= Self::MAX_OTHERS {
             return;
         }
-        if let Some(Dropped { count, first, last }) = self.dropped.take() {
+        if let Some(Count { count, first, last }) = self.dropped.take() {
             let text = format!("{count} events dropped between {first} and {last}: more than {} waited", Self::MAX_OTHERS);
             self.push(now, Event { tags: super::SYSTEM, file: None, text: &text });
         }
     }
 
-    /// Takes out all that waits, as if it had been acknowledged.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        self.lines = 0;
-        self.queue.drain(..).map(|entry| entry.datagram)
-    }
-
-    /// Makes every event due again, as if none had been sent: there is another server now.
-    pub(super) fn start_over(&mut self) {
-        for entry in &mut self.queue {
-            (entry.sent, entry.due) = (0, Duration::ZERO);
+    fn report_cut(&mut self, now: Now) {
+        if self.cut_reported.is_some_and(|at| now.mono - at < Self::CUT_INTERVAL) {
+            return;
+        }
+        if let Some(Count { count, first, last }) = self.cut.take() {
+            self.cut_reported = Some(now.mono);
+            let text = format!("{count} events cut to {MAX_EVENT_TEXT} bytes between {first} and {last}");
+            self.push(now, Event { tags: super::SYSTEM, file: None, text: &text });
         }
     }
 
+    /// Takes out all that waits, as if it had been acknowledged: the datagrams that version 1 has for it.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.lines = 0;
+        let host = &self.host;
+        self.queue.drain(..).map(|entry| entry.alert(host))
+    }
+
+    /// There is another server now, which knows nothing of what was sent.
+    pub(super) fn change_server(&mut self, now: Now) {
+        self.queue.iter_mut().for_each(|entry| entry.sent_as = SentAs::Nothing);
+        self.chains.rename_run(now.mono, self.random.bits());
+        self.start_over(now);
+    }
+
+    /// Makes every event due again: the server may have begun anew.
+    pub(super) fn start_over(&mut self, now: Now) {
+        for entry in &mut self.queue {
+            (entry.sent, entry.due) = (0, Duration::ZERO);
+        }
+        (self.window, self.narrowed) = (Self::NARROW_WINDOW, now.mono);
+        self.chains.start_over(now.mono);
+    }
+
     /// The next datagram that is due, if any; it counts as sent.
-    pub(super) fn next_due(&mut self, now: Now, pace: Pace) -> Option<Vec<u8>> {
-        let at = self.window().position(|entry| entry.due <= now.mono)?;
+    pub(super) fn next_due(&mut self, now: Now, form: Form) -> Option<Vec<u8>> {
+        let at = self.window(form).find(|(_, entry)| entry.due <= now.mono)?.0;
         let entry = &mut self.queue[at];
-        let wait = match pace {
-            Pace::Classic => Self::CLASSIC_REPEAT,
-            Pace::Session => {
-                let wait = Self::CLASSIC_REPEAT.min(Self::FIRST_REPEAT * 2u32.pow(entry.sent.min(4)));
+        let wait = match form {
+            Form::Classic => Self::LONGEST_REPEAT,
+            Form::Alert | Form::Chain => {
+                let wait = Self::LONGEST_REPEAT.min(Self::FIRST_REPEAT * 2u32.pow(entry.sent.min(5)));
                 wait + self.random.up_to(wait / 4)
             }
         };
+        let in_vain = entry.sent > 0 && now.mono - entry.last_sent >= Self::FIRST_REPEAT;
         entry.sent = entry.sent.saturating_add(1);
-        entry.due = now.mono + wait;
-        Some(entry.datagram.clone())
+        (entry.last_sent, entry.due) = (now.mono, now.mono + wait);
+        if entry.sent_as == SentAs::Nothing {
+            entry.sent_as = if form == Form::Chain { SentAs::Event(self.chains.next_number(entry.chain)) } else { SentAs::Alert };
+        }
+        let datagram = match entry.number() {
+            None => entry.alert(&self.host),
+            Some(number) => entry.event(&self.host, Step { run: self.chains.run(), number }),
+        };
+        if in_vain && now.mono - self.narrowed >= Self::FIRST_REPEAT {
+            (self.window, self.narrowed) = (Self::NARROW_WINDOW.max(self.window / 2), now.mono);
+        }
+        Some(datagram)
     }
 
     /// When the next datagram is due.
-    pub(super) fn next_deadline(&self) -> Option<Duration> {
-        self.window().map(|entry| entry.due).min()
+    pub(super) fn next_deadline(&self, form: Form) -> Option<Duration> {
+        let events = self.window(form).map(|(_, entry)| entry.due).min();
+        let cut = self.cut.as_ref().map(|_| self.cut_reported.map_or(Duration::ZERO, |at| at + Self::CUT_INTERVAL));
+        let chains = if form == Form::Chain { self.chains.next_deadline() } else { None };
+        earlier(earlier(events, cut), chains)
     }
 
-    /// The events that may be in flight.
-    fn window(&self) -> impl Iterator<Item = &Entry> {
-        let mut bytes = 0;
-        self.queue.iter().take(Self::WINDOW).take_while(move |entry| {
-            bytes += entry.datagram.len();
+    /// Does what is due besides sending.
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.report_cut(now);
+    }
+
+    /// The events that may be in flight, and where they stand in the queue.
+    fn window(&self, form: Form) -> impl Iterator<Item = (usize, &Entry)> {
+        let width = if form == Form::Classic { Self::WINDOW } else { self.window };
+        let (mut bytes, mut turn) = (0, Turn { last: None, blocked: Vec::new() });
+        let entries = self.queue.iter().enumerate().filter(move |(_, entry)| turn.has_come(form, entry, &self.chains));
+        entries.take(width).take_while(move |(_, entry)| {
+            bytes += entry.text.len() + 200;
             bytes <= Self::WINDOW_BYTES
         })
+    }
+}
+
+/// Which events may be sent, as they are looked at in the order of the queue.
+struct Turn {
+    /// The chain that was looked at last, and whether both sides agree on it.
+    last: Option<(Chain, bool)>,
+    /// Chains of which an event was sent as ALERT: those behind it must not tell of its position before it is acknowledged.
+    blocked: Vec<Chain>,
+}
+
+impl Turn {
+    fn has_come(&mut self, form: Form, entry: &Entry, chains: &Chains) -> bool {
+        match entry.sent_as {
+            _ if form != Form::Chain => true,
+            SentAs::Alert => {
+                self.blocked.push(entry.chain);
+                true
+            }
+            _ => {
+                // Most events in a row are of one chain.
+                let known = self.last.filter(|(chain, _)| *chain == entry.chain);
+                let (chain, agreed) = known.unwrap_or_else(|| (entry.chain, chains.is_agreed(entry.chain)));
+                self.last = Some((chain, agreed));
+                agreed && !self.blocked.contains(&chain)
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn number(&self) -> Option<u64> {
+        match self.sent_as {
+            SentAs::Event(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn alert(&self, host: &str) -> Vec<u8> {
+        let Self { uid, unix, tags, file, text, .. } = self;
+        Message::Alert(Alert { host, uid, unix: *unix, tags, file: file.as_deref(), text }).emit()
+    }
+
+    fn event(&self, host: &str, step: Step) -> Vec<u8> {
+        let Self { chain, unix, position, tags, file, text, .. } = self;
+        let reached = Reached { step, unix: *unix, position };
+        Message::Event(ChainEvent { chain: *chain, reached, host, tags, file: file.as_deref(), text }).emit()
     }
 }
 
@@ -203,24 +395,24 @@ mod tests {
     }
 
     fn outbox() -> Outbox {
-        Outbox::new("nas1", Random::new(1))
+        Outbox::new(at(0), "nas1", 7, Random::new(1))
     }
 
     fn event(text: &str) -> Event<'_> {
         Event { tags: "T", file: None, text }
     }
 
-    fn sent(outbox: &mut Outbox, now: Now, pace: Pace) -> Vec<String> {
-        std::iter::from_fn(|| outbox.next_due(now, pace)).map(|datagram| String::from_utf8(datagram).unwrap()).collect()
+    fn sent(outbox: &mut Outbox, now: Now, form: Form) -> Vec<String> {
+        std::iter::from_fn(|| outbox.next_due(now, form)).map(|datagram| String::from_utf8(datagram).unwrap()).collect()
     }
 
     #[test]
     fn an_event_is_the_classic_datagram() {
         let mut outbox = outbox();
-        outbox.push_line(at(0), Event { tags: "TAG1", file: Some("/var/log/messages"), text: "A Message" });
+        outbox.push_line(at(0), Chain::NO_FILE, None, Event { tags: "TAG1", file: Some("/var/log/messages"), text: "A Message" });
         outbox.push(at(5), event("two\nlines"));
         assert_eq!(
-            sent(&mut outbox, at(5), Pace::Classic),
+            sent(&mut outbox, at(5), Form::Classic),
             [
                 "ALERT%%nas1%%1795347336_0%%1795347336%%TAG1%%/var/log/messages%%A Message",
                 "ALERT%%nas1%%1795347341_1%%1795347341%%T%%NULL%%two\u{fffd}lines"
@@ -233,19 +425,19 @@ mod tests {
         let mut outbox = outbox();
         outbox.push(at(0), event("x"));
         for (seconds, count) in [(0, 1), (1, 0), (9, 0), (10, 1), (19, 0), (20, 1)] {
-            assert_eq!(sent(&mut outbox, at(seconds), Pace::Classic).len(), count, "{seconds}");
+            assert_eq!(sent(&mut outbox, at(seconds), Form::Classic).len(), count, "{seconds}");
         }
         assert!(!outbox.acknowledge(at(20), "1795347336_7"));
         assert!(outbox.acknowledge(at(20), "1795347336_0"));
         assert!(!outbox.acknowledge(at(20), "1795347336_0"));
-        assert_eq!(outbox.next_deadline(), None);
+        assert_eq!(outbox.next_deadline(Form::Classic), None);
     }
 
     #[test]
     fn repeats_within_a_session_slow_down() {
         let mut outbox = outbox();
         outbox.push(at(0), event("x"));
-        let times: Vec<u64> = (0..60).filter(|s| !sent(&mut outbox, at(*s), Pace::Session).is_empty()).collect();
+        let times: Vec<u64> = (0..60).filter(|s| !sent(&mut outbox, at(*s), Form::Alert).is_empty()).collect();
         assert_eq!(times[0], 0);
         assert!(times[1] <= 2, "{times:?}");
         assert!(times.len() <= 9, "{times:?}");
@@ -262,11 +454,124 @@ mod tests {
     #[test]
     fn only_a_window_is_in_flight() {
         let mut outbox = outbox();
-        (0..100).for_each(|_| outbox.push_line(at(0), event("x")));
-        assert_eq!(sent(&mut outbox, at(0), Pace::Session).len(), Outbox::WINDOW);
+        (0..100).for_each(|_| outbox.push_line(at(0), Chain::NO_FILE, None, event("x")));
+        assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), Outbox::WINDOW);
         assert!(outbox.acknowledge(at(0), "1795347336_5"));
-        assert_eq!(sent(&mut outbox, at(0), Pace::Session).len(), 1);
+        assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), 1);
         assert_eq!(outbox.lines, 99);
+    }
+
+    /// An outbox whose server has agreed upon the chain of events without a file, and upon that of a log.
+    fn agreed() -> (Outbox, Chain) {
+        let (mut outbox, log) = (outbox(), Chain(5));
+        outbox.chains.open(at(0), log, &Position::default());
+        for chain in [Chain::NO_FILE, log] {
+            outbox.chains.handle_at(at(0).mono, chain, None);
+            assert!(outbox.chains.handle_done(at(0).mono, chain, Step { run: 7, number: 0 }));
+        }
+        (outbox, log)
+    }
+
+    #[test]
+    fn the_window_grows_with_what_arrives_and_narrows_with_what_does_not() {
+        let (mut outbox, log) = agreed();
+        (0..200).for_each(|_| outbox.push_line(at(0), log, Some(&Position::default()), event("x")));
+        assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), 4);
+        outbox.acknowledge_chain(at(0), log, 3, 0);
+        assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), 6);
+        for number in [10, 24, 52] {
+            outbox.acknowledge_chain(at(0), log, number, 0);
+            sent(&mut outbox, at(0), Form::Chain);
+        }
+        assert_eq!(outbox.window(Form::Chain).count(), Outbox::WINDOW);
+        let repeats: Vec<usize> = (1..60).map(|seconds| sent(&mut outbox, at(seconds), Form::Chain).len()).collect();
+        assert_eq!(outbox.window(Form::Chain).count(), Outbox::NARROW_WINDOW, "{repeats:?}");
+        assert!(repeats[20..].iter().all(|repeats| *repeats <= 4), "{repeats:?}");
+    }
+
+    #[test]
+    fn events_of_a_chain_wait_until_it_is_agreed_upon() {
+        let mut outbox = outbox();
+        let log = Chain(5);
+        outbox.chains.open(at(0), log, &Position::default());
+        outbox.push_line(at(0), log, Some(&Position::default()), event("of the log"));
+        outbox.push(at(0), event("other"));
+        assert_eq!(sent(&mut outbox, at(0), Form::Chain), [""; 0]);
+        outbox.chains.handle_at(at(0).mono, Chain::NO_FILE, Some(Reached { step: Step { run: 3, number: 9 }, unix: 1, position: "-" }));
+        let mut said = Vec::new();
+        outbox.chains.transmit(at(0), "nas1", |datagram| said.push(String::from_utf8(datagram).unwrap()));
+        assert_eq!(said, ["TAKE%%nas1%%0%%3.9%%7.0%%1795347336%%-", "SEEK%%nas1%%5"]);
+        outbox.chains.handle_done(at(0).mono, Chain::NO_FILE, Step { run: 7, number: 0 });
+        assert_eq!(sent(&mut outbox, at(0), Form::Chain), ["EVENT%%nas1%%0%%7.1%%-%%1795347336%%T%%NULL%%other"]);
+        // The server has more of this run than this side knows: what it acknowledged got lost.
+        outbox.chains.handle_at(at(0).mono, log, None);
+        outbox.chains.handle_done(at(0).mono, log, Step { run: 7, number: 0 });
+        assert_eq!(sent(&mut outbox, at(0), Form::Chain), ["EVENT%%nas1%%5%%7.1%%-%%1795347336%%T%%NULL%%of the log"]);
+        outbox.start_over(at(1));
+        let reached = Reached { step: Step { run: 7, number: 1 }, unix: 1, position: "-" };
+        assert_eq!(outbox.chains.handle_at(at(1).mono, log, Some(reached)), Some(1));
+        outbox.acknowledge_chain(at(1), log, 1, 0);
+        outbox.acknowledge_chain(at(1), Chain::NO_FILE, 1, 0);
+        assert_eq!((outbox.len(), outbox.lines), (0, 0));
+    }
+
+    #[test]
+    fn an_event_keeps_the_form_in_which_the_server_may_have_it() {
+        let (mut outbox, log) = agreed();
+        let position = |offset| Position::parse(&format!("{offset}.1.1")).unwrap();
+        (1..4).for_each(|n| outbox.push_line(at(0), log, Some(&position(n)), event(&format!("x{n}"))));
+        assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), 3);
+        outbox.push_line(at(0), log, Some(&position(4)), event("x4"));
+        // The server turns out to speak version 2. What it may have as ALERT stays one, and the next waits for that.
+        outbox.start_over(at(1));
+        outbox.chains.handle_at(at(1).mono, log, Some(Reached { step: Step { run: 7, number: 0 }, unix: 1, position: "-" }));
+        let again = sent(&mut outbox, at(1), Form::Chain);
+        assert_eq!((again.len(), again.iter().filter(|datagram| datagram.starts_with("ALERT%%")).count()), (3, 3));
+        assert!(outbox.acknowledge(at(1), "1795347336_0") && outbox.acknowledge(at(1), "1795347336_2"));
+        let reached =
+            |outbox: &Outbox| outbox.chains.places().find(|(chain, _)| *chain == log).map(|(_, reached)| reached.position.to_string());
+        assert_eq!(reached(&outbox).as_deref(), Some("1.1.1"), "the second still waits");
+        assert_eq!(sent(&mut outbox, at(1), Form::Chain), [""; 0]);
+        assert!(outbox.acknowledge(at(1), "1795347336_1"));
+        assert_eq!(reached(&outbox).as_deref(), Some("3.1.1"));
+        assert_eq!(sent(&mut outbox, at(1), Form::Chain), ["EVENT%%nas1%%5%%7.1%%4.1.1%%1795347336%%T%%NULL%%x4"]);
+        // Another server gets it under another name of this run.
+        outbox.change_server(at(2));
+        outbox.chains.handle_at(at(2).mono, log, None);
+        let run = outbox.chains.run();
+        assert!(outbox.chains.handle_done(at(2).mono, log, Step { run, number: 0 }) && run != 7);
+        assert_eq!(sent(&mut outbox, at(2), Form::Chain).len(), 1);
+    }
+
+    #[test]
+    fn what_is_missing_between_others_is_sent_again_soon() {
+        let (mut outbox, log) = agreed();
+        (0..4).for_each(|number| outbox.push_line(at(0), log, Some(&Position::default()), event(&format!("x{number}"))));
+        assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), 4);
+        // The first and the third have not arrived.
+        outbox.acknowledge_chain(at(0), log, 0, 0b1010);
+        let soon = Now { mono: at(0).mono + Outbox::FAST_REPEAT, ..at(0) };
+        assert_eq!(outbox.next_deadline(Form::Chain), Some(soon.mono));
+        let texts: Vec<String> = sent(&mut outbox, soon, Form::Chain).iter().map(|text| text[text.len() - 2..].to_string()).collect();
+        assert_eq!(texts, ["x0", "x2"]);
+        // Though it was there once, the server may have lost it again.
+        assert_eq!(sent(&mut outbox, at(12), Form::Chain).len(), 4);
+    }
+
+    #[test]
+    fn texts_that_are_cut_are_counted() {
+        let (mut outbox, _) = agreed();
+        let long = "x".repeat(MAX_EVENT_TEXT + 1);
+        (0..3).for_each(|_| outbox.push(at(0), event(&long)));
+        outbox.handle_timeout(at(0));
+        outbox.push(at(1), event(&long));
+        outbox.handle_timeout(at(1));
+        let texts =
+            |outbox: &Outbox| outbox.queue.iter().map(|entry| entry.text.clone()).filter(|text| text.contains("cut")).collect::<Vec<_>>();
+        assert_eq!(texts(&outbox), ["3 events cut to 8192 bytes between 1795347336 and 1795347336"]);
+        assert_eq!(outbox.next_deadline(Form::Chain).map(|at| at.min(Duration::from_secs(60))), Some(Duration::ZERO));
+        outbox.handle_timeout(at(60));
+        assert_eq!(texts(&outbox).len(), 2);
     }
 
     #[test]
@@ -275,11 +580,11 @@ mod tests {
         (0..Outbox::MAX_OTHERS).for_each(|_| outbox.push(at(0), event("x")));
         outbox.push(at(3), event("lost"));
         outbox.push(at(7), event("lost"));
-        sent(&mut outbox, at(8), Pace::Session);
+        sent(&mut outbox, at(8), Form::Alert);
         assert!(outbox.acknowledge(at(8), "1795347336_0"));
         assert!(outbox.acknowledge(at(8), "1795347336_1"));
-        let last = String::from_utf8(outbox.queue.back().unwrap().datagram.clone()).unwrap();
-        assert!(last.ends_with("SYSTEM%%NULL%%2 events dropped between 1795347339 and 1795347343: more than 256 waited"), "{last}");
+        let last = outbox.queue.back().unwrap();
+        assert_eq!(last.text, "2 events dropped between 1795347339 and 1795347343: more than 256 waited");
         assert_eq!(outbox.len(), Outbox::MAX_OTHERS - 1);
     }
 
@@ -287,7 +592,7 @@ mod tests {
     fn a_long_text_is_cut_between_characters() {
         let mut outbox = outbox();
         outbox.push(at(0), event(&"ä\n".repeat(MAX_EVENT_TEXT)));
-        let datagram = outbox.next_due(at(0), Pace::Classic).unwrap();
+        let datagram = outbox.next_due(at(0), Form::Classic).unwrap();
         assert!(datagram.len() < MAX_EVENT_TEXT + 100);
         assert!(std::str::from_utf8(&datagram).is_ok());
     }
@@ -296,8 +601,8 @@ mod tests {
     fn another_server_gets_everything_again_at_once() {
         let mut outbox = outbox();
         outbox.push(at(0), event("x"));
-        sent(&mut outbox, at(0), Pace::Classic);
-        outbox.start_over();
-        assert_eq!(sent(&mut outbox, at(1), Pace::Classic).len(), 1);
+        sent(&mut outbox, at(0), Form::Classic);
+        outbox.change_server(at(1));
+        assert_eq!(sent(&mut outbox, at(1), Form::Classic).len(), 1);
     }
 }

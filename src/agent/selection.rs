@@ -41,6 +41,8 @@ struct Selected {
     joined: Duration,
     /// Whether the server was heard to speak as version 1 servers do, and is not just silent.
     heard_classic: bool,
+    /// When the server last said something that only version 2 has.
+    version_2: Option<Duration>,
 }
 
 /// When a server is told next that this agent lives. Three lost datagrams in a row must not make a dead host of a live one.
@@ -103,6 +105,8 @@ impl Selection {
     const PROBE_INTERVAL: Duration = Duration::from_secs(10);
     /// After so many unanswered HELLOs a server that is heard speaks version 1.
     const HELLOS: u32 = 5;
+    /// A server that spoke version 2 and has been heard for so long without a sign of that was replaced. One that is silent was not.
+    const REPLACED_AFTER: Duration = Duration::from_secs(120);
     const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
     /// A host without a file asks so often whether it has one now.
     const ALIVE_WITHOUT_FILE: Duration = Duration::from_secs(2);
@@ -163,6 +167,7 @@ impl Selection {
             alive: LifeSign::due(now),
             joined: now,
             heard_classic: false,
+            version_2: None,
         });
         self.start_handshake(now);
     }
@@ -190,6 +195,7 @@ impl Selection {
         }
         selected.last_heard = now;
         selected.heard_classic |= run.is_none();
+        selected.version_2 = run.map(|_| now).or(selected.version_2);
         let in_session = selected.protocol == Protocol::Session;
         let another_run = match run {
             Some(run) => !in_session || *selected.server_run.get_or_insert(run) != run,
@@ -214,7 +220,8 @@ impl Selection {
     }
 
     /// The server at that address said what answers an ALIVE.
-    pub(super) fn handle_alive_answer(&mut self, ip: IpAddr) {
+    pub(super) fn handle_alive_answer(&mut self, now: Duration, ip: IpAddr) {
+        self.selected.iter_mut().filter(|selected| selected.address.ip() == ip).for_each(|selected| selected.version_2 = Some(now));
         let selected = self.selected.as_mut().filter(|selected| selected.address.ip() == ip).map(|selected| &mut selected.alive);
         let heard = self.heard.iter_mut().find(|heard| heard.ip == ip).map(|heard| &mut heard.alive);
         selected.into_iter().chain(heard).for_each(LifeSign::handle_answer);
@@ -227,9 +234,9 @@ impl Selection {
         }
     }
 
-    /// The selected server speaks version 1, as what it said shows.
+    /// The selected server says what version 1 servers say, and others say too to who speaks so.
     pub(super) fn handle_classic_answer(&mut self) {
-        if let Some(selected) = self.selected.as_mut().filter(|selected| selected.protocol != Protocol::Session) {
+        if let Some(selected) = self.selected.as_mut().filter(|s| s.protocol != Protocol::Session && s.version_2.is_none()) {
             selected.protocol = Protocol::Classic;
             selected.heard_classic = true;
         }
@@ -296,8 +303,9 @@ impl Selection {
         let speaks_version_2 = self.capability(ip, now).is_some();
         let Some(selected) = &mut self.selected else { return };
         let Some(handshake) = selected.handshake.as_mut().filter(|handshake| handshake.next_hello <= now) else { return };
-        if handshake.unanswered >= Self::HELLOS && !speaks_version_2 {
-            let heard = now - selected.last_heard < Self::PROBE_INTERVAL;
+        let heard = now - selected.last_heard < Self::PROBE_INTERVAL;
+        let spoke_version_2 = selected.version_2.is_some_and(|at| !heard || now - at < Self::REPLACED_AFTER);
+        if handshake.unanswered >= Self::HELLOS && !speaks_version_2 && !spoke_version_2 {
             if self.fixed || heard {
                 selected.protocol = Protocol::Classic;
             }

@@ -168,7 +168,7 @@ impl<'a> Loop<'a> {
             let signals = self.signals.take();
             child::reap();
             if signals.terminate {
-                self.log.write(now, "ended by a signal");
+                self.log.write(now, &format!("ended by a signal; events not acknowledged: {}", self.agent.waiting()));
                 return Ok(());
             }
             if signals.reload {
@@ -221,6 +221,7 @@ impl<'a> Loop<'a> {
                     self.send_failure = failure;
                 }
                 Output::Follow(sources) => self.followed.replace(now, sources),
+                Output::Open { log, path, start } => self.followed.open(now, log, &path, &start, &mut self.agent),
                 Output::Measure => self.followed.measure(&mut self.agent),
                 Output::Start { job, task } => self.tasks.start(job, task),
                 Output::Stop(job) => self.tasks.stop(job),

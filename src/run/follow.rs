@@ -2,12 +2,12 @@
 
 use super::line_pipe::{LinePipe, Reading};
 use super::watches::Watches;
-use crate::agent::{Agent, Block};
+use crate::agent::{Agent, Block, Start};
 use crate::directives::host::{CommandLine, LogSource};
 use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
 use crate::sys::{glob, reason};
-use crate::tail::{Follower, Identity, Open};
+use crate::tail::{Follower, Identity, Open, Piece};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -31,14 +31,28 @@ struct FollowedLog {
 }
 
 enum Log {
-    File(Follower),
+    File(FollowedFile),
     Wildcard(Wildcard),
     Command(CommandLog),
 }
 
+/// A file that is read once the agent has said from where on.
+struct FollowedFile {
+    path: String,
+    follower: Option<Follower>,
+    /// Where it ended when it was found: what is written until the agent says where to begin is new.
+    from_end: Option<Follower>,
+}
+
+impl FollowedFile {
+    fn new(path: &str) -> Self {
+        Self { path: path.to_string(), follower: None, from_end: Some(Follower::from_end(path)) }
+    }
+}
+
 #[derive(Default)]
 struct Wildcard {
-    files: Vec<Follower>,
+    files: Vec<FollowedFile>,
     next_search: Duration,
     /// Before the first search: what is found then was there already.
     searched: bool,
@@ -74,7 +88,7 @@ impl Followed {
     /// Tells the agent where every file ends now.
     pub(super) fn measure(&mut self, agent: &mut Agent) {
         for (number, followed) in self.logs.iter_mut().enumerate() {
-            for file in followed.log.files() {
+            for file in followed.log.followers() {
                 let end = file.end();
                 agent.handle_end(number, file.path(), end);
             }
@@ -82,6 +96,20 @@ impl Followed {
                 agent.handle_end(number, &log.field(), log.position);
             }
         }
+    }
+
+    /// Begins a file where the agent says.
+    pub(super) fn open(&mut self, now: Now, number: usize, path: &str, start: &Start, agent: &mut Agent) {
+        let Some(followed) = self.logs.get_mut(number) else { return };
+        let Some(file) = followed.log.files_mut().find(|file| file.path == path && file.follower.is_none()) else { return };
+        let (follower, lost) = match start {
+            Start::End => (file.from_end.take().unwrap_or_else(|| Follower::from_end(path)), None),
+            Start::Beginning => (Follower::from_start(path), None),
+            Start::At(position, seen) => Follower::resume(path, position, *seen),
+        };
+        agent.handle_opened(now, number, path, start, &follower.position(), lost);
+        (file.follower, file.from_end) = (Some(follower), None);
+        (followed.next_look, followed.unread) = (now.mono, true);
     }
 
     pub(super) fn add_to(&self, now: Now, poll: &mut PollSet, agent: &Agent) {
@@ -160,9 +188,10 @@ impl FollowedLog {
     /// Notices new files and rotations.
     fn look(&mut self, now: Now, number: usize, agent: &mut Agent, watches: Option<&mut Watches>) {
         match &mut self.log {
-            Log::File(file) => {
+            Log::File(FollowedFile { path, follower: None, .. }) => agent.handle_found(now, number, path, false),
+            Log::File(FollowedFile { path, follower: Some(file), .. }) => {
                 let state = file.look(now.mono, &mut |_| None);
-                agent.handle_log_state(now, file.path(), state);
+                agent.handle_log_state(now, path, state);
             }
             Log::Wildcard(wildcard) => {
                 wildcard.search(now, &self.source.field(), number, agent);
@@ -183,7 +212,7 @@ impl FollowedLog {
     fn watch_files(&mut self, number: usize, watches: &mut Watches) -> bool {
         let mut watched = Vec::new();
         let mut all = self.folder_watched;
-        for file in self.log.files() {
+        for file in self.log.followers() {
             all &= file.is_settled();
             let Some(identity) = file.identity() else { continue };
             if self.files_watched.contains(&identity) || watches.watch_file(number, file.path()) {
@@ -202,10 +231,9 @@ impl FollowedLog {
         match &mut self.log {
             Log::Command(log) => self.unread = log.handle(now, number, agent, buffer),
             _ if !self.unread => {}
-            Log::File(file) => self.unread = read(file, now, number, agent, buffer, &mut blocked),
-            Log::Wildcard(wildcard) => {
+            log => {
                 self.unread = false;
-                for file in &mut wildcard.files {
+                for file in log.followers() {
                     self.unread |= read(file, now, number, agent, buffer, &mut blocked);
                 }
             }
@@ -218,17 +246,22 @@ impl FollowedLog {
 /// Hands on what is new in a file. Returns whether there is more.
 fn read(file: &mut Follower, now: Now, number: usize, agent: &mut Agent, buffer: &mut [u8], blocked: &mut bool) -> bool {
     let path = file.path().to_string();
-    file.read(now.mono, buffer, &mut |position, bytes| {
-        let consumed = agent.handle_log_lines(now, number, Block { path: &path, position, bytes });
+    let more = file.read(now.mono, buffer, &mut |Piece { position, place, bytes }| {
+        let consumed = agent.handle_log_lines(now, number, Block { path: &path, position, place: Some(place), bytes });
         *blocked |= consumed < bytes.len();
         consumed
-    })
+    });
+    agent.handle_read(number, &path, file.position());
+    if let Some(loss) = file.take_loss() {
+        agent.handle_loss(now, &loss);
+    }
+    more
 }
 
 impl Log {
     fn new(now: Now, source: &LogSource) -> Self {
         match source {
-            LogSource::Path(path) => Self::File(Follower::from_end(path)),
+            LogSource::Path(path) => Self::File(FollowedFile::new(path)),
             LogSource::Glob(_) => Self::Wildcard(Wildcard::default()),
             LogSource::Command(command) => Self::Command(CommandLog {
                 command: command.clone(),
@@ -241,13 +274,17 @@ impl Log {
         }
     }
 
-    fn files(&mut self) -> impl Iterator<Item = &mut Follower> {
+    fn files_mut(&mut self) -> impl Iterator<Item = &mut FollowedFile> {
         let (one, many) = match self {
             Self::File(file) => (Some(file), None),
             Self::Wildcard(wildcard) => (None, Some(wildcard.files.iter_mut())),
             Self::Command(_) => (None, None),
         };
         one.into_iter().chain(many.into_iter().flatten())
+    }
+
+    fn followers(&mut self) -> impl Iterator<Item = &mut Follower> {
+        self.files_mut().filter_map(|file| file.follower.as_mut())
     }
 }
 
@@ -264,26 +301,34 @@ impl Wildcard {
         self.next_search = now.mono + Self::INTERVAL;
         let found = glob::matches(pattern);
         for path in &found {
-            if self.files.len() < Self::MAX_FILES && !self.files.iter().any(|file| file.path() == path) && is_file(path) {
-                let follower = match self.renamed(path) {
-                    Some(open) => Follower::resuming(path, open),
-                    None if self.searched => Follower::from_start(path),
-                    None => Follower::from_end(path),
-                };
-                agent.handle_found(number, path);
-                self.files.push(follower);
+            if self.files.len() >= Self::MAX_FILES || self.files.iter().any(|file| file.path == *path) || !is_file(path) {
+                continue;
             }
+            let file = match self.renamed(path).map(|open| Follower::resuming(path, open)) {
+                Some(follower) => {
+                    agent.handle_renamed(now, number, path, &follower.position());
+                    FollowedFile { path: path.clone(), follower: Some(follower), from_end: None }
+                }
+                None => {
+                    agent.handle_found(now, number, path, self.searched);
+                    FollowedFile::new(path)
+                }
+            };
+            self.files.push(file);
         }
         let too_many = found.len() > Self::MAX_FILES;
         let state = if too_many { Err(format!("more than {} files match", Self::MAX_FILES)) } else { Ok(()) };
         agent.handle_log_state(now, pattern, state);
-        self.searched = true;
+        if !std::mem::replace(&mut self.searched, true) {
+            agent.handle_searched(number);
+        }
         self.files.retain(|file| {
             // What is only gone for a moment, as in a rotation, is followed on.
-            if file.is_gone() {
-                agent.handle_gone(number, file.path());
+            let gone = file.follower.as_ref().map_or_else(|| !is_file(&file.path), Follower::is_gone);
+            if gone {
+                agent.handle_gone(number, &file.path);
             }
-            !file.is_gone()
+            !gone
         });
     }
 
@@ -292,16 +337,18 @@ impl Wildcard {
         for at in 0..self.files.len() {
             let (before, rest) = self.files.split_at_mut(at);
             let Some((file, after)) = rest.split_first_mut() else { break };
-            let state = file.look(now.mono, &mut |meta| before.iter_mut().chain(&mut *after).find_map(|other| other.release(meta)));
+            let Some(follower) = &mut file.follower else { continue };
+            let mut others = before.iter_mut().chain(after).filter_map(|other| other.follower.as_mut());
+            let state = follower.look(now.mono, &mut |meta| others.find_map(|other| other.release(meta)));
             // That a file is gone is in order here: the wildcard does not find it any more.
-            agent.handle_log_state(now, file.path(), if file.is_missing() { Ok(()) } else { state });
+            agent.handle_log_state(now, &file.path, if follower.is_missing() { Ok(()) } else { state });
         }
     }
 
     /// A file that was followed under another name: it is read on under the new one, not again.
     fn renamed(&mut self, path: &str) -> Option<Open> {
         let meta = std::fs::metadata(path).ok()?;
-        self.files.iter_mut().find_map(|file| file.release(&meta))
+        self.files.iter_mut().filter_map(|file| file.follower.as_mut()).find_map(|file| file.release(&meta))
     }
 }
 
@@ -330,7 +377,7 @@ impl CommandLog {
         };
         let position = &mut self.position;
         let reading = pipe.read(buffer, &mut |bytes| {
-            let consumed = agent.handle_log_lines(now, number, Block { path: &field, position: *position, bytes });
+            let consumed = agent.handle_log_lines(now, number, Block { path: &field, position: *position, place: None, bytes });
             *position += consumed as u64;
             consumed
         });

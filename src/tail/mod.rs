@@ -2,21 +2,33 @@
 //! and late writers. What was read is recognised by content, so that a file that is no longer the same is begun anew.
 //! Knows bytes and lines, not what they mean.
 
-use crate::lines::{LineSplitter, MAX_LINE};
-use std::fs::{self, File, Metadata};
-use std::hash::Hasher;
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::time::Duration;
+mod open;
 
-/// Bytes before the reading point that must still be the same for reading to go on there.
-const CONTEXT: usize = 256;
+pub use open::{Identity, Open};
+
+use crate::lines::MAX_LINE;
+use crate::position::{FilePosition, Place, Position, CONTEXT};
+use open::{identity, not_a_file, Reading};
+use std::fs::{self, Metadata};
+use std::io;
+use std::time::Duration;
 
 /// Bytes that a buffer for [`Follower::read`] needs.
 pub const BUFFER: usize = CONTEXT + MAX_LINE;
 
-/// Takes whole lines at a position counted through all rotations; returns how many bytes it is done with.
-pub type TakeLines<'a> = &'a mut dyn FnMut(u64, &[u8]) -> usize;
+/// Whole lines of a log, as they are handed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Where they begin, counted through all rotations of this run.
+    pub position: u64,
+    /// Where they stand in their file, and how far the log's other files are read.
+    pub place: Place<'a>,
+    /// The lines with their newlines; the last of a rotated file, and the start of an overlong one, without.
+    pub bytes: &'a [u8],
+}
+
+/// Takes whole lines; returns how many bytes it is done with.
+pub type TakeLines<'a> = &'a mut dyn FnMut(Piece<'_>) -> usize;
 
 /// A file that is followed, whether it exists or not.
 pub struct Follower {
@@ -33,27 +45,11 @@ pub struct Follower {
     missing_since: Option<Duration>,
     /// Why the last reading failed, if it did.
     read_failure: Option<String>,
+    /// What had to be given up and was not told yet.
+    loss: Option<String>,
+    /// Lines that were cut for length.
+    cut_lines: u64,
 }
-
-/// An open file and how far it is read.
-pub struct Open {
-    file: File,
-    identity: Identity,
-    offset: u64,
-    splitter: LineSplitter,
-    /// Length and hash of the bytes before the offset.
-    context: (usize, u64),
-    /// The size when the end was last asked for.
-    measured: u64,
-    /// Size and time of change when everything there was had been read.
-    caught_up: Option<Signature>,
-}
-
-/// Device and inode.
-pub type Identity = (u64, u64);
-
-/// Size, and seconds and nanoseconds of the last change.
-type Signature = (u64, i64, i64);
 
 struct Retired {
     open: Open,
@@ -71,8 +67,6 @@ enum Reach {
 }
 
 impl Follower {
-    /// Most bytes that one poll reads.
-    const TURN: u64 = 1 << 20;
     /// A path without a file counts as an error only after such a time: rotations leave gaps.
     const MISSING_TOLERANCE: Duration = Duration::from_secs(10);
     /// A file without its name is let go after that time, since it takes up space.
@@ -107,12 +101,46 @@ impl Follower {
             unreadable: false,
             missing_since: None,
             read_failure: None,
+            loss: None,
+            cut_lines: 0,
         }
     }
 
     /// A file that was followed under another name, from where that follower let go.
     pub fn resuming(path: &str, open: Open) -> Self {
         Self { current: Some(open), ..Self::from_start(path) }
+    }
+
+    /// Goes on where a log was read up to at `seen`, in Unix seconds by this machine's clock. Returns also what could not be found again.
+    pub fn resume(path: &str, position: &Position, seen: u64) -> (Self, Option<String>) {
+        let _ = seen;
+        let mut follower = Self::from_start(path);
+        let Some((last, retired)) = position.files.split_last() else { return (follower, None) };
+        let _ = retired;
+        match Open::resume(path, last) {
+            Ok(Some(open)) => {
+                follower.current = Some(open);
+                (follower, None)
+            }
+            _ => (follower, Some(format!("what was read last of {path} is gone: lines may be missing"))),
+        }
+    }
+
+    /// How far everything handed on so far goes.
+    pub fn position(&self) -> Position {
+        let mut files = self.files();
+        let unread = self.retired.iter().position(|retired| retired.open.unread() > 0).unwrap_or(self.retired.len());
+        bound(&mut files, unread);
+        Position { files }
+    }
+
+    fn files(&self) -> Vec<FilePosition> {
+        self.retired.iter().map(|retired| &retired.open).chain(&self.current).map(Open::position).collect()
+    }
+
+    /// What had to be given up since this was last asked, if anything.
+    pub fn take_loss(&mut self) -> Option<String> {
+        self.loss.take()
     }
 
     /// The path.
@@ -238,156 +266,67 @@ impl Follower {
     }
 
     fn read_all(&mut self, now: Duration, buffer: &mut [u8], take: TakeLines<'_>) -> io::Result<Reach> {
+        let mut files = if self.retired.is_empty() { Vec::new() } else { self.files() };
         let mut at = 0;
         while let Some(retired) = self.retired.get_mut(at) {
-            match retired.open.read(&mut self.position, buffer, take) {
+            let (earlier, later) = others(&files, at);
+            let (position, cut_lines) = (&mut self.position, &mut self.cut_lines);
+            let mut reading = Reading { position, cut_lines, earlier: &earlier, later: &later, buffer, take };
+            match retired.open.read(&mut reading) {
                 Ok((Reach::End, grown)) => {
                     if grown {
                         retired.grown = now;
                     }
-                    if now - retired.grown >= Self::UNENDED_LINE && !retired.open.read_unended(&mut self.position, buffer, take) {
+                    if now - retired.grown >= Self::UNENDED_LINE && !retired.open.read_unended(&mut reading) {
                         return Ok(Reach::Blocked);
                     }
                     if now - retired.grown >= Self::LATE_WRITER {
                         self.retired.remove(at);
+                        files.remove(at);
                     } else {
+                        files[at] = retired.open.position();
                         at += 1;
                     }
                 }
                 Ok((reach, _)) => return Ok(reach),
-                Err(_) => drop(self.retired.remove(at)),
+                Err(_) => {
+                    self.retired.remove(at);
+                    files.remove(at);
+                }
             }
         }
         let Some(open) = &mut self.current else { return Ok(Reach::End) };
-        open.read(&mut self.position, buffer, take).map(|(reach, _)| reach)
+        let (earlier, later) = others(&files, at);
+        let (position, cut_lines) = (&mut self.position, &mut self.cut_lines);
+        let mut reading = Reading { position, cut_lines, earlier: &earlier, later: &later, buffer, take };
+        open.read(&mut reading).map(|(reach, _)| reach)
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "where files are read")]
-impl Open {
-    fn new(path: &str, offset: u64) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Err(not_a_file(&meta));
-        }
-        let offset = offset.min(meta.len());
-        let mut before = [0; CONTEXT];
-        let length = usize::try_from(offset.min(CONTEXT as u64)).unwrap_or(CONTEXT);
-        let read = file.read_at(&mut before[..length], offset - length as u64)?;
-        let context = context(&before[..read]);
-        Ok(Self { file, identity: identity(&meta), offset, splitter: LineSplitter::default(), context, measured: 0, caught_up: None })
+/// The files before and behind one, as far as a position holds them.
+fn others(files: &[FilePosition], at: usize) -> (Vec<FilePosition>, Vec<FilePosition>) {
+    if files.is_empty() {
+        return (Vec::new(), Vec::new());
     }
-
-    /// How much is unread.
-    fn measure(&mut self) -> u64 {
-        let unread = self.unread();
-        self.measured = self.offset + unread;
-        unread
-    }
-
-    /// Bytes that are there and not done with.
-    fn unread(&self) -> u64 {
-        self.file.metadata().map_or(0, |meta| meta.len().saturating_sub(self.offset))
-    }
-
-    /// Begins the file anew. What was measured but is gone unread counts as passed, lest new lines stand in its place.
-    fn start_over(&mut self, position: &mut u64) {
-        *position += self.measured.saturating_sub(self.offset);
-        self.measured = 0;
-        self.offset = 0;
-        self.context = context(&[]);
-        self.splitter = LineSplitter::default();
-        self.caught_up = None;
-    }
-
-    fn restart_if_cut(&mut self, size: u64, position: &mut u64) {
-        if size < self.offset {
-            self.start_over(position);
-        }
-    }
-
-    /// Reads whole lines until the end, and says whether there was anything new.
-    fn read(&mut self, position: &mut u64, buffer: &mut [u8], take: TakeLines<'_>) -> io::Result<(Reach, bool)> {
-        let signature = signature(&self.file.metadata()?);
-        if self.caught_up == Some(signature) {
-            return Ok((Reach::End, false));
-        }
-        self.restart_if_cut(signature.0, position);
-        let mut turn = 0;
-        while turn < Follower::TURN {
-            let known = self.context.0;
-            let read = read_at(&self.file, buffer, self.offset - known as u64)?;
-            if read < known || context(&buffer[..known]) != self.context {
-                // The same file, but not the same content: it was cut and has grown past the old place.
-                self.start_over(position);
-                continue;
-            }
-            let data = &buffer[known..read];
-            let piece = self.splitter.split(data);
-            let consumed = if piece.lines.is_empty() { 0 } else { take(*position + piece.skipped as u64, piece.lines) };
-            let blocked = consumed < piece.lines.len();
-            let advanced = self.splitter.advance(piece, consumed);
-            self.advance(advanced, &buffer[..known + advanced]);
-            *position += advanced as u64;
-            turn += advanced as u64;
-            if blocked {
-                return Ok((Reach::Blocked, true));
-            }
-            if advanced == 0 {
-                self.caught_up = Some(signature);
-                return Ok((Reach::End, true));
-            }
-        }
-        Ok((Reach::More, true))
-    }
-
-    /// Takes what follows the last newline as a line. Returns whether there was room for it.
-    fn read_unended(&mut self, position: &mut u64, buffer: &mut [u8], take: TakeLines<'_>) -> bool {
-        let Ok(read) = read_at(&self.file, buffer, self.offset) else { return true };
-        if read == 0 {
-            return true;
-        }
-        let consumed = take(*position, &buffer[..read]);
-        if consumed > 0 {
-            self.advance(consumed, &buffer[..consumed]);
-            *position += consumed as u64;
-        }
-        consumed == read
-    }
-
-    fn advance(&mut self, by: usize, behind: &[u8]) {
-        self.offset += by as u64;
-        self.context = context(&behind[behind.len().saturating_sub(CONTEXT)..]);
-    }
+    let mut files = files.to_vec();
+    let at = bound(&mut files, at);
+    let later = files.split_off(at + 1);
+    files.truncate(at);
+    (files, later)
 }
 
-/// Reads until the buffer is full or the file ends.
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    loop {
-        match file.read_at(buffer, offset) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            read => return read,
+/// Leaves out what a position has no room for: files that are read, which are those before the one at `at`, and then unread ones before
+/// the last, which are found again between their neighbours. Returns where the one at `at` is then.
+fn bound(files: &mut Vec<FilePosition>, mut at: usize) -> usize {
+    while files.len() > Position::MAX_FILES {
+        if at > 0 {
+            files.remove(0);
+            at -= 1;
+        } else {
+            files.remove(files.len() - 2);
         }
     }
-}
-
-fn identity(meta: &Metadata) -> Identity {
-    (meta.dev(), meta.ino())
-}
-
-fn signature(meta: &Metadata) -> Signature {
-    (meta.len(), meta.mtime(), meta.mtime_nsec())
-}
-
-fn context(bytes: &[u8]) -> (usize, u64) {
-    let mut hasher = std::hash::DefaultHasher::new();
-    hasher.write(bytes);
-    (bytes.len(), hasher.finish())
-}
-
-fn not_a_file(meta: &Metadata) -> io::Error {
-    io::Error::other(if meta.is_dir() { "Is a directory" } else { "Not a regular file" })
+    at
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::*;
 use std::collections::VecDeque;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{symlink, MetadataExt};
 use std::path::PathBuf;
 
 /// A folder, a follower of `log` in it, and the lines that it has read.
@@ -46,7 +46,7 @@ impl Case {
         self.time += Duration::from_secs(seconds);
         let state = self.follower.look(self.time, &mut |_| None);
         let (mut buffer, seen) = (vec![0; BUFFER], &mut self.seen);
-        let mut take = |_: u64, bytes: &[u8]| {
+        let mut take = |Piece { bytes, .. }: Piece<'_>| {
             seen.extend(crate::lines::lines(bytes).map(|(_, line)| String::from_utf8_lossy(line).into_owned()));
             bytes.len()
         };
@@ -264,7 +264,7 @@ fn lines_after_a_cut_stand_behind_what_was_measured_before_it() {
     fs::write(case.path("log"), "2\n").unwrap();
     case.follower.look(case.time, &mut |_| None).unwrap();
     let mut positions = Vec::new();
-    case.follower.read(case.time, &mut vec![0; BUFFER], &mut |position, bytes| {
+    case.follower.read(case.time, &mut vec![0; BUFFER], &mut |Piece { position, bytes, .. }| {
         positions.push(position);
         bytes.len()
     });
@@ -279,7 +279,7 @@ fn what_finds_no_room_is_read_later_at_its_position() {
     let mut buffer = vec![0; BUFFER];
     let mut room = VecDeque::from([2, 0, 2, 2]);
     let mut positions = Vec::new();
-    let mut take = |position: u64, bytes: &[u8]| {
+    let mut take = |Piece { position, bytes, .. }: Piece<'_>| {
         positions.push((position, bytes.len()));
         room.pop_front().unwrap()
     };
@@ -321,4 +321,28 @@ fn what_is_given_up_of_too_many_rotations_is_told() {
     assert_eq!(case.after(1), Err(told), "until something is read again");
     assert_eq!((case.seen.len(), &*case.seen[0]), (Follower::MAX_UNREAD, "line 1"));
     assert_eq!(case.after(1), Ok(()));
+}
+
+#[test]
+fn the_place_of_every_line_gives_the_position_behind_it() {
+    let mut case = Case::new("places");
+    case.append("log", &"0123456789\n".repeat(60));
+    let path = case.follower.path().to_string();
+    let mut buffer = vec![0; BUFFER];
+    for line in 1..=60 {
+        let mut given = None;
+        let mut taken = false;
+        case.follower.look(case.time, &mut |_| None).unwrap();
+        case.follower.read(case.time, &mut buffer, &mut |Piece { place, bytes, .. }| {
+            if std::mem::replace(&mut taken, true) {
+                return 0;
+            }
+            given = Some(place.at(bytes, 11));
+            11
+        });
+        assert_eq!(given.as_ref(), Some(&case.follower.position()), "{line}");
+        let (resumed, lost) = Follower::resume(&path, &case.follower.position(), 0);
+        assert_eq!((resumed.position(), lost), (case.follower.position(), None));
+    }
+    assert_eq!(case.next(), [""; 0]);
 }

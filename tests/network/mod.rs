@@ -157,6 +157,12 @@ impl World {
         self.servers[server].restart(now, &mut self.random);
     }
 
+    /// The agent is killed, and another run of it begins.
+    pub fn restart_agent(&mut self, agent: usize) {
+        let now = self.now();
+        self.agents[agent].restart(now, &mut self.random);
+    }
+
     /// A server has that host file from now on.
     pub fn set_host_file(&mut self, server: usize, host: &str, text: &str) {
         let now = self.now();
@@ -232,8 +238,8 @@ impl World {
 
     fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
         let message = Message::parse(&datagram).expect("state machines send messages");
-        let is_event = matches!(message, Message::Alert(_) | Message::Config { .. });
-        let is_version_1 = is_event
+        let is_event = matches!(message, Message::Alert(_) | Message::Event(_) | Message::Config { .. });
+        let is_version_1 = is_event && !matches!(message, Message::Event(_))
             || matches!(message, Message::Heartbeat { .. } | Message::ConfigRequest { .. } | Message::Reset { .. } | Message::Ack { .. });
         if self.only_version_1 && !is_version_1 {
             return;

@@ -1,13 +1,14 @@
 //! The nodes of the simulated network: one agent or server each, with the least of an outside world that it needs.
 
 use super::{EVERYONE, PORT};
-use project436::agent::{Agent, Block, Identity, Output};
+use project436::agent::{Agent, Block, Identity, Output, Start};
 use project436::directives::host::{HostFile, LogSource};
 use project436::directives::{emit_marked, Source};
 use project436::now::Now;
+use project436::position::{content_hash, FilePosition, Place, Position, CONTEXT};
 use project436::random::Random;
 use project436::server::{self, EventSink, Server};
-use project436::wire::{Alert, Message, Revision};
+use project436::wire::{Alert, Chain, Message, Revision};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,20 +28,54 @@ pub struct AgentNode {
     logs: BTreeMap<String, Log>,
     /// What the agent wrote into its own log.
     pub said: Vec<String>,
-    /// Each ALERT as it was sent: when, to whom, which.
+    /// Each event as it was sent: when, to whom, which.
     pub alerts: Vec<(Duration, SocketAddr, String)>,
-    /// The events that it was told are in a stream.
-    pub acknowledged: BTreeSet<String>,
+    /// The chain, run and number of those that had them.
+    numbers: BTreeMap<(u64, u64, u64), String>,
+    /// What was sent by each uid. One event may have several: another server is told of it anew.
+    contents: BTreeMap<String, Content>,
+    /// The uids of events that it was told are in a stream.
+    acknowledged: BTreeSet<String>,
     /// Datagrams sent.
     pub sent: u64,
     /// When each server's heartbeat last came.
     pub heard: BTreeMap<SocketAddr, Duration>,
 }
 
+/// When an event happened, its tags and its text.
+pub type Content = (u64, String, String);
+
 #[derive(Default)]
 struct Log {
     bytes: Vec<u8>,
-    read: usize,
+    /// Where it ended when it was found, and how far it is read; nothing until the agent says where to begin.
+    end: usize,
+    read: Option<usize>,
+}
+
+impl Log {
+    const INODE: u64 = 7;
+
+    fn position(&self, offset: usize) -> Position {
+        let hash = content_hash(&self.bytes, &self.bytes[..offset], offset as u64);
+        Position { files: vec![FilePosition { offset: offset as u64, hash, inode: Self::INODE, done: 0 }] }
+    }
+
+    /// Where reading begins. A position that is none of this file fails the test: it never changes but by growing.
+    fn open(&mut self, start: &Start) -> Position {
+        let offset = match start {
+            Start::End => self.end,
+            Start::Beginning => 0,
+            Start::At(position, _) => {
+                let offset = usize::try_from(position.files[0].offset).unwrap();
+                let done = position.files[0].done;
+                assert_eq!(Position { files: vec![FilePosition { done, ..self.position(offset).files[0] }] }, *position);
+                offset
+            }
+        };
+        self.read = Some(offset);
+        self.position(offset)
+    }
 }
 
 /// An event in a server's stream.
@@ -52,7 +87,14 @@ pub struct Record {
     pub host: String,
     pub uid: String,
     pub tags: String,
+    pub file: Option<String>,
     pub text: String,
+}
+
+impl Record {
+    pub fn content(&self) -> Content {
+        (self.unix, self.tags.clone(), self.text.clone())
+    }
 }
 
 /// What an agent says once it has put the whole of its host's file in force.
@@ -80,10 +122,21 @@ impl AgentNode {
             logs: BTreeMap::new(),
             said: Vec::new(),
             alerts: Vec::new(),
+            numbers: BTreeMap::new(),
+            contents: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             sent: 0,
             heard: BTreeMap::new(),
         }
+    }
+
+    /// The agent is killed, and another run of it begins.
+    pub(super) fn restart(&mut self, now: Now, random: &mut Random) {
+        let identity = Identity { host: self.host.clone(), run: random.token(), server_port: PORT + 1, seed: random.bits() };
+        self.agent = Agent::new(now, identity);
+        self.follows.clear();
+        self.logs.values_mut().for_each(|log| log.read = None);
+        self.wake = Some(now.mono);
     }
 
     /// The agent speaks with that server only, behind a router.
@@ -112,18 +165,36 @@ impl AgentNode {
 
     /// Whether all lines are read and all events acknowledged.
     pub fn is_quiet(&self, now: Duration) -> bool {
-        let unread = self.follows.iter().filter_map(|source| self.logs.get(&source.field())).any(|log| log.read < log.bytes.len());
-        !unread && self.alerts.last().is_some_and(|(at, ..)| now - *at > Self::QUIET)
+        let unread = self
+            .follows
+            .iter()
+            .filter_map(|source| self.logs.get(&source.field()))
+            .any(|log| log.read.is_none_or(|read| read < log.bytes.len()));
+        !unread && self.agent.waiting() == 0 && self.alerts.last().is_some_and(|(at, ..)| now - *at > Self::QUIET)
     }
 
-    /// The uids of all events that were ever sent.
-    pub fn uids(&self) -> BTreeSet<String> {
-        self.alerts.iter().map(|(.., uid)| uid.clone()).collect()
+    /// All events that were ever sent.
+    pub fn contents(&self) -> BTreeSet<Content> {
+        self.contents.values().cloned().collect()
+    }
+
+    /// The events that it was told are in a stream.
+    pub fn acknowledged(&self) -> BTreeSet<Content> {
+        self.acknowledged.iter().filter_map(|uid| self.contents.get(uid)).cloned().collect()
     }
 
     pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
         match Message::parse(datagram) {
             Ok(Message::Ack { uid }) => drop(self.acknowledged.insert(uid.into())),
+            Ok(Message::Done { chain: Chain(chain), step, .. }) => {
+                let done = self.numbers.range((chain, step.run, 0)..=(chain, step.run, step.number));
+                self.acknowledged.extend(done.map(|(_, uid)| uid.clone()));
+            }
+            Ok(Message::At { chain: Chain(chain), reached: Some(reached), .. }) => {
+                let step = reached.step;
+                let done = self.numbers.range((chain, step.run, 0)..=(chain, step.run, step.number));
+                self.acknowledged.extend(done.map(|(_, uid)| uid.clone()));
+            }
             Ok(Message::Heartbeat { .. } | Message::Capability { .. }) => drop(self.heard.insert(from, now.mono)),
             _ => {}
         }
@@ -131,28 +202,15 @@ impl AgentNode {
         self.agent.handle_datagram(now, from, datagram);
     }
 
-    /// One turn of the loop. Returns what is to be sent.
+    /// As many turns of the loop as there is something to be done at this moment. Returns what is to be sent.
     pub(super) fn settle(&mut self, now: Now) -> Vec<(SocketAddr, Vec<u8>)> {
-        self.agent.handle_timeout(now);
-        self.read_logs(now);
-        self.agent.handle_timeout(now);
         let mut sent = Vec::new();
-        while let Some(output) = self.agent.poll_output() {
-            match output {
-                Output::Send { to, datagram } => {
-                    if let Ok(Message::Alert(alert)) = Message::parse(&datagram) {
-                        self.alerts.push((now.mono, to, alert.uid.into()));
-                    }
-                    sent.push((to, datagram));
-                }
-                Output::Follow(sources) => {
-                    for log in sources.iter().map(LogSource::field) {
-                        self.logs.entry(log).or_default();
-                    }
-                    self.follows = sources;
-                }
-                Output::Log(text) => self.said.push(text),
-                other => panic!("no test of the network has rules that ask for {other:?}"),
+        loop {
+            self.agent.handle_timeout(now);
+            self.read_logs(now);
+            self.agent.handle_timeout(now);
+            if !self.carry_out(now, &mut sent) {
+                break;
             }
         }
         self.sent += sent.len() as u64;
@@ -160,15 +218,70 @@ impl AgentNode {
         sent
     }
 
+    /// Returns whether the logs that are followed changed.
+    fn carry_out(&mut self, now: Now, sent: &mut Vec<(SocketAddr, Vec<u8>)>) -> bool {
+        let mut changed = false;
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Send { to, datagram } => {
+                    self.note_sent(now, to, &datagram);
+                    sent.push((to, datagram));
+                }
+                Output::Follow(sources) => {
+                    for (number, log) in sources.iter().map(LogSource::field).enumerate() {
+                        let known = self.logs.entry(log.clone()).or_default();
+                        if known.read.is_none() {
+                            known.end = known.bytes.len();
+                            self.agent.handle_found(now, number, &log, false);
+                        }
+                    }
+                    (self.follows, changed) = (sources, true);
+                }
+                Output::Open { log, path, start } => {
+                    let position = self.logs.get_mut(&path).expect("what is to be opened was found").open(&start);
+                    self.agent.handle_opened(now, log, &path, &start, &position, None);
+                    changed = true;
+                }
+                Output::Log(text) => self.said.push(text),
+                other => panic!("no test of the network has rules that ask for {other:?}"),
+            }
+        }
+        changed
+    }
+
+    fn note_sent(&mut self, now: Now, to: SocketAddr, datagram: &[u8]) {
+        let (uid, content) = match Message::parse(datagram) {
+            Ok(Message::Alert(alert)) => (alert.uid.to_string(), (alert.unix, alert.tags.to_string(), alert.text.to_string())),
+            Ok(Message::Event(event)) => {
+                let step = event.reached.step;
+                self.numbers.insert((event.chain.0, step.run, step.number), event.uid());
+                (event.uid(), (event.reached.unix, event.tags.to_string(), event.text.to_string()))
+            }
+            _ => return,
+        };
+        self.contents.insert(uid.clone(), content);
+        self.alerts.push((now.mono, to, uid));
+    }
+
     fn read_logs(&mut self, now: Now) {
         for (number, source) in self.follows.iter().enumerate() {
             let path = source.field();
-            let Some(log) = self.logs.get_mut(&path).filter(|log| log.read < log.bytes.len()) else { continue };
+            let Some(log) = self.logs.get_mut(&path) else { continue };
+            let Some(read) = log.read.filter(|read| *read < log.bytes.len()) else { continue };
             if self.agent.has_room() {
-                let block = Block { path: &path, position: log.read as u64, bytes: &log.bytes[log.read..] };
+                let place = Place {
+                    earlier: &[],
+                    later: &[],
+                    inode: Log::INODE,
+                    head: &log.bytes[..CONTEXT.min(log.bytes.len())],
+                    offset: read as u64,
+                    before: &log.bytes[read.saturating_sub(CONTEXT)..read],
+                };
+                let block = Block { path: &path, position: read as u64, place: Some(place), bytes: &log.bytes[read..] };
                 let consumed = self.agent.handle_log_lines(now, number, block);
                 assert!(consumed > 0, "there is room, and yet nothing is read: the loop would turn for ever");
-                log.read += consumed;
+                log.read = Some(read + consumed);
+                self.agent.handle_read(number, &path, log.position(read + consumed));
             }
         }
     }
@@ -189,9 +302,9 @@ pub struct ServerNode {
     pub stream: Vec<Record>,
     /// ACKs that were sent: when and for which event.
     pub acknowledged: Vec<(Duration, String)>,
-    /// Counts the runs; no run may write an event twice.
-    run: usize,
-    written_in_run: BTreeMap<(usize, String, String), u32>,
+    /// What the server kept last to go on after a restart, when, and how much of the stream it covers.
+    snapshot: Option<(Duration, String, usize)>,
+    written: BTreeMap<(String, String), u32>,
 }
 
 #[derive(Default)]
@@ -208,12 +321,15 @@ impl EventSink for Batch {
             host: alert.host.into(),
             uid: alert.uid.into(),
             tags: alert.tags.into(),
+            file: alert.file.map(str::to_string),
             text: alert.text.into(),
         });
     }
 }
 
 impl ServerNode {
+    const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(60);
+
     pub fn new(now: Now, address: SocketAddr, random: &mut Random) -> Self {
         Self {
             address,
@@ -225,18 +341,37 @@ impl ServerNode {
             batch: Batch::default(),
             stream: Vec::new(),
             acknowledged: Vec::new(),
-            run: 0,
-            written_in_run: BTreeMap::new(),
+            snapshot: None,
+            written: BTreeMap::new(),
         }
     }
 
+    /// The server is killed, and another run of it begins with what the disk has.
     pub(super) fn restart(&mut self, now: Now, random: &mut Random) {
         self.server = new_server(now, random);
-        self.run += 1;
         self.wake = now.mono;
+        let covered = self.snapshot.as_ref().map_or(0, |(_, text, covered)| {
+            assert!(self.server.restore(text));
+            *covered
+        });
+        for (number, record) in self.stream.iter().enumerate() {
+            if number >= covered {
+                self.server.replay(&record.host, &record.uid);
+            }
+            if now.mono - record.at <= Duration::from_secs(15 * 60) {
+                let Record { host, uid, unix, tags, file, text, .. } = record;
+                self.server.replay_recent(now, Alert { host, uid, unix: *unix, tags, file: file.as_deref(), text });
+            }
+        }
         for (host, text) in self.files.clone() {
             self.set_host_file(now, &host, &text);
         }
+        self.server.handle_started();
+    }
+
+    /// What the server has kept besides the stream is lost.
+    pub fn lose_snapshot(&mut self) {
+        self.snapshot = None;
     }
 
     pub(super) fn set_host_file(&mut self, now: Now, host: &str, text: &str) {
@@ -272,20 +407,27 @@ impl ServerNode {
         let mut sent = Vec::new();
         while let Some(output) = self.server.poll_output() {
             let server::Output::Send { to, datagram } = output else { continue };
-            if let Ok(Message::Ack { uid }) = Message::parse(datagram) {
-                self.acknowledged.push((now.mono, uid.into()));
+            match Message::parse(datagram) {
+                Ok(Message::Ack { uid }) => self.acknowledged.push((now.mono, uid.into())),
+                Ok(Message::Done { host, chain, step, .. }) if step.number > 0 => {
+                    self.acknowledged.push((now.mono, format!("{host} {chain} {step}")))
+                }
+                _ => {}
             }
             sent.push((to, datagram.to_vec()));
         }
         self.wake = self.server.next_deadline();
+        if self.snapshot.as_ref().is_none_or(|(at, ..)| now.mono - *at >= Self::SNAPSHOT_INTERVAL) {
+            self.snapshot = self.server.snapshot().map(|text| (now.mono, text, self.stream.len())).or(self.snapshot.take());
+        }
         sent
     }
 
     fn write(&mut self, record: Record) {
         if record.uid != "000000" {
-            let times = self.written_in_run.entry((self.run, record.host.clone(), record.uid.clone())).or_default();
+            let times = self.written.entry((record.host.clone(), record.uid.clone())).or_default();
             *times += 1;
-            assert_eq!(*times, 1, "written twice by one run of server {}: {record:?}", self.address);
+            assert_eq!(*times, 1, "written twice by server {}: {record:?}", self.address);
         }
         self.stream.push(record);
     }

@@ -4,6 +4,7 @@ mod parser;
 
 use super::arguments::Arguments;
 use super::{directive, Fault, SourceLine};
+use crate::hash::Fnv1a;
 use crate::pattern::Pattern;
 use crate::schedule::Schedule;
 use std::collections::HashMap;
@@ -243,10 +244,7 @@ impl Group<'_> {
 
     /// A number that equal groups have, whatever file and line they stand in: what tells whether a rule changed.
     pub fn identity(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        self.lines.iter().for_each(|line| line.text.hash(&mut hasher));
-        hasher.finish()
+        self.lines.iter().fold(Fnv1a::EMPTY, |hash, line| hash.with(line.text.as_bytes()).with(b"\n")).value()
     }
 
     /// The group as version 1 agents read it: arguments in their order.

@@ -1,0 +1,238 @@
+//! One open file, how far it is read, and what it looked like there: by that it is known to be the same file still. The one place where
+//! logs are opened.
+
+use super::{Piece, Reach};
+use crate::lines::{LineSplitter, MAX_LINE};
+use crate::position::{content_hash, FilePosition, Place, CONTEXT};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+/// Device and inode.
+pub type Identity = (u64, u64);
+
+/// Size, and seconds and nanoseconds of the last change.
+type Signature = (u64, i64, i64);
+
+/// An open file and how far it is read.
+pub struct Open {
+    file: File,
+    pub(super) identity: Identity,
+    offset: u64,
+    splitter: LineSplitter,
+    /// The first bytes of the file: [`CONTEXT`], or at least those before the offset.
+    head: Vec<u8>,
+    /// The bytes before the offset: [`CONTEXT`], or all.
+    before: Vec<u8>,
+    /// The size when the end was last asked for.
+    measured: u64,
+    /// Size and time of change when everything there was had been read.
+    caught_up: Option<Signature>,
+}
+
+/// What a reading needs besides the file.
+pub(super) struct Reading<'a> {
+    /// Bytes done with, through all rotations.
+    pub(super) position: &'a mut u64,
+    /// Lines that were cut for length.
+    pub(super) cut_lines: &'a mut u64,
+    /// How far the log's other files are read: those before this one …
+    pub(super) earlier: &'a [FilePosition],
+    /// … and those behind it.
+    pub(super) later: &'a [FilePosition],
+    pub(super) buffer: &'a mut [u8],
+    pub(super) take: &'a mut dyn FnMut(Piece<'_>) -> usize,
+}
+
+/// How far the files before and behind one are read.
+type Others<'a> = (&'a [FilePosition], &'a [FilePosition]);
+
+impl Open {
+    /// Most bytes that one reading takes.
+    const TURN: u64 = 1 << 20;
+
+    /// Opens a file to read it on from an offset, or from its end if that is before.
+    pub(super) fn new(path: &str, offset: u64) -> io::Result<Self> {
+        let file = open_file(path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(not_a_file(&meta));
+        }
+        let offset = offset.min(meta.len());
+        let length = offset.min(CONTEXT as u64);
+        let (head, before) = (bytes_at(&file, 0, length)?, bytes_at(&file, offset - length, length)?);
+        let mut open =
+            Self { file, identity: identity(&meta), offset, splitter: LineSplitter::default(), head, before, measured: 0, caught_up: None };
+        open.splitter = LineSplitter::resumed(open.is_within_overlong_line()?);
+        Ok(open)
+    }
+
+    /// Opens a file that was read up to a position; `None` if it is not that one, by content.
+    pub(super) fn resume(path: &str, position: &FilePosition) -> io::Result<Option<Self>> {
+        let open = Self::new(path, position.offset)?;
+        let known = open.position();
+        let same = known.offset == position.offset && known.hash == position.hash;
+        Ok(Some(open).filter(|_| same && (position.offset > 0 || known.inode == position.inode)))
+    }
+
+    /// How far it is read.
+    pub(super) fn position(&self) -> FilePosition {
+        let hash = content_hash(&self.head, &self.before, self.offset);
+        FilePosition { offset: self.offset, hash, inode: self.identity.1, done: 0 }
+    }
+
+    /// How much is unread.
+    pub(super) fn measure(&mut self) -> u64 {
+        let unread = self.unread();
+        self.measured = self.offset + unread;
+        unread
+    }
+
+    /// Bytes that are there and not done with.
+    pub(super) fn unread(&self) -> u64 {
+        self.file.metadata().map_or(0, |meta| meta.len().saturating_sub(self.offset))
+    }
+
+    /// Begins the file anew. What was measured but is gone unread counts as passed, lest new lines stand in its place.
+    fn start_over(&mut self, position: &mut u64) {
+        *position += self.measured.saturating_sub(self.offset);
+        self.measured = 0;
+        self.offset = 0;
+        self.head.clear();
+        self.before.clear();
+        self.splitter = LineSplitter::default();
+        self.caught_up = None;
+    }
+
+    /// Begins the file anew if it is shorter than what was read of it.
+    pub(super) fn restart_if_cut(&mut self, size: u64, position: &mut u64) {
+        if size < self.offset {
+            self.start_over(position);
+        }
+    }
+
+    /// Reads whole lines until the end, and says whether there was anything new.
+    pub(super) fn read(&mut self, reading: &mut Reading<'_>) -> io::Result<(Reach, bool)> {
+        let signature = signature(&self.file.metadata()?);
+        if self.caught_up == Some(signature) {
+            return Ok((Reach::End, false));
+        }
+        self.restart_if_cut(signature.0, reading.position);
+        let mut turn = 0;
+        while turn < Self::TURN {
+            let known = self.before.len();
+            let Some(read) = self.fill(reading.buffer)? else {
+                // The same file, but not the same content: it was cut and has grown past the old place.
+                self.start_over(reading.position);
+                continue;
+            };
+            let piece = self.splitter.split(&reading.buffer[known..read]);
+            let lines_at = known + piece.skipped;
+            let consumed = if piece.lines.is_empty() {
+                0
+            } else {
+                let place = self.place((reading.earlier, reading.later), piece.skipped, &reading.buffer[..lines_at]);
+                (reading.take)(Piece { position: *reading.position + piece.skipped as u64, place, bytes: piece.lines })
+            };
+            let blocked = consumed < piece.lines.len();
+            *reading.cut_lines += u64::from(consumed > 0 && piece.lines[consumed - 1] != b'\n');
+            let advanced = self.splitter.advance(piece, consumed);
+            self.advance(advanced, &reading.buffer[..known + advanced]);
+            *reading.position += advanced as u64;
+            turn += advanced as u64;
+            if blocked {
+                return Ok((Reach::Blocked, true));
+            }
+            if advanced == 0 {
+                self.caught_up = Some(signature);
+                return Ok((Reach::End, true));
+            }
+        }
+        Ok((Reach::More, true))
+    }
+
+    /// Takes what follows the last newline as a line. What is added to it later begins a line of its own. Returns whether there was room.
+    pub(super) fn read_unended(&mut self, reading: &mut Reading<'_>) -> bool {
+        let known = self.before.len();
+        let Ok(Some(read)) = self.fill(reading.buffer) else { return true };
+        if read == known {
+            return true;
+        }
+        let place = self.place((reading.earlier, reading.later), 0, &reading.buffer[..known]);
+        let consumed = (reading.take)(Piece { position: *reading.position, place, bytes: &reading.buffer[known..read] });
+        if consumed > 0 {
+            self.advance(consumed, &reading.buffer[..known + consumed]);
+            *reading.position += consumed as u64;
+        }
+        consumed == read - known
+    }
+
+    /// Reads the bytes before the offset and what follows them. Returns how many that are; `None` if those before are not the same any more.
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let known = self.before.len();
+        let read = read_at(&self.file, buffer, self.offset - known as u64)?;
+        if read < known || buffer[..known] != *self.before {
+            return Ok(None);
+        }
+        if self.offset < CONTEXT as u64 {
+            self.head.clear();
+            self.head.extend_from_slice(&buffer[..read.min(CONTEXT)]);
+        }
+        Ok(Some(read))
+    }
+
+    fn place<'a>(&'a self, (earlier, later): Others<'a>, skipped: usize, before: &'a [u8]) -> Place<'a> {
+        Place { earlier, later, inode: self.identity.1, head: &self.head, offset: self.offset + skipped as u64, before }
+    }
+
+    fn advance(&mut self, by: usize, behind: &[u8]) {
+        self.offset += by as u64;
+        self.before.clear();
+        self.before.extend_from_slice(&behind[behind.len().saturating_sub(CONTEXT)..]);
+    }
+
+    /// Whether the offset is in a line of which a part was handed on and the rest is to be passed over. What was taken as a line though no
+    /// newline ended it is shorter than that.
+    fn is_within_overlong_line(&self) -> io::Result<bool> {
+        if self.offset < MAX_LINE as u64 || self.before.last() == Some(&b'\n') {
+            return Ok(false);
+        }
+        let line = bytes_at(&self.file, self.offset - MAX_LINE as u64, MAX_LINE as u64)?;
+        Ok(!line.contains(&b'\n'))
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "where logs are opened")]
+fn open_file(path: &str) -> io::Result<File> {
+    File::open(path)
+}
+
+/// As many bytes as the file has there.
+fn bytes_at(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    let read = read_at(file, &mut bytes, offset)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, offset) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+pub(super) fn identity(meta: &Metadata) -> Identity {
+    (meta.dev(), meta.ino())
+}
+
+fn signature(meta: &Metadata) -> Signature {
+    (meta.len(), meta.mtime(), meta.mtime_nsec())
+}
+
+pub(super) fn not_a_file(meta: &Metadata) -> io::Error {
+    io::Error::other(if meta.is_dir() { "Is a directory" } else { "Not a regular file" })
+}
