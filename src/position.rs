@@ -75,6 +75,11 @@ impl Place<'_> {
 }
 
 impl Position {
+    /// Where a log ends, wherever that is: how far one was read that was then followed by no rule any more.
+    pub fn end() -> Self {
+        Self { files: vec![FilePosition { offset: u64::MAX, hash: 0, inode: 0, done: 0 }] }
+    }
+
     /// Most files of one position.
     pub const MAX_FILES: usize = 8;
     /// Most bytes of the text of a position, which is one word of `[0-9a-z.+-]`.

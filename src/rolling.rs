@@ -11,6 +11,7 @@ pub struct RollingFile {
     limit: u64,
     keep: u32,
     open: Option<Open>,
+    rolled: u64,
 }
 
 struct Open {
@@ -24,7 +25,7 @@ struct Open {
 impl RollingFile {
     /// A file that rolls before it has more than `limit` bytes, of which `keep` rolled ones stay.
     pub fn new(path: impl Into<PathBuf>, limit: u64, keep: u32) -> Self {
-        Self { path: path.into(), limit, keep, open: None }
+        Self { path: path.into(), limit, keep, open: None, rolled: 0 }
     }
 
     /// The path as given.
@@ -40,6 +41,7 @@ impl RollingFile {
         self.reopen_if_moved();
         let size = self.opened()?.size;
         if size > 0 && size + bytes.len() as u64 > self.limit && self.roll() {
+            self.rolled += 1;
             self.let_go();
         }
         let open = self.opened()?;
@@ -56,6 +58,42 @@ impl RollingFile {
                 Err(e)
             }
         }
+    }
+
+    /// How often the file was rolled.
+    pub fn rolled(&self) -> u64 {
+        self.rolled
+    }
+
+    /// Cuts off what follows the last newline. A file that does not exist is left alone, and so is what is no file.
+    ///
+    /// # Errors
+    /// The file cannot be read or cut.
+    pub fn cut_torn_line(&mut self) -> io::Result<()> {
+        let mut file = match OpenOptions::new().read(true).write(true).open(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Ok(());
+        }
+        let (mut end, mut chunk) = (meta.len(), [0; 4096]);
+        while end > 0 {
+            let start = end.saturating_sub(chunk.len() as u64);
+            let piece = &mut chunk[..usize::try_from(end - start).unwrap_or(0)];
+            file.seek(SeekFrom::Start(start))?;
+            file.read_exact(piece)?;
+            if let Some(newline) = piece.iter().rposition(|byte| *byte == b'\n') {
+                end = start + newline as u64 + 1;
+                break;
+            }
+            end = start;
+        }
+        if end < meta.len() {
+            file.set_len(end)?;
+        }
+        Ok(())
     }
 
     /// Takes back what was appended last.
@@ -217,5 +255,27 @@ mod tests {
         fs::write(folder.0.join("log"), "whole\ntor").unwrap();
         RollingFile::new(folder.0.join("log"), 1000, 2).append(b"next\n").unwrap();
         assert_eq!(folder.read("log").as_deref(), Some("whole\ntor\nnext\n"));
+    }
+
+    #[test]
+    fn what_follows_the_last_whole_line_is_cut_off() {
+        let folder = Folder::new("torn");
+        let path = folder.0.join("log");
+        let mut file = RollingFile::new(&path, 1 << 20, 1);
+        file.cut_torn_line().unwrap();
+        assert!(!path.exists());
+        let long = "x".repeat(10_000);
+        for (before, after) in [
+            ("a\nb\n", "a\nb\n"),
+            ("a\nb", "a\n"),
+            ("b", ""),
+            ("", ""),
+            (&*format!("a\n{long}"), "a\n"),
+            (&*format!("{long}\n"), &*format!("{long}\n")),
+        ] {
+            fs::write(&path, before).unwrap();
+            file.cut_torn_line().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), after);
+        }
     }
 }

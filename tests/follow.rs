@@ -86,9 +86,9 @@ impl Scene {
         assert_eq!(seen, expected);
     }
 
-    /// The events about that path's state.
+    /// The events about that path's state, but those that it is followed.
     fn states(&self, path: &str) -> Vec<String> {
-        self.site.texts("SYSTEM").into_iter().filter(|text| text.contains(path)).collect()
+        self.site.texts("SYSTEM").into_iter().filter(|text| text.contains(path) && !text.starts_with("Following")).collect()
     }
 }
 

@@ -9,6 +9,19 @@ use std::time::Duration;
 pub(super) struct Chains {
     run: u64,
     chains: Vec<OpenChain>,
+    /// How far logs were left that are not followed any more, to be told once.
+    left: Vec<(Chain, OwnedReached)>,
+    /// Whether a place changed since all were asked for, and whether one was begun.
+    changed: Option<Change>,
+}
+
+/// How soon the places are to be kept, where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    /// Events were acknowledged.
+    Advanced,
+    /// A log was begun: that must be kept before an event of it is sent.
+    Begun,
 }
 
 struct OpenChain {
@@ -61,6 +74,16 @@ pub(super) enum Left {
     At(OwnedReached),
 }
 
+impl Left {
+    /// How far it was read, if that is known.
+    pub(super) fn position(&self) -> Option<Position> {
+        match self {
+            Self::At(reached) => Position::parse(&reached.position),
+            _ => None,
+        }
+    }
+}
+
 impl OwnedReached {
     pub(super) fn of(reached: Reached<'_>) -> Self {
         Self { step: reached.step, unix: reached.unix, position: reached.position.to_string() }
@@ -83,7 +106,7 @@ impl Chains {
 
     /// The chain of events that come from no log, and no other.
     pub(super) fn new(now: Now, run: u64) -> Self {
-        let mut chains = Self { run, chains: Vec::new() };
+        let mut chains = Self { run, chains: Vec::new(), left: Vec::new(), changed: None };
         chains.open(now, Chain::NO_FILE, &Position::default());
         chains
     }
@@ -152,15 +175,21 @@ impl Chains {
         if matches!(open.state, State::Known(_)) {
             open.agree_upon(now.mono, State::Taking(known));
         }
+        self.changed = Some(Change::Begun);
     }
 
-    /// A log is not followed any more. Returns whether no event of it waits, so that its chain is forgotten.
-    pub(super) fn close(&mut self, chain: Chain) -> bool {
-        let waits = self.get(chain).is_some_and(|open| open.waiting > 0);
-        if !waits {
-            self.chains.retain(|open| open.chain != chain);
+    /// A log is not followed any more, and if it is again, then from that position on. Returns whether no event of it waits, so that its
+    /// chain is forgotten.
+    pub(super) fn close(&mut self, now: Now, chain: Chain, position: &Position) -> bool {
+        let Some(at) = self.chains.iter().position(|open| open.chain == chain) else { return true };
+        if self.chains[at].waiting > 0 {
+            return false;
         }
-        !waits
+        let open = self.chains.swap_remove(at);
+        if let (State::Agreed, Some(place)) = (open.state, open.place) {
+            self.left.push((chain, OwnedReached { step: place.step, unix: now.unix, position: position.to_string() }));
+        }
+        true
     }
 
     /// Names this run from now on otherwise, because another server is spoken with: what the one before knows of the events that wait
@@ -172,6 +201,7 @@ impl Chains {
             open.place.iter_mut().for_each(|place| place.step = Step { run, number: 0 });
             open.agree_upon(now, State::Unknown);
         }
+        self.changed = Some(Change::Begun);
     }
 
     /// What names this run.
@@ -246,6 +276,7 @@ impl Chains {
             acknowledged.step.number = number.unwrap_or(acknowledged.step.number);
             acknowledged.unix = unix;
             position.clone_into(&mut acknowledged.position);
+            self.changed = self.changed.max(Some(Change::Advanced));
         }
         self.update_mark(chain);
     }
@@ -264,9 +295,15 @@ impl Chains {
         }
     }
 
-    /// All acknowledged positions.
-    pub(super) fn places(&self) -> impl Iterator<Item = (Chain, Reached<'_>)> {
+    /// All acknowledged positions, of which none has changed then.
+    pub(super) fn places(&mut self) -> impl Iterator<Item = (Chain, Reached<'_>)> {
+        self.changed = None;
         self.chains.iter().filter_map(|open| open.place.as_ref().map(|place| (open.chain, place.reached())))
+    }
+
+    /// Whether one has changed since.
+    pub(super) fn change(&self) -> Option<Change> {
+        self.changed
     }
 
     /// The datagrams that are due to agree upon chains. They count as sent.
@@ -290,11 +327,15 @@ impl Chains {
 
     /// Tells how far logs are read of which no event tells. These datagrams may get lost: then a little is read twice after a restart.
     pub(super) fn transmit_marks(&mut self, now: Now, host: &str, mut send: impl FnMut(Vec<u8>)) {
+        for (chain, place) in self.left.drain(..) {
+            send(Message::Take { host, chain, from: Some(place.step), to: place.reached() }.emit());
+        }
         for open in &mut self.chains {
             let due = open.mark.is_some_and(|due| due <= now.mono) && open.is_told();
             let (Some(read), Some(place)) = (&open.read, open.place.as_mut().filter(|_| due)) else { continue };
             open.mark = None;
             (place.position, place.unix, open.marked) = (read.to_string(), now.unix, now.mono);
+            self.changed = self.changed.max(Some(Change::Advanced));
             send(Message::Take { host, chain: open.chain, from: Some(place.step), to: place.reached() }.emit());
         }
     }

@@ -1,13 +1,13 @@
 //! The logs that are followed: where each is begun, and the chain that its events belong to.
 
-use super::chains::{Left, OwnedReached};
+use super::chains::{Change, Left, OwnedReached};
 use super::outbox::Event;
 use super::selection::Protocol;
 use super::{Agent, Output, SYSTEM};
 use crate::directives::host::LogSource;
 use crate::now::Now;
 use crate::position::Position;
-use crate::wire::Chain;
+use crate::wire::{Chain, Message, Reached};
 
 /// Where reading of a log begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,15 @@ pub enum Start {
     Beginning,
     /// Where it was left, and when that was, in seconds since 1970.
     At(Position, u64),
+}
+
+/// Which changes of positions matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hurry {
+    /// All.
+    No,
+    /// Those that must be kept before anything is sent.
+    OnlyIfUrgent,
 }
 
 /// What a log's events are named by.
@@ -52,8 +61,8 @@ struct Wildcard {
 pub(super) struct Following {
     files: Vec<File>,
     wildcards: Vec<Wildcard>,
-    /// Chains of files that are not followed any more and have events that wait.
-    closing: Vec<Chain>,
+    /// Chains of files that are not followed any more and may have events that wait, and where they will be begun if they are again.
+    closing: Vec<(Chain, Position)>,
     /// Positions that a file of the agent's own has kept.
     remembered: Vec<(Chain, OwnedReached)>,
 }
@@ -65,14 +74,14 @@ impl Following {
         files.retain(|file| {
             let stays = sources.contains(&file.source);
             if !stays {
-                closing.push(file.link.chain);
+                closing.push((file.link.chain, Position::end()));
             }
             stays
         });
         wildcards.retain(|wildcard| {
             let stays = sources.iter().any(|source| matches!(source, LogSource::Glob(pattern) if *pattern == wildcard.pattern));
             if !stays {
-                closing.push(wildcard.chain);
+                closing.push((wildcard.chain, Position::end()));
             }
             stays
         });
@@ -80,6 +89,7 @@ impl Following {
             let LogSource::Glob(pattern) = source else { continue };
             if !wildcards.iter().any(|wildcard| wildcard.pattern == *pattern) {
                 let chain = Chain::of_log(pattern);
+                closing.retain(|(closing, _)| *closing != chain);
                 wildcards.push(Wildcard { pattern: pattern.clone(), chain, found: None, announced: false });
             }
         }
@@ -100,7 +110,7 @@ impl Following {
                 LogSource::Glob(pattern) => Chain::of_file(pattern, path),
                 _ => Chain::of_log(path),
             };
-            self.closing.retain(|closing| *closing != chain);
+            self.closing.retain(|(closing, _)| *closing != chain);
             let link = Link { chain, half_done: None };
             self.files.push(File { source, path: path.to_string(), link, late, opened: false });
         }
@@ -148,7 +158,7 @@ impl Agent {
         files.retain(|file| {
             let stays = file.path != path || file.source != *source;
             if !stays {
-                closing.push(file.link.chain);
+                closing.push((file.link.chain, Position::default()));
             }
             stays
         });
@@ -166,11 +176,11 @@ impl Agent {
                 Protocol::Classic => Left::Never,
                 _ => self.outbox.chains.seek(now, link.chain),
             };
-            let (left, is_new) = match (self.remember(left, link.chain), source) {
+            let (left, is_new) = match (self.weigh(left, link.chain), source) {
                 (Left::Never, LogSource::Glob(pattern)) if !late && protocol == Protocol::Session => {
                     match self.outbox.chains.seek(now, Chain::of_log(pattern)) {
                         Left::Unknown => (Left::Unknown, false),
-                        known => (Left::Never, known != Left::Never),
+                        known => (Left::Never, known.position().is_some_and(|position| position != Position::end())),
                     }
                 }
                 (left, _) => (left, *late),
@@ -179,9 +189,10 @@ impl Agent {
                 Left::Unknown => continue,
                 Left::Never if is_new => Start::Beginning,
                 Left::Never => Start::End,
-                Left::At(reached) => match Position::parse(&reached.position).filter(|position| !position.files.is_empty()) {
-                    Some(position) => Start::At(position, reached.unix),
-                    None => Start::Beginning,
+                Left::At(reached) => match Position::parse(&reached.position).unwrap_or_default() {
+                    position if position == Position::end() => Start::End,
+                    position if position.files.is_empty() => Start::Beginning,
+                    position => Start::At(position, reached.unix),
                 },
             };
             let log = self.logs.number_of(source);
@@ -196,7 +207,7 @@ impl Agent {
 
     /// What the server and a file of the agent's own know of where a log was left: of one run, whatever is further; else the file,
     /// which also knows of other servers.
-    fn remember(&self, left: Left, chain: Chain) -> Left {
+    fn weigh(&self, left: Left, chain: Chain) -> Left {
         let Some((_, remembered)) = self.following.remembered.iter().find(|(known, _)| *known == chain) else { return left };
         match left {
             Left::Unknown => Left::Unknown,
@@ -239,8 +250,9 @@ impl Agent {
             }
             self.following.wildcards[at].announced = true;
             self.outbox.chains.open(now, chain, &Position::default());
-            if left == Left::Never {
-                self.log_event(now, chain, &Position::default(), &format!("Following {pattern}: {found} files"));
+            if left.position().is_none_or(|position| position == Position::end()) {
+                let files = if found == 1 { "file" } else { "files" };
+                self.log_event(now, chain, &Position::default(), &format!("Following {pattern}: {found} {files}"));
             }
         }
     }
@@ -264,9 +276,46 @@ impl Agent {
         self.system_event(now, text);
     }
 
+    /// Takes over positions that an earlier run kept, as [`Self::positions`] gave them.
+    pub fn remember(&mut self, text: &str) {
+        let at = |line: &str| match Message::parse(line.as_bytes()) {
+            Ok(Message::At { chain, reached: Some(reached), .. }) => Some((chain, OwnedReached::of(reached))),
+            _ => None,
+        };
+        self.following.remembered = text.lines().filter_map(at).collect();
+    }
+
+    /// The positions that are acknowledged, and those that were remembered and not asked for yet, if that has changed since the last
+    /// time; `hurry` tells whether a second may pass first.
+    pub fn positions(&mut self, hurry: Hurry) -> Option<String> {
+        let change = self.outbox.chains.change()?;
+        if hurry == Hurry::OnlyIfUrgent && change != Change::Begun {
+            return None;
+        }
+        let mut text = String::new();
+        let host = &self.host;
+        let mut emit = |chain: Chain, reached: Reached<'_>| {
+            Message::At { host, chain, reached: Some(reached) }.emit_into(&mut text);
+            text.push('\n');
+        };
+        let mut known = Vec::new();
+        for (chain, reached) in self.outbox.chains.places() {
+            known.push(chain);
+            emit(chain, reached);
+        }
+        let others = self.following.remembered.iter().filter(|(chain, _)| !known.contains(chain));
+        others.for_each(|(chain, reached)| emit(*chain, reached.reached()));
+        Some(text)
+    }
+
+    /// Whether [`Self::positions`] has something to tell.
+    pub fn has_new_positions(&self) -> bool {
+        self.outbox.chains.change().is_some()
+    }
+
     /// Lets go of chains whose logs are not followed any more, once their last events are acknowledged.
-    pub(super) fn close_logs(&mut self) {
+    pub(super) fn close_logs(&mut self, now: Now) {
         let Self { following: Following { closing, .. }, outbox, .. } = self;
-        closing.retain(|chain| !outbox.chains.close(*chain));
+        closing.retain(|(chain, position)| !outbox.chains.close(now, *chain, position));
     }
 }

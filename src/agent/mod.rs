@@ -16,7 +16,7 @@ mod process_rules;
 mod selection;
 
 pub use dry_run::DryRun;
-pub use following::Start;
+pub use following::{Hurry, Start};
 pub use log_rules::Block;
 
 use crate::directives::host::{Builtin, CommandLine, LogSource};
@@ -369,7 +369,7 @@ impl Agent {
         }
         self.request_configuration(now);
         self.open_logs(now);
-        self.close_logs();
+        self.close_logs(now);
         if self.logs.handle_timeout(now, &mut self.outbox) {
             self.outputs.push_back(Output::Measure);
         }

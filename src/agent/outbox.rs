@@ -529,11 +529,11 @@ mod tests {
         assert_eq!((again.len(), again.iter().filter(|datagram| datagram.starts_with("ALERT%%")).count()), (3, 3));
         assert!(outbox.acknowledge(at(1), "1795347336_0") && outbox.acknowledge(at(1), "1795347336_2"));
         let reached =
-            |outbox: &Outbox| outbox.chains.places().find(|(chain, _)| *chain == log).map(|(_, reached)| reached.position.to_string());
-        assert_eq!(reached(&outbox).as_deref(), Some("1.1.1"), "the second still waits");
+            |outbox: &mut Outbox| outbox.chains.places().find(|(chain, _)| *chain == log).map(|(_, reached)| reached.position.to_string());
+        assert_eq!(reached(&mut outbox).as_deref(), Some("1.1.1"), "the second still waits");
         assert_eq!(sent(&mut outbox, at(1), Form::Chain), [""; 0]);
         assert!(outbox.acknowledge(at(1), "1795347336_1"));
-        assert_eq!(reached(&outbox).as_deref(), Some("3.1.1"));
+        assert_eq!(reached(&mut outbox).as_deref(), Some("3.1.1"));
         assert_eq!(sent(&mut outbox, at(1), Form::Chain), ["EVENT%%nas1%%5%%7.1%%4.1.1%%1795347336%%T%%NULL%%x4"]);
         // Another server gets it under another name of this run.
         outbox.change_server(at(2));

@@ -3,6 +3,7 @@
 use super::follow::Followed;
 use super::log::Log;
 use super::options::Program;
+use super::positions::PositionsFile;
 use super::tasks::Tasks;
 use super::Failure;
 use crate::agent::{Agent, Identity, Output};
@@ -28,6 +29,7 @@ struct Settings {
     port: u16,
     host: String,
     server: Option<FixedServer>,
+    positions: Option<PositionsFile>,
 }
 
 /// A server that is given by name: it is asked for again until it is known.
@@ -46,6 +48,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let mut options = getopts::Options::new();
     options
         .optopt("s", "server", "speak with this server only, found by name or address; PORT where its port: differs", "HOST[:PORT]")
+        .optopt("S", "positions", "keep in FILE how far logs are read: for who has several servers", "FILE")
         .optopt("n", "name", "the host name to report (default: this system's)", "NAME");
     let Some(matches) = PROGRAM.parse(options, arguments)? else { return Ok(()) };
     let settings = Settings::parse(&matches)?;
@@ -73,7 +76,8 @@ impl Settings {
             )));
         }
         let server = matches.opt_str("s").map(|server| FixedServer::parse(&server, port)).transpose()?;
-        Ok(Self { port, host, server })
+        let positions = matches.opt_str("S").map(|path| PositionsFile::new(&path));
+        Ok(Self { port, host, server, positions })
     }
 }
 
@@ -103,6 +107,7 @@ struct Loop<'a> {
     signals: Signals,
     server: Option<FixedServer>,
     agent: Agent,
+    positions: Option<PositionsFile>,
     followed: Followed,
     tasks: Tasks,
     log: &'a mut Log,
@@ -125,8 +130,11 @@ impl<'a> Loop<'a> {
         log.write(now, "open: whoever can send datagrams here can pretend to be the server, since this version has no authentication");
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
         let identity = Identity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
+        let mut agent = Agent::new(now, identity);
+        settings.positions.iter().for_each(|positions| positions.recall(now, &mut agent, log));
         Self {
-            agent: Agent::new(now, identity),
+            agent,
+            positions: settings.positions,
             clock,
             socket,
             signals,
@@ -154,6 +162,7 @@ impl<'a> Loop<'a> {
             self.tasks.handle(now, &mut self.agent, &mut self.buffer);
             self.followed.handle(now, &mut self.agent, &mut self.buffer);
             // What was just read may have made events that can go at once.
+            self.keep_positions(now);
             self.agent.handle_timeout(now);
             self.carry_out(now);
 
@@ -168,6 +177,8 @@ impl<'a> Loop<'a> {
             let signals = self.signals.take();
             child::reap();
             if signals.terminate {
+                self.positions.iter_mut().for_each(PositionsFile::hurry);
+                self.keep_positions(now);
                 self.log.write(now, &format!("ended by a signal; events not acknowledged: {}", self.agent.waiting()));
                 return Ok(());
             }
@@ -181,7 +192,15 @@ impl<'a> Loop<'a> {
     fn next_deadline(&self, now: Now) -> Option<Duration> {
         let resolve = self.server.as_ref().filter(|server| !server.resolved).map(|server| server.next_try);
         let outside = earlier(self.tasks.next_deadline(now), self.followed.next_deadline(now, &self.agent));
+        let positions = self.positions.as_ref().and_then(|positions| positions.next_deadline(now, &self.agent));
+        let resolve = earlier(resolve, positions);
         earlier(earlier(resolve, self.agent.next_deadline(now)), outside)
+    }
+
+    fn keep_positions(&mut self, now: Now) {
+        if let Some(positions) = &mut self.positions {
+            positions.handle_timeout(now, &mut self.agent, self.log);
+        }
     }
 
     fn resolve_server(&mut self, now: Now) {

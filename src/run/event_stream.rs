@@ -5,8 +5,9 @@ use crate::now::Now;
 use crate::rolling::RollingFile;
 use crate::server::EventSink;
 use crate::sys::clock::LocalTime;
-use crate::wire::Alert;
-use nanoserde::SerJson;
+use crate::wire::{Alert, ChainEvent, Message};
+use json::JsonEvent;
+use nanoserde::{DeJson, SerJson};
 use std::io;
 use std::time::Duration;
 
@@ -22,19 +23,64 @@ pub(super) struct EventStream {
     sync_due: Option<Duration>,
 }
 
-/// A line of the stream in its JSON form.
-#[derive(SerJson)]
-struct JsonEvent {
-    /// Server's local time of receipt, as in the classic form.
-    received: String,
-    received_unix: u64,
-    host: String,
-    uid: String,
-    time: u64,
+mod json {
+    #![allow(clippy::question_mark, unreachable_pub, reason = "what the derivation writes, and what it can read")]
+
+    use nanoserde::{DeJson, SerJson};
+
+    /// A line of the stream in its JSON form.
+    #[derive(DeJson, SerJson)]
+    pub struct JsonEvent {
+        /// Server's local time of receipt, as in the classic form.
+        pub received: String,
+        pub received_unix: u64,
+        pub host: String,
+        pub uid: String,
+        pub time: u64,
+        pub tags: String,
+        /// Left out where there is none.
+        pub file: Option<String>,
+        pub text: String,
+    }
+}
+
+/// An event as it stands in the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Recorded {
+    /// The server's local time of receipt.
+    pub(super) received: String,
+    pub(super) host: String,
+    pub(super) uid: String,
+    unix: u64,
     tags: String,
-    /// Left out where there is none.
     file: Option<String>,
     text: String,
+}
+
+impl Recorded {
+    /// Reads a line. `None` for what is no event.
+    pub(super) fn parse(format: EventFormat, line: &str) -> Option<Self> {
+        if format == EventFormat::Json {
+            let JsonEvent { received, received_unix: _, host, uid, time: unix, tags, file, text } = DeJson::deserialize_json(line).ok()?;
+            return Some(Self { received, host, uid, unix, tags, file, text });
+        }
+        // Behind the time it is what an ALERT is.
+        let (received, fields) = line.split_once("%%")?;
+        let alert = format!("ALERT%%{fields}");
+        let Ok(Message::Alert(Alert { host, uid, unix, tags, file, text })) = Message::parse(alert.as_bytes()) else { return None };
+        let own = str::to_string;
+        Some(Self { received: own(received), host: own(host), uid: own(uid), unix, tags: own(tags), file: file.map(own), text: own(text) })
+    }
+
+    /// Whether a repeat of it would be an ALERT.
+    pub(super) fn is_classic(&self) -> bool {
+        ChainEvent::parse_uid(&self.uid).is_none()
+    }
+
+    pub(super) fn alert(&self) -> Alert<'_> {
+        let Self { host, uid, unix, tags, file, text, .. } = self;
+        Alert { host, uid, unix: *unix, tags, file: file.as_deref(), text }
+    }
 }
 
 impl EventStream {
@@ -86,6 +132,22 @@ impl EventStream {
     /// Whether there is something to commit.
     pub(super) fn has_batch(&self) -> bool {
         !self.batch.is_empty()
+    }
+
+    /// Cuts off what follows the last whole line: an earlier run was killed while it wrote that, and did not acknowledge it.
+    pub(super) fn cut_torn_line(&mut self) -> io::Result<()> {
+        self.file.cut_torn_line()
+    }
+
+    /// How often the file rolled since the start.
+    pub(super) fn rolled(&self) -> u64 {
+        self.file.rolled()
+    }
+
+    /// Forces to disk what was written.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.sync_due = None;
+        self.file.sync()
     }
 
     /// Forces to disk what is due. `None` when nothing is; an error means that a power cut may cost what was acknowledged.
@@ -175,5 +237,18 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], format!("{{{fields},\"file\":\"/var/log/messages\",\"text\":\"A \\\"quoted\\\" \\\\ message %% ü\"}}"));
         assert_eq!(lines[1], format!("{{{fields},\"text\":\"\"}}"));
+    }
+
+    #[test]
+    fn a_line_is_read_as_the_event_that_it_was() {
+        for format in [EventFormat::Classic, EventFormat::Json] {
+            for event in [EVENT, Alert { file: None, text: "", ..EVENT }] {
+                let mut stream = stream(format);
+                stream.accept(&event);
+                let recorded = Recorded::parse(format, stream.batch.trim_end_matches('\n')).unwrap();
+                assert_eq!((recorded.alert(), &*recorded.received, recorded.is_classic()), (event, "Sun Nov 22 11:35:36 2026", true));
+                assert_eq!(Recorded::parse(format, &stream.batch[..30]), None);
+            }
+        }
     }
 }

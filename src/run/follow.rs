@@ -31,7 +31,7 @@ struct FollowedLog {
 }
 
 enum Log {
-    File(FollowedFile),
+    File(Box<FollowedFile>),
     Wildcard(Wildcard),
     Command(CommandLog),
 }
@@ -101,11 +101,14 @@ impl Followed {
     /// Begins a file where the agent says.
     pub(super) fn open(&mut self, now: Now, number: usize, path: &str, start: &Start, agent: &mut Agent) {
         let Some(followed) = self.logs.get_mut(number) else { return };
+        // A wildcard may have found it under another name besides.
+        let same = if let Log::Wildcard(wildcard) = &mut followed.log { wildcard.renamed(path) } else { None };
         let Some(file) = followed.log.files_mut().find(|file| file.path == path && file.follower.is_none()) else { return };
-        let (follower, lost) = match start {
-            Start::End => (file.from_end.take().unwrap_or_else(|| Follower::from_end(path)), None),
-            Start::Beginning => (Follower::from_start(path), None),
-            Start::At(position, seen) => Follower::resume(path, position, *seen),
+        let (follower, lost) = match (same, start) {
+            (Some(open), _) => (Follower::resuming(path, open), None),
+            (None, Start::End) => (file.from_end.take().unwrap_or_else(|| Follower::from_end(path)), None),
+            (None, Start::Beginning) => (Follower::from_start(path), None),
+            (None, Start::At(position, seen)) => Follower::resume(path, position, *seen),
         };
         agent.handle_opened(now, number, path, start, &follower.position(), lost);
         (file.follower, file.from_end) = (Some(follower), None);
@@ -188,11 +191,13 @@ impl FollowedLog {
     /// Notices new files and rotations.
     fn look(&mut self, now: Now, number: usize, agent: &mut Agent, watches: Option<&mut Watches>) {
         match &mut self.log {
-            Log::File(FollowedFile { path, follower: None, .. }) => agent.handle_found(now, number, path, false),
-            Log::File(FollowedFile { path, follower: Some(file), .. }) => {
-                let state = file.look(now.mono, &mut |_| None);
-                agent.handle_log_state(now, path, state);
-            }
+            Log::File(file) => match &mut file.follower {
+                None => agent.handle_found(now, number, &file.path, false),
+                Some(follower) => {
+                    let state = follower.look(now.mono, &mut |_| None);
+                    agent.handle_log_state(now, &file.path, state);
+                }
+            },
             Log::Wildcard(wildcard) => {
                 wildcard.search(now, &self.source.field(), number, agent);
                 wildcard.look(now, agent);
@@ -261,7 +266,7 @@ fn read(file: &mut Follower, now: Now, number: usize, agent: &mut Agent, buffer:
 impl Log {
     fn new(now: Now, source: &LogSource) -> Self {
         match source {
-            LogSource::Path(path) => Self::File(FollowedFile::new(path)),
+            LogSource::Path(path) => Self::File(FollowedFile::new(path).into()),
             LogSource::Glob(_) => Self::Wildcard(Wildcard::default()),
             LogSource::Command(command) => Self::Command(CommandLog {
                 command: command.clone(),
@@ -276,7 +281,7 @@ impl Log {
 
     fn files_mut(&mut self) -> impl Iterator<Item = &mut FollowedFile> {
         let (one, many) = match self {
-            Self::File(file) => (Some(file), None),
+            Self::File(file) => (Some(&mut **file), None),
             Self::Wildcard(wildcard) => (None, Some(wildcard.files.iter_mut())),
             Self::Command(_) => (None, None),
         };

@@ -5,10 +5,13 @@ mod check;
 mod event_stream;
 mod folder;
 mod follow;
+mod kept;
 mod line_pipe;
 mod log;
 mod options;
+mod positions;
 pub mod server;
+mod state;
 mod tasks;
 mod watches;
 

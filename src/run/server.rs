@@ -4,6 +4,7 @@ use super::event_stream::EventStream;
 use super::folder::{Change, Folder, Patience};
 use super::log::Log;
 use super::options::Program;
+use super::state::State;
 use super::{check, Failure};
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
@@ -68,6 +69,7 @@ struct Loop<'a> {
     signals: Signals,
     server: Server,
     stream: EventStream,
+    state: State,
     hosts: Watched,
     includes: Option<Watched>,
     next_scan: Duration,
@@ -161,6 +163,7 @@ impl<'a> Loop<'a> {
         Self {
             server: Server::new(now, Identity { name, run, broadcast }),
             stream: EventStream::new(settings),
+            state: State::new(now, settings),
             hosts: Watched::new(&settings.hosts),
             includes: settings.includes.as_deref().map(Watched::new),
             next_scan: now.mono,
@@ -178,11 +181,16 @@ impl<'a> Loop<'a> {
     fn run(mut self) -> Result<(), Failure> {
         let mut poll = PollSet::default();
         let mut now = self.clock.now();
+        if let Err(e) = self.stream.cut_torn_line() {
+            self.log.write(now, &format!("cannot read the event stream: {}", reason(&e)));
+        }
+        self.state.recover(now, &mut self.server, self.log);
         self.scan(now, Patience::None);
         // Nobody is to be told that he has no configuration while it is being read.
         while self.has_changes() {
             self.take_changes(now);
         }
+        self.server.handle_started();
         loop {
             if self.has_changes() {
                 self.take_changes(now);
@@ -195,6 +203,7 @@ impl<'a> Loop<'a> {
             self.server.handle_timeout(now, &mut self.stream);
             self.commit(now);
             self.carry_out(now);
+            self.state.handle_timeout(now, &mut self.server, &mut self.stream, self.log);
 
             poll.clear();
             poll.add(self.socket.as_fd());
@@ -218,6 +227,7 @@ impl<'a> Loop<'a> {
                 self.server.handle_timeout(now, &mut self.stream);
                 self.commit(now);
                 self.carry_out(now);
+                self.state.save(now, &mut self.server, &mut self.stream, self.log);
                 self.stream.reopen();
                 self.log.write(now, "ended by a signal");
                 return Ok(());
