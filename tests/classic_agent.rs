@@ -1,8 +1,9 @@
 //! The agent with a version 1 server, byte for byte: what Python servers in the field send and expect.
 
-use project436::agent::{Agent, Block, Identity, Output};
+use project436::agent::{Agent, Block, Identity, Output, Start};
 use project436::directives::host::LogSource;
 use project436::now::Now;
+use project436::position::Position;
 use project436::schedule::WeekMinute;
 use project436::wire::Token;
 use std::net::SocketAddr;
@@ -73,7 +74,7 @@ impl Site {
     }
 
     fn log(&mut self, lines: &[u8]) {
-        let block = Block { path: LOG, position: self.read, bytes: lines };
+        let block = Block { path: LOG, position: self.read, place: None, bytes: lines };
         let read = self.agent.handle_log_lines(now(self.milliseconds), 0, block);
         assert_eq!(read, lines.len());
         self.read += read as u64;
@@ -90,7 +91,15 @@ impl Site {
                     let text = String::from_utf8(datagram).expect("bytes that are not UTF-8 end a Python server");
                     self.sent.push((self.milliseconds / 1000, ip.octets(), text));
                 }
-                Output::Follow(sources) => self.follows = sources,
+                Output::Follow(sources) => {
+                    let now = now(self.milliseconds);
+                    sources.iter().enumerate().for_each(|(log, source)| self.agent.handle_found(now, log, &source.field(), false));
+                    self.follows = sources;
+                }
+                Output::Open { log, path, start } => {
+                    assert_eq!(start, Start::End, "a version 1 server does not know how far a log was read");
+                    self.agent.handle_opened(now(self.milliseconds), log, &path, &start, &Position::default(), None);
+                }
                 Output::Log(_) => {}
                 other => panic!("no rule asks for {other:?}"),
             }
