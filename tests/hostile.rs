@@ -261,10 +261,14 @@ fn what_does_not_come_from_the_selected_server_changes_nothing_at_an_agent() {
     let place = wait_for("the server's port", || UdpSocket::bind(("127.0.0.1", site.port + 1)).ok());
     let mut buffer = [0; 2000];
     place.set_read_timeout(Some(harness::PATIENCE)).unwrap();
-    let uid = loop {
+    let (uid, done, at) = loop {
         let size = place.recv(&mut buffer).unwrap();
         match Message::parse(&buffer[..size]) {
-            Ok(Message::Alert(alert)) if alert.text == "line 1" => break alert.uid.to_string(),
+            Ok(Message::Event(event)) if event.text == "line 1" => {
+                let (host, chain, step) = (event.host, event.chain, event.reached.step);
+                let done = Message::Done { host, chain, step, held: 0 }.emit();
+                break (event.uid(), done, Message::At { host, chain, reached: Some(event.reached) }.emit());
+            }
             _ => {}
         }
     };
@@ -274,6 +278,8 @@ fn what_does_not_come_from_the_selected_server_changes_nothing_at_an_agent() {
     let revision = Revision::of(text);
     let forged = [
         format!("ACK%%{uid}").into_bytes(),
+        done,
+        at,
         b"RESET%%nas1".to_vec(),
         format!("CONFIG%%START%%{}", text.trim().replace('\n', "%%")).into_bytes(),
         Message::Stale { host: "nas1", revision }.emit(),

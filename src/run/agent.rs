@@ -179,7 +179,10 @@ impl<'a> Loop<'a> {
             if signals.terminate {
                 self.positions.iter_mut().for_each(PositionsFile::hurry);
                 self.keep_positions(now);
-                self.log.write(now, &format!("ended by a signal; events not acknowledged: {}", self.agent.waiting()));
+                if self.agent.waiting() > 0 {
+                    self.log.write(now, &format!("events that were not acknowledged: {}", self.agent.waiting()));
+                }
+                self.log.write(now, "ended by a signal");
                 return Ok(());
             }
             if signals.reload {
