@@ -39,9 +39,9 @@ impl Site {
     fn configured() -> Self {
         let mut site = Self::new();
         site.hear(SERVER, b"SRVHB%%pi");
-        site.run_to(11);
+        site.run_to(16);
         site.hear(SERVER, CONFIG);
-        site.run_to(15);
+        site.run_to(18);
         site.acknowledge_all();
         site.run_to(20);
         site.sent.clear();
@@ -128,14 +128,15 @@ fn now(milliseconds: u64) -> Now {
 }
 
 #[test]
-fn five_hellos_without_an_answer_mean_version_1() {
+fn hellos_without_an_answer_while_four_heartbeats_are_heard_mean_version_1() {
     let mut site = Site::new();
     site.run_to(4);
     assert_eq!(site.sent, [], "no server was heard yet");
-    site.run_to(16);
+    site.run_to(22);
     let sent: Vec<_> = site.sent.iter().map(|(at, to, text)| (*at, *to, &text[..5])).collect();
     let hello = |at| (at, SERVER, "HELLO");
-    assert_eq!(sent, [hello(5), hello(7), hello(9), hello(11), hello(13), (15, SERVER, "CONFR"), (15, SERVER, "ALERT")]);
+    let hellos = (5..21).step_by(2).map(hello);
+    assert_eq!(sent, hellos.chain([(21, SERVER, "CONFR"), (21, SERVER, "ALERT")]).collect::<Vec<_>>());
     assert!(site.sent[0].2.starts_with("HELLO%%2%%nas1%%0000000000000000000000000000beef%%"), "{}", site.sent[0].2);
     assert_eq!(site.texts("CONFREQ"), ["CONFREQ%%nas1"]);
     let started = format!("ALERT%%nas1%%1795347336_0%%1795347336%%SYSTEM%%NULL%%Agent started, version {}", env!("CARGO_PKG_VERSION"));
@@ -145,20 +146,20 @@ fn five_hellos_without_an_answer_mean_version_1() {
 #[test]
 fn the_configuration_is_asked_for_every_ten_seconds_until_it_comes() {
     let mut site = Site::new();
-    site.run_to(40);
-    assert_eq!(site.times("CONFREQ"), [15, 25, 35]);
+    site.run_to(45);
+    assert_eq!(site.times("CONFREQ"), [21, 31, 41]);
     site.hear(SERVER, CONFIG);
     assert_eq!(site.follows, [LogSource::Path(LOG.into())]);
-    site.run_to(41);
+    site.run_to(46);
     assert!(site.texts("ALERT").last().unwrap().ends_with("in force: 1 rule"), "{:?}", site.sent);
     site.run_to(200);
-    assert_eq!(site.times("CONFREQ"), [15, 25, 35]);
+    assert_eq!(site.times("CONFREQ"), [21, 31, 41]);
 }
 
 #[test]
 fn a_configuration_is_read_as_python_servers_send_it() {
     let mut site = Site::new();
-    site.run_to(16);
+    site.run_to(22);
     site.hear(
         SERVER,
         "CONFIG%%START%%# für alle%%%%file: /var/log/messages%%match: error%%alert_all: tags=A message=Oh%%%%wrong%%\
@@ -166,7 +167,7 @@ fn a_configuration_is_read_as_python_servers_send_it() {
             .as_bytes(),
     );
     assert_eq!(site.follows, [LogSource::Path(LOG.into()), LogSource::Path("/var/log/auth.log".into())]);
-    site.run_to(17);
+    site.run_to(23);
     let told: Vec<_> = site.texts("ALERT").iter().skip(1).map(|alert| alert.rsplit("%%").next().unwrap()).collect();
     assert_eq!(told[0], "Configuration error: CONFIG:7: expected \"name: argument\", got \"wrong\"");
     assert!(told[1].starts_with("Configuration ") && told[1].ends_with(" in force: 2 rules"), "{told:?}");
@@ -268,14 +269,14 @@ fn after_thirty_seconds_of_silence_the_next_server_gets_the_events_and_is_not_as
     site.run_to(69);
     let to_other = |site: &Site, start| site.sent.iter().filter(|(_, to, text)| *to == OTHER && text.starts_with(start)).count();
     assert_eq!((to_other(&site, "ALERT"), to_other(&site, "HELLO")), (0, 0));
-    // The last heartbeat came at 40; five HELLOs later it is clear which version the other one speaks.
-    site.run_to(79);
-    assert_eq!((to_other(&site, "ALERT"), to_other(&site, "HELLO")), (0, 5));
-    site.run_to(81);
-    assert_eq!((to_other(&site, "ALERT"), to_other(&site, "HELLO")), (1, 5));
+    // The last heartbeat came at 40; four of the other one's later it is clear which version that speaks.
+    site.run_to(85);
+    assert_eq!((to_other(&site, "ALERT"), to_other(&site, "HELLO")), (0, 8));
+    site.run_to(87);
+    assert_eq!((to_other(&site, "ALERT"), to_other(&site, "HELLO")), (1, 8));
     assert!(site.sent.last().unwrap().2.starts_with("ALERT%%nas1%%1795347381_2%%1795347381%%TAG1%%"), "the event is the same");
     site.hear(SERVER, b"ACK%%1795347381_2");
-    site.run_to(91);
+    site.run_to(97);
     assert_eq!(to_other(&site, "ALERT"), 2, "the old server's word does not count any more");
     site.hear(OTHER, b"ACK%%1795347381_2");
     site.run_to(150);

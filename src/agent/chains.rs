@@ -232,6 +232,16 @@ impl Chains {
         self.get(chain).is_some_and(OpenChain::is_told)
     }
 
+    /// Whether the server has said that it knows nothing of a chain.
+    pub(super) fn is_unknown_to_server(&self, chain: Chain) -> bool {
+        self.get(chain).is_some_and(|open| matches!(open.state, State::Known(None) | State::Taking(None)))
+    }
+
+    /// How far a log is read.
+    pub(super) fn read_position(&self, chain: Chain) -> Option<&Position> {
+        self.get(chain)?.read.as_ref()
+    }
+
     /// There is a session that knows nothing yet of what was agreed upon before.
     pub(super) fn start_over(&mut self, now: Duration) {
         self.chains.iter_mut().for_each(|open| open.agree_upon(now, State::Unknown));

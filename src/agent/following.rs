@@ -46,6 +46,8 @@ struct File {
     /// Whether it came after the others of its wildcard, and so is no old one.
     late: bool,
     opened: bool,
+    /// What is to be said if the server turns out to know nothing of this log: with that it does.
+    announcement: Option<String>,
 }
 
 /// A wildcard: that it was followed before tells that files which are not known are new.
@@ -112,7 +114,7 @@ impl Following {
             };
             self.closing.retain(|(closing, _)| *closing != chain);
             let link = Link { chain, half_done: None };
-            self.files.push(File { source, path: path.to_string(), link, late, opened: false });
+            self.files.push(File { source, path: path.to_string(), link, late, opened: false, announcement: None });
         }
     }
 
@@ -171,7 +173,7 @@ impl Agent {
             return;
         }
         for at in 0..self.following.files.len() {
-            let File { source, path, link, late, opened: false } = &self.following.files[at] else { continue };
+            let File { source, path, link, late, opened: false, .. } = &self.following.files[at] else { continue };
             let left = match protocol {
                 Protocol::Classic => Left::Never,
                 _ => self.outbox.chains.seek(now, link.chain),
@@ -227,14 +229,26 @@ impl Agent {
         if let Start::At(left, _) = start {
             file.link.half_done = left.files.iter().find(|file| file.done != 0).map(|file| (file.offset, file.hash, file.done));
         }
+        // Where reading of any other log begins follows from what the server knows.
+        if *start == Start::End {
+            let what = if position.files.is_empty() { ", which does not exist yet" } else { " from its end" };
+            file.announcement = Some(format!("Following {path}{what}"));
+        }
         self.outbox.chains.open(now, chain, position);
         if let Some(lost) = lost {
             self.log_event(now, chain, position, &lost);
         }
-        // Where reading of any other log begins is known to the server, or follows from what it knows.
-        if *start == Start::End && self.selection.protocol() == Protocol::Session {
-            let what = if position.files.is_empty() { ", which does not exist yet" } else { " from its end" };
-            self.log_event(now, chain, position, &format!("Following {path}{what}"));
+        if self.outbox.chains.is_unknown_to_server(chain) {
+            self.handle_unknown_chain(now, chain);
+        }
+    }
+
+    /// The server knows nothing of a chain.
+    pub(super) fn handle_unknown_chain(&mut self, now: Now, chain: Chain) {
+        let files = &mut self.following.files;
+        let announcement = files.iter_mut().find(|file| file.link.chain == chain).and_then(|file| file.announcement.take());
+        if let (Some(text), Some(position)) = (announcement, self.outbox.chains.read_position(chain).cloned()) {
+            self.log_event(now, chain, &position, &text);
         }
     }
 

@@ -183,6 +183,8 @@ impl LogRules {
             alerting.clear();
             let matching = log.rules.iter_mut().enumerate().filter(|(_, rule)| matches[rule.matcher]);
             alerting.extend(matching.filter_map(|(at, rule)| rule.handle_match(block.position + start as u64).then_some(at)));
+            // In an order that stays the same when the configuration is written in another.
+            alerting.sort_unstable_by_key(|rule| log.rules[*rule].id);
             log.skip_done(&mut alerting, link, &block, start);
             log.push_events(now, &alerting, link, &block, (start, end), &text, outbox);
             consumed = end;
@@ -229,9 +231,7 @@ impl Log {
             return;
         }
         link.half_done = None;
-        if let Some(last) = self.rules.iter().position(|rule| rule.id == done) {
-            alerting.retain(|rule| *rule > last);
-        }
+        alerting.retain(|rule| self.rules[*rule].id > done);
     }
 
     /// Queues the events that rules make of one line. Only with the last one is the line done with.
@@ -258,14 +258,16 @@ impl Log {
         }
     }
 
-    /// Names rules by what they are, and those that are the same by their order too.
+    /// Names rules by what they look for, and those that look for the same by their order too.
     fn name_rules(&mut self) {
         for at in 0..self.rules.len() {
             let (before, rest) = self.rules.split_at_mut(at);
             let Some(rule) = rest.first_mut() else { break };
-            let same = before.iter().filter(|other| other.identity == rule.identity).count();
-            let hash = Fnv1a::EMPTY.with(&rule.identity.to_le_bytes()).with(&same.to_le_bytes()).value();
-            rule.id = u32::try_from(hash >> 32).unwrap_or(1).max(1);
+            let same = before.iter().filter(|other| other.rule.matches_like(&rule.rule)).count() as u64;
+            let LogRule { patterns, ignores, .. } = &*rule.rule;
+            let texts = patterns.iter().map(|pattern| (b"match", pattern)).chain(ignores.iter().map(|pattern| (b"ignor", pattern)));
+            let hash = texts.fold(Fnv1a::EMPTY, |hash, (what, pattern)| hash.with(what).with(pattern.as_str().as_bytes()).with(b"\n"));
+            rule.id = u32::try_from(hash.with(&same.to_le_bytes()).value() >> 32).unwrap_or(1).max(1);
         }
     }
 

@@ -225,6 +225,9 @@ impl Agent {
                 if let Some(number) = self.outbox.chains.handle_at(now.mono, chain, reached) {
                     self.outbox.acknowledge_chain(now, chain, number, 0);
                 }
+                if self.outbox.chains.is_unknown_to_server(chain) {
+                    self.handle_unknown_chain(now, chain);
+                }
             }
             Message::Offer { host, nonce, cookie } if host == self.host => {
                 if let Some(join) = self.selection.handle_offer(nonce, cookie) {

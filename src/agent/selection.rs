@@ -41,8 +41,10 @@ struct Selected {
     joined: Duration,
     /// Whether the server was heard to speak as version 1 servers do, and is not just silent.
     heard_classic: bool,
-    /// When the server last said something that only version 2 has.
+    /// When the server last said something that only version 2 has, how many heartbeats came, and when that was last counted.
     version_2: Option<Duration>,
+    heartbeats: u32,
+    counted: Duration,
 }
 
 /// When a server is told next that this agent lives. Three lost datagrams in a row must not make a dead host of a live one.
@@ -103,8 +105,15 @@ impl Selection {
     const HELLO_INTERVAL: Duration = Duration::from_secs(2);
     /// Time between two HELLOs to a server that is not known to speak version 2 and may come to.
     const PROBE_INTERVAL: Duration = Duration::from_secs(10);
-    /// After so many unanswered HELLOs a server that is heard speaks version 1.
+    /// After so many unanswered HELLOs a server that is heard speaks version 1 …
     const HELLOS: u32 = 5;
+    /// … if so many heartbeats of it were heard, and never that it speaks version 2: whoever takes it for older than it is does not
+    /// learn how far logs were read.
+    const HEARTBEATS: u32 = 4;
+    /// Two that come sooner one after the other are one that the network doubled.
+    const BETWEEN_HEARTBEATS: Duration = Duration::from_secs(3);
+    /// A fixed server, whose heartbeats may not come this far, speaks version 1 after so many unanswered HELLOs.
+    const HELLOS_TO_FIXED: u32 = 12;
     /// A server that spoke version 2 and has been heard for so long without a sign of that was replaced. One that is silent was not.
     const REPLACED_AFTER: Duration = Duration::from_secs(120);
     const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
@@ -168,6 +177,8 @@ impl Selection {
             joined: now,
             heard_classic: false,
             version_2: None,
+            heartbeats: 1,
+            counted: now,
         });
         self.start_handshake(now);
     }
@@ -196,6 +207,10 @@ impl Selection {
         selected.last_heard = now;
         selected.heard_classic |= run.is_none();
         selected.version_2 = run.map(|_| now).or(selected.version_2);
+        if run.is_none() && now - selected.counted >= Self::BETWEEN_HEARTBEATS {
+            selected.heartbeats += 1;
+            selected.counted = now;
+        }
         let in_session = selected.protocol == Protocol::Session;
         let another_run = match run {
             Some(run) => !in_session || *selected.server_run.get_or_insert(run) != run,
@@ -305,7 +320,9 @@ impl Selection {
         let Some(handshake) = selected.handshake.as_mut().filter(|handshake| handshake.next_hello <= now) else { return };
         let heard = now - selected.last_heard < Self::PROBE_INTERVAL;
         let spoke_version_2 = selected.version_2.is_some_and(|at| !heard || now - at < Self::REPLACED_AFTER);
-        if handshake.unanswered >= Self::HELLOS && !speaks_version_2 && !spoke_version_2 {
+        let unanswered = if self.fixed { Self::HELLOS_TO_FIXED } else { Self::HELLOS };
+        if handshake.unanswered >= unanswered && !speaks_version_2 && !spoke_version_2 {
+            let heard = heard && selected.heartbeats >= Self::HEARTBEATS;
             if self.fixed || heard {
                 selected.protocol = Protocol::Classic;
             }
@@ -317,7 +334,7 @@ impl Selection {
         let hello = Message::Hello { host: &self.host, run: self.run, nonce: handshake.nonce }.emit();
         transmit.push((selected.address, hello));
         handshake.unanswered += 1;
-        let patient = self.fixed && handshake.unanswered > Self::HELLOS;
+        let patient = self.fixed && handshake.unanswered > Self::HELLOS_TO_FIXED;
         handshake.next_hello = now + if patient { Self::PROBE_INTERVAL } else { Self::HELLO_INTERVAL };
     }
 

@@ -1,6 +1,6 @@
 //! A simulated network in virtual time: agents and servers as state machines, joined by datagrams that are lost, doubled, delayed and
 //! overtaken as a seed says. No sockets, no clocks, no files.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its part")]
 #![allow(clippy::print_stderr, reason = "a test that fails names its seed")]
 
 mod nodes;
