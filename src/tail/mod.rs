@@ -1,16 +1,22 @@
-//! Following one file by its path: through rotation by rename, copy-and-truncate, truncation that grew past the old place, deletion
-//! and late writers. What was read is recognised by content, so that a file that is no longer the same is begun anew.
-//! Knows bytes and lines, not what they mean.
+//! Following one log by its path: through rotation by rename, copy-and-truncate, truncation that grew past the old place, deletion
+//! and late writers, and across a restart. What was read is recognised by content, so that a file that is no longer the same is begun
+//! anew, and one that has another name is read on. Knows bytes and lines, not what they mean.
 
+mod loss;
 mod open;
+mod rotation;
+mod search;
 
 pub use open::{Identity, Open};
 
 use crate::lines::MAX_LINE;
 use crate::position::{FilePosition, Place, Position, CONTEXT};
+use loss::{Cause, Losses};
 use open::{identity, not_a_file, Reading};
+use rotation::{Known, Retired};
 use std::fs::{self, Metadata};
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// Bytes that a buffer for [`Follower::read`] needs.
@@ -30,6 +36,9 @@ pub struct Piece<'a> {
 /// Takes whole lines; returns how many bytes it is done with.
 pub type TakeLines<'a> = &'a mut dyn FnMut(Piece<'_>) -> usize;
 
+/// Is asked for a file that was followed under another name until now.
+pub type Elsewhere<'a> = &'a mut dyn FnMut(&Metadata) -> Option<Open>;
+
 /// A file that is followed, whether it exists or not.
 pub struct Follower {
     path: String,
@@ -38,6 +47,12 @@ pub struct Follower {
     current: Option<Open>,
     /// Files that had the name before, oldest first.
     retired: Vec<Retired>,
+    /// Files that had the name before those, as they were let go.
+    known: Vec<Known>,
+    /// Where to go on, while that cannot be found because the path has no file that can be read.
+    awaited: Option<Awaited>,
+    /// Whether another follower may have found the same files.
+    fresh: bool,
     /// Bytes done with, through all rotations.
     position: u64,
     /// Whether the last look found that it cannot be read.
@@ -45,16 +60,13 @@ pub struct Follower {
     missing_since: Option<Duration>,
     /// Why the last reading failed, if it did.
     read_failure: Option<String>,
-    /// What had to be given up and was not told yet.
-    loss: Option<String>,
-    /// Lines that were cut for length.
-    cut_lines: u64,
+    losses: Losses,
 }
 
-struct Retired {
-    open: Open,
-    /// When it last grew, or was retired.
-    grown: Duration,
+/// Where a log was read up to, and when that was.
+struct Awaited {
+    position: Position,
+    seen: u64,
 }
 
 /// How far one reading went.
@@ -64,26 +76,20 @@ enum Reach {
     Blocked,
     /// So much was read that others shall have their turn.
     More,
+    /// The file does not hold any more what it held.
+    Cut,
 }
 
 impl Follower {
     /// A path without a file counts as an error only after such a time: rotations leave gaps.
     const MISSING_TOLERANCE: Duration = Duration::from_secs(10);
-    /// A file without its name is let go after that time, since it takes up space.
+    /// The file that had the name is still the present one for that time: it may come back.
     const MISSING_HELD: Duration = Duration::from_secs(600);
-    /// So long after it last grew a rotated file is still looked at for a late writer.
-    const LATE_WRITER: Duration = Duration::from_secs(60);
-    /// The last line of a rotated file counts as ended, though no newline came, when nothing was added for that time.
-    const UNENDED_LINE: Duration = Duration::from_secs(5);
-    /// Rotated files beyond so many are no longer looked at for late writers, once they are read.
-    const MAX_RETIRED: usize = 8;
-    /// Most rotated files that are held open because they are still to be read: each takes a descriptor.
-    const MAX_UNREAD: usize = 128;
 
     /// A file to follow: what it holds already is passed over, but if it appears later it is read from its start.
     pub fn from_end(path: &str) -> Self {
         let Some(meta) = fs::metadata(path).ok().filter(Metadata::is_file) else { return Self::from_start(path) };
-        match Open::new(path, u64::MAX) {
+        match Open::new(Path::new(path), u64::MAX) {
             Ok(open) => Self::resuming(path, open),
             Err(_) => Self { first_start: meta.len(), ..Self::from_start(path) },
         }
@@ -97,12 +103,14 @@ impl Follower {
             first_start: 0,
             current: None,
             retired: Vec::new(),
+            known: Vec::new(),
+            awaited: None,
+            fresh: false,
             position: 0,
             unreadable: false,
             missing_since: None,
             read_failure: None,
-            loss: None,
-            cut_lines: 0,
+            losses: Losses::default(),
         }
     }
 
@@ -111,36 +119,38 @@ impl Follower {
         Self { current: Some(open), ..Self::from_start(path) }
     }
 
-    /// Goes on where a log was read up to at `seen`, in Unix seconds by this machine's clock. Returns also what could not be found again.
+    /// Goes on where a log was read up to at `seen`, in Unix seconds by the clock that dates files. Returns also what could not be found
+    /// again. While the log is missing or cannot be read nothing is decided; what is found to be lost then, [`Self::take_loss`] tells.
     pub fn resume(path: &str, position: &Position, seen: u64) -> (Self, Option<String>) {
-        let _ = seen;
-        let mut follower = Self::from_start(path);
-        let Some((last, retired)) = position.files.split_last() else { return (follower, None) };
-        let _ = retired;
-        match Open::resume(path, last) {
-            Ok(Some(open)) => {
-                follower.current = Some(open);
-                (follower, None)
-            }
-            _ => (follower, Some(format!("what was read last of {path} is gone: lines may be missing"))),
-        }
+        let awaited = Some(Awaited { position: position.clone(), seen });
+        let mut follower = Self { awaited, ..Self::from_start(path) };
+        follower.restore();
+        let lost = follower.take_loss();
+        (follower, lost)
     }
 
     /// How far everything handed on so far goes.
     pub fn position(&self) -> Position {
-        let mut files = self.files();
-        let unread = self.retired.iter().position(|retired| retired.open.unread() > 0).unwrap_or(self.retired.len());
-        bound(&mut files, unread);
-        Position { files }
-    }
-
-    fn files(&self) -> Vec<FilePosition> {
-        self.retired.iter().map(|retired| &retired.open).chain(&self.current).map(Open::position).collect()
+        if let Some(awaited) = &self.awaited {
+            return awaited.position.clone();
+        }
+        let files = self.files();
+        let read_to = if files.len() < Position::MAX_FILES {
+            0
+        } else {
+            self.retired.iter().position(|retired| retired.open.unread() > 0).unwrap_or(self.retired.len())
+        };
+        Position { files: bounded(self.anchor(), &files, read_to).0 }
     }
 
     /// What had to be given up since this was last asked, if anything.
     pub fn take_loss(&mut self) -> Option<String> {
-        self.loss.take()
+        self.losses.take(&self.path)
+    }
+
+    /// How many lines were too long and are cut, if any were since that was told, and that is some time ago.
+    pub fn take_cut_lines(&mut self, now: Duration) -> Option<String> {
+        self.losses.take_cut_lines(now, &self.path)
     }
 
     /// The path.
@@ -170,14 +180,13 @@ impl Follower {
 
     /// Lets go of a file that now has another path, if it was followed here.
     pub fn release(&mut self, meta: &Metadata) -> Option<Open> {
-        let identity = identity(meta);
-        if let Some(at) = self.retired.iter().position(|retired| retired.open.identity == identity) {
-            return Some(self.retired.remove(at).open);
-        }
-        if self.current.as_ref().is_some_and(|open| open.identity == identity) {
-            return self.current.take();
-        }
-        None
+        let wanted = identity(meta);
+        let released = if let Some(at) = self.retired.iter().position(|retired| retired.open.identity == wanted) {
+            Some(self.retired.remove(at).open)
+        } else {
+            self.current.take_if(|open| open.identity == wanted)
+        };
+        released.inspect(|open| self.remember(open, false))
     }
 
     /// Where the file ends now, counted as the positions of lines are: all that is there already is before it.
@@ -191,9 +200,14 @@ impl Follower {
     ///
     /// # Errors
     /// Why the file cannot be opened, or could not be read when that was last tried. That there is none is an error only after a while.
-    pub fn look(&mut self, now: Duration, elsewhere: &mut dyn FnMut(&Metadata) -> Option<Open>) -> Result<(), String> {
+    pub fn look(&mut self, now: Duration, elsewhere: Elsewhere<'_>) -> Result<(), String> {
+        if self.awaited.is_some() {
+            self.restore();
+        }
+        // Before it is another's turn: what it held may be in copies.
+        let looked = self.look_at_current(elsewhere);
         let found = fs::metadata(&self.path).and_then(|meta| if meta.is_file() { Ok(meta) } else { Err(not_a_file(&meta)) });
-        let state = match found.and_then(|meta| self.handle_found(now, &meta, elsewhere)) {
+        let state = match found.and_then(|meta| self.handle_found(&meta, looked, elsewhere)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let tolerated = self.handle_missing(now);
                 if tolerated {
@@ -207,6 +221,8 @@ impl Follower {
                 other.map_err(|e| crate::sys::reason(&e))
             }
         };
+        self.look_at_retired();
+        self.let_go_of_deleted(now);
         self.unreadable = state.is_err();
         state.and(self.read_failure.clone().map_or(Ok(()), Err))
     }
@@ -218,115 +234,138 @@ impl Follower {
         matches!(outcome, Ok(Reach::More))
     }
 
-    fn handle_found(&mut self, now: Duration, meta: &Metadata, elsewhere: &mut dyn FnMut(&Metadata) -> Option<Open>) -> io::Result<()> {
-        if let Some(open) = self.current.as_mut().filter(|open| open.identity == identity(meta)) {
-            open.restart_if_cut(meta.len(), &mut self.position);
-            return Ok(());
+    /// Finds where to go on, if that can be told now.
+    fn restore(&mut self) {
+        let Some(awaited) = self.awaited.take() else { return };
+        let Some(restored) = search::restore(&self.path, &awaited.position, awaited.seen) else {
+            self.awaited = Some(awaited);
+            return;
+        };
+        self.fresh = true;
+        self.retired = restored.earlier.into_iter().map(Retired::new).collect();
+        self.current = restored.current;
+        self.losses.add_text(restored.lost);
+    }
+
+    fn handle_found(&mut self, meta: &Metadata, looked: io::Result<()>, elsewhere: Elsewhere<'_>) -> io::Result<()> {
+        if self.awaited.is_some() {
+            // It has appeared at this moment, or cannot be read, which to open it tells.
+            return Open::new(Path::new(&self.path), 0).map(drop);
         }
+        if let Some(open) = self.current.as_mut().filter(|open| open.identity == identity(meta)) {
+            let other = if std::mem::take(&mut self.fresh) { elsewhere(meta) } else { None };
+            // The further one knows better where to go on.
+            if let Some(other) = other.filter(|other| other.offset() > open.offset()) {
+                *open = other;
+            }
+            return looked;
+        }
+        self.fresh = false;
         // A file that has come back, or had another name, is read on and not again.
-        let opened = match self.release(meta).or_else(|| elsewhere(meta)) {
+        let opened = match self.take_back(meta).or_else(|| elsewhere(meta)) {
             Some(known) => known,
             // The present file is let go only when there is a new one, lest what it still holds be lost.
-            None => Open::new(&self.path, self.first_start)?,
+            None => Open::new(Path::new(&self.path), self.first_start)?,
         };
         if opened.identity != identity(meta) {
             // It was renamed at this moment: the next look sees what it is.
             return Ok(());
         }
         self.first_start = 0;
-        self.retire(now);
-        self.current = Some(opened);
+        self.succeed(opened, elsewhere);
         Ok(())
+    }
+
+    /// A rotated file that has the log's name again.
+    fn take_back(&mut self, meta: &Metadata) -> Option<Open> {
+        let at = self.retired.iter().position(|retired| retired.open.identity == identity(meta))?;
+        Some(self.retired.remove(at).open)
     }
 
     /// Returns whether that is still tolerated.
     fn handle_missing(&mut self, now: Duration) -> bool {
         self.first_start = 0;
         let since = *self.missing_since.get_or_insert(now);
-        if now - since >= Self::MISSING_HELD {
-            self.retire(now);
+        // What has no name cannot get that one back.
+        if now - since >= Self::MISSING_HELD || self.current.as_ref().is_some_and(Open::is_deleted) {
+            self.retire();
         }
         !self.unreadable && now - since < Self::MISSING_TOLERANCE
     }
 
-    fn retire(&mut self, now: Duration) {
-        if let Some(open) = self.current.take() {
-            self.retired.push(Retired { open, grown: now });
-        }
-        if self.retired.len() <= Self::MAX_RETIRED {
-            return;
-        }
-        if let Some(read) = self.retired.iter().position(|retired| retired.open.unread() == 0) {
-            self.retired.remove(read);
-        } else if self.retired.len() > Self::MAX_UNREAD {
-            let lost = self.retired.remove(0).open.unread();
-            self.position += lost;
-            self.read_failure = Some(format!("rotated too often to be read in time: {lost} bytes are given up"));
-        }
-    }
-
     fn read_all(&mut self, now: Duration, buffer: &mut [u8], take: TakeLines<'_>) -> io::Result<Reach> {
-        let mut files = if self.retired.is_empty() { Vec::new() } else { self.files() };
+        let (anchor, mut files) = (self.anchor(), self.files());
         let mut at = 0;
-        while let Some(retired) = self.retired.get_mut(at) {
-            let (earlier, later) = others(&files, at);
-            let (position, cut_lines) = (&mut self.position, &mut self.cut_lines);
+        while at < self.retired.len() {
+            let (earlier, later) = others(anchor, &files, at);
+            let (position, cut_lines) = (&mut self.position, &mut self.losses.cut_lines);
             let mut reading = Reading { position, cut_lines, earlier: &earlier, later: &later, buffer, take };
-            match retired.open.read(&mut reading) {
-                Ok((Reach::End, grown)) => {
-                    if grown {
-                        retired.grown = now;
-                    }
-                    if now - retired.grown >= Self::UNENDED_LINE && !retired.open.read_unended(&mut reading) {
-                        return Ok(Reach::Blocked);
-                    }
-                    if now - retired.grown >= Self::LATE_WRITER {
-                        self.retired.remove(at);
-                        files.remove(at);
-                    } else {
-                        files[at] = retired.open.position();
-                        at += 1;
-                    }
-                }
-                Ok((reach, _)) => return Ok(reach),
-                Err(_) => {
-                    self.retired.remove(at);
-                    files.remove(at);
-                }
+            let retired = &mut self.retired[at];
+            let is_done = match retired.read(now, &mut reading) {
+                Ok(Reach::End) => retired.is_done(now),
+                Ok(Reach::Cut) => false,
+                Ok(reach) => return Ok(reach),
+                Err(_) => true,
+            };
+            if is_done {
+                self.let_go(at, Cause::Unreadable);
+                files.remove(at);
+            } else {
+                files[at] = retired.open.position();
+                at += 1;
             }
         }
         let Some(open) = &mut self.current else { return Ok(Reach::End) };
-        let (earlier, later) = others(&files, at);
-        let (position, cut_lines) = (&mut self.position, &mut self.cut_lines);
+        let (earlier, later) = others(anchor, &files, at);
+        let (position, cut_lines) = (&mut self.position, &mut self.losses.cut_lines);
         let mut reading = Reading { position, cut_lines, earlier: &earlier, later: &later, buffer, take };
         open.read(&mut reading).map(|(reach, _)| reach)
     }
+
+    fn opened(&self) -> impl Iterator<Item = &Open> {
+        self.retired.iter().map(|retired| &retired.open).chain(&self.current)
+    }
+
+    fn files(&self) -> Vec<FilePosition> {
+        self.opened().map(Open::position).collect()
+    }
+
+    /// The last file before those that are open, while nothing was read of these: what may come between is found by it.
+    fn anchor(&self) -> Option<FilePosition> {
+        if self.current.is_none() || self.opened().any(|open| open.offset() > 0) {
+            return None;
+        }
+        self.known.last().filter(|last| last.had_name).map(|last| last.position)
+    }
 }
 
-/// The files before and behind one, as far as a position holds them.
-fn others(files: &[FilePosition], at: usize) -> (Vec<FilePosition>, Vec<FilePosition>) {
-    if files.is_empty() {
+/// How far the files before and behind one are read, as far as a position holds them.
+fn others(anchor: Option<FilePosition>, files: &[FilePosition], at: usize) -> (Vec<FilePosition>, Vec<FilePosition>) {
+    if anchor.is_none() && files.len() <= 1 {
         return (Vec::new(), Vec::new());
     }
-    let mut files = files.to_vec();
-    let at = bound(&mut files, at);
+    let (mut files, at) = bounded(anchor, files, at);
     let later = files.split_off(at + 1);
     files.truncate(at);
     (files, later)
 }
 
-/// Leaves out what a position has no room for: files that are read, which are those before the one at `at`, and then unread ones before
-/// the last, which are found again between their neighbours. Returns where the one at `at` is then.
-fn bound(files: &mut Vec<FilePosition>, mut at: usize) -> usize {
+/// Leaves out what a position has no room for: files that are read, which are those before the one at `at`, except for the last that was
+/// begun; and then unread ones before the last, which are found again between their neighbours. Returns where the one at `at` is then.
+fn bounded(anchor: Option<FilePosition>, files: &[FilePosition], at: usize) -> (Vec<FilePosition>, usize) {
+    let mut at = at + usize::from(anchor.is_some());
+    let mut files: Vec<FilePosition> = anchor.into_iter().chain(files.iter().copied()).collect();
     while files.len() > Position::MAX_FILES {
-        if at > 0 {
-            files.remove(0);
-            at -= 1;
-        } else {
-            files.remove(files.len() - 2);
+        let begun = files.iter().take(at + 1).rposition(|file| file.offset > 0);
+        match (0..at).find(|read| Some(*read) != begun) {
+            Some(read) => {
+                files.remove(read);
+                at -= 1;
+            }
+            None => drop(files.remove(files.len() - 2)),
         }
     }
-    at
+    (files, at)
 }
 
 #[cfg(test)]

@@ -7,12 +7,16 @@ use crate::position::{content_hash, FilePosition, Place, CONTEXT};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 
 /// Device and inode.
 pub type Identity = (u64, u64);
 
-/// Size, and seconds and nanoseconds of the last change.
-type Signature = (u64, i64, i64);
+/// Seconds and nanoseconds of the Unix time.
+pub(super) type Time = (i64, i64);
+
+/// Size and time of the last change.
+type Signature = (u64, Time);
 
 /// An open file and how far it is read.
 pub struct Open {
@@ -24,6 +28,12 @@ pub struct Open {
     head: Vec<u8>,
     /// The bytes before the offset: [`CONTEXT`], or all.
     before: Vec<u8>,
+    /// How far the file is known to go, read or not, and the bytes before that.
+    mark: (u64, Vec<u8>),
+    /// Size and time of change when it was last looked at.
+    looked: Option<Signature>,
+    /// The time of its last change while it was empty, if it was so at a look and was written to since, or filled and emptied even.
+    begun: Option<Time>,
     /// The size when the end was last asked for.
     measured: u64,
     /// Size and time of change when everything there was had been read.
@@ -52,27 +62,50 @@ impl Open {
     const TURN: u64 = 1 << 20;
 
     /// Opens a file to read it on from an offset, or from its end if that is before.
-    pub(super) fn new(path: &str, offset: u64) -> io::Result<Self> {
+    pub(super) fn new(path: &Path, offset: u64) -> io::Result<Self> {
         let file = open_file(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Err(not_a_file(&meta));
         }
-        let offset = offset.min(meta.len());
+        Self::at(file, &meta, offset.min(meta.len()))
+    }
+
+    fn at(file: File, meta: &Metadata, offset: u64) -> io::Result<Self> {
         let length = offset.min(CONTEXT as u64);
         let (head, before) = (bytes_at(&file, 0, length)?, bytes_at(&file, offset - length, length)?);
-        let mut open =
-            Self { file, identity: identity(&meta), offset, splitter: LineSplitter::default(), head, before, measured: 0, caught_up: None };
+        let mark = (offset, before.clone());
+        let mut open = Self {
+            file,
+            identity: identity(meta),
+            offset,
+            splitter: LineSplitter::default(),
+            head,
+            before,
+            mark,
+            looked: None,
+            begun: None,
+            measured: 0,
+            caught_up: None,
+        };
         open.splitter = LineSplitter::resumed(open.is_within_overlong_line()?);
+        open.is_cut()?;
         Ok(open)
     }
 
-    /// Opens a file that was read up to a position; `None` if it is not that one, by content.
-    pub(super) fn resume(path: &str, position: &FilePosition) -> io::Result<Option<Self>> {
+    /// Opens a file that was read up to a position; `None` if it is not that one, by content. Of a file of which nothing was read, only the
+    /// inode tells.
+    pub(super) fn resume(path: &Path, position: &FilePosition) -> io::Result<Option<Self>> {
         let open = Self::new(path, position.offset)?;
         let known = open.position();
         let same = known.offset == position.offset && known.hash == position.hash;
         Ok(Some(open).filter(|_| same && (position.offset > 0 || known.inode == position.inode)))
+    }
+
+    /// The same file, to be read on from another offset.
+    pub(super) fn moved(self, offset: u64) -> io::Result<Self> {
+        let meta = self.file.metadata()?;
+        Self::at(self.file, &meta, offset)
     }
 
     /// How far it is read.
@@ -81,50 +114,123 @@ impl Open {
         FilePosition { offset: self.offset, hash, inode: self.identity.1, done: 0 }
     }
 
-    /// How much is unread.
+    /// How far it is known to go, as a position by which a copy of it is recognised.
+    pub(super) fn known_position(&self) -> FilePosition {
+        let (end, before) = &self.mark;
+        if *end <= self.offset {
+            return self.position();
+        }
+        FilePosition { offset: *end, hash: content_hash(&self.head, before, *end), inode: self.identity.1, done: 0 }
+    }
+
+    /// How far it is known to go.
+    pub(super) fn known_end(&self) -> u64 {
+        self.offset.max(self.mark.0).max(self.measured)
+    }
+
+    /// How much is unread, which is known from then on.
     pub(super) fn measure(&mut self) -> u64 {
         let unread = self.unread();
         self.measured = self.offset + unread;
         unread
     }
 
-    /// Bytes that are there and not done with.
-    pub(super) fn unread(&self) -> u64 {
-        self.file.metadata().map_or(0, |meta| meta.len().saturating_sub(self.offset))
+    /// Where it is read on.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
     }
 
-    /// Begins the file anew. What was measured but is gone unread counts as passed, lest new lines stand in its place.
-    fn start_over(&mut self, position: &mut u64) {
-        *position += self.measured.saturating_sub(self.offset);
-        self.measured = 0;
+    /// When it was last changed.
+    pub(super) fn modified(&self) -> Option<Time> {
+        self.file.metadata().ok().map(|meta| modified(&meta))
+    }
+
+    /// When it had been changed last at the last look.
+    pub(super) fn looked(&self) -> Option<Time> {
+        self.looked.map(|(_, time)| time)
+    }
+
+    /// Whether it has no name any more.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
+    }
+
+    /// Bytes that are there and not done with.
+    pub(super) fn unread(&self) -> u64 {
+        self.size().saturating_sub(self.offset)
+    }
+
+    /// Where the file ends now.
+    pub(super) fn size(&self) -> u64 {
+        self.file.metadata().map_or(0, |meta| meta.len())
+    }
+
+    /// Begins the file anew.
+    pub(super) fn start_over(&mut self) {
         self.offset = 0;
         self.head.clear();
         self.before.clear();
+        self.mark = (0, Vec::new());
         self.splitter = LineSplitter::default();
-        self.caught_up = None;
+        self.measured = 0;
+        (self.looked, self.caught_up, self.begun) = (None, None, None);
+        // What is there already is to be known. If it cannot be read, the next look tells.
+        let _ = self.is_cut();
     }
 
-    /// Begins the file anew if it is shorter than what was read of it.
-    pub(super) fn restart_if_cut(&mut self, size: u64, position: &mut u64) {
-        if size < self.offset {
-            self.start_over(position);
+    /// When it was changed last before it was begun, if it was empty at a look and is, or was for a time, no longer so.
+    pub(super) fn take_begun(&mut self) -> Option<Time> {
+        self.begun.take()
+    }
+
+    /// Looks whether the file does not hold what it held, and otherwise remembers what it holds now, read or not.
+    pub(super) fn is_cut(&mut self) -> io::Result<bool> {
+        let signature = signature(&self.file.metadata()?);
+        if self.looked == Some(signature) {
+            return Ok(false);
         }
+        if self.mark.0 < self.offset {
+            self.mark = (self.offset, self.before.clone());
+        }
+        let size = signature.0;
+        let (end, before) = &self.mark;
+        if size < *end || bytes_at(&self.file, end - before.len() as u64, before.len() as u64)? != *before {
+            return Ok(true);
+        }
+        let head = bytes_at(&self.file, 0, size.min(CONTEXT as u64))?;
+        if !head.starts_with(&self.head) {
+            return Ok(true);
+        }
+        if *end == 0 {
+            self.begun = self.begun.or(self.looked());
+        }
+        let length = size.min(CONTEXT as u64);
+        let before = bytes_at(&self.file, size - length, length)?;
+        // Zeros may stand where data is still to come.
+        if before.len() as u64 == length && !before.contains(&0) && !head.contains(&0) {
+            (self.head, self.mark) = (head, (size, before));
+        }
+        self.looked = Some(signature);
+        Ok(false)
     }
 
-    /// Reads whole lines until the end, and says whether there was anything new.
+    /// Reads whole lines until the end, and says whether there was anything new. A file that was cut is not read, until it was looked at.
     pub(super) fn read(&mut self, reading: &mut Reading<'_>) -> io::Result<(Reach, bool)> {
         let signature = signature(&self.file.metadata()?);
         if self.caught_up == Some(signature) {
             return Ok((Reach::End, false));
         }
-        self.restart_if_cut(signature.0, reading.position);
+        if self.looked != Some(signature) && self.is_cut()? {
+            return Ok((Reach::Cut, false));
+        }
         let mut turn = 0;
         while turn < Self::TURN {
             let known = self.before.len();
             let Some(read) = self.fill(reading.buffer)? else {
-                // The same file, but not the same content: it was cut and has grown past the old place.
-                self.start_over(reading.position);
-                continue;
+                // The next look is to find that too.
+                self.mark = (self.offset, self.before.clone());
+                self.looked = None;
+                return Ok((Reach::Cut, false));
             };
             let piece = self.splitter.split(&reading.buffer[known..read]);
             let lines_at = known + piece.skipped;
@@ -203,7 +309,7 @@ impl Open {
 }
 
 #[allow(clippy::disallowed_methods, reason = "where logs are opened")]
-fn open_file(path: &str) -> io::Result<File> {
+fn open_file(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
@@ -229,8 +335,12 @@ pub(super) fn identity(meta: &Metadata) -> Identity {
     (meta.dev(), meta.ino())
 }
 
+pub(super) fn modified(meta: &Metadata) -> Time {
+    (meta.mtime(), meta.mtime_nsec())
+}
+
 fn signature(meta: &Metadata) -> Signature {
-    (meta.len(), meta.mtime(), meta.mtime_nsec())
+    (meta.len(), modified(meta))
 }
 
 pub(super) fn not_a_file(meta: &Metadata) -> io::Error {

@@ -1,0 +1,227 @@
+//! What becomes of a log's files: rotated ones are read to their end and watched for late writers, copies of a file that was cut and files
+//! that were rotated between two looks are found, and deleted files are let go in time.
+
+use super::loss::Cause;
+use super::open::{Identity, Open, Reading, Time};
+use super::search::{Age, Sibling, Surroundings};
+use super::{Elsewhere, Follower, Reach};
+use crate::position::FilePosition;
+use std::io;
+use std::time::Duration;
+
+/// A file that had the log's name.
+pub(super) struct Retired {
+    pub(super) open: Open,
+    /// When it last grew, or was first read after it lost the name.
+    grown: Option<Duration>,
+    /// Since when it is known to have no name at all.
+    deleted: Option<Duration>,
+}
+
+/// How far a file was read when it was let go.
+pub(super) struct Known {
+    identity: Identity,
+    pub(super) position: FilePosition,
+    /// Whether it is still to be found under some name, and nobody else reads it.
+    pub(super) had_name: bool,
+}
+
+impl Retired {
+    /// So long after it last grew a rotated file is still looked at for a late writer.
+    const LATE_WRITER: Duration = Duration::from_secs(60);
+    /// The last line of a rotated file counts as ended, though no newline came, when nothing was added for that time.
+    const UNENDED_LINE: Duration = Duration::from_secs(5);
+
+    pub(super) fn new(open: Open) -> Self {
+        Self { open, grown: None, deleted: None }
+    }
+
+    pub(super) fn read(&mut self, now: Duration, reading: &mut Reading<'_>) -> io::Result<Reach> {
+        let (reach, grown) = self.open.read(reading)?;
+        if grown {
+            self.grown = Some(now);
+        }
+        let rests = now - *self.grown.get_or_insert(now) >= Self::UNENDED_LINE;
+        if matches!(reach, Reach::End) && rests && !self.open.read_unended(reading) {
+            return Ok(Reach::Blocked);
+        }
+        Ok(reach)
+    }
+
+    /// Whether everything is read, and nothing more is expected.
+    pub(super) fn is_done(&self, now: Duration) -> bool {
+        self.grown.is_some_and(|grown| now - grown >= Self::LATE_WRITER) && self.open.unread() == 0
+    }
+}
+
+impl Follower {
+    /// Rotated files beyond so many are no longer looked at for late writers, once they are read.
+    const MAX_RETIRED: usize = 8;
+    /// Most rotated files that are held open because they are still to be read: each takes a descriptor.
+    pub(super) const MAX_UNREAD: usize = 128;
+    /// Files of which it is remembered that they were read.
+    const MAX_KNOWN: usize = 16;
+    /// A deleted file takes up space, in memory even: so long it is held open at most …
+    const DELETED_HELD: Duration = Duration::from_secs(600);
+    /// … and all of them with so many unread bytes …
+    const MAX_DELETED_UNREAD: u64 = 16 << 20;
+    /// … of those that were not read within this time.
+    const DELETED_READ: Duration = Duration::from_secs(10);
+
+    /// Another file has the log's name.
+    pub(super) fn succeed(&mut self, opened: Open, elsewhere: Elsewhere<'_>) {
+        let since = self.current.as_ref().and_then(Open::looked);
+        let between = self.between(Some(opened.identity), since, elsewhere);
+        self.retire();
+        self.retired.extend(between.into_iter().map(Retired::new));
+        self.current = Some(opened);
+        self.bound_retired();
+    }
+
+    /// The present file has lost the name.
+    pub(super) fn retire(&mut self) {
+        if let Some(open) = self.current.take() {
+            self.retired.push(Retired { deleted: self.missing_since.filter(|_| open.is_deleted()), ..Retired::new(open) });
+        }
+    }
+
+    fn bound_retired(&mut self) {
+        while self.retired.len() > Self::MAX_RETIRED {
+            if let Some(read) = self.retired.iter().position(|retired| retired.open.unread() == 0) {
+                self.let_go(read, Cause::TooMany);
+            } else if self.retired.len() > Self::MAX_UNREAD {
+                self.let_go(0, Cause::TooMany);
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// Looks whether the present file still holds what it held.
+    pub(super) fn look_at_current(&mut self, elsewhere: Elsewhere<'_>) -> io::Result<()> {
+        let Some(open) = &mut self.current else { return Ok(()) };
+        let since = open.looked();
+        if open.is_cut()? {
+            self.handle_cut(since, elsewhere);
+        } else if let Some(since) = open.take_begun() {
+            // It may have been filled, copied and cut before.
+            let between = self.between(None, Some(since), elsewhere);
+            self.retired.extend(between.into_iter().map(Retired::new));
+            self.bound_retired();
+        }
+        Ok(())
+    }
+
+    /// What the present file held is now in a copy, or is gone.
+    fn handle_cut(&mut self, since: Option<Time>, elsewhere: Elsewhere<'_>) {
+        let Some(mut open) = self.current.take() else { return };
+        let copy = self.find_copy(&open);
+        self.lose_cut(&open, copy.as_ref());
+        let last = copy.as_ref().map(|open| open.identity);
+        self.retired.extend(copy.map(Retired::new));
+        open.start_over();
+        self.current = Some(open);
+        // Newer copies than that one may have been made since the last look.
+        let between = self.after(last, None, since, elsewhere);
+        self.retired.extend(between.into_iter().map(Retired::new));
+        self.bound_retired();
+    }
+
+    /// Looks whether rotated files still hold what they held: some rotations copy every file to the next.
+    pub(super) fn look_at_retired(&mut self) {
+        let mut at = 0;
+        while let Some(retired) = self.retired.get_mut(at) {
+            at += 1;
+            if !matches!(retired.open.is_cut(), Ok(true)) {
+                continue;
+            }
+            let copy = self.find_copy(&self.retired[at - 1].open);
+            let cut = self.retired.remove(at - 1).open;
+            self.lose_cut(&cut, copy.as_ref());
+            match copy {
+                Some(copy) => self.retired.insert(at - 1, Retired::new(copy)),
+                None => at -= 1,
+            }
+        }
+    }
+
+    /// The copy of a file that was cut, to be read on where that was read to.
+    fn find_copy(&self, cut: &Open) -> Option<Open> {
+        let around = Surroundings::of(&self.path, &[]);
+        let (known, read) = (cut.known_position(), cut.position());
+        let copy = around.find_copy(&known, cut.identity).or_else(|| around.find_copy(&read, cut.identity))?;
+        copy.moved(cut.offset()).ok()
+    }
+
+    /// What was known of a file that was cut, and is not in its copy, is lost. It counts as passed, lest new lines stand in its place.
+    fn lose_cut(&mut self, cut: &Open, copy: Option<&Open>) {
+        let left = copy.map_or(0, Open::size).max(cut.offset());
+        let lost = cut.known_end().saturating_sub(left);
+        self.position += lost;
+        self.losses.add(Cause::Cut, lost);
+    }
+
+    /// The files that had the log's name after the last one before the present, and before the present, which is the given one if it is new.
+    fn between(&self, new: Option<Identity>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Vec<Open> {
+        let current = self.current.as_ref().filter(|_| new.is_some());
+        let last = current.or(self.retired.last().map(|retired| &retired.open));
+        let identity = last.map(|open| open.identity).or(self.known.last().map(|known| known.identity));
+        // Its name may be gone already.
+        let age = last.and_then(Open::modified).map(|modified| Age { modified, stamp: None });
+        self.after(identity, age, since, elsewhere).into_iter().filter(|open| Some(open.identity) != new).collect()
+    }
+
+    /// The files that were rotated after one of that identity, or else of that age, or since that time, and are not known.
+    fn after(&self, last: Option<Identity>, age: Option<Age>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Vec<Open> {
+        let around = Surroundings::of(&self.path, last.map(|last| last.1).as_slice());
+        let age = last.and_then(|last| around.age(last).cloned()).or(age);
+        let claimed: Vec<Identity> = self.opened().map(|open| open.identity).collect();
+        let newer = around.newer(age.as_ref(), since, &claimed).into_iter().filter(|one| !self.was_read(one));
+        newer.filter_map(|one| one.metadata().and_then(|meta| elsewhere(&meta)).or_else(|| one.open(0))).collect()
+    }
+
+    /// Whether a file was read here under another name, or is the copy of one.
+    fn was_read(&self, sibling: &Sibling) -> bool {
+        let retired = self.retired.iter().map(|retired| (retired.open.identity, retired.open.position()));
+        let mut all = self.known.iter().map(|known| (known.identity, known.position)).chain(retired);
+        all.any(|(identity, position)| sibling.holds(&position, identity))
+    }
+
+    /// Lets go of a rotated file, and of what is not read of it.
+    pub(super) fn let_go(&mut self, at: usize, cause: Cause) {
+        let open = self.retired.remove(at).open;
+        let lost = open.unread();
+        self.position += lost;
+        self.losses.add(cause, lost);
+        let had_name = !open.is_deleted();
+        self.remember(&open, had_name);
+    }
+
+    pub(super) fn remember(&mut self, open: &Open, had_name: bool) {
+        if self.known.len() >= Self::MAX_KNOWN {
+            self.known.remove(0);
+        }
+        // What was empty tells nothing.
+        if open.offset() == 0 {
+            return;
+        }
+        self.known.push(Known { identity: open.identity, position: open.position(), had_name });
+    }
+
+    /// Deleted files do not wait for ever to be read.
+    pub(super) fn let_go_of_deleted(&mut self, now: Duration) {
+        for retired in &mut self.retired {
+            retired.deleted = if retired.open.is_deleted() { retired.deleted.or(Some(now)) } else { None };
+        }
+        let held = |retired: &Retired, time| retired.deleted.is_some_and(|deleted| now - deleted >= time);
+        while let Some(at) = self.retired.iter().position(|retired| held(retired, Self::DELETED_HELD)) {
+            self.let_go(at, Cause::Deleted);
+        }
+        loop {
+            let waiting = || self.retired.iter().enumerate().filter(|(_, retired)| held(retired, Self::DELETED_READ));
+            let unread: u64 = waiting().map(|(_, retired)| retired.open.unread()).sum();
+            let Some((first, _)) = waiting().next().filter(|_| unread > Self::MAX_DELETED_UNREAD) else { break };
+            self.let_go(first, Cause::Deleted);
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Random histories of a log: each line that is still on disk in the end was handed on once, the others at most once.
+
+use super::*;
+use crate::random::Random;
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::time::SystemTime;
+
+/// How the files of one history are rotated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Style {
+    /// `log.1` is the newest of many.
+    Counted,
+    /// `log-20261122` and so on.
+    Dated,
+    /// `log.1` is the oldest.
+    CountedUp,
+}
+
+struct History {
+    folder: PathBuf,
+    random: Random,
+    style: Style,
+    follower: Option<Follower>,
+    /// What a new follower gets, and when the last one looked last.
+    position: Position,
+    looked: u64,
+    /// By the clock of the files, in milliseconds.
+    time: u64,
+    /// Where the writer writes, which may have another name by now, and since when it has.
+    writer: File,
+    renamed: Option<u64>,
+    half: Option<String>,
+    lines: usize,
+    rotations: usize,
+    seen: BTreeMap<String, usize>,
+    told: Vec<String>,
+}
+
+impl History {
+    const STEPS: usize = 60;
+
+    fn new(seed: u64) -> Self {
+        let folder = std::env::temp_dir().join(format!("436-tail-random-{}-{seed}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let mut random = Random::new(seed);
+        let style = [Style::Counted, Style::Dated, Style::CountedUp][pick(&mut random, 3)];
+        let path = folder.join("log");
+        let writer = appending(&path);
+        let mut history = Self {
+            follower: None,
+            position: Position::default(),
+            looked: 1_795_347_336,
+            time: 1_795_347_336_000,
+            writer,
+            renamed: None,
+            half: None,
+            lines: 0,
+            rotations: 0,
+            seen: BTreeMap::new(),
+            told: Vec::new(),
+            folder,
+            random,
+            style,
+        };
+        history.write("before\n");
+        history.follower = Some(Follower::from_end(path.to_str().unwrap()));
+        history
+    }
+
+    fn pick(&mut self, of: usize) -> usize {
+        pick(&mut self.random, of)
+    }
+
+    fn pass(&mut self, milliseconds: u64) {
+        self.time += milliseconds;
+    }
+
+    fn write(&mut self, text: &str) {
+        self.writer.write_all(text.as_bytes()).unwrap();
+        self.pass(20);
+        date(&self.writer, self.time);
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// Whole lines, some of which are long.
+    fn append(&mut self) {
+        if let Some(half) = self.half.take() {
+            self.write(&half);
+        }
+        for _ in 0..=self.pick(4) {
+            let line = self.line();
+            self.write(&line);
+        }
+    }
+
+    fn line(&mut self) -> String {
+        self.lines += 1;
+        let length = [0, 10, 300, 700][self.pick(4)];
+        format!("<{:04}{}>\n", self.lines, "x".repeat(length))
+    }
+
+    fn half(&mut self) {
+        if self.half.is_none() {
+            let line = self.line();
+            // What is there of it tells which line it is: otherwise a file that holds no more looks like any other.
+            let (one, other) = line.split_at((line.len() / 2).max(5));
+            self.half = Some(other.to_string());
+            self.write(one);
+        }
+    }
+
+    /// Makes room for the newest rotated file.
+    fn rotated(&mut self) -> PathBuf {
+        self.rotations += 1;
+        // What is rotated within the second of a stop may be read twice, if the files from before are gone.
+        self.pass(2500);
+        match self.style {
+            Style::Dated => self.folder.join(format!("log-{}", 20_261_122 + self.rotations)),
+            Style::CountedUp => self.folder.join(format!("log.{}", self.rotations)),
+            Style::Counted => {
+                for number in (1..self.rotations).rev() {
+                    let _ = fs::rename(self.folder.join(format!("log.{number}")), self.folder.join(format!("log.{}", number + 1)));
+                }
+                self.folder.join("log.1")
+            }
+        }
+    }
+
+    fn rename(&mut self) {
+        self.reopen();
+        let to = self.rotated();
+        fs::rename(self.log(), to).unwrap();
+        self.renamed = Some(self.time);
+        self.pass(20);
+        date(&appending(&self.log()), self.time);
+        if self.half.is_none() && self.pick(3) > 0 {
+            self.reopen();
+        }
+    }
+
+    /// The writer notices a rotation.
+    fn reopen(&mut self) {
+        if let Some(half) = self.half.take() {
+            self.write(&half);
+        }
+        self.writer = appending(&self.log());
+        self.renamed = None;
+    }
+
+    fn copy_and_cut(&mut self) {
+        self.reopen();
+        let to = self.rotated();
+        self.pass(20);
+        fs::copy(self.log(), &to).unwrap();
+        date(&appending(&to), self.time);
+        self.cut();
+    }
+
+    fn cut(&mut self) {
+        self.reopen();
+        self.pass(20);
+        self.writer.set_len(0).unwrap();
+        date(&self.writer, self.time);
+    }
+
+    fn cut_and_grow(&mut self) {
+        let size = fs::metadata(self.log()).unwrap().len();
+        self.cut();
+        while fs::metadata(self.log()).unwrap().len() <= size {
+            self.append();
+        }
+    }
+
+    fn delete(&mut self) {
+        self.reopen();
+        fs::remove_file(self.log()).unwrap();
+        self.reopen();
+        self.append();
+    }
+
+    fn look(&mut self) {
+        let now = Duration::from_millis(self.time);
+        if let Some(follower) = &mut self.follower {
+            follower.look(now, &mut |_| None).unwrap();
+            self.told.extend(follower.take_loss());
+            self.looked = self.time / 1000;
+        }
+    }
+
+    fn read(&mut self, lines: usize) {
+        let now = Duration::from_millis(self.time);
+        let Some(follower) = &mut self.follower else { return };
+        let (mut buffer, seen, mut room) = (vec![0; BUFFER], &mut self.seen, lines);
+        let mut last = None;
+        let mut take = |Piece { bytes, place, .. }: Piece<'_>| {
+            let mut done = 0;
+            for (end, line) in crate::lines::lines(bytes).take(room) {
+                *seen.entry(String::from_utf8_lossy(line).into_owned()).or_default() += 1;
+                (done, room) = (end, room - 1);
+            }
+            last = Some(place.at(bytes, done));
+            done
+        };
+        while follower.read(now, &mut buffer, &mut take) {}
+        // Which files a full position leaves out may differ.
+        if let Some(last) = last.filter(|last| room == 0 && last.files.len() < Position::MAX_FILES) {
+            assert_eq!(last, follower.position(), "the place of the last line gives the position");
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.follower.as_ref().is_some_and(|follower| !is_begun(&follower.position())) {
+            self.look();
+        }
+        if let Some(follower) = self.follower.take() {
+            self.position = Position::parse(&follower.position().to_string()).unwrap();
+            self.pass(2000);
+        }
+    }
+
+    fn start(&mut self) {
+        if self.follower.is_none() {
+            self.pass(1000);
+            let (follower, lost) = Follower::resume(self.log().to_str().unwrap(), &self.position, self.looked);
+            self.looked = self.time / 1000;
+            self.follower = Some(follower);
+            self.told.extend(lost);
+        }
+    }
+
+    fn step(&mut self) -> &'static str {
+        // A writer that missed the rotation writes to the old file for a while only, and ends its half line in time.
+        if self.renamed.is_some_and(|since| self.time - since > 4000) {
+            self.reopen();
+        }
+        match self.pick(24) {
+            0..=5 => (self.append(), "append").1,
+            6 => (self.half(), "half").1,
+            7..=8 => (self.rename(), "rename").1,
+            9..=10 if self.can_cut_unseen() => (self.copy_and_cut(), "copy and cut").1,
+            11 => (self.cut(), "cut").1,
+            12 => (self.cut_and_grow(), "cut and grow").1,
+            13 if self.can_cut_unseen() => (self.delete(), "delete").1,
+            14 => (self.look(), "look").1,
+            15..=17 => {
+                self.look();
+                let lines = self.pick(4);
+                (self.read(lines), "read some").1
+            }
+            18..=19 => (self.stop(), "stop").1,
+            20..=21 => (self.start(), "start").1,
+            _ => {
+                self.pass(1000);
+                self.look();
+                (self.read(usize::MAX), "read all").1
+            }
+        }
+    }
+
+    /// A file of which nothing was read before a stop is known by its inode only: its copy is not recognised, and if it is deleted, another
+    /// may be taken for it.
+    fn can_cut_unseen(&self) -> bool {
+        self.follower.is_some() || is_begun(&self.position)
+    }
+
+    fn on_disk(&self) -> Vec<String> {
+        let files = fs::read_dir(&self.folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+        files.flat_map(|text| text.lines().map(str::to_string).collect::<Vec<_>>()).collect()
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut files: Vec<String> = fs::read_dir(&self.folder)
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                let text = fs::read_to_string(&path).unwrap();
+                let lines: Vec<_> = text.lines().map(|line| line.trim_end_matches(['x', '>']).trim_start_matches(['<', '0'])).collect();
+                let inode = fs::metadata(&path).unwrap().ino();
+                format!("{} {inode} ({})", path.file_name().unwrap().to_str().unwrap(), lines.join(" "))
+            })
+            .collect();
+        files.sort();
+        files
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn pick(random: &mut Random, of: usize) -> usize {
+    usize::try_from(random.bits() >> 33).unwrap() % of
+}
+
+fn is_begun(position: &Position) -> bool {
+    position.files.iter().any(|file| file.offset > 0)
+}
+
+fn appending(path: &Path) -> File {
+    OpenOptions::new().append(true).create(true).open(path).unwrap()
+}
+
+fn date(file: &File, milliseconds: u64) {
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)).unwrap();
+}
+
+/// What is wrong with one history, and what happened in it, if that is to be told.
+fn fault(seed: u64, is_told: bool) -> Option<String> {
+    let mut history = History::new(seed);
+    let mut steps = Vec::new();
+    for _ in 0..History::STEPS {
+        let step = history.step();
+        if is_told {
+            let position = history.follower.as_ref().map(Follower::position);
+            let position: Vec<_> = position.iter().flat_map(|position| &position.files).map(|file| (file.inode, file.offset)).collect();
+            steps.push(format!("{step}: {}, seen {}, reads {position:?}", history.files().join(", "), history.seen.len()));
+        }
+    }
+    history.reopen();
+    history.start();
+    for _ in 0..4 {
+        history.pass(6000);
+        history.look();
+        history.read(usize::MAX);
+    }
+    let name = |line: &String| line.trim_end_matches(['x', '>']).to_string();
+    let twice: Vec<_> = history.seen.iter().filter(|(_, count)| **count > 1).map(|(line, _)| name(line)).collect();
+    let missed: Vec<_> = history.on_disk().iter().filter(|line| *line != "before" && !history.seen.contains_key(*line)).map(name).collect();
+    let torn: Vec<_> = history.seen.keys().filter(|line| !(line.starts_with('<') && line.ends_with('>'))).map(name).collect();
+    let wrong = !(twice.is_empty() && missed.is_empty() && torn.is_empty());
+    let style = history.style;
+    wrong.then(|| format!("seed {seed}, {style:?}\n{}\ntwice {twice:?}, missed {missed:?}, torn {torn:?}", steps.join("\n")))
+}
+
+/// `SEED=7` repeats and tells one history, `SEEDS=1000` tries more of them.
+#[test]
+fn whatever_happens_each_line_on_disk_is_handed_on_once() {
+    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let seeds = number("SEED").map_or(0..number("SEEDS").unwrap_or(100), |seed| seed..seed + 1);
+    for seed in seeds {
+        if fault(seed, false).is_some() {
+            panic!("{}", fault(seed, true).unwrap_or_else(|| format!("seed {seed} fails, but not always")));
+        }
+    }
+}

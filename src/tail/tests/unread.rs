@@ -1,0 +1,212 @@
+//! What was not read yet when its file was cut, copied or deleted: it is found elsewhere, or its loss is told.
+
+use super::*;
+
+impl Case {
+    fn look(&mut self) {
+        self.time += Duration::from_secs(1);
+        assert_eq!(self.follower.look(self.time, &mut |_| None), Ok(()));
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        fs::copy(self.path(from), self.path(to)).unwrap();
+    }
+
+    /// Overwrites a file in place.
+    fn overwrite(&self, name: &str, text: &str) {
+        let before = self.inode(name);
+        fs::write(self.path(name), text).unwrap();
+        assert_eq!(self.inode(name), before);
+    }
+
+    fn lost(&mut self) -> String {
+        self.follower.take_loss().unwrap_or_default()
+    }
+}
+
+#[test]
+fn what_was_copied_and_cut_unread_is_read_in_the_copy() {
+    for name in ["log.1", "log-20261122", "log.old"] {
+        let mut case = Case::new("cut-unread");
+        case.append("log", "1\n2\n");
+        case.look();
+        case.append("log", "3\n");
+        case.copy("log", name);
+        case.overwrite("log", "4\n");
+        assert_eq!(case.next(), ["1", "2", "3", "4"], "{name}");
+        assert_eq!(case.lost(), "");
+    }
+}
+
+#[test]
+fn what_was_copied_and_cut_before_anything_was_read_is_read_in_the_copy() {
+    let mut case = Case::new("cut-begun");
+    case.rename("log", "log.9");
+    case.append("log", "1\n");
+    case.look();
+    assert_eq!(case.follower.position().files.last().unwrap().offset, 0);
+    case.copy("log", "log.1");
+    case.overwrite("log", "other\n");
+    case.look();
+    assert_eq!(case.next(), ["1", "other"]);
+}
+
+#[test]
+fn what_was_cut_unread_without_a_copy_is_told() {
+    let mut case = Case::new("cut-lost");
+    case.append("log", "1\n2\n");
+    case.look();
+    case.overwrite("log", "3\n");
+    assert_eq!(case.next(), ["3"]);
+    let lost = case.lost();
+    assert!(lost.ends_with("log: 4 unread bytes were cut from the file"), "{lost}");
+    assert_eq!(case.lost(), "");
+    case.overwrite("log", "");
+    assert_eq!(case.next(), [""; 0]);
+    assert_eq!(case.lost(), "", "all had been read");
+}
+
+#[test]
+fn what_was_written_after_the_copy_was_made_is_told() {
+    let mut case = Case::new("cut-late");
+    case.append("log", "1\n");
+    case.copy("log", "log.1");
+    case.append("log", "22\n");
+    case.look();
+    case.overwrite("log", "3\n");
+    assert_eq!(case.next(), ["1", "3"]);
+    let lost = case.lost();
+    assert!(lost.ends_with("log: 3 unread bytes were cut from the file"), "{lost}");
+}
+
+#[test]
+fn files_that_were_rotated_between_two_looks_are_read_in_order() {
+    for (first, second) in [("log.2", "log.1"), ("log-20261122", "log-20261123"), ("log.2.gz", "log.1")] {
+        let mut case = Case::new("twice");
+        case.append("log.7", "never\n");
+        case.append("log", "1\n");
+        case.look();
+        case.rename("log", first);
+        case.append(second, "2\n");
+        case.append("log", "3\n");
+        let later = std::time::SystemTime::now() + Duration::from_secs(10);
+        File::options().append(true).open(case.path(second)).unwrap().set_modified(later).unwrap();
+        assert_eq!(case.next(), ["1", "2", "3"], "{first}");
+        assert_eq!(case.next(), [""; 0]);
+    }
+}
+
+#[test]
+fn copies_that_were_made_between_two_looks_are_read_in_order() {
+    let mut case = Case::new("copies");
+    case.append("log", "1\n");
+    case.look();
+    case.copy("log", "log.2");
+    case.overwrite("log", "2\n");
+    case.copy("log", "log.1");
+    let later = std::time::SystemTime::now() + Duration::from_secs(10);
+    File::options().append(true).open(case.path("log.1")).unwrap().set_modified(later).unwrap();
+    case.overwrite("log", "3\n");
+    assert_eq!(case.next(), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_rotation_that_copies_every_file_to_the_next_gives_each_line_once() {
+    let mut case = Case::new("copied-on");
+    let mut expected = Vec::new();
+    for number in 0..6 {
+        case.append("log", &format!("line {number}\n"));
+        expected.push(format!("line {number}"));
+        if number % 2 == 0 {
+            case.look();
+        } else {
+            let line = std::mem::take(&mut expected);
+            assert_eq!(case.next(), line);
+        }
+        for older in (1..4).rev().filter(|older| case.path(&format!("log.{older}")).exists()) {
+            case.copy(&format!("log.{older}"), &format!("log.{}", older + 1));
+        }
+        case.copy("log", "log.1");
+        case.overwrite("log", "");
+        case.look();
+    }
+    assert_eq!(case.lost(), "");
+    assert_eq!(case.next(), [""; 0]);
+}
+
+#[test]
+fn a_deleted_file_is_read_on() {
+    let mut case = Case::new("deleted");
+    case.append("log", "1\n2\n");
+    case.look();
+    fs::remove_file(case.path("log")).unwrap();
+    case.look();
+    case.append("log", "3\n");
+    case.look();
+    assert_eq!(case.next(), ["1", "2", "3"]);
+    assert_eq!(case.lost(), "");
+}
+
+#[test]
+fn a_deleted_file_is_let_go_after_ten_minutes_and_what_is_lost_is_told() {
+    let mut case = Case::new("deleted-long");
+    case.append("log", "1\n2\n");
+    case.look();
+    fs::remove_file(case.path("log")).unwrap();
+    case.append("log", "3\n");
+    for _ in 0..599 {
+        case.look();
+    }
+    assert_eq!((case.follower.retired.len(), &*case.lost()), (1, ""));
+    case.look();
+    case.look();
+    assert_eq!(case.follower.retired.len(), 0);
+    let lost = case.lost();
+    assert!(lost.ends_with("log: 4 unread bytes are given up with a deleted file"), "{lost}");
+    assert_eq!(case.next(), ["3"]);
+}
+
+#[test]
+fn deleted_files_are_let_go_when_much_of_them_waits_but_those_with_a_name_are_not() {
+    let mut case = Case::new("deleted-much");
+    let size = 9 << 20;
+    for name in ["log.1", "log.2"] {
+        case.append("log", &("x".repeat(99) + "\n").repeat(size / 100));
+        case.look();
+        case.rename("log", name);
+        case.append("log", "");
+        case.look();
+    }
+    for _ in 0..20 {
+        case.look();
+    }
+    assert_eq!((case.follower.retired.len(), &*case.lost()), (2, ""));
+    fs::remove_file(case.path("log.1")).unwrap();
+    fs::remove_file(case.path("log.2")).unwrap();
+    for _ in 0..9 {
+        case.look();
+    }
+    assert_eq!((case.follower.retired.len(), &*case.lost()), (2, ""), "there may be time to read them");
+    for _ in 0..3 {
+        case.look();
+    }
+    assert_eq!(case.follower.retired.len(), 1);
+    let lost = case.lost();
+    assert!(lost.contains(&format!("log: {} unread bytes", size / 100 * 100)), "{lost}");
+}
+
+#[test]
+fn lines_that_are_cut_for_length_are_told_now_and_then() {
+    let mut case = Case::new("long");
+    let long = "x".repeat(2 * MAX_LINE) + "\n";
+    case.append("log", &long.repeat(3));
+    assert_eq!(case.next().len(), 3);
+    let told = case.follower.take_cut_lines(case.time).unwrap();
+    assert!(told.ends_with("log: 3 lines were longer than 64 KiB and are cut"), "{told}");
+    case.append("log", &long);
+    assert_eq!(case.next().len(), 1);
+    assert_eq!(case.follower.take_cut_lines(case.time), None);
+    assert_eq!(case.after(600), Ok(()));
+    assert!(case.follower.take_cut_lines(case.time).is_some());
+    assert_eq!(case.follower.take_cut_lines(case.time + Duration::from_secs(1000)), None);
+}
