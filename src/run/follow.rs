@@ -102,14 +102,22 @@ impl Followed {
     pub(super) fn open(&mut self, now: Now, number: usize, path: &str, start: &Start, agent: &mut Agent) {
         let Some(followed) = self.logs.get_mut(number) else { return };
         // A wildcard may have found it under another name besides.
-        let same = if let Log::Wildcard(wildcard) = &mut followed.log { wildcard.renamed(path) } else { None };
+        let same = match (&mut followed.log, start) {
+            (Log::Wildcard(wildcard), Start::End | Start::Beginning) => wildcard.renamed(path),
+            _ => None,
+        };
         let Some(file) = followed.log.files_mut().find(|file| file.path == path && file.follower.is_none()) else { return };
-        let (follower, lost) = match (same, start) {
+        let (mut follower, lost) = match (same, start) {
             (Some(open), _) => (Follower::resuming(path, open), None),
             (None, Start::End) => (file.from_end.take().unwrap_or_else(|| Follower::from_end(path)), None),
             (None, Start::Beginning) => (Follower::from_start(path), None),
-            (None, Start::At(position, seen)) => Follower::resume(path, position, *seen),
+            (_, Start::At(position, seen)) => Follower::resume(path, position, *seen),
         };
+        if let (Log::Wildcard(wildcard), Start::At(..)) = (&mut followed.log, start) {
+            // What two of them have found is read by one, from where it was read to last. The next look tells what is wrong.
+            let _ = follower.look(now.mono, &mut |meta| wildcard.release(meta));
+        }
+        let Some(file) = followed.log.files_mut().find(|file| file.path == path && file.follower.is_none()) else { return };
         agent.handle_opened(now, number, path, start, &follower.position(), lost);
         (file.follower, file.from_end) = (Some(follower), None);
         (followed.next_look, followed.unread) = (now.mono, true);
@@ -257,7 +265,7 @@ fn read(file: &mut Follower, now: Now, number: usize, agent: &mut Agent, buffer:
         consumed
     });
     agent.handle_read(number, &path, file.position());
-    if let Some(loss) = file.take_loss() {
+    for loss in file.take_loss().into_iter().chain(file.take_cut_lines(now.mono)) {
         agent.handle_loss(now, &loss);
     }
     more
@@ -343,8 +351,11 @@ impl Wildcard {
             let (before, rest) = self.files.split_at_mut(at);
             let Some((file, after)) = rest.split_first_mut() else { break };
             let Some(follower) = &mut file.follower else { continue };
-            let mut others = before.iter_mut().chain(after).filter_map(|other| other.follower.as_mut());
-            let state = follower.look(now.mono, &mut |meta| others.find_map(|other| other.release(meta)));
+            let mut elsewhere = |meta: &std::fs::Metadata| {
+                let mut others = before.iter_mut().chain(&mut *after).filter_map(|other| other.follower.as_mut());
+                others.find_map(|other| other.release(meta))
+            };
+            let state = follower.look(now.mono, &mut elsewhere);
             // That a file is gone is in order here: the wildcard does not find it any more.
             agent.handle_log_state(now, &file.path, if follower.is_missing() { Ok(()) } else { state });
         }
@@ -352,8 +363,11 @@ impl Wildcard {
 
     /// A file that was followed under another name: it is read on under the new one, not again.
     fn renamed(&mut self, path: &str) -> Option<Open> {
-        let meta = std::fs::metadata(path).ok()?;
-        self.files.iter_mut().filter_map(|file| file.follower.as_mut()).find_map(|file| file.release(&meta))
+        self.release(&std::fs::metadata(path).ok()?)
+    }
+
+    fn release(&mut self, meta: &std::fs::Metadata) -> Option<Open> {
+        self.files.iter_mut().filter_map(|file| file.follower.as_mut()).find_map(|file| file.release(meta))
     }
 }
 
