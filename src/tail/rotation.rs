@@ -171,12 +171,17 @@ impl Follower {
         self.after(identity, age, since, elsewhere).into_iter().filter(|open| Some(open.identity) != new).collect()
     }
 
-    /// The files that were rotated after one of that identity, or else of that age, or since that time, and are not known.
+    /// The files that were rotated after one of that identity, or else of that age, or since that time, and are not known. Those that came
+    /// after the present file are left out, unless it is the one.
     fn after(&self, last: Option<Identity>, age: Option<Age>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Vec<Open> {
-        let around = Surroundings::of(&self.path, last.map(|last| last.1).as_slice());
+        let present = self.current.as_ref().map(|open| open.identity).filter(|present| Some(*present) != last);
+        let inodes: Vec<u64> = last.iter().chain(&present).map(|identity| identity.1).collect();
+        let around = Surroundings::of(&self.path, &inodes);
         let age = last.and_then(|last| around.age(last).cloned()).or(age);
+        let end = present.and_then(|present| around.age(present));
         let claimed: Vec<Identity> = self.opened().map(|open| open.identity).collect();
-        let newer = around.newer(age.as_ref(), since, &claimed).into_iter().filter(|one| !self.was_read(one));
+        let newer = around.newer(age.as_ref(), since, &claimed).into_iter();
+        let newer = newer.filter(|one| end.is_none_or(|end| !one.is_newer(end)) && !self.was_read(one));
         newer.filter_map(|one| one.metadata().and_then(|meta| elsewhere(&meta)).or_else(|| one.open(0))).collect()
     }
 

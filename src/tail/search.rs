@@ -256,6 +256,11 @@ impl Surroundings {
 }
 
 impl Sibling {
+    /// Whether it was rotated after a file of that age.
+    pub(super) fn is_newer(&self, than: &Age) -> bool {
+        self.age.is_newer(than, None)
+    }
+
     /// Opens it, if it still has that name.
     pub(super) fn open(&self, offset: u64) -> Option<Open> {
         Open::new(&self.path, offset).ok().filter(|open| open.identity == self.identity)
