@@ -232,6 +232,13 @@ impl Open {
                 self.looked = None;
                 return Ok((Reach::Cut, false));
             };
+            let hole = self.hole(&reading.buffer[known..read]);
+            if hole > 0 {
+                self.advance(hole, &reading.buffer[..known + hole]);
+                *reading.position += hole as u64;
+                turn += hole as u64;
+                continue;
+            }
             let piece = self.splitter.split(&reading.buffer[known..read]);
             let lines_at = known + piece.skipped;
             let consumed = if piece.lines.is_empty() {
@@ -287,6 +294,15 @@ impl Open {
         Ok(Some(read))
     }
 
+    /// How many zeros the data begins with, if the file does: a program that does not write to the end of a file leaves them where that was
+    /// cut, and they are no part of a line.
+    fn hole(&self, data: &[u8]) -> usize {
+        if data.first() != Some(&0) || self.before.iter().any(|byte| *byte != 0) {
+            return 0;
+        }
+        data.iter().take_while(|byte| **byte == 0).count()
+    }
+
     fn place<'a>(&'a self, (earlier, later): Others<'a>, skipped: usize, before: &'a [u8]) -> Place<'a> {
         Place { earlier, later, inode: self.identity.1, head: &self.head, offset: self.offset + skipped as u64, before }
     }
@@ -300,7 +316,7 @@ impl Open {
     /// Whether the offset is in a line of which a part was handed on and the rest is to be passed over. What was taken as a line though no
     /// newline ended it is shorter than that.
     fn is_within_overlong_line(&self) -> io::Result<bool> {
-        if self.offset < MAX_LINE as u64 || self.before.last() == Some(&b'\n') {
+        if self.offset < MAX_LINE as u64 || matches!(self.before.last(), Some(b'\n' | 0)) {
             return Ok(false);
         }
         let line = bytes_at(&self.file, self.offset - MAX_LINE as u64, MAX_LINE as u64)?;

@@ -135,6 +135,27 @@ fn a_rotation_that_copies_every_file_to_the_next_gives_each_line_once() {
 }
 
 #[test]
+fn the_hole_that_a_cut_leaves_before_a_writer_is_passed_over() {
+    for size in [100, 10 * MAX_LINE] {
+        let mut case = Case::new("hole");
+        let mut writer = File::create(case.path("log")).unwrap();
+        writer.write_all(("x".repeat(99) + "\n").repeat(size / 100).as_bytes()).unwrap();
+        assert_eq!(case.after(1), Ok(()));
+        case.seen.clear();
+        case.overwrite("log", "");
+        assert_eq!(case.next(), [""; 0]);
+        writer.write_all(b"1\n2\n").unwrap();
+        assert_eq!(fs::read(case.path("log")).unwrap()[0], 0);
+        assert_eq!(case.next(), ["1", "2"]);
+        let (mut follower, lost) = Follower::resume(case.path("log").to_str().unwrap(), &case.follower.position(), 0);
+        std::mem::swap(&mut case.follower, &mut follower);
+        writer.write_all(b"3\n").unwrap();
+        assert_eq!((case.next(), lost), (vec!["3".to_string()], None));
+        assert_eq!(case.follower.take_cut_lines(case.time), None);
+    }
+}
+
+#[test]
 fn a_deleted_file_is_read_on() {
     let mut case = Case::new("deleted");
     case.append("log", "1\n2\n");
@@ -209,4 +230,24 @@ fn lines_that_are_cut_for_length_are_told_now_and_then() {
     assert_eq!(case.after(600), Ok(()));
     assert!(case.follower.take_cut_lines(case.time).is_some());
     assert_eq!(case.follower.take_cut_lines(case.time + Duration::from_secs(1000)), None);
+}
+
+#[test]
+fn a_file_between_two_looks_that_another_follower_has_is_read_by_one() {
+    let mut case = Case::new("between-two");
+    let mut other = Follower::from_start(case.path("log.1").to_str().unwrap());
+    case.append("log", "1\n");
+    case.look();
+    case.rename("log", "log.2");
+    case.append("log.1", "2\n");
+    case.append("log", "3\n");
+    let later = std::time::SystemTime::now() + Duration::from_secs(10);
+    File::options().append(true).open(case.path("log.1")).unwrap().set_modified(later).unwrap();
+    other.look(case.time, &mut |meta| case.follower.release(meta)).unwrap();
+    assert!(other.identity().is_some());
+    case.follower.look(case.time, &mut |meta| other.release(meta)).unwrap();
+    other.look(case.time, &mut |meta| case.follower.release(meta)).unwrap();
+    assert_eq!(case.next(), ["1", "3"]);
+    case.follower = other;
+    assert_eq!(case.next(), ["2"]);
 }
