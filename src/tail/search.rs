@@ -2,6 +2,7 @@
 //! files are never looked into.
 
 use super::open::{identity, modified, Identity, Open, Time};
+use super::Follower;
 use crate::position::{FilePosition, Position};
 use std::cmp::Ordering;
 use std::fs::{self, Metadata};
@@ -91,25 +92,20 @@ fn restore_beside(path: &str, present: Option<Open>, position: &Position, seen: 
         return None;
     }
     claimed.extend(present.as_ref().map(|open| open.identity));
-    let lost = loss(path, files, &found, around.has_compressed);
+    let mut lost = loss(path, files, &found, around.has_compressed);
     let since = before_second(seen);
-    // Nothing was read of the files that came after the last that was begun, whether they are in the position or not.
     let begun = found.iter().flatten().filter(|found| found.open.offset() > 0).max_by(|one, other| one.order(other));
-    let is_present = |found: &Found| found.age.is_none();
     let newest = begun.and_then(|begun| begun.age.clone());
     let was_begun = files.iter().any(|file| file.offset > 0);
-    let newer = match begun.or(found.iter().flatten().next().filter(|_| !was_begun)) {
-        Some(found) if is_present(found) => Vec::new(),
-        Some(_) if newest.is_some() => around.newer(newest.as_ref(), since, &claimed),
-        // There are inodes only, which may be those of newer files now.
-        _ => {
-            let oldest = found.iter().flatten().filter(|found| !is_present(found)).min_by(|one, other| one.order(other));
-            let mut newer = oldest.map_or_else(Vec::new, |oldest| around.newer(oldest.age.as_ref(), since, &claimed));
-            let known: Vec<Identity> = newer.iter().map(|one| one.identity).chain(claimed.iter().copied()).collect();
-            newer.extend(around.newer(None, since, &known));
-            newer
-        }
+    let mut newer = match begun.or(found.iter().flatten().next().filter(|_| !was_begun)) {
+        Some(found) if found.age.is_none() => Vec::new(),
+        _ => around.unread(newest.as_ref(), &found, since, &claimed),
     };
+    let excess = newer.len().saturating_sub(Follower::MAX_UNREAD);
+    if excess > 0 {
+        newer.drain(..excess);
+        lost = Some(format!("{path} was rotated more often than can be read again: {excess} files are given up"));
+    }
     let mut unread: Vec<Found> = newer.into_iter().filter_map(Sibling::found).collect();
     let last_begun = found.iter().rposition(|found| found.as_ref().is_some_and(|found| found.open.offset() > 0));
     let mut earlier = Vec::new();
@@ -240,6 +236,20 @@ impl Surroundings {
     /// The file that looks as described, other than the one that is known by that hint; a copy, that is.
     pub(super) fn find_copy(&self, file: &FilePosition, original: Identity) -> Option<Open> {
         self.find(file, &[original], |_| true).map(|found| found.open).filter(|_| file.offset > 0)
+    }
+
+    /// The rotated files of which nothing was read: those that came after the last that was begun, whether they are in the position or not.
+    fn unread(&self, begun: Option<&Age>, found: &[Option<Found>], since: Option<Time>, claimed: &[Identity]) -> Vec<&Sibling> {
+        if begun.is_some() {
+            return self.newer(begun, since, claimed);
+        }
+        // There are inodes only, which may be those of newer files now.
+        let oldest = found.iter().flatten().filter(|found| found.age.is_some()).min_by(|one, other| one.order(other));
+        let mut newer = oldest.map_or_else(Vec::new, |oldest| self.newer(oldest.age.as_ref(), since, claimed));
+        let known: Vec<Identity> = newer.iter().map(|one| one.identity).chain(claimed.iter().copied()).collect();
+        newer.extend(self.newer(None, since, &known));
+        newer.sort_by(|one, other| one.age.order(&other.age));
+        newer
     }
 
     /// The rotated files that came after another, or where there is none since that time; oldest first.

@@ -323,3 +323,18 @@ fn two_followers_of_one_folder_do_not_both_read_a_file() {
     case.follower = other;
     assert_eq!(case.next(), ["2"]);
 }
+
+#[test]
+fn that_more_files_were_rotated_than_can_be_read_is_told() {
+    let mut case = begun("resume-too-many");
+    let position = case.stop();
+    fs::remove_file(case.path("log")).unwrap();
+    for number in 100..=100 + Follower::MAX_UNREAD {
+        case.write_dated(&format!("log-20261122{number}"), &format!("{number}\n"), i64::try_from(number).unwrap());
+    }
+    case.write_dated("log", "last\n", 1000);
+    let lost = case.start(&position).unwrap();
+    assert!(lost.ends_with("log was rotated more often than can be read again: 1 files are given up"), "{lost}");
+    let seen = case.next();
+    assert_eq!((seen.len(), &*seen[0], &*seen[Follower::MAX_UNREAD]), (Follower::MAX_UNREAD + 1, "101", "last"));
+}
