@@ -314,7 +314,7 @@ impl Stamp {
     /// Most digits of a number: a date has more.
     const MAX_NUMBER_DIGITS: usize = 5;
 
-    fn parse(suffix: &[u8]) -> Option<Self> {
+    pub(super) fn parse(suffix: &[u8]) -> Option<Self> {
         let well_formed = suffix.iter().all(|byte| byte.is_ascii_digit() || b"-_.T".contains(byte));
         if !well_formed || !suffix.iter().any(u8::is_ascii_digit) {
             return None;

@@ -2,6 +2,7 @@
 
 mod random;
 mod restart;
+mod surroundings;
 mod unread;
 
 use super::*;

@@ -84,6 +84,8 @@ fn files_that_were_rotated_between_two_looks_are_read_in_order() {
     for (first, second) in [("log.2", "log.1"), ("log-20261122", "log-20261123"), ("log.2.gz", "log.1")] {
         let mut case = Case::new("twice");
         case.append("log.7", "never\n");
+        let earlier = std::time::SystemTime::now() - Duration::from_secs(10);
+        File::options().append(true).open(case.path("log.7")).unwrap().set_modified(earlier).unwrap();
         case.append("log", "1\n");
         case.look();
         case.rename("log", first);
