@@ -171,8 +171,8 @@ impl Follower {
         self.after(identity, age, since, elsewhere).into_iter().filter(|open| Some(open.identity) != new).collect()
     }
 
-    /// The files that were rotated after one of that identity, or else of that age, or since that time, and are not known. Those that came
-    /// after the present file are left out, unless it is the one.
+    /// The files that were rotated after one of that identity, or else of that age, or since that time, and are not known. When that one is
+    /// not the present file, those that came after the present file are left out: it has been renamed, and they follow it.
     fn after(&self, last: Option<Identity>, age: Option<Age>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Vec<Open> {
         let present = self.current.as_ref().map(|open| open.identity).filter(|present| Some(*present) != last);
         let inodes: Vec<u64> = last.iter().chain(&present).map(|identity| identity.1).collect();
