@@ -1,7 +1,8 @@
 //! Rules that run commands: when each is due, and what its lines mean. The commands are run elsewhere.
 
 use super::outbox::{Event, Outbox};
-use crate::directives::host::{number_in, CommandAlert, CommandAlertKind, CommandLine, CommandRule};
+use crate::directives::decimal::Decimal;
+use crate::directives::host::{CommandAlert, CommandAlertKind, CommandLine, CommandRule};
 use crate::now::Now;
 use std::time::Duration;
 
@@ -93,8 +94,8 @@ impl CommandAlert {
             return None;
         }
         match &self.kind {
-            CommandAlertKind::Above { group: of, limit, message } => number_in(group(*of)).filter(|n| n > limit).map(|_| &**message),
-            CommandAlertKind::Below { group: of, limit, message } => number_in(group(*of)).filter(|n| n < limit).map(|_| &**message),
+            CommandAlertKind::Above { group: of, limit, message } => Decimal::parse(group(*of)).filter(|n| n > limit).map(|_| &**message),
+            CommandAlertKind::Below { group: of, limit, message } => Decimal::parse(group(*of)).filter(|n| n < limit).map(|_| &**message),
             CommandAlertKind::Metric { group: of } => Some(group(*of)),
         }
     }

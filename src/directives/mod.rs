@@ -2,6 +2,7 @@
 //! Pure: texts go in, values and all errors come out; no file is opened here.
 
 mod arguments;
+pub mod decimal;
 pub mod host;
 pub mod server;
 

@@ -38,7 +38,7 @@ impl LinePipe {
 
     /// What to poll; nothing once the output has ended.
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.process.fd().filter(|_| !self.at_end)
+        (!self.at_end).then(|| self.process.fd())
     }
 
     /// Bytes that were read so far.

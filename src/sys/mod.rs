@@ -9,13 +9,14 @@ pub mod glob;
 pub mod inotify;
 pub mod poll;
 pub mod process_table;
+mod resolver;
 pub mod signals;
 pub mod socket;
 pub mod status;
 pub mod syslog;
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Turns the -1 of a system call into the error that it stands for.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -23,6 +24,22 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
         return Err(io::Error::last_os_error());
     }
     Ok(result)
+}
+
+/// A pipe, which no program that is started inherits.
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    use std::os::fd::{AsRawFd, FromRawFd};
+    let mut fds = [-1; 2];
+    // SAFETY: the array has room for two descriptors, which nothing else owns.
+    let (read, write) = unsafe {
+        check(libc::pipe(fds.as_mut_ptr()))?;
+        (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
+    };
+    for fd in [&read, &write] {
+        // SAFETY: the descriptor is open, and this command touches no memory of ours.
+        check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    }
+    Ok((read, write))
 }
 
 /// Makes reads and writes return at once where they would wait.

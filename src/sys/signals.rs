@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Which signals have arrived since they were last taken.
@@ -53,7 +53,9 @@ impl Signals {
     /// # Errors
     /// There is no pipe to be had.
     pub fn catch() -> io::Result<Self> {
-        let (read, write) = pipe()?;
+        let (read, write) = super::pipe()?;
+        super::set_nonblocking(read.as_fd())?;
+        super::set_nonblocking(write.as_fd())?;
         PIPE.store(write.into_raw_fd(), Ordering::Relaxed);
         for signal in SIGNALS {
             // SAFETY: the handler only does what a signal handler may, and the structure is zeroed but for its fields set here.
@@ -87,20 +89,4 @@ impl Signals {
         }
         arrived
     }
-}
-
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds = [-1; 2];
-    // SAFETY: the array has room for two descriptors, which nothing else owns.
-    let (read, write) = unsafe {
-        super::check(libc::pipe(fds.as_mut_ptr()))?;
-        (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
-    };
-    for fd in [&read, &write] {
-        super::set_nonblocking(fd.as_fd())?;
-        use std::os::fd::AsRawFd;
-        // SAFETY: the descriptor is open, and this command touches no memory of ours.
-        super::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    }
-    Ok((read, write))
 }

@@ -1,7 +1,7 @@
 //! The one UDP socket of each process.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// Most bytes of datagrams that wait in the kernel, as far as it grants them.
@@ -31,11 +31,10 @@ pub fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// The IPv4 address of a host. Asks the resolver where the name is not an address, and waits for its answer.
+/// The IPv4 address of a host, at that port. Asks name servers where the name is not an address, and waits for their answer.
 ///
 /// # Errors
-/// The name is not known, or has no IPv4 address.
+/// The name is not known, or no name server answers.
 pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
-    let mut addresses = (host, port).to_socket_addrs()?;
-    addresses.find(SocketAddr::is_ipv4).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no IPv4 address"))
+    Ok(SocketAddr::from((super::resolver::resolve(host)?, port)))
 }

@@ -3,6 +3,7 @@
 mod parser;
 
 use super::arguments::Arguments;
+use super::decimal::Decimal;
 use super::{directive, Fault, SourceLine};
 use crate::hash::Fnv1a;
 use crate::pattern::Pattern;
@@ -129,9 +130,9 @@ pub struct CommandAlert {
 #[derive(Clone, Debug, PartialEq)]
 pub enum CommandAlertKind {
     /// The message when the number in the group is above the limit.
-    Above { group: usize, limit: f64, message: String },
+    Above { group: usize, limit: Decimal, message: String },
     /// The message when the number in the group is below the limit.
-    Below { group: usize, limit: f64, message: String },
+    Below { group: usize, limit: Decimal, message: String },
     /// The text of the group.
     Metric { group: usize },
 }
@@ -326,13 +327,6 @@ impl<'a> HostFile<'a> {
     }
 }
 
-/// A number as commands print it; not what Rust reads besides, such as `inf`.
-pub fn number_in(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let is_number = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
-    is_number.then(|| text.parse().ok())?
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -402,11 +396,14 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         assert_eq!(df.extract.groups(), 2);
         let [full, metric] = &df.alerts[..] else { panic!() };
         assert_eq!((full.group, &*full.text), (2, "/"));
-        assert_eq!(full.kind, CommandAlertKind::Above { group: 1, limit: 90.0, message: "Disk full".into() });
+        assert_eq!(full.kind, CommandAlertKind::Above { group: 1, limit: Decimal::parse("90").unwrap(), message: "Disk full".into() });
         assert!(full.active.is_some() && metric.active.is_none());
         assert_eq!(metric.kind, CommandAlertKind::Metric { group: 1 });
         assert_eq!(load.command.builtin(), Some(Builtin::Load));
-        assert_eq!(load.alerts[0].kind, CommandAlertKind::Below { group: 2, limit: 0.5, message: "Idle".into() });
+        assert_eq!(
+            load.alerts[0].kind,
+            CommandAlertKind::Below { group: 2, limit: Decimal::parse("0.5").unwrap(), message: "Idle".into() }
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Reads a host file: line by line into groups, with all that is wrong with them.
 
 use super::{
-    keys_of, number_in, CommandAlert, CommandAlertKind, CommandLine, CommandRule, Group, HostFile, LogAlert, LogRule, LogSource, Patterns,
+    keys_of, CommandAlert, CommandAlertKind, CommandLine, CommandRule, Group, HostFile, LogAlert, LogRule, LogSource, Patterns,
     ProcessRule, Rule,
 };
 use crate::directives::arguments::Arguments;
+use crate::directives::decimal::Decimal;
 use crate::directives::{directive, Fault, SourceLine};
 use crate::pattern::Pattern;
 use crate::schedule::Schedule;
@@ -283,10 +284,10 @@ fn command_alert(name: &str, argument: &str, groups: usize, active: Option<Sched
     let kind = if name == "alert_metric" {
         CommandAlertKind::Metric { group: group_number(name, "metric", arguments.required("metric")?, groups)? }
     } else {
-        let mut limit = |key| -> Result<Option<(usize, f64)>, String> {
+        let mut limit = |key| -> Result<Option<(usize, Decimal)>, String> {
             let Some(value) = arguments.optional(key)? else { return Ok(None) };
             let (group, limit) = group_and_value(name, key, value, groups)?;
-            let number = number_in(limit).ok_or_else(|| format!("{name}: {key}= ends in a number, got \"{limit}\""))?;
+            let number = Decimal::parse(limit).ok_or_else(|| format!("{name}: {key}= ends in a number, got \"{limit}\""))?;
             Ok(Some((group, number)))
         };
         let (upper, lower) = (limit("upper_limit")?, limit("lower_limit")?);

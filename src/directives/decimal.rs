@@ -1,0 +1,150 @@
+//! Decimal numbers as people and commands write them, compared exactly. There is no arithmetic: the standard library's binary numbers
+//! would take 14 KB for no more than this, and round.
+
+use std::cmp::Ordering;
+
+/// A decimal number of any length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    /// The sign of the number: what it is compared with 0.
+    sign: Ordering,
+    /// How far its first digit stands before the point, or behind it where that is negative; 0 for 0.
+    magnitude: i64,
+    /// Its digits from the first to the last that is not 0.
+    digits: Box<[u8]>,
+}
+
+impl Decimal {
+    /// Reads digits with or without a sign, a point and an exponent, as in `-3`, `.5`, `1e3` or `2.50E-7`; white space around them is
+    /// passed over.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        let (negative, unsigned) = signed(text);
+        let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
+            Some(at) => (&unsigned[..at], exponent(&unsigned[at + 1..])?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let mut digits = [whole.as_bytes(), fraction.as_bytes()].concat();
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let Some(first) = digits.iter().position(|digit| *digit != b'0') else {
+            return Some(Self { sign: Ordering::Equal, magnitude: 0, digits: Box::default() });
+        };
+        digits.drain(..first);
+        while digits.last() == Some(&b'0') {
+            digits.pop();
+        }
+        let before_point = i64::try_from(whole.len()).ok()?.checked_sub(i64::try_from(first).ok()?)?;
+        let sign = if negative { Ordering::Less } else { Ordering::Greater };
+        Some(Self { sign, magnitude: before_point.saturating_add(exponent), digits: digits.into() })
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let sizes = (self.magnitude, &self.digits).cmp(&(other.magnitude, &other.digits));
+        let alike = if self.sign == Ordering::Less { sizes.reverse() } else { sizes };
+        self.sign.cmp(&other.sign).then(alike)
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Whether a minus stands before the rest, which has no sign any more.
+fn signed(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// A whole number; one beyond all measure is taken for a very large one.
+fn exponent(text: &str) -> Option<i64> {
+    const LARGE: i64 = 1 << 60;
+    let (negative, digits) = signed(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let size = digits.parse().unwrap_or(LARGE).min(LARGE);
+    Some(if negative { -size } else { size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_ordered_by_their_values() {
+        let ascending = [
+            "-1e99999999999999999999",
+            "-1000.5",
+            "-1e3",
+            "-3",
+            "-2.99",
+            "-1e-9",
+            "0",
+            "1E-400",
+            ".05",
+            "0.5",
+            "0.5000000000000000000000000001",
+            "5.",
+            "+12",
+            "99.9",
+            "100",
+            "18446744073709551616",
+            "18446744073709551617",
+            "1e30",
+            "1e99999999999999999999",
+        ];
+        let numbers = ascending.map(|text| Decimal::parse(text).unwrap());
+        for (i, a) in numbers.iter().enumerate() {
+            for (j, b) in numbers.iter().enumerate() {
+                assert_eq!(a.cmp(b), i.cmp(&j), "{} and {}", ascending[i], ascending[j]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_has_many_ways_to_be_written() {
+        for alike in [&["0", "-0", "+0.000", "0e7", ".0"][..], &["1000", "1e3", "0.01E+5", "1000.000", "10000e-1", "+1000", " 01000 "]] {
+            for text in alike {
+                assert_eq!(Decimal::parse(text), Decimal::parse(alike[0]), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_standard_library_reads_the_same_numbers() {
+        let parts = ["", "-", "+", "1", "0", "20", ".", "e", "E", "5", "+-"];
+        let mut random = crate::random::Random::new(436);
+        let mut pick = || usize::try_from(random.bits() >> 33).unwrap();
+        let mut numbers: Vec<(f64, Decimal, String)> = Vec::new();
+        for _ in 0..20_000 {
+            let text: String = (0..pick() % 8).map(|_| parts[pick() % parts.len()]).collect();
+            let (float, decimal) = (text.parse::<f64>().ok(), Decimal::parse(&text));
+            assert_eq!(float.is_some(), decimal.is_some(), "{text:?}");
+            numbers.extend(float.zip(decimal).filter(|(float, _)| float.is_finite()).map(|(float, decimal)| (float, decimal, text)));
+        }
+        assert!(numbers.len() > 2000, "{}", numbers.len());
+        for pair in numbers.windows(2) {
+            let [(float, decimal, text), (other_float, other, other_text)] = pair else { continue };
+            // What a binary number rounds to 0 is none.
+            if float != other_float && (float.abs() > 1e-300 || other_float.abs() > 1e-300) {
+                assert_eq!(float.partial_cmp(other_float), Some(decimal.cmp(other)), "{text} and {other_text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", ".", "e5", "1e", "1e+", "inf", "NaN", "1,5", "0x10", "1 2", "--1", "1e1.5", "٣", "5%"] {
+            assert_eq!(Decimal::parse(text), None, "{text}");
+        }
+    }
+}
