@@ -105,7 +105,7 @@ fn spawn(words: &[CString], output: c_int) -> io::Result<libc::pid_t> {
         libc::posix_spawnattr_setsigdefault(&mut attributes, &signals);
         libc::posix_spawnattr_setpgroup(&mut attributes, 0);
         // All flags have small values: a short is what POSIX takes.
-        libc::posix_spawnattr_setflags(&mut attributes, flags as _);
+        libc::posix_spawnattr_setflags(&mut attributes, flags.try_into().unwrap_or_default());
         let prepared = errno(libc::posix_spawn_file_actions_addopen(&mut actions, 0, null, libc::O_RDONLY, 0))
             .and_then(|()| errno(libc::posix_spawn_file_actions_adddup2(&mut actions, output, 1)))
             .and_then(|()| errno(libc::posix_spawn_file_actions_addopen(&mut actions, 2, null, libc::O_WRONLY, 0)));
