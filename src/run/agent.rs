@@ -5,7 +5,7 @@ use super::log::Log;
 use super::options::Program;
 use super::positions::PositionsFile;
 use super::tasks::Tasks;
-use super::Failure;
+use super::{getopts, Failure};
 use crate::agent::{Agent, Identity, Output};
 use crate::now::{earlier, Now};
 use crate::sys::clock::Clock;

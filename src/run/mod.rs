@@ -5,6 +5,7 @@ mod check;
 mod event_stream;
 mod folder;
 mod follow;
+mod getopts;
 mod kept;
 mod line_pipe;
 mod log;

@@ -1,9 +1,9 @@
 //! The options that both programs have, and how they read their command lines.
 
+use super::getopts::{Matches, Options};
 use super::log::Log;
 use super::{say, Failure};
 use crate::sys::daemon;
-use getopts::{Matches, Options};
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ impl Program {
             .optflag("V", "version", "print the version and exit");
         let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
         if matches.opt_present("h") {
-            say(options.usage(self.brief).trim_end());
+            say(&options.usage(self.brief));
             return Ok(None);
         }
         if matches.opt_present("V") {

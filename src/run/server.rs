@@ -5,7 +5,7 @@ use super::folder::{Change, Folder, Patience};
 use super::log::Log;
 use super::options::Program;
 use super::state::State;
-use super::{check, Failure};
+use super::{check, getopts, Failure};
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
 use crate::server::{Identity, Output, Server};

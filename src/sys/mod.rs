@@ -1,6 +1,8 @@
 //! What only the operating system can do. The only place with `unsafe`; each part is a thin, safe cover of a few calls.
 #![allow(unsafe_code, reason = "system calls")]
 
+#[cfg(target_os = "linux")]
+pub mod allocator;
 pub mod child;
 pub mod clock;
 pub mod daemon;
