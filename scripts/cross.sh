@@ -146,16 +146,17 @@ build() {
             ;;
         *) export CARGO_PROFILE_RELEASE_PANIC=abort ;;
         esac
-        RUSTFLAGS=$flags cross "$toolchain" build --release --locked --target "$1" --target-dir "$work/containers"
+        RUSTFLAGS=$flags cross "$toolchain" build --release --locked --no-default-features --target "$1" --target-dir "$work/containers"
         return
     fi
     export CARGO_PROFILE_RELEASE_PANIC=immediate-abort
     flags="$flags -C link-self-contained=no -C force-unwind-tables=no -Z location-detail=none -Z fmt-debug=none"
+    flags="$flags -C llvm-args=--enable-machine-outliner=always"
     # The shorter of the two instruction sets, where it can do everything.
     case $1 in armv7-*) flags="$flags -C target-feature=+thumb-mode" ;; esac
     # -Os is for the C library, which zig compiles.
     flags="$flags -C link-arg=-Os -C link-arg=-Wl,-z,norelro -C link-arg=-Wl,-T,$PWD/cross/smaller.ld"
-    set -- --release --locked --target "$1" --target-dir "$work/target" --bins --quiet \
+    set -- --release --locked --target "$1" --target-dir "$work/target" --bins --quiet --no-default-features \
         -Z panic-immediate-abort -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
     case $* in
     *powerpc-*) RUSTFLAGS=$flags CARGO_TARGET_POWERPC_UNKNOWN_LINUX_MUSL_LINKER=$(powerpc_linker) "$CARGO" build "$@" ;;

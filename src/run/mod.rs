@@ -17,7 +17,7 @@ mod tasks;
 mod watches;
 
 use crate::directives::Fault;
-use std::process::ExitCode;
+use crate::sys::start::{print, Stream};
 
 /// Why a program ends at its start or cannot go on.
 #[derive(Debug)]
@@ -38,13 +38,13 @@ impl Failure {
 }
 
 /// Runs a program and turns what comes of it into the exit status, with an error on standard error.
-pub fn exit_code(program: &str, outcome: Result<(), Failure>) -> ExitCode {
+pub fn exit_code(program: &str, outcome: Result<(), Failure>) -> i32 {
     let (text, code) = match outcome {
-        Ok(()) => return ExitCode::SUCCESS,
+        Ok(()) => return 0,
         Err(Failure::Configuration(faults)) => {
             // As editors and people know it from compilers: the line begins with the place.
             faults.iter().for_each(|fault| complain(&fault.to_string()));
-            return ExitCode::from(2);
+            return 2;
         }
         Err(Failure::System(text)) => (text, 1),
         Err(Failure::Usage(text)) => (text, 2),
@@ -52,17 +52,15 @@ pub fn exit_code(program: &str, outcome: Result<(), Failure>) -> ExitCode {
     for line in text.lines() {
         complain(&format!("{program}: {line}"));
     }
-    ExitCode::from(code)
+    code
 }
 
 /// Writes a line to standard output, where a closed one is no error.
 fn say(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{line}");
+    print(Stream::Output, line);
 }
 
 /// Writes a line to standard error.
 fn complain(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{line}");
+    print(Stream::Error, line);
 }

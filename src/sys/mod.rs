@@ -14,6 +14,7 @@ pub mod process_table;
 mod resolver;
 pub mod signals;
 pub mod socket;
+pub mod start;
 pub mod status;
 pub mod syslog;
 
