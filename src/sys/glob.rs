@@ -12,7 +12,7 @@ pub fn matches(pattern: &str) -> Vec<String> {
                 path.push('/');
             }
             if part.contains(['*', '?', '[', '\\']) {
-                found.extend(names_in(&path).filter(|name| is_match(part.as_bytes(), name.as_bytes())).map(|name| path.clone() + &name));
+                add_names(&path, part, &mut found);
             } else {
                 found.push(path + part);
             }
@@ -23,10 +23,15 @@ pub fn matches(pattern: &str) -> Vec<String> {
     found
 }
 
-/// What is in a folder, by name.
-fn names_in(folder: &str) -> impl Iterator<Item = String> {
-    let entries = std::fs::read_dir(if folder.is_empty() { "." } else { folder });
-    entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok())
+/// Adds what is in a folder and matches.
+fn add_names(folder: &str, part: &str, found: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(if folder.is_empty() { "." } else { folder }) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if let Some(name) = name.to_str().filter(|name| is_match(part.as_bytes(), name.as_bytes())) {
+            found.push([folder, name].concat());
+        }
+    }
 }
 
 /// Whether a part of a path matches the whole name. A leading dot is matched by a dot only.

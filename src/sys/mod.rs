@@ -61,3 +61,9 @@ pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_string()
 }
+
+/// The error of what is a folder, or something else that is no file.
+pub fn no_file(is_folder: bool) -> io::Error {
+    // An error with a text of its own would bring much of the standard library with it.
+    io::Error::from_raw_os_error(if is_folder { libc::EISDIR } else { libc::EINVAL })
+}
