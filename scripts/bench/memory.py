@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Memory of the agent over an hour of its clock, with the example configuration: log lines, commands, a burst, a server that is away.
+
+    memory.py [--programs FOLDER] [--speed N] [--burst LINES] [--limit KIB]
+
+Fails when a line is lost, when the agent has more than --limit KiB resident at the end of a part, or when it grows."""
+
+import argparse
+import os
+import re
+import sys
+import time
+
+from lab import Failure, Lab, Site, say, table, until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+EXAMPLES = os.path.join(HERE, "..", "..", "examples")
+# What the agent may have more at the end than before the burst.
+GROWTH = 32
+
+
+class Hour:
+    """An agent that lives so many times faster, and what is written into the logs that it follows."""
+
+    def __init__(self, lab, speed):
+        self.lab, self.speed, self.rows = lab, speed, []
+        clock = ["env", f"PROJECT436_TEST_CLOCK={speed}"]
+        self.site = Site(lab, "event_stream_size: 1000000000\n")
+        self.site.start = lambda program, *arguments: lab.start(
+            [*clock, lab.programs[program], "-l", f"{program}.log", *arguments], cwd=self.site.folder
+        )
+        self.logs = [os.path.join(self.site.folder, name) for name in ("syslog", "auth.log", "demo.log")]
+        for log in self.logs:
+            with open(log, "w", encoding="ascii"):
+                pass
+        self.server, self.agent = self.site.pair("demo", self.rules())
+        self.began = time.monotonic()
+        self.written, self.number = {}, 0
+
+    def rules(self):
+        """The example host whose logs are in this folder."""
+        with open(os.path.join(EXAMPLES, "hosts_436", "demo"), encoding="utf-8") as file:
+            text = file.read()
+        for name in ("linux_logs", "linux_system", "linux_processes"):
+            with open(os.path.join(EXAMPLES, "includes_436", name), encoding="utf-8") as file:
+                self.site.write(f"includes/{name}", file.read().replace("/var/log/", self.site.folder + "/"))
+        return text.replace("file: demo.log", f"file: {self.logs[2]}")
+
+    def write(self, count, matching):
+        """Lines as they come in syslogs, of which the given share makes an event each."""
+        lines = []
+        for _ in range(count):
+            self.number += 1
+            if self.number % 100 < matching * 100:
+                lines.append(f"Nov 22 11:35:36 nas kernel: [{self.number}] sda: I/O error, number {self.number}.\n")
+                self.written[self.number] = True
+            else:
+                lines.append(f"Nov 22 11:35:36 nas daemon[{self.number}]: nothing of interest happened, as ever\n")
+        with open(self.logs[0], "a", encoding="ascii") as file:
+            file.write("".join(lines))
+        with open(self.logs[1], "a", encoding="ascii") as file:
+            file.write(f"Nov 22 11:35:36 nas sshd[{self.number}]: Failed password for root from 10.0.0.1\n" * (count // 50))
+
+    def all_arrived(self):
+        arrived = [number_of(text) for _, _, tags, text in self.site.events() if tags == "KERNEL"]
+        if len(arrived) != len(set(arrived)):
+            raise Failure("an event is in the stream twice")
+        return len(arrived) == len(self.written)
+
+    def work(self, minutes, matching=0.02):
+        """So many minutes of the agent's clock with a line every second or so."""
+        until_then = time.monotonic() + minutes * 60 / self.speed
+        while time.monotonic() < until_then:
+            self.write(50, matching)
+            time.sleep(50 / self.speed)
+
+    def measure(self, what):
+        memory = resident(self.agent.id)
+        minute = (time.monotonic() - self.began) * self.speed / 60
+        self.rows.append([f"{minute:.0f}", what, memory, self.agent.peak()])
+        say(f"memory: minute {minute:.0f}, {what}: {memory} KiB")
+        return memory
+
+
+def number_of(text):
+    return int(re.search(r"number (\d+)\.", text)[1])
+
+
+def resident(process):
+    """KiB of all pages that are in memory, as the kernel counts them one by one: VmRSS lags behind on new kernels."""
+    with open(f"/proc/{process}/smaps_rollup", encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith("Rss:")).split()[1])
+
+
+def run(lab, speed, burst, limit):
+    hour = Hour(lab, speed)
+    hour.work(1)
+    hour.measure("the configuration is in force")
+    hour.work(20)
+    until("the events of steady work", hour.all_arrived)
+    steady = hour.measure("log lines, commands, processes")
+    hour.write(burst, 1)
+    until("the events of the burst", hour.all_arrived, 600)
+    hour.work(2)
+    hour.measure(f"a burst of {burst:,} matching lines, all arrived")
+    hour.server.end()
+    hour.work(10, matching=0.5)
+    hour.measure("the server away for 10 minutes, every other line matching")
+    hour.server = hour.site.server()
+    until("the events of the time without a server", hour.all_arrived, 120)
+    hour.work(1)
+    hour.measure("the server back, all arrived")
+    hour.work(max(0, 60 - (time.monotonic() - hour.began) * speed / 60))
+    until("the events of the last part", hour.all_arrived)
+    last = hour.measure("an hour: log lines, commands, processes")
+    table(["minute", "after", "resident KiB", "most ever, KiB"], hour.rows)
+    print(f"\nEvents of log lines: {len(hour.written):,} written, {len(hour.written):,} in the stream, each once.")
+    above = [row for row in hour.rows if limit and row[2] > limit]
+    if above:
+        raise Failure(f"more than {limit} KiB: {above}")
+    if last > steady + GROWTH:
+        raise Failure(f"it has grown from {steady} to {last} KiB")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", default=os.path.join(HERE, "..", "..", "dist", "x86_64-unknown-linux-musl"))
+    parser.add_argument("--speed", type=int, default=60)
+    parser.add_argument("--burst", type=int, default=100_000)
+    parser.add_argument("--limit", type=int, default=512)
+    options = parser.parse_args()
+    programs = {name: os.path.abspath(os.path.join(options.programs, name)) for name in ("aa436", "ax436")}
+    try:
+        with Lab(programs) as lab:
+            run(lab, options.speed, options.burst, options.limit)
+    except Failure as failure:
+        print(f"memory.py: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
