@@ -113,8 +113,15 @@ struct Loop<'a> {
     log: &'a mut Log,
     /// For datagrams, blocks of files and what commands print.
     buffer: Vec<u8>,
+    /// Whether something may have been read into it since it was new.
+    buffer_used: bool,
     /// The last reason why a datagram could not be sent, until one could.
     send_failure: Option<String>,
+}
+
+/// Room for the largest of what is read. Until something is, it takes no memory.
+fn new_buffer() -> Vec<u8> {
+    vec![0; MAX_DATAGRAM.max(crate::tail::BUFFER)]
 }
 
 impl<'a> Loop<'a> {
@@ -142,7 +149,8 @@ impl<'a> Loop<'a> {
             followed: Followed::default(),
             tasks: Tasks::default(),
             log,
-            buffer: vec![0; MAX_DATAGRAM.max(crate::tail::BUFFER)],
+            buffer: new_buffer(),
+            buffer_used: false,
             send_failure: None,
         }
     }
@@ -172,6 +180,7 @@ impl<'a> Loop<'a> {
             self.tasks.add_to(&mut poll);
             self.followed.add_to(now, &mut poll, &self.agent);
             poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
+            self.give_back_buffer(poll.is_quiet());
 
             let now = self.clock.now();
             let signals = self.signals.take();
@@ -190,6 +199,15 @@ impl<'a> Loop<'a> {
             }
             self.receive(now);
         }
+    }
+
+    /// When there is a rest from work, what is in the buffer need not stay in memory.
+    fn give_back_buffer(&mut self, quiet: bool) {
+        if quiet && self.buffer_used {
+            self.buffer = Vec::new();
+            self.buffer = new_buffer();
+        }
+        self.buffer_used = !quiet;
     }
 
     fn next_deadline(&self, now: Now) -> Option<Duration> {

@@ -34,11 +34,12 @@ struct Free {
     next: *mut Free,
 }
 
-/// How large small pieces are: multiples of 16, since that is how they are aligned. The larger ones fill a page of 4 KiB.
-const SIZES: [u16; 14] = [16, 32, 48, 64, 80, 112, 160, 224, 320, 400, 672, 1008, 1344, 2032];
+/// How large small pieces are: most of them multiples of 32, to be aligned like that. The larger ones fill a page of 4 KiB.
+const SIZES: [u16; 14] = [16, 32, 48, 64, 96, 128, 160, 224, 320, 416, 672, 992, 1344, 2016];
 const HEADER: usize = 32;
 const _: () = assert!(size_of::<Page>() <= HEADER);
-const ALIGNMENT: usize = 16;
+/// What the first piece of a page is aligned to. Searchers have vectors of that size in them.
+const MOST_ALIGNMENT: usize = 32;
 /// So many empty pages are kept, lest work that goes to and fro ask the system each time.
 const MOST_SPARE: usize = 4;
 
@@ -55,10 +56,11 @@ impl Allocator {
 
 /// Which kind of small piece has room for that; `None` for what gets pages of its own.
 fn kind_of(layout: Layout) -> Option<usize> {
-    if layout.align() > ALIGNMENT {
+    if layout.align() > MOST_ALIGNMENT {
         return None;
     }
-    SIZES.iter().position(|size| layout.size() <= usize::from(*size))
+    let fits = |size: &u16| layout.size() <= usize::from(*size) && usize::from(*size) % layout.align() == 0;
+    SIZES.iter().position(fits)
 }
 
 // SAFETY: pieces lie behind each other in a page, behind its header, and a piece is in use or in the list of free ones, never both.
@@ -327,7 +329,7 @@ mod tests {
             let size = 1 + pick(most);
             match pick(5) {
                 0 | 1 if pieces.len() < 1000 => {
-                    let align = [1, 4, 8, 16, 64][pick(5)];
+                    let align = [1, 8, 16, 32, 64][pick(5)];
                     pieces.push(Piece::new(&allocator, size, align, u8::try_from(step % 251).unwrap()));
                 }
                 2 | 3 if !pieces.is_empty() => {
@@ -350,7 +352,7 @@ mod tests {
     #[test]
     fn new_memory_is_zero_where_that_is_asked_for() {
         let allocator = Allocator::new();
-        for size in [1, 100, 2032, 2033, 100_000] {
+        for size in [1, 100, 2016, 2017, 100_000] {
             Piece::new(&allocator, size, 8, 0xff).free(&allocator);
             let layout = Layout::from_size_align(size, 8).unwrap();
             // SAFETY: the size is not 0, and the piece has so many bytes.

@@ -26,6 +26,11 @@ impl PollSet {
         self.fds.get(number).is_some_and(|fd| fd.revents != 0)
     }
 
+    /// Whether the last wait ended without anything to be read.
+    pub fn is_quiet(&self) -> bool {
+        self.fds.iter().all(|fd| fd.revents == 0)
+    }
+
     /// Waits until a descriptor can be read, a signal arrives or the time is over; `None` waits for ever.
     ///
     /// # Errors
