@@ -46,6 +46,16 @@ pub struct Event {
     pub text: String,
 }
 
+/// Where a program is: in the folder that PROJECT436_BIN_DIR names, or as it was built for the tests.
+pub fn binary(program: &str) -> PathBuf {
+    match (std::env::var_os("PROJECT436_BIN_DIR"), program) {
+        // A relative folder is meant from the folder of the package.
+        (Some(folder), _) => Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(program),
+        (None, "aa436") => env!("CARGO_BIN_EXE_aa436").into(),
+        (None, _) => env!("CARGO_BIN_EXE_ax436").into(),
+    }
+}
+
 impl Site {
     /// A site whose server file is complete; host files are to be added.
     pub fn new(name: &str) -> Self {
@@ -88,11 +98,7 @@ impl Site {
 
     /// A command for one of the two programs in this folder, with its test clock.
     pub fn command(&self, program: &str) -> Command {
-        let binary = match program {
-            "aa436" => env!("CARGO_BIN_EXE_aa436"),
-            _ => env!("CARGO_BIN_EXE_ax436"),
-        };
-        let mut command = Command::new(binary);
+        let mut command = Command::new(binary(program));
         command.current_dir(&self.folder).env("PROJECT436_TEST_CLOCK", SPEED.to_string()).env("TZ", "UTC");
         command
     }
