@@ -360,5 +360,5 @@ fn signature(meta: &Metadata) -> Signature {
 }
 
 pub(super) fn not_a_file(meta: &Metadata) -> io::Error {
-    io::Error::other(if meta.is_dir() { "Is a directory" } else { "Not a regular file" })
+    crate::sys::no_file(meta.is_dir())
 }
