@@ -4,7 +4,8 @@
 //! The house, from the ground up:
 //!
 //! * Pure values, which know no clock, no file and no socket: [`wire`] (the messages), [`directives`] (the configuration language),
-//!   [`schedule`], [`pattern`], [`lines`], [`position`] (how far a log was read), [`text`], [`hash`], [`random`], [`now`].
+//!   [`schedule`], [`pattern`], [`lines`], [`position`] (how far a log was read), [`seal`] (who may speak), [`text`], [`hash`], [`random`],
+//!   [`now`].
 //! * State machines, into which datagrams, lines and the time go, and out of which come orders and one deadline: [`agent`] and [`server`].
 //!   Neither knows the other.
 //! * The outside world: [`sys`] (system calls; the only `unsafe`), [`tail`] (following a file), [`rolling`] (files of bounded size).
@@ -25,6 +26,7 @@ pub mod random;
 pub mod rolling;
 pub mod run;
 pub mod schedule;
+pub mod seal;
 pub mod server;
 pub mod sys;
 pub mod tail;

@@ -12,8 +12,8 @@ use std::fmt::{self, Write};
 /// Most bytes of one UDP datagram over IPv4, and so of a version 1 CONFIG.
 pub const MAX_DATAGRAM: usize = 65_507;
 
-/// Most bytes of the text in one [`Message::Part`], so that the datagram stays within 1,200 bytes.
-pub const MAX_PART_TEXT: usize = 960;
+/// Most bytes of the text in one [`Message::Part`], so that the datagram stays within 1,200 bytes with the longest name of a host and a seal.
+pub const MAX_PART_TEXT: usize = 848;
 
 /// Most parts that one NEED may ask for, and so the most that a server sends at once.
 pub const MAX_PARTS_AT_ONCE: usize = 16;
@@ -21,8 +21,9 @@ pub const MAX_PARTS_AT_ONCE: usize = 16;
 /// Most parts of one configuration.
 pub const MAX_PARTS: u32 = 1024;
 
-/// Most bytes of one configuration: parts may be a little shorter than they can be, where characters end.
-pub const MAX_CONFIGURATION: usize = MAX_PART_TEXT * MAX_PARTS as usize / 2;
+/// Most bytes of one configuration, for which so many parts are always enough: some are a little shorter than they can be, where
+/// characters end.
+pub const MAX_CONFIGURATION: usize = 480 * 1024;
 
 /// Most chains that one SEEK may ask for.
 pub const MAX_CHAINS_AT_ONCE: usize = 16;

@@ -4,6 +4,7 @@
 mod arguments;
 pub mod decimal;
 pub mod host;
+pub mod keys;
 pub mod server;
 
 use std::fmt;

@@ -28,6 +28,8 @@ pub struct ServerFile {
     pub event_sync: u64,
     /// Name to announce in place of the host name.
     pub name: Option<String>,
+    /// File of the keys by which hosts prove themselves; without it they need not.
+    pub key_file: Option<String>,
 }
 
 /// Form of a line of the event stream.
@@ -86,11 +88,8 @@ impl ServerFile {
             event_format: given.value("event_format", "classic or json", EventFormat::parse).unwrap_or(EventFormat::Classic),
             event_sync: given.value("event_sync", "a number of seconds", |v| v.parse().ok().filter(|n| *n <= 86_400)).unwrap_or(1),
             name: given.value("name", "a name without spaces, control characters or %", announceable),
+            key_file: given.text("key_file"),
         };
-        if let Some((_, _, line)) = given.values.iter().find(|(given, ..)| *given == "key_file") {
-            // To read it and do nothing would let a user believe that strangers are kept out.
-            given.faults.push(line.fault("key_file: this version has no authentication yet; leave the directive out"));
-        }
         for name in ["event_stream", "port", "broadcast", "hosts"] {
             if !given.values.iter().any(|(given, ..)| *given == name) {
                 given.faults.push(Fault { path: source.path.into(), line: 0, reason: format!("{name}: is missing") });
@@ -188,6 +187,7 @@ mod tests {
                 event_format: EventFormat::Classic,
                 event_sync: 1,
                 name: None,
+                key_file: None,
             }
         );
     }
@@ -195,13 +195,14 @@ mod tests {
     #[test]
     fn every_directive_is_read() {
         let more = "broadcast: 10.0.0.255\nincludes: inc\naddress: 10.0.0.1\nevent_stream_size: 5\nevent_stream_keep: 2\n\
-                    event_format: json\nevent_sync: 0\nname: 10.0.0.1\n";
+                    event_format: json\nevent_sync: 0\nname: 10.0.0.1\nkey_file: keys\n";
         let file = parse(&format!("# comment\n{LEAST}{more}")).unwrap();
         assert_eq!(file.broadcast.len(), 2);
         assert_eq!(file.includes.as_deref(), Some("inc"));
         assert_eq!(file.address, Ipv4Addr::new(10, 0, 0, 1));
         assert_eq!((file.event_stream_size, file.event_stream_keep, file.event_sync), (5, 2, 0));
         assert_eq!((file.event_format, file.name.as_deref()), (EventFormat::Json, Some("10.0.0.1")));
+        assert_eq!(file.key_file.as_deref(), Some("keys"));
     }
 
     #[test]
@@ -216,7 +217,6 @@ mod tests {
                 "ax436.conf:4: port: is given twice",
                 "ax436.conf:5: event_format: expected classic or json, got \"xml\"",
                 "ax436.conf:6: name: expected a name without spaces, control characters or %, got \"a b\"",
-                "ax436.conf:7: key_file: this version has no authentication yet; leave the directive out",
                 "ax436.conf:8: expected \"name: argument\", got \"hosts\"",
                 "ax436.conf:0: event_stream: is missing",
                 "ax436.conf:0: hosts: is missing",

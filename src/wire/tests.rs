@@ -72,6 +72,14 @@ fn no_truncated_prefix_is_read_as_something_that_emits_differently() {
 }
 
 #[test]
+fn a_part_stays_within_1200_bytes_with_its_seal() {
+    let (host, text) = ("h".repeat(255), "x".repeat(MAX_PART_TEXT));
+    let part = Message::Part { host: &host, revision: Revision(Some(1)), index: MAX_PARTS, count: MAX_PARTS, text: &text };
+    assert!(part.emit().len() + crate::seal::LONGEST_TAIL <= 1200);
+    assert!(MAX_CONFIGURATION / (MAX_PART_TEXT - 3) < MAX_PARTS as usize);
+}
+
+#[test]
 fn an_offer_is_not_longer_than_its_hello() {
     for host in ["h", "a-rather-long-host-name.example.org"] {
         let hello = Message::Hello { host, run: RUN, nonce: RUN }.emit();
