@@ -261,7 +261,8 @@ mod tests {
     fn a_key_is_64_lower_case_digits_and_prints_as_nothing() {
         let digits = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
         assert_eq!(Key::parse(digits).unwrap().emit(), digits);
-        for bad in [&digits[1..], &format!("{digits}0"), &digits.to_uppercase(), &digits.replace('0', "g"), "", &digits.replace("00", "é")] {
+        for bad in [&digits[1..], &format!("{digits}0"), &digits.to_uppercase(), &digits.replace('0', "g"), "", &digits.replace("00", "é")]
+        {
             assert_eq!(Key::parse(bad), None, "{bad}");
         }
         assert_eq!(format!("{:?}", Key::parse(digits)), "Some(Key(..))");

@@ -40,7 +40,23 @@ fn help_names_every_option() {
         let output = run(&site, &[option]);
         assert_eq!(output.status.code(), Some(0));
         let text = standard_output(&output);
-        let options = ["Usage: aa436 [options] PORT", "-s", "-n", "-l", "--log-size", "--log-keep", "-d", "-p", "-h", "-V"];
+        let options = [
+            "Usage: aa436 [options] PORT",
+            "-s",
+            "-n",
+            "-k",
+            "-x",
+            "-a",
+            "-f",
+            "-u",
+            "-l",
+            "--log-size",
+            "--log-keep",
+            "-d",
+            "-p",
+            "-h",
+            "-V",
+        ];
         options.iter().for_each(|option| assert!(text.contains(option), "{option} in {text}"));
         assert!(output.stderr.is_empty());
     }
@@ -62,7 +78,11 @@ fn a_wrong_command_line_is_named_and_ends_with_status_2() {
         (&["0"], "aa436: \"0\" is not a port from 1 to 65534\n"),
         (&["65535"], "aa436: \"65535\" is not a port from 1 to 65534\n"),
         (&["x"], "aa436: \"x\" is not a port from 1 to 65534\n"),
-        (&["-x", "436"], "aa436: Unrecognized option: 'x'"),
+        (&["-q", "436"], "aa436: Unrecognized option: 'q'"),
+        (&["-x", "-a", "df", "436"], "aa436: -x refuses all commands and -a allows some: only one of them can be given\n"),
+        (&["-a", "(", "436"], "aa436: -a: "),
+        (&["-f", "/nowhere/at/all", "436"], "aa436: -f /nowhere/at/all: No such file or directory\n"),
+        (&["-u", "no-such-user", "436"], "aa436: -u no-such-user: there is no such user\n"),
         (&["-n"], "aa436: Argument to option 'n' missing"),
         (&["-s", "", "436"], "aa436: -s: the server's name or address is missing\n"),
         (&["-s", "127.0.0.1:x", "436"], "aa436: -s: \"x\" is not a port from 1 to 65534\n"),

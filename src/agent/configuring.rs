@@ -91,6 +91,11 @@ impl Agent {
         let (mut logs, mut processes, mut commands) = (Vec::new(), Vec::new(), Vec::new());
         self.process_list = None;
         for group in file.groups {
+            if let Some((what, command)) = self.policy.refused(&group.rule) {
+                let text = format!("Refused by this host: {what}{}", command.as_str());
+                self.system_event(now, &text);
+                continue;
+            }
             let identity = group.identity();
             match group.rule {
                 Rule::Log(rule) => logs.push((identity, rule)),

@@ -12,12 +12,14 @@ mod fetch;
 mod following;
 mod log_rules;
 mod outbox;
+mod policy;
 mod process_rules;
 mod selection;
 
 pub use dry_run::DryRun;
 pub use following::{Hurry, Start};
 pub use log_rules::Block;
+pub use policy::Policy;
 
 use crate::directives::host::{Builtin, CommandLine, LogSource};
 use crate::lines::lines;
@@ -109,6 +111,8 @@ pub struct Agent {
     next_config_request: Option<Duration>,
     /// What is in force, and the address of the server that it came from.
     in_force: Option<(Revision, SocketAddr)>,
+    /// What of a configuration is not done here.
+    policy: Policy,
     process_list: Option<CommandLine>,
     logs: LogRules,
     following: Following,
@@ -152,6 +156,7 @@ impl Agent {
             fetch: None,
             next_config_request: None,
             in_force: None,
+            policy: Policy::default(),
             process_list: None,
             logs: LogRules::default(),
             following: Following::default(),
@@ -169,6 +174,11 @@ impl Agent {
         };
         agent.system_event(now, &format!("Agent started, version {}", env!("CARGO_PKG_VERSION")));
         agent
+    }
+
+    /// Lets servers ask only for what that allows, from the next configuration on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// Selects no server that is heard: one is given by [`Self::fix_server`] as soon as its address is known.

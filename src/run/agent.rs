@@ -6,12 +6,13 @@ use super::options::Program;
 use super::positions::PositionsFile;
 use super::tasks::Tasks;
 use super::{getopts, Failure};
-use crate::agent::{Agent, Identity, Output};
+use crate::agent::{Agent, Identity, Output, Policy};
 use crate::now::{earlier, Now};
 use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::Signals;
-use crate::sys::{child, daemon, reason, socket};
+use crate::sys::user::User;
+use crate::sys::{child, daemon, fence, reason, socket};
 use crate::wire::{Token, MAX_DATAGRAM};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
@@ -30,6 +31,9 @@ struct Settings {
     host: String,
     server: Option<FixedServer>,
     positions: Option<PositionsFile>,
+    policy: Policy,
+    key_file: Option<String>,
+    user: Option<User>,
 }
 
 /// A server that is given by name: it is asked for again until it is known.
@@ -49,7 +53,12 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     options
         .optopt("s", "server", "speak with this server only, found by name or address; PORT where its port: differs", "HOST[:PORT]")
         .optopt("S", "positions", "keep in FILE how far logs are read: for who has several servers", "FILE")
-        .optopt("n", "name", "the host name to report (default: this system's)", "NAME");
+        .optopt("n", "name", "the host name to report (default: this system's)", "NAME")
+        .optopt("k", "key", "speak only with servers that have the key in FILE (two keys while one replaces the other)", "FILE")
+        .optflag("x", "no-commands", "run no commands that a server asks for, but built-in ones")
+        .optmulti("a", "allow", "run only commands of which PATTERN matches the whole line; may be repeated", "PATTERN")
+        .optmulti("f", "files", "follow only files below PATH, links resolved; may be repeated", "PATH")
+        .optopt("u", "user", "once the port is bound and the log is open, go on as that user", "USER");
     let Some(matches) = PROGRAM.parse(options, arguments)? else { return Ok(()) };
     let settings = Settings::parse(&matches)?;
     let mut common = PROGRAM.common(&matches)?;
@@ -59,7 +68,12 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
         .map_err(|e| Failure::system(format!("cannot listen on UDP port {}", settings.port), &e))?;
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     common.detach()?;
-    let outcome = Loop::new(clock, socket, signals, settings, &mut common.log).run();
+    let user = settings.user.clone();
+    let agent = Loop::new(clock, socket, signals, settings, &mut common.log);
+    if let Some(user) = user {
+        user.become_for_good().map_err(|e| Failure::system("cannot become the user that -u names", &e))?;
+    }
+    let outcome = agent.run();
     common.finish();
     outcome
 }
@@ -77,8 +91,25 @@ impl Settings {
         }
         let server = matches.opt_str("s").map(|server| FixedServer::parse(&server, port)).transpose()?;
         let positions = matches.opt_str("S").map(|path| PositionsFile::new(&path));
-        Ok(Self { port, host, server, positions })
+        fence::set(&matches.opt_strs("f")).map_err(|(path, e)| usage(format!("-f {path}: {}", reason(&e))))?;
+        let user = matches.opt_str("u").map(|name| User::find(&name).map_err(|e| usage(format!("-u {name}: {}", reason(&e)))));
+        let (policy, key_file, user) = (policy(matches)?, matches.opt_str("k"), user.transpose()?);
+        Ok(Self { port, host, server, positions, policy, key_file, user })
     }
+}
+
+/// What the command line lets a server have run.
+fn policy(matches: &getopts::Matches) -> Result<Policy, Failure> {
+    let allowed = matches.opt_strs("a");
+    if matches.opt_present("x") {
+        let contradiction = || Failure::Usage("-x refuses all commands and -a allows some: only one of them can be given".into());
+        return if allowed.is_empty() { Ok(Policy::None) } else { Err(contradiction()) };
+    }
+    let mut policy = Policy::default();
+    for pattern in &allowed {
+        policy.allow(pattern).map_err(|reason| Failure::Usage(format!("-a: {reason}")))?;
+    }
+    Ok(policy)
 }
 
 fn valid_port(text: &str) -> Option<u16> {
@@ -139,6 +170,7 @@ impl<'a> Loop<'a> {
         let identity = Identity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
         let mut agent = Agent::new(now, identity);
         settings.positions.iter().for_each(|positions| positions.recall(now, &mut agent, log));
+        agent.set_policy(settings.policy);
         Self {
             agent,
             positions: settings.positions,

@@ -25,6 +25,12 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
         Err(Failure::Configuration(faults)) => return print_faults(path, &faults),
         settings => settings?,
     };
+    if let Some(key_file) = &settings.key_file {
+        match super::keys::host_keys(key_file) {
+            Err(Failure::Configuration(faults)) => return print_faults(path, &faults),
+            keys => drop(keys?),
+        }
+    }
     let mut faults = Vec::new();
     let hosts = read_folder(path, "hosts", &settings.hosts, &mut faults);
     let includes = settings.includes.as_ref().map(|folder| read_folder(path, "includes", folder, &mut faults)).unwrap_or_default();
@@ -130,7 +136,7 @@ fn folder_fault(conf: &str, directive: &str, folder: &str, reason: &str) -> Faul
 }
 
 /// Where includes are looked for when no server file is named.
-const DEFAULT_CONF: &str = "ax436.conf";
+pub(super) const DEFAULT_CONF: &str = "ax436.conf";
 
 /// Prints the events that the log rules of a host file make of given lines, and how many lines each rule matched.
 ///

@@ -6,7 +6,7 @@ use crate::agent::{Agent, Block, Start};
 use crate::directives::host::{CommandLine, LogSource};
 use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
-use crate::sys::{glob, reason};
+use crate::sys::{fence, glob, reason};
 use crate::tail::{Follower, Identity, Open, Piece};
 use std::time::Duration;
 
@@ -312,7 +312,10 @@ impl Wildcard {
             return;
         }
         self.next_search = now.mono + Self::INTERVAL;
-        let found = glob::matches(pattern);
+        let mut found = glob::matches(pattern);
+        let all = found.len();
+        found.retain(|path| fence::admit(path.as_ref()).is_ok());
+        let refused = found.len() < all;
         for path in &found {
             if self.files.len() >= Self::MAX_FILES || self.files.iter().any(|file| file.path == *path) || !is_file(path) {
                 continue;
@@ -330,7 +333,11 @@ impl Wildcard {
             self.files.push(file);
         }
         let too_many = found.len() > Self::MAX_FILES;
-        let state = if too_many { Err(format!("more than {} files match", Self::MAX_FILES)) } else { Ok(()) };
+        let state = match (too_many, refused) {
+            (true, _) => Err(format!("more than {} files match", Self::MAX_FILES)),
+            (_, true) => Err("some of the files are refused, since they are not below what -f allows".into()),
+            _ => Ok(()),
+        };
         agent.handle_log_state(now, pattern, state);
         if !std::mem::replace(&mut self.searched, true) {
             agent.handle_searched(number);

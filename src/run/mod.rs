@@ -7,6 +7,7 @@ mod folder;
 mod follow;
 mod getopts;
 mod kept;
+mod keys;
 mod line_pipe;
 mod log;
 mod options;

@@ -5,7 +5,7 @@ use super::folder::{Change, Folder, Patience};
 use super::log::Log;
 use super::options::Program;
 use super::state::State;
-use super::{check, getopts, Failure};
+use super::{check, getopts, keys, Failure};
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
 use crate::server::{Identity, Output, Server};
@@ -24,7 +24,8 @@ const PROGRAM: Program = Program {
     brief: "ax436, the server of Project 436: configures the agents of a network and writes their events to one stream.\n\n\
             Usage: ax436 [options] CONF\n\
             \x20      ax436 -t CONF\n\
-            \x20      ax436 -T HOSTFILE LOG [CONF]",
+            \x20      ax436 -T HOSTFILE LOG [CONF]\n\
+            \x20      ax436 -g [HOST [CONF]]",
 };
 
 /// Runs the server until a signal ends it, or does what else the command line asks for.
@@ -33,15 +34,18 @@ const PROGRAM: Program = Program {
 /// The command line or the configuration is wrong, or the server cannot start.
 pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let mut options = getopts::Options::new();
-    options.optflag("t", "test", "check CONF and all host and include files, print every error, and exit").optopt(
-        "T",
-        "try",
-        "print the events that the rules of HOSTFILE make of the lines of LOG (- for standard input), and exit; includes are those of CONF",
-        "HOSTFILE",
-    );
+    let try_help =
+        "print the events that the rules of HOSTFILE make of the lines of LOG (- for standard input), and exit; includes are those of CONF";
+    options
+        .optflag("t", "test", "check CONF, its key file and all host and include files, print every error, and exit")
+        .optopt("T", "try", try_help, "HOSTFILE")
+        .optflag("g", "generate", "print a new key, or with HOST the key that it has of the master key in the key file of CONF, and exit");
     let Some(matches) = PROGRAM.parse(options, arguments)? else { return Ok(()) };
     if let Some(host_file) = matches.opt_str("T") {
         return check::try_rules(&host_file, &matches.free);
+    }
+    if matches.opt_present("g") {
+        return keys::generate(&matches.free);
     }
     let [path] = &matches.free[..] else {
         return Err(Failure::Usage("expected one argument, the server file; ax436 -h tells more".into()));

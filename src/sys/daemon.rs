@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 
 /// The host name, as `uname -n` prints it.
@@ -15,9 +15,28 @@ pub fn host_name() -> String {
     }
 }
 
-/// 64 bits of the system's randomness.
+/// 64 bits that no other run has, from the system's randomness. Not for keys.
 pub fn random() -> u64 {
-    RandomState::new().hash_one(std::process::id())
+    // A device may boot with the same randomness each time; hardly ever is it at the same point at the same nanosecond.
+    #[allow(clippy::disallowed_methods, reason = "not for the time")]
+    let moment = (std::time::Instant::now(), std::time::SystemTime::now());
+    RandomState::new().hash_one((std::process::id(), moment))
+}
+
+/// Fills the buffer with the system's randomness, fit for keys.
+///
+/// # Errors
+/// There is none.
+pub fn fill_random(buffer: &mut [u8]) -> io::Result<()> {
+    // It waits until the system has collected enough since it booted; /dev/urandom does not.
+    #[cfg(target_os = "linux")]
+    // SAFETY: the buffer is as long as is said.
+    if usize::try_from(unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) }) == Ok(buffer.len()) {
+        return Ok(());
+    }
+    // Where the kernel is older than the call.
+    #[allow(clippy::disallowed_methods, reason = "no file of ours")]
+    std::fs::File::open("/dev/urandom")?.read_exact(buffer)
 }
 
 /// Goes on in the background, without a terminal, in the same folder. Open descriptors stay open, but for the standard ones.

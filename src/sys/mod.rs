@@ -7,6 +7,7 @@ pub mod child;
 pub mod clock;
 pub mod daemon;
 pub mod datagrams;
+pub mod fence;
 pub mod glob;
 pub mod inotify;
 pub mod poll;
@@ -17,6 +18,7 @@ pub mod socket;
 pub mod start;
 pub mod status;
 pub mod syslog;
+pub mod user;
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -11,6 +11,7 @@ pub use open::{Identity, Open};
 
 use crate::lines::MAX_LINE;
 use crate::position::{FilePosition, Place, Position, CONTEXT};
+use crate::sys::fence;
 use loss::{Cause, Losses};
 use open::{identity, not_a_file, Reading};
 use rotation::{Known, Retired};
@@ -206,7 +207,7 @@ impl Follower {
         }
         // Before it is another's turn: what it held may be in copies.
         let looked = self.look_at_current(elsewhere);
-        let found = fs::metadata(&self.path).and_then(|meta| if meta.is_file() { Ok(meta) } else { Err(not_a_file(&meta)) });
+        let found = fence::metadata(self.path.as_ref()).and_then(|meta| if meta.is_file() { Ok(meta) } else { Err(not_a_file(&meta)) });
         let state = match found.and_then(|meta| self.handle_found(&meta, looked, elsewhere)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let tolerated = self.handle_missing(now);

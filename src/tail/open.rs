@@ -4,6 +4,7 @@
 use super::{Piece, Reach};
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::position::{content_hash, FilePosition, Place, CONTEXT};
+use crate::sys::fence;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -63,7 +64,7 @@ impl Open {
 
     /// Opens a file to read it on from an offset, or from its end if that is before.
     pub(super) fn new(path: &Path, offset: u64) -> io::Result<Self> {
-        let file = open_file(path)?;
+        let file = fence::open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Err(not_a_file(&meta));
@@ -322,11 +323,6 @@ impl Open {
         let line = bytes_at(&self.file, self.offset - MAX_LINE as u64, MAX_LINE as u64)?;
         Ok(!line.contains(&b'\n'))
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "where logs are opened")]
-fn open_file(path: &Path) -> io::Result<File> {
-    File::open(path)
 }
 
 /// As many bytes as the file has there.

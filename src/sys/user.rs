@@ -1,0 +1,75 @@
+//! Another user instead of root, for good.
+
+use std::io;
+
+/// A user of this system and the groups that it is in, its own first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    id: libc::uid_t,
+    groups: Vec<libc::gid_t>,
+}
+
+impl User {
+    /// Finds a user by name or number in `/etc/passwd`, and its groups in `/etc/group`.
+    ///
+    /// # Errors
+    /// There is none, or the files cannot be read.
+    #[allow(clippy::disallowed_methods, reason = "what the system knows of its users")]
+    pub fn find(name: &str) -> io::Result<Self> {
+        let users = std::fs::read("/etc/passwd")?;
+        let groups = std::fs::read("/etc/group").unwrap_or_default();
+        let (users, groups) = (String::from_utf8_lossy(&users), String::from_utf8_lossy(&groups));
+        Self::find_in(name, &users, &groups).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no such user"))
+    }
+
+    fn find_in(wanted: &str, users: &str, groups: &str) -> Option<Self> {
+        let (name, id, own) = users.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let (name, _, id, group) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+            (name == wanted || id == wanted).then_some((name, id.parse().ok()?, group.parse().ok()?))
+        })?;
+        let others = groups.lines().filter_map(|line| {
+            let mut fields = line.split(':').skip(2);
+            let (id, members) = (fields.next()?.parse().ok()?, fields.next()?);
+            (id != own && members.split(',').any(|member| member == name)).then_some(id)
+        });
+        Some(Self { id, groups: std::iter::once(own).chain(others).collect() })
+    }
+
+    /// Makes this process, and what it starts, that user's for good.
+    ///
+    /// # Errors
+    /// The system does not let it, or would let it back.
+    pub fn become_for_good(&self) -> io::Result<()> {
+        let (id, group) = (self.id, self.groups[0]);
+        // SAFETY: the list lives through the call and its length is given; the other calls touch no memory.
+        unsafe {
+            super::check(libc::setgroups(self.groups.len() as _, self.groups.as_ptr()))?;
+            super::check(libc::setgid(group))?;
+            super::check(libc::setuid(id))?;
+            let stays = libc::getuid() == id && libc::geteuid() == id && libc::getgid() == group && libc::getegid() == group;
+            if !stays || id != 0 && (libc::setuid(0) == 0 || libc::setgid(0) == 0 && group != 0) {
+                return Err(io::Error::other("the way back is still open"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_its_own_group_and_those_that_list_it() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nbroken\nmonitor:x:105:110::/:/bin/false\nx:x:y:z\n";
+        let groups = "root:x:0:\nadm:x:4:syslog,monitor\nmonitor:x:110:monitor\nnot:x:7:monitor2,amonitor\nbroken\n";
+        let monitor = Some(User { id: 105, groups: vec![110, 4] });
+        assert_eq!(User::find_in("monitor", users, groups), monitor);
+        assert_eq!(User::find_in("105", users, groups), monitor);
+        assert_eq!(User::find_in("root", users, ""), Some(User { id: 0, groups: vec![0] }));
+        for nobody in ["nobody", "", "x", "110"] {
+            assert_eq!(User::find_in(nobody, users, groups), None, "{nobody}");
+        }
+    }
+}
