@@ -243,6 +243,30 @@ impl<'a> Message<'a> {
         Ok(message)
     }
 
+    /// The host that the message is of or for, where it names one.
+    pub fn host(&self) -> Option<&'a str> {
+        match self {
+            Self::Heartbeat { .. } | Self::Capability { .. } | Self::Config { .. } | Self::Ack { .. } => None,
+            Self::Alert(alert) => Some(alert.host),
+            Self::Event(event) => Some(event.host),
+            Self::ConfigRequest { host }
+            | Self::Reset { host }
+            | Self::Hello { host, .. }
+            | Self::Offer { host, .. }
+            | Self::Join { host, .. }
+            | Self::Part { host, .. }
+            | Self::Need { host, .. }
+            | Self::Stale { host, .. }
+            | Self::Alive { host, .. }
+            | Self::Here { host }
+            | Self::Lost { host }
+            | Self::Seek { host, .. }
+            | Self::At { host, .. }
+            | Self::Take { host, .. }
+            | Self::Done { host, .. } => Some(host),
+        }
+    }
+
     /// The datagram of this message. Fields before the last must not contain `%%`, which is the caller's to see to.
     pub fn emit(&self) -> Vec<u8> {
         let mut text = String::new();
@@ -430,6 +454,12 @@ impl fmt::Display for WireError {
             Self::MalformedField => "malformed field",
         })
     }
+}
+
+/// The command of a datagram and the field behind it, which names a host in most messages, whatever follows.
+pub fn named_host(datagram: &[u8]) -> Option<(&str, &str)> {
+    let (command, rest) = split_field(std::str::from_utf8(datagram).ok()?)?;
+    Some((command, split_field(rest).map_or(rest, |(host, _)| host)))
 }
 
 /// What of a datagram has not been read yet.

@@ -15,6 +15,7 @@ mod outbox;
 mod policy;
 mod process_rules;
 mod selection;
+mod trust;
 
 pub use dry_run::DryRun;
 pub use following::{Hurry, Start};
@@ -25,6 +26,7 @@ use crate::directives::host::{Builtin, CommandLine, LogSource};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
 use crate::random::Random;
+use crate::seal::Key;
 use crate::wire::{Message, Revision, Token};
 use command_rules::CommandRules;
 use fetch::Fetch;
@@ -36,6 +38,7 @@ use selection::{Protocol, Selection};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+use trust::Proof;
 
 /// The tags of events about the monitoring itself.
 const SYSTEM: &str = "SYSTEM";
@@ -131,6 +134,7 @@ pub struct Agent {
     last_classic: Duration,
     /// Datagrams that were ignored.
     ignored: u64,
+    next_stranger_log: Duration,
     outputs: VecDeque<Output>,
 }
 
@@ -140,6 +144,7 @@ impl Agent {
     /// With so many events waiting it need not.
     const IDLE_BELOW: usize = 3;
     const CONFIG_REQUEST_INTERVAL: Duration = Duration::from_secs(10);
+    const STRANGER_LOG_INTERVAL: Duration = Duration::from_secs(60);
     /// Errors of one configuration that are reported one by one.
     const MAX_FAULTS_REPORTED: usize = 20;
     /// What the lines of a version 1 configuration are counted in: it does not say which file they come from.
@@ -169,6 +174,7 @@ impl Agent {
             has_file: false,
             last_classic: now.mono,
             ignored: 0,
+            next_stranger_log: now.mono,
             outputs: VecDeque::new(),
             host,
         };
@@ -179,6 +185,13 @@ impl Agent {
     /// Lets servers ask only for what that allows, from the next configuration on.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// Speaks only with servers that have one of these keys, and asks the one that it speaks with to prove that anew.
+    pub fn set_keys(&mut self, now: Now, keys: Vec<Key>) {
+        if !keys.is_empty() {
+            self.selection.set_keys(now.mono, keys);
+        }
     }
 
     /// Selects no server that is heard: one is given by [`Self::fix_server`] as soon as its address is known.
@@ -200,25 +213,42 @@ impl Agent {
 
     /// Takes a datagram.
     pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
-        let message = match Message::parse(datagram) {
+        let Some((content, proof)) = self.selection.admit(now.mono, from.ip(), datagram) else {
+            self.ignored += 1;
+            return;
+        };
+        if proof == Proof::Begins {
+            self.joined(now);
+        }
+        let message = match Message::parse(content) {
             Ok(Message::Heartbeat { .. }) => return self.handle_heartbeat(now, from, None),
             Ok(Message::Capability { run, .. }) => return self.handle_heartbeat(now, from, Some(run)),
+            Ok(Message::Offer { host, nonce, cookie }) if host == self.host => {
+                if proof != Proof::Hint && self.selection.is_selected(from.ip()) {
+                    self.selection.handle_answer(now.mono);
+                }
+                if let Some(join) = self.selection.handle_offer(now.mono, from.ip(), nonce, cookie, datagram) {
+                    self.outputs.push_back(Output::Send { to: from, datagram: join });
+                }
+                return;
+            }
             Ok(message) => message,
             Err(_) => {
                 self.ignored += 1;
                 return;
             }
         };
-        if let Message::Here { host } | Message::Lost { host } | Message::Stale { host, .. } = message {
-            if host == self.host {
-                self.selection.handle_alive_answer(now.mono, from.ip());
-            }
+        let is_answer = matches!(message, Message::Here { .. } | Message::Lost { .. } | Message::Stale { .. });
+        if is_answer && proof != Proof::Hint && message.host() == Some(&*self.host) {
+            self.selection.handle_alive_answer(now.mono, from.ip());
         }
         if !self.selection.is_selected(from.ip()) {
             self.ignored += 1;
             return;
         }
-        self.selection.handle_answer(now.mono);
+        if proof != Proof::Hint {
+            self.selection.handle_answer(now.mono);
+        }
         match message {
             Message::Config { lines } => self.handle_classic_config(now, from, lines),
             Message::Reset { host } if host == self.host => self.handle_reset(now),
@@ -239,23 +269,20 @@ impl Agent {
                     self.handle_unknown_chain(now, chain);
                 }
             }
-            Message::Offer { host, nonce, cookie } if host == self.host => {
-                if let Some(join) = self.selection.handle_offer(nonce, cookie) {
-                    self.send(from, join);
-                }
-            }
             Message::Part { host, revision, index, count, text } if host == self.host => {
                 self.handle_part(now, from, revision, index, count, text);
             }
             Message::Stale { host, revision } if host == self.host => {
-                self.joined(now);
+                if proof == Proof::Open {
+                    self.joined(now);
+                }
                 self.has_file = revision != Revision::NONE;
                 // Without a session it is late, or answers an ALIVE from before this server was selected.
                 if self.selection.protocol() == Protocol::Session {
                     self.handle_stale(now, from, revision);
                 }
             }
-            Message::Lost { host } if host == self.host => self.selection.start_handshake(now.mono),
+            Message::Lost { host } if host == self.host => self.selection.handle_hint(now.mono),
             Message::Here { host } if host == self.host => {}
             _ => self.ignored += 1,
         }
@@ -272,7 +299,8 @@ impl Agent {
         self.last_classic = now.mono;
         self.fetch = None;
         self.next_config_request = None;
-        if let Some(address) = self.selection.address() {
+        // Which server that is with a key, is said when it has proven it: anyone can be heard.
+        if let Some(address) = self.selection.address().filter(|_| !self.selection.is_keyed()) {
             self.log(format!("server {} selected", address.ip()));
         }
     }
@@ -282,7 +310,16 @@ impl Agent {
         if self.selection.handle_joined(now.mono) {
             self.next_config_request = None;
             self.outbox.start_over(now);
-            self.log("session with the server begun".into());
+            let server = self.selection.address().map_or(String::new(), |address| format!(" {}", address.ip()));
+            self.log_of_strangers(now, format!("session with the server{server} begun"));
+        }
+    }
+
+    /// Logs what strangers can bring about: where there is a key, once a minute at most.
+    fn log_of_strangers(&mut self, now: Now, text: String) {
+        if !self.selection.is_keyed() || now.mono >= self.next_stranger_log {
+            self.next_stranger_log = now.mono + Self::STRANGER_LOG_INTERVAL;
+            self.log(text);
         }
     }
 
@@ -372,8 +409,13 @@ impl Agent {
         let mut transmit = Vec::new();
         let revision = self.in_force.map_or(Revision::NONE, |(revision, _)| revision);
         if self.selection.handle_timeout(now.mono, revision, &mut transmit) {
-            self.log("the server is silent: deselected".into());
+            if !self.selection.is_keyed() {
+                self.log("the server is silent: deselected".into());
+            }
             self.handle_selected(now);
+        }
+        if let Some(server) = self.selection.take_unproven() {
+            self.log_of_strangers(now, format!("server {server} does not prove that it has the key of this host"));
         }
         self.outputs.extend(transmit.into_iter().map(|(to, datagram)| Output::Send { to, datagram }));
         if self.selection.protocol() != Protocol::Classic {
@@ -441,9 +483,9 @@ impl Agent {
             // There must be another server at that address now.
             self.outbox.change_server(now);
         }
-        let Self { outbox, outputs, host, .. } = self;
+        let Self { outbox, outputs, host, selection, .. } = self;
         if form == Form::Chain {
-            let mut send = |datagram| outputs.push_back(Output::Send { to: server, datagram });
+            let mut send = |datagram| outputs.push_back(Output::Send { to: server, datagram: selection.seal(datagram) });
             outbox.chains.transmit(now, host, &mut send);
             outbox.chains.transmit_marks(now, host, &mut send);
         }
@@ -460,7 +502,9 @@ impl Agent {
         self.outbox.push(now, Event { tags: SYSTEM, file: None, text });
     }
 
+    /// Sends something to the selected server.
     fn send(&mut self, to: SocketAddr, datagram: Vec<u8>) {
+        let datagram = self.selection.seal(datagram);
         self.outputs.push_back(Output::Send { to, datagram });
     }
 

@@ -1,7 +1,9 @@
 //! Which servers are heard, which one is selected, and which version of the protocol is spoken with it.
 
+use super::trust::{is_hint, Proof, Trust};
 use crate::now::earlier;
 use crate::random::Random;
+use crate::seal::{Key, Seal, SessionName};
 use crate::wire::{Message, Revision, Token};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -18,6 +20,9 @@ pub(super) struct Selection {
     fixed: bool,
     heard: Vec<Heard>,
     selected: Option<Selected>,
+    trust: Trust,
+    /// A server that does not prove the key, until that is told.
+    unproven: Option<IpAddr>,
 }
 
 /// A server whose heartbeat was heard lately.
@@ -27,11 +32,15 @@ struct Heard {
     /// When it last said that it speaks version 2, and in which run.
     capability: Option<(Token, Duration)>,
     alive: LifeSign,
+    /// The nonce of a sign of life by handshake.
+    nonce: Option<Token>,
 }
 
 struct Selected {
     address: SocketAddr,
     last_heard: Duration,
+    /// When it last said something that it had sealed.
+    last_proven: Duration,
     protocol: Protocol,
     handshake: Option<Handshake>,
     /// The server's run in which the session began, once it is known.
@@ -71,8 +80,15 @@ struct Handshake {
     nonce: Token,
     unanswered: u32,
     next_hello: Duration,
-    /// Whether the server made an offer, and so was sent a JOIN.
-    offered: bool,
+    /// Once the server has made an offer.
+    join: Option<Join>,
+}
+
+/// The answer to an offer: what is said until the server answers that, and the session that begins then.
+struct Join {
+    datagram: Vec<u8>,
+    said: u32,
+    seal: Option<Seal>,
 }
 
 impl LifeSign {
@@ -121,11 +137,74 @@ impl Selection {
     const ALIVE_WITHOUT_FILE: Duration = Duration::from_secs(2);
     /// A fixed server, whose heartbeats may not come this far, is asked so often whether it is there.
     const ALIVE_TO_FIXED: Duration = Duration::from_secs(15);
+    /// A JOIN is said so often before another offer is asked for.
+    const JOINS: u32 = 4;
+    /// After so long without anything that the server has sealed its session is to be proven again, or another server found. A sign of
+    /// life is repeated for most of that time.
+    const PROOF_SILENCE: Duration = Duration::from_secs(75);
     /// Most servers of one network that are kept in mind.
     const MAX_HEARD: usize = 16;
 
     pub(super) fn new(host: &str, run: Token, random: Random, port: u16) -> Self {
-        Self { host: host.to_string(), run, random, port, fixed: false, heard: Vec::new(), selected: None }
+        Self {
+            host: host.to_string(),
+            run,
+            random,
+            port,
+            fixed: false,
+            heard: Vec::new(),
+            selected: None,
+            trust: Trust::default(),
+            unproven: None,
+        }
+    }
+
+    /// Believes only servers that have one of these keys. A session that was proven before goes on until another one is.
+    pub(super) fn set_keys(&mut self, now: Duration, keys: Vec<Key>) {
+        self.trust.set_keys(keys);
+        if let Some(selected) = &mut self.selected {
+            selected.handshake = None;
+        }
+        self.start_handshake(now);
+    }
+
+    /// Whether servers have to prove a key.
+    pub(super) fn is_keyed(&self) -> bool {
+        self.trust.is_keyed()
+    }
+
+    /// What the agent may act on of a datagram, without its seal, and how that is proven.
+    pub(super) fn admit<'d>(&mut self, now: Duration, from: IpAddr, datagram: &'d [u8]) -> Option<(&'d [u8], Proof)> {
+        if !self.trust.is_keyed() {
+            return Some((datagram, Proof::Open));
+        }
+        if let Some(selected) = self.selected.as_mut().filter(|selected| selected.address.ip() == from) {
+            let opened = self.trust.open(datagram).map(|content| (content, Proof::Session));
+            let join = selected.handshake.as_mut().and_then(|handshake| handshake.join.as_mut());
+            let begun = || join?.seal.as_mut()?.open(datagram).ok().map(|content| (content, Proof::Begins));
+            if let Some(admitted) = opened.or_else(begun) {
+                selected.last_proven = now;
+                return Some(admitted);
+            }
+        }
+        is_hint(datagram).then_some((datagram, Proof::Hint))
+    }
+
+    /// A message to the selected server as it goes out.
+    pub(super) fn seal(&mut self, datagram: Vec<u8>) -> Vec<u8> {
+        self.trust.seal(datagram)
+    }
+
+    /// A server that was asked and does not prove the key, if there is another such since the last time.
+    pub(super) fn take_unproven(&mut self) -> Option<IpAddr> {
+        self.unproven.take()
+    }
+
+    /// Something that ends nothing says that the session may be over.
+    pub(super) fn handle_hint(&mut self, now: Duration) {
+        if self.trust.may_follow_hint(now) {
+            self.start_handshake(now);
+        }
     }
 
     /// The selected server.
@@ -162,14 +241,16 @@ impl Selection {
     pub(super) fn start_handshake(&mut self, now: Duration) {
         let nonce = self.random.token();
         if let Some(selected) = &mut self.selected {
-            selected.handshake.get_or_insert(Handshake { nonce, unanswered: 0, next_hello: now, offered: false });
+            selected.handshake.get_or_insert(Handshake { nonce, unanswered: 0, next_hello: now, join: None });
         }
     }
 
     fn select(&mut self, now: Duration, address: SocketAddr) {
+        self.trust.begin(None);
         self.selected = Some(Selected {
             address,
             last_heard: now,
+            last_proven: now,
             protocol: Protocol::Unknown,
             handshake: None,
             server_run: None,
@@ -186,8 +267,13 @@ impl Selection {
     /// A server's heartbeat, or with its run the sign that it speaks version 2. Returns whether it is selected only now.
     pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: IpAddr, run: Option<Token>) -> bool {
         let at = self.heard.iter().position(|heard| heard.ip == ip);
+        if at.is_none() && self.heard.len() == Self::MAX_HEARD && self.trust.is_keyed() {
+            // Heartbeats prove nothing: made up ones shall not keep the true one out for good.
+            let at = self.below(Self::MAX_HEARD);
+            self.heard.remove(at);
+        }
         if at.is_none() && self.heard.len() < Self::MAX_HEARD {
-            self.heard.push(Heard { ip, last: now, capability: None, alive: LifeSign::due(now) });
+            self.heard.push(Heard { ip, last: now, capability: None, alive: LifeSign::due(now), nonce: None });
         }
         let at = at.or_else(|| self.heard.len().checked_sub(1).filter(|last| self.heard[*last].ip == ip));
         if let Some(heard) = at.map(|at| &mut self.heard[at]) {
@@ -218,9 +304,13 @@ impl Selection {
             None => in_session && self.capability(ip, now).is_none() && self.session_is_old(now),
         };
         if another_run {
-            self.start_handshake(now);
+            self.handle_hint(now);
         }
         false
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.random.bits() >> 33).unwrap_or(0) % end.max(1)
     }
 
     fn session_is_old(&self, now: Duration) -> bool {
@@ -267,18 +357,34 @@ impl Selection {
         self.fixed && self.selected.as_ref().is_some_and(|selected| now - selected.last_heard >= Self::SILENCE)
     }
 
-    /// The server offers a session. Returns the answer.
-    pub(super) fn handle_offer(&mut self, nonce: Token, cookie: Token) -> Option<Vec<u8>> {
-        let handshake = self.selected.as_mut()?.handshake.as_mut().filter(|handshake| handshake.nonce == nonce)?;
+    /// A server offers a session by that datagram. Returns the answer. That of a server that is not selected is a sign of life.
+    pub(super) fn handle_offer(&mut self, now: Duration, ip: IpAddr, nonce: Token, cookie: Token, offer: &[u8]) -> Option<Vec<u8>> {
+        let name = SessionName { host: &self.host, run: self.run, nonce, cookie };
+        let Some(selected) = self.selected.as_mut().filter(|selected| selected.address.ip() == ip) else {
+            let heard = self.heard.iter_mut().find(|heard| heard.ip == ip && heard.nonce == Some(nonce))?;
+            let (join, _) = self.trust.join(offer, name)?;
+            heard.nonce = None;
+            heard.alive.handle_answer();
+            return Some(join);
+        };
+        let handshake = selected.handshake.as_mut().filter(|handshake| handshake.nonce == nonce)?;
+        if handshake.join.is_none() {
+            let (datagram, seal) = self.trust.join(offer, name)?;
+            handshake.join = Some(Join { datagram, said: 0, seal });
+        }
         handshake.unanswered = 0;
-        handshake.offered = true;
-        Some(Message::Join { host: &self.host, run: self.run, nonce, cookie }.emit())
+        handshake.next_hello = now + Self::HELLO_INTERVAL;
+        let join = handshake.join.as_mut()?;
+        join.said += 1;
+        Some(join.datagram.clone())
     }
 
     /// The server sent what follows a JOIN. Returns whether the session begins with that; not before a JOIN was sent: then it is late.
     pub(super) fn handle_joined(&mut self, now: Duration) -> bool {
         let capability = self.selected.as_ref().and_then(|selected| self.capability(selected.address.ip(), now));
-        let Some(selected) = self.selected.as_mut().filter(|s| s.handshake.as_ref().is_some_and(|h| h.offered)) else { return false };
+        let Some(selected) = self.selected.as_mut() else { return false };
+        let Some(join) = selected.handshake.as_mut().and_then(|handshake| handshake.join.take()) else { return false };
+        self.trust.begin(join.seal);
         selected.handshake = None;
         selected.protocol = Protocol::Session;
         selected.server_run = capability;
@@ -297,7 +403,7 @@ impl Selection {
     pub(super) fn handle_timeout(&mut self, now: Duration, revision: Revision, transmit: &mut Transmit) -> bool {
         self.heard.retain(|heard| now - heard.last < Self::SILENCE);
         let silent = self.selected.as_ref().is_some_and(|selected| now - selected.last_heard >= Self::SILENCE);
-        if silent && self.fixed {
+        if silent && self.fixed || self.is_unproven(now) {
             self.start_handshake(now);
         }
         let deselected = silent && !self.fixed;
@@ -308,9 +414,34 @@ impl Selection {
                 self.select(now, SocketAddr::new(ip, self.port));
             }
         }
+        let left = self.leave_unproven(now);
         self.say_hello(now, transmit);
         self.say_alive(now, revision, transmit);
-        deselected
+        deselected || left
+    }
+
+    /// Whether a server that has proven the key has not done so for long, whatever is heard of it.
+    fn is_unproven(&self, now: Duration) -> bool {
+        self.trust.is_keyed() && self.selected.as_ref().is_some_and(|selected| now - selected.last_proven >= Self::PROOF_SILENCE)
+    }
+
+    /// With a key a server that does not answer the handshake is none: one of the others is tried, if there are any. Returns whether.
+    fn leave_unproven(&mut self, now: Duration) -> bool {
+        let unproven = self.is_unproven(now);
+        let Some(selected) = self.selected.as_mut().filter(|_| self.trust.is_keyed()) else { return false };
+        let Some(handshake) = selected.handshake.as_ref().filter(|handshake| handshake.next_hello <= now) else { return false };
+        if handshake.unanswered < Self::HELLOS || selected.protocol == Protocol::Session && !unproven {
+            return false;
+        }
+        let ip = selected.address.ip();
+        self.unproven = Some(ip);
+        let others: Vec<IpAddr> = self.heard.iter().map(|heard| heard.ip).filter(|heard| *heard != ip).collect();
+        if self.fixed || others.is_empty() {
+            return false;
+        }
+        let other = others[self.below(others.len())];
+        self.select(now, SocketAddr::new(other, self.port));
+        true
     }
 
     fn say_hello(&mut self, now: Duration, transmit: &mut Transmit) {
@@ -318,10 +449,19 @@ impl Selection {
         let speaks_version_2 = self.capability(ip, now).is_some();
         let Some(selected) = &mut self.selected else { return };
         let Some(handshake) = selected.handshake.as_mut().filter(|handshake| handshake.next_hello <= now) else { return };
+        if let Some(join) = handshake.join.as_mut().filter(|join| join.said < Self::JOINS) {
+            join.said += 1;
+            handshake.next_hello = now + Self::HELLO_INTERVAL;
+            transmit.push((selected.address, join.datagram.clone()));
+            return;
+        }
+        if handshake.join.take().is_some() {
+            handshake.nonce = self.random.token();
+        }
         let heard = now - selected.last_heard < Self::PROBE_INTERVAL;
         let spoke_version_2 = selected.version_2.is_some_and(|at| !heard || now - at < Self::REPLACED_AFTER);
         let unanswered = if self.fixed { Self::HELLOS_TO_FIXED } else { Self::HELLOS };
-        if handshake.unanswered >= unanswered && !speaks_version_2 && !spoke_version_2 {
+        if handshake.unanswered >= unanswered && !speaks_version_2 && !spoke_version_2 && !self.trust.is_keyed() {
             let heard = heard && selected.heartbeats >= Self::HEARTBEATS;
             if self.fixed || heard {
                 selected.protocol = Protocol::Classic;
@@ -332,9 +472,9 @@ impl Selection {
             }
         }
         let hello = Message::Hello { host: &self.host, run: self.run, nonce: handshake.nonce }.emit();
-        transmit.push((selected.address, hello));
+        transmit.push((selected.address, self.trust.sign_hello(hello)));
         handshake.unanswered += 1;
-        let patient = self.fixed && handshake.unanswered > Self::HELLOS_TO_FIXED;
+        let patient = (self.fixed || self.trust.is_keyed()) && handshake.unanswered > Self::HELLOS_TO_FIXED;
         handshake.next_hello = now + if patient { Self::PROBE_INTERVAL } else { Self::HELLO_INTERVAL };
     }
 
@@ -349,12 +489,19 @@ impl Selection {
                 _ => Self::ALIVE_INTERVAL,
             };
             selected.alive.say(now, interval, true);
-            transmit.push((selected.address, alive.clone()));
+            transmit.push((selected.address, self.trust.seal(alive.clone())));
         }
         let others = self.heard.iter_mut().filter(|heard| Some(heard.ip) != selected_ip);
         for heard in others.filter(|heard| heard.alive.next <= now) {
             heard.alive.say(now, Self::ALIVE_INTERVAL, heard.capability.is_some());
-            transmit.push((SocketAddr::new(heard.ip, self.port), alive.clone()));
+            let sign = if self.trust.is_keyed() {
+                // There is no session by which it could be sealed; the handshake for one proves as much.
+                let nonce = *heard.nonce.insert(self.random.token());
+                self.trust.sign_hello(Message::Hello { host: &self.host, run: self.run, nonce }.emit())
+            } else {
+                alive.clone()
+            };
+            transmit.push((SocketAddr::new(heard.ip, self.port), sign));
         }
     }
 
@@ -364,7 +511,8 @@ impl Selection {
             let alive = (selected.protocol == Protocol::Session).then_some(selected.alive.next);
             let silence = (!self.fixed || selected.handshake.is_none()).then_some(selected.last_heard + Self::SILENCE);
             let hello = selected.handshake.as_ref().map(|handshake| handshake.next_hello);
-            earlier(earlier(silence, hello), alive)
+            let proof = (self.trust.is_keyed() && selected.handshake.is_none()).then_some(selected.last_proven + Self::PROOF_SILENCE);
+            earlier(earlier(silence, hello), earlier(alive, proof))
         });
         let others = self.heard.iter().filter(|heard| !self.is_selected(heard.ip));
         earlier(of_selected, others.map(|heard| heard.alive.next).min())

@@ -5,9 +5,10 @@ use super::log::Log;
 use super::options::Program;
 use super::positions::PositionsFile;
 use super::tasks::Tasks;
-use super::{getopts, Failure};
+use super::{getopts, keys, Failure};
 use crate::agent::{Agent, Identity, Output, Policy};
 use crate::now::{earlier, Now};
+use crate::seal::Key;
 use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::Signals;
@@ -61,6 +62,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
         .optopt("u", "user", "once the port is bound and the log is open, go on as that user", "USER");
     let Some(matches) = PROGRAM.parse(options, arguments)? else { return Ok(()) };
     let settings = Settings::parse(&matches)?;
+    let keys = settings.key_file.as_deref().map_or(Ok(Vec::new()), keys::own_keys)?;
     let mut common = PROGRAM.common(&matches)?;
 
     let clock = Clock::start();
@@ -69,7 +71,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     common.detach()?;
     let user = settings.user.clone();
-    let agent = Loop::new(clock, socket, signals, settings, &mut common.log);
+    let agent = Loop::new(clock, socket, signals, settings, keys, &mut common.log);
     if let Some(user) = user {
         user.become_for_good().map_err(|e| Failure::system("cannot become the user that -u names", &e))?;
     }
@@ -137,6 +139,7 @@ struct Loop<'a> {
     socket: UdpSocket,
     signals: Signals,
     server: Option<FixedServer>,
+    key_file: Option<String>,
     agent: Agent,
     positions: Option<PositionsFile>,
     followed: Followed,
@@ -162,15 +165,21 @@ impl<'a> Loop<'a> {
     /// How often a server that is silent is looked up again: it may have moved.
     const RESOLVE_AGAIN_INTERVAL: Duration = Duration::from_secs(300);
 
-    fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: Settings, log: &'a mut Log) -> Self {
+    fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: Settings, keys: Vec<Key>, log: &'a mut Log) -> Self {
         let now = clock.now();
         log.write(now, &format!("aa436 {} on port {}, host {}", env!("CARGO_PKG_VERSION"), settings.port, settings.host));
-        log.write(now, "open: whoever can send datagrams here can pretend to be the server, since this version has no authentication");
+        if keys.is_empty() {
+            log.write(
+                now,
+                "open: whoever can send datagrams here can pretend to be the server and have commands run; a key closes that (-k)",
+            );
+        }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
         let identity = Identity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
         let mut agent = Agent::new(now, identity);
         settings.positions.iter().for_each(|positions| positions.recall(now, &mut agent, log));
         agent.set_policy(settings.policy);
+        agent.set_keys(now, keys);
         Self {
             agent,
             positions: settings.positions,
@@ -178,6 +187,7 @@ impl<'a> Loop<'a> {
             socket,
             signals,
             server: settings.server,
+            key_file: settings.key_file,
             followed: Followed::default(),
             tasks: Tasks::default(),
             log,
@@ -228,6 +238,7 @@ impl<'a> Loop<'a> {
             }
             if signals.reload {
                 self.log.reopen();
+                self.read_keys_again(now);
             }
             self.receive(now);
         }
@@ -270,6 +281,13 @@ impl<'a> Loop<'a> {
                 server.next_try = now.mono + Self::RESOLVE_INTERVAL;
                 self.log.write(now, &format!("cannot find the server {}: {}", server.host, reason(&e)));
             }
+        }
+    }
+
+    fn read_keys_again(&mut self, now: Now) {
+        let read = self.key_file.as_deref().map(keys::own_keys);
+        if let Some(keys) = read.and_then(|read| keys::again(now, self.log, read)) {
+            self.agent.set_keys(now, keys);
         }
     }
 

@@ -6,6 +6,7 @@ use super::log::Log;
 use super::options::Program;
 use super::state::State;
 use super::{check, getopts, keys, Failure};
+use crate::directives::keys::HostKeys;
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
 use crate::server::{Identity, Output, Server};
@@ -54,6 +55,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
         return check::check(path);
     }
     let settings = check::read_server_file(path)?;
+    let keys = settings.key_file.as_deref().map(keys::host_keys).transpose()?;
     let mut common = PROGRAM.common(&matches)?;
 
     let clock = Clock::start();
@@ -62,7 +64,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     check::require_folders(path, &settings)?;
     common.detach()?;
-    let outcome = Loop::new(clock, socket, signals, &settings, &mut common.log).run();
+    let outcome = Loop::new(clock, socket, signals, &settings, keys, &mut common.log).run();
     common.finish();
     outcome
 }
@@ -72,6 +74,7 @@ struct Loop<'a> {
     socket: UdpSocket,
     signals: Signals,
     server: Server,
+    key_file: Option<String>,
     stream: EventStream,
     state: State,
     hosts: Watched,
@@ -157,15 +160,23 @@ impl<'a> Loop<'a> {
     /// Most changed files that are read in one turn.
     const CHANGES_AT_ONCE: usize = 64;
 
-    fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: &ServerFile, log: &'a mut Log) -> Self {
+    fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: &ServerFile, keys: Option<HostKeys>, log: &'a mut Log) -> Self {
         let now = clock.now();
         let name = settings.name.clone().unwrap_or_else(daemon::host_name);
         log.write(now, &format!("ax436 {} on port {}, as {name}", env!("CARGO_PKG_VERSION"), settings.port + 1));
-        log.write(now, "open: whoever can send datagrams here can pretend to be a host, since this version has no authentication");
+        if keys.is_none() {
+            log.write(
+                now,
+                "open: whoever can send datagrams here can pretend to be a host, or to agents a server; keys close that (key_file:)",
+            );
+        }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
         let broadcast = settings.broadcast.iter().map(|ip| SocketAddr::from((*ip, settings.port))).collect();
+        let mut server = Server::new(now, Identity { name, run, broadcast });
+        server.set_keys(keys);
         Self {
-            server: Server::new(now, Identity { name, run, broadcast }),
+            server,
+            key_file: settings.key_file.clone(),
             stream: EventStream::new(settings),
             state: State::new(now, settings),
             hosts: Watched::new(&settings.hosts),
@@ -222,6 +233,7 @@ impl<'a> Loop<'a> {
                 self.log.reopen();
                 self.stream.reopen();
                 self.scan(now, Patience::None);
+                self.read_keys_again(now);
             }
             if poll.is_ready(0) {
                 self.receive(now);
@@ -236,6 +248,13 @@ impl<'a> Loop<'a> {
                 self.log.write(now, "ended by a signal");
                 return Ok(());
             }
+        }
+    }
+
+    fn read_keys_again(&mut self, now: Now) {
+        let read = self.key_file.as_deref().map(keys::host_keys);
+        if let Some(keys) = read.and_then(|read| keys::again(now, self.log, read)) {
+            self.server.set_keys(Some(keys));
         }
     }
 

@@ -8,33 +8,43 @@ use std::time::Duration;
 /// The secrets from which cookies are made; new with each run of the server.
 #[derive(Default)]
 pub(super) struct Cookies {
-    high: RandomState,
-    low: RandomState,
+    secret: RandomState,
+    latest: Stamp,
 }
 
+/// When a cookie was made, in microseconds of the server's clock; no two have the same, and a later one has a higher.
+pub(super) type Stamp = u64;
+
 impl Cookies {
-    /// A cookie is good for one to two such spans.
-    const SPAN: Duration = Duration::from_secs(30);
+    /// How long a cookie is good.
+    const LIFE: Duration = Duration::from_secs(60);
 
-    /// The cookie for a HELLO.
-    pub(super) fn make(&self, now: Duration, from: SocketAddr, host: &str, run: Token, nonce: Token) -> Token {
-        self.at(Self::span(now), from, host, run, nonce)
+    /// The cookie for a HELLO: when it was made, and what proves that it was made here.
+    pub(super) fn make(&mut self, now: Duration, from: SocketAddr, host: &str, run: Token, nonce: Token) -> Token {
+        self.latest = micros(now).max(self.latest + 1);
+        self.at(self.latest, from, host, run, nonce)
     }
 
-    /// Whether a JOIN returns a cookie that was made for it lately.
-    pub(super) fn is_good(&self, now: Duration, from: SocketAddr, host: &str, run: Token, nonce: Token, cookie: Token) -> bool {
-        let span = Self::span(now);
-        [Some(span), span.checked_sub(1)].into_iter().flatten().any(|span| self.at(span, from, host, run, nonce) == cookie)
+    /// When the cookie was made that a JOIN returns, if that was for it and lately.
+    pub(super) fn stamp(&self, now: Duration, from: SocketAddr, host: &str, run: Token, nonce: Token, cookie: Token) -> Option<Stamp> {
+        let stamp = Stamp::try_from(cookie.0 >> 64).ok()?;
+        let is_fresh = stamp <= self.latest && micros(now).saturating_sub(stamp) < micros(Self::LIFE);
+        (is_fresh && self.at(stamp, from, host, run, nonce) == cookie).then_some(stamp)
     }
 
-    fn span(now: Duration) -> u64 {
-        now.as_secs() / Self::SPAN.as_secs()
+    /// The stamp of the latest cookie.
+    pub(super) fn latest(&self) -> Stamp {
+        self.latest
     }
 
-    fn at(&self, span: u64, from: SocketAddr, host: &str, run: Token, nonce: Token) -> Token {
-        let covered = (span, from, host, run, nonce);
-        Token(u128::from(self.high.hash_one(covered)) << 64 | u128::from(self.low.hash_one(covered)))
+    fn at(&self, stamp: Stamp, from: SocketAddr, host: &str, run: Token, nonce: Token) -> Token {
+        let proof = self.secret.hash_one((stamp, from, host, run, nonce));
+        Token(u128::from(stamp) << 64 | u128::from(proof))
     }
+}
+
+fn micros(time: Duration) -> Stamp {
+    Stamp::try_from(time.as_micros()).unwrap_or(Stamp::MAX)
 }
 
 #[cfg(test)]
@@ -43,16 +53,32 @@ mod tests {
 
     #[test]
     fn a_cookie_is_good_for_its_hello_and_for_a_while() {
-        let cookies = Cookies::default();
+        let mut cookies = Cookies::default();
         let (from, run, nonce) = (SocketAddr::from(([10, 0, 0, 1], 4360)), Token(1), Token(2));
         let at = Duration::from_secs;
         let cookie = cookies.make(at(100), from, "h", run, nonce);
-        assert!(cookies.is_good(at(129), from, "h", run, nonce, cookie));
-        assert!(!cookies.is_good(at(190), from, "h", run, nonce, cookie));
-        assert!(!cookies.is_good(at(100), from, "g", run, nonce, cookie));
-        assert!(!cookies.is_good(at(100), from, "h", Token(9), nonce, cookie));
-        assert!(!cookies.is_good(at(100), from, "h", run, Token(9), cookie));
-        assert!(!cookies.is_good(at(100), SocketAddr::from(([10, 0, 0, 2], 4360)), "h", run, nonce, cookie));
-        assert!(!Cookies::default().is_good(at(100), from, "h", run, nonce, cookie));
+        assert!(cookies.stamp(at(129), from, "h", run, nonce, cookie).is_some());
+        assert_eq!(cookies.stamp(at(190), from, "h", run, nonce, cookie), None);
+        assert_eq!(cookies.stamp(at(100), from, "g", run, nonce, cookie), None);
+        assert_eq!(cookies.stamp(at(100), from, "h", Token(9), nonce, cookie), None);
+        assert_eq!(cookies.stamp(at(100), from, "h", run, Token(9), cookie), None);
+        assert_eq!(cookies.stamp(at(100), SocketAddr::from(([10, 0, 0, 2], 4360)), "h", run, nonce, cookie), None);
+        assert_eq!(Cookies::default().stamp(at(100), from, "h", run, nonce, cookie), None);
+    }
+
+    #[test]
+    fn a_later_cookie_has_a_higher_stamp_even_at_one_instant() {
+        let mut cookies = Cookies::default();
+        let (from, now) = (SocketAddr::from(([10, 0, 0, 1], 4360)), Duration::from_secs(7));
+        let stamps: Vec<_> = (0..3)
+            .map(|_| {
+                let cookie = cookies.make(now, from, "h", Token(1), Token(2));
+                cookies.stamp(now, from, "h", Token(1), Token(2), cookie).unwrap()
+            })
+            .collect();
+        assert!(stamps[0] < stamps[1] && stamps[1] < stamps[2] && stamps[2] == cookies.latest());
+        // The stamp is covered: another one with the same proof is no cookie.
+        let cookie = cookies.make(now, from, "h", Token(1), Token(2));
+        assert_eq!(cookies.stamp(now, from, "h", Token(1), Token(2), Token(cookie.0 - (1 << 64))), None);
     }
 }

@@ -1,5 +1,7 @@
 //! What the server keeps for one configured host: when and where it was heard, its session, and what it has still to be told.
 
+use super::cookie::Stamp;
+use crate::seal::{Key, Seal, SessionName, Side};
 use crate::wire::{Revision, Token};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,8 +15,14 @@ pub(super) struct Host {
     /// The address that it was last heard at, and the one before.
     address: Option<IpAddr>,
     earlier_address: Option<(IpAddr, Duration)>,
-    two_addresses_reported: Option<Duration>,
-    session: Option<Session>,
+    two_reported: Option<Duration>,
+    pub(super) session: Option<Session>,
+    /// The stamp of the cookie by which the latest session began: none begins by an earlier one, lest a recorded JOIN bring a session
+    /// back in which everything could be said once more.
+    joined: Stamp,
+    /// The agent's run in the latest session, and the one before it.
+    run: Option<Token>,
+    earlier_run: Option<(Token, Duration)>,
     /// When it last spoke as version 1 agents do.
     last_classic: Option<Duration>,
     last_config: Option<Duration>,
@@ -27,6 +35,9 @@ pub(super) struct Host {
 pub(super) struct Session {
     address: SocketAddr,
     run: Token,
+    /// By which key it began, and what its datagrams end in, where the host has a key.
+    pub(super) key: Option<Key>,
+    seal: Option<Seal>,
     /// How often STALE is still to be said, and when next.
     stale_left: u32,
     next_stale: Duration,
@@ -38,11 +49,23 @@ struct Reset {
     due: Duration,
 }
 
+/// What becomes of a JOIN.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Joined {
+    /// It began a session.
+    New(News),
+    /// It is a repeat of the one that began the session.
+    Again,
+    /// It is older than that, or its session is over.
+    Late,
+}
+
 /// What hearing a host tells.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
     pub(super) active_again: bool,
     pub(super) two_addresses: Option<(IpAddr, IpAddr)>,
+    pub(super) two_runs: Option<(IpAddr, IpAddr)>,
 }
 
 /// What is due for a host.
@@ -57,8 +80,9 @@ impl Session {
     const STALE_INTERVAL: Duration = Duration::from_secs(1);
     const STALE_TIMES: u32 = 10;
 
-    pub(super) fn new(address: SocketAddr, run: Token) -> Self {
-        Self { address, run, stale_left: 0, next_stale: Duration::ZERO }
+    pub(super) fn new(address: SocketAddr, key: Option<Key>, name: SessionName<'_>) -> Self {
+        let seal = key.map(|key| key.begin(Side::Server, name));
+        Self { address, run: name.run, key, seal, stale_left: 0, next_stale: Duration::ZERO }
     }
 
     /// The agent has what is in force.
@@ -79,17 +103,21 @@ impl Host {
     const RESET_TIMES: u32 = 10;
     /// Two addresses in turn within that time are two devices, not one that moved.
     const TWO_ADDRESSES_WITHIN: Duration = Duration::from_secs(180);
-    const TWO_ADDRESSES_INTERVAL: Duration = Duration::from_secs(60 * 60);
+    const TWO_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-    pub(super) fn new(now: Duration) -> Self {
+    /// A host with a file, of whose sessions those are over that began by then.
+    pub(super) fn new(now: Duration, joined: Stamp) -> Self {
         Self {
             configured: true,
             last_heard: now,
             inactive: None,
             address: None,
             earlier_address: None,
-            two_addresses_reported: None,
+            two_reported: None,
             session: None,
+            joined,
+            run: None,
+            earlier_run: None,
             last_classic: None,
             last_config: None,
             last_reset: None,
@@ -98,13 +126,28 @@ impl Host {
         }
     }
 
+    /// A host that has proven its key and has no file.
+    pub(super) fn without_file(now: Duration) -> Self {
+        Self { configured: false, ..Self::new(now, 0) }
+    }
+
+    /// What the datagrams of its session end in, if they do.
+    pub(super) fn seal_mut(&mut self) -> Option<&mut Seal> {
+        self.session.as_mut()?.seal.as_mut()
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.seal.is_some())
+    }
+
     pub(super) fn is_configured(&self) -> bool {
         self.configured
     }
 
     /// Whether the host has no file any more and was told so.
     pub(super) fn is_finished(&self) -> bool {
-        !self.configured && self.reset.is_none() && self.session.as_ref().is_none_or(|session| session.stale_left == 0)
+        let told = |session: &Session| session.stale_left == 0 && session.seal.is_none();
+        !self.configured && self.reset.is_none() && self.session.as_ref().is_none_or(told)
     }
 
     pub(super) fn has_session_at(&self, address: SocketAddr) -> bool {
@@ -115,9 +158,35 @@ impl Host {
         self.session.as_mut().filter(|session| session.address == address && session.run == run)
     }
 
-    pub(super) fn begin_session(&mut self, session: Session) {
+    /// Begins a session by a JOIN whose cookie has that stamp.
+    pub(super) fn join(&mut self, now: Duration, stamp: Stamp, session: Session) -> Joined {
+        if stamp <= self.joined {
+            let again = stamp == self.joined && self.session.as_ref().is_some_and(|present| present.run == session.run);
+            return if again { Joined::Again } else { Joined::Late };
+        }
+        self.joined = stamp;
+        let two_runs = self.handle_run(now, &session);
         self.session = Some(session);
         self.reset = None;
+        Joined::New(News { two_runs, ..News::default() })
+    }
+
+    /// An agent that is started again has a new run and never an old one; two that run take turns.
+    fn handle_run(&mut self, now: Duration, session: &Session) -> Option<(IpAddr, IpAddr)> {
+        let present = self.run.replace(session.run).filter(|present| *present != session.run)?;
+        let earlier = self.earlier_run.replace((present, now));
+        let back = earlier.is_some_and(|(run, at)| run == session.run && now - at < Self::TWO_ADDRESSES_WITHIN);
+        let other = self.session.as_ref().map_or(session.address, |session| session.address);
+        (back && self.may_report_two(now)).then_some((other.ip(), session.address.ip()))
+    }
+
+    /// Whether it may be said that there are two of this name; if so it counts as said.
+    fn may_report_two(&mut self, now: Duration) -> bool {
+        let may = self.two_reported.is_none_or(|at| now - at >= Self::TWO_INTERVAL);
+        if may {
+            self.two_reported = Some(now);
+        }
+        may
     }
 
     /// The agent is fetching what is in force.
@@ -175,7 +244,7 @@ impl Host {
             self.last_classic = Some(now);
         }
         let active_again = self.inactive.take().is_some();
-        News { active_again, two_addresses: self.handle_address(now, ip) }
+        News { active_again, two_addresses: self.handle_address(now, ip), two_runs: None }
     }
 
     /// Devices that move have a new address; two devices of one name are heard at one, the other, and the one again.
@@ -183,12 +252,7 @@ impl Host {
         let present = self.address.replace(ip).filter(|present| *present != ip)?;
         let earlier = self.earlier_address.replace((present, now));
         let back = earlier.is_some_and(|(address, at)| address == ip && now - at < Self::TWO_ADDRESSES_WITHIN);
-        let reported = self.two_addresses_reported.is_some_and(|at| now - at < Self::TWO_ADDRESSES_INTERVAL);
-        if !back || reported {
-            return None;
-        }
-        self.two_addresses_reported = Some(now);
-        Some((present, ip))
+        (back && self.may_report_two(now)).then_some((present, ip))
     }
 
     /// What is due; it counts as done.
@@ -212,6 +276,9 @@ impl Host {
             self.inactive = Some(now);
             self.session = None;
             due.inactive = true;
+        }
+        if !self.configured && now - self.last_heard >= Self::SILENCE {
+            self.session = None;
         }
         due
     }

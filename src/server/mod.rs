@@ -7,6 +7,7 @@ mod chains;
 mod configuration;
 mod cookie;
 mod duplicates;
+mod gate;
 mod host;
 mod outputs;
 
@@ -15,13 +16,15 @@ pub use outputs::Output;
 
 use crate::directives::Fault;
 use crate::now::Now;
+use crate::seal::SessionName;
 use crate::text::{clean, clean_field};
 use crate::wire::{Alert, Chain, ChainEvent, Message, Reached, Revision, Step, Token};
 use chains::{Chains, Taken, Verdict};
 use configuration::{Configurations, Outcome};
 use cookie::Cookies;
 use duplicates::Duplicates;
-use host::{Host, News, Session};
+use gate::Gate;
+use host::{Host, Joined, News, Session};
 use outputs::Outputs;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -51,10 +54,12 @@ pub struct Server {
     hosts: HashMap<Rc<str>, Box<Host>>,
     configurations: Configurations,
     cookies: Cookies,
+    gate: Gate,
     duplicates: Duplicates,
     chains: Chains,
     /// Names without a file that asked for a configuration: each is logged once.
     strangers: HashSet<String>,
+    next_stranger_log: Duration,
     /// The server's own events until they are written, and how many were given to the sink and not committed yet.
     own_events: VecDeque<OwnEvent>,
     own_offered: usize,
@@ -78,6 +83,8 @@ struct Acknowledgement {
     uid_end: usize,
     /// The event's hash, where repeats are known.
     hash: Option<u64>,
+    /// The host in whose sealed session it came.
+    host: Option<Rc<str>>,
 }
 
 /// An event that the server makes itself.
@@ -105,6 +112,8 @@ impl Server {
     const NO_SECOND_ACK: Duration = Duration::from_secs(9);
     /// Most names of strangers that are kept in mind; what comes beyond is not logged.
     const MAX_STRANGERS: usize = 1000;
+    /// Least time between two lines about them.
+    const STRANGER_LOG_INTERVAL: Duration = Duration::from_secs(60);
     /// Most of its own events that the server keeps while the stream cannot be written.
     const MAX_OWN_EVENTS: usize = 10_000;
     /// Bytes of uids for which there is always room.
@@ -124,9 +133,11 @@ impl Server {
             hosts: HashMap::new(),
             configurations: Configurations::default(),
             cookies: Cookies::default(),
+            gate: Gate::new(),
             duplicates: Duplicates::default(),
             chains: Chains::default(),
             strangers: HashSet::new(),
+            next_stranger_log: now.mono,
             own_events: VecDeque::new(),
             own_offered: 0,
             acknowledgements: Vec::new(),
@@ -185,7 +196,7 @@ impl Server {
         // A host that had no file is asking for one by itself.
         let Some(entry) = self.hosts.get_mut(&host) else {
             self.strangers.remove(&*host);
-            self.hosts.insert(host, Box::new(Host::new(now.mono)));
+            self.hosts.insert(host, Box::new(Host::new(now.mono, self.cookies.latest())));
             return;
         };
         if changed {
@@ -205,21 +216,25 @@ impl Server {
 
     /// Takes a datagram; an event in it goes to the sink.
     pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8], sink: &mut impl EventSink) {
-        match Message::parse(datagram) {
-            Ok(Message::Alert(alert)) => self.handle_alert(now, from, alert, datagram, sink),
-            Ok(Message::ConfigRequest { host }) => self.handle_config_request(now, from, host),
-            Ok(Message::Hello { host, run, nonce }) => {
-                let cookie = self.cookies.make(now.mono, from, host, run, nonce);
-                self.send(from, &Message::Offer { host, nonce, cookie });
-            }
+        let Some((content, admitted)) = self.admit(from, datagram) else { return };
+        let message = match Message::parse(content) {
+            Ok(Message::Hello { host, run, nonce }) => return self.handle_hello(now, from, host, run, nonce, datagram),
             Ok(Message::Join { host, run, nonce, cookie }) => {
-                if self.cookies.is_good(now.mono, from, host, run, nonce, cookie) {
-                    self.handle_join(now, from, host, run);
-                }
+                return self.handle_join(now, from, SessionName { host, run, nonce, cookie }, datagram);
             }
+            // All else is of a session or of a host that needs none: the one that was let in, and no other.
+            Ok(message) if !self.is_open() && (admitted.is_none() || message.host() != admitted) => {
+                self.ignored.unexpected += 1;
+                return;
+            }
+            message => message,
+        };
+        match message {
+            Ok(Message::Alert(alert)) => self.handle_alert(now, from, alert, content, sink),
+            Ok(Message::ConfigRequest { host }) => self.handle_config_request(now, from, host),
             Ok(Message::Alive { host, run, revision }) => self.handle_alive(now, from, host, run, revision),
             Ok(Message::Need { host, revision, parts }) => self.handle_need(from, host, revision, &parts),
-            Ok(Message::Event(event)) => self.handle_event(now, from, event, datagram, sink),
+            Ok(Message::Event(event)) => self.handle_event(now, from, event, content, sink),
             Ok(Message::Take { host, chain, from: before, to }) => self.handle_take(from, host, chain, before, to),
             Ok(Message::Seek { host, chains }) => self.handle_seek(from, host, &chains),
             // Other servers' heartbeats reach this port too where one broadcasts to itself.
@@ -241,7 +256,8 @@ impl Server {
         // Where it is not acknowledged yet, it is about to be.
         if seen.is_acknowledged() && !too_soon {
             seen.acknowledge(now.mono);
-            self.send(from, &Message::Ack { uid: alert.uid });
+            let seal = self.hosts.get_mut(alert.host).and_then(|host| host.seal_mut());
+            self.outputs.send(from, &Message::Ack { uid: alert.uid }, seal);
         }
     }
 
@@ -258,14 +274,16 @@ impl Server {
             self.duplicates.insert(now.mono, hash);
         }
         self.uids.push_str(alert.uid);
-        self.acknowledgements.push(Acknowledgement { to: from, uid_end: self.uids.len(), hash });
+        let sealed = |host: &Rc<str>| self.hosts.get(host).is_some_and(|host| host.is_sealed());
+        let host = self.hosts.get_key_value(alert.host).map(|(host, _)| host.clone()).filter(sealed);
+        self.acknowledgements.push(Acknowledgement { to: from, uid_end: self.uids.len(), hash, host });
     }
 
     /// Whether a configured host has a session at that address; if not, the sender is told so.
     fn is_in_session(&mut self, from: SocketAddr, name: &str) -> bool {
         let in_session = self.hosts.get(name).is_some_and(|host| host.is_configured() && host.has_session_at(from));
         if !in_session {
-            self.send(from, &Message::Lost { host: name });
+            self.say_lost(from, name);
         }
         in_session
     }
@@ -310,14 +328,15 @@ impl Server {
     /// Nothing is said of what is being written: that is said when it is.
     fn say_done(&mut self, to: SocketAddr, host: &str, chain: Chain) {
         if let Some((step, held)) = self.chains.done(host, chain) {
-            self.outputs.send(to, &Message::Done { host, chain, step, held });
+            self.send(to, &Message::Done { host, chain, step, held });
         }
     }
 
     /// As [`Self::say_done`].
     fn say_reached(&mut self, to: SocketAddr, host: &str, chain: Chain) {
         if !self.chains.is_uncommitted(host, chain) {
-            self.outputs.send(to, &Message::At { host, chain, reached: self.chains.reached(host, chain) });
+            let seal = self.hosts.get_mut(host).and_then(|host| host.seal_mut());
+            self.outputs.send(to, &Message::At { host, chain, reached: self.chains.reached(host, chain) }, seal);
         }
     }
 
@@ -380,12 +399,13 @@ impl Server {
             self.say_done(to, &host, chain);
         }
         let mut start = 0;
-        for Acknowledgement { to, uid_end, hash } in self.acknowledgements.drain(..) {
+        for Acknowledgement { to, uid_end, hash, host } in self.acknowledgements.drain(..) {
             if written {
                 if let Some(seen) = hash.and_then(|hash| self.duplicates.get(now.mono, hash)) {
                     seen.acknowledge(now.mono);
                 }
-                self.outputs.send(to, &Message::Ack { uid: &self.uids[start..uid_end] });
+                let seal = host.and_then(|host| self.hosts.get_mut(&host)).and_then(|host| host.seal_mut());
+                self.outputs.send(to, &Message::Ack { uid: &self.uids[start..uid_end] }, seal);
             } else if let Some(hash) = hash {
                 self.duplicates.remove(hash);
             }
@@ -401,7 +421,7 @@ impl Server {
 
     fn handle_config_request(&mut self, now: Now, from: SocketAddr, name: &str) {
         self.heard(now, from, name, true);
-        let Some(host) = self.hosts.get_mut(name).filter(|host| host.is_configured()) else { return self.handle_stranger(from, name) };
+        let Some(host) = self.hosts.get_mut(name).filter(|host| host.is_configured()) else { return self.handle_stranger(now, from, name) };
         host.handle_config_request();
         if !host.may_send_config(now.mono) {
             return;
@@ -414,21 +434,44 @@ impl Server {
         }
     }
 
-    fn handle_stranger(&mut self, from: SocketAddr, name: &str) {
-        if self.strangers.len() < Self::MAX_STRANGERS && !self.strangers.contains(name) && name.len() <= 255 {
+    fn handle_stranger(&mut self, now: Now, from: SocketAddr, name: &str) {
+        let known = self.strangers.len() == Self::MAX_STRANGERS || self.strangers.contains(name) || name.len() > 255;
+        if !known && now.mono >= self.next_stranger_log {
+            self.next_stranger_log = now.mono + Self::STRANGER_LOG_INTERVAL;
             self.strangers.insert(name.to_string());
             self.outputs.log(&format!("{} at {} asks for a configuration, but there is no host file of that name", clean(name), from.ip()));
         }
     }
 
-    fn handle_join(&mut self, now: Now, from: SocketAddr, name: &str, run: Token) {
-        self.heard(now, from, name, false);
-        let revision = self.configurations.revision(name);
-        match self.hosts.get_mut(name).filter(|host| host.is_configured()) {
-            Some(host) => host.begin_session(Session::new(from, run)),
-            None => self.handle_stranger(from, name),
+    fn handle_hello(&mut self, now: Now, from: SocketAddr, host: &str, run: Token, nonce: Token, datagram: &[u8]) {
+        let Some(key) = self.admit_handshake(from, host, datagram) else { return };
+        let cookie = self.cookies.make(now.mono, from, host, run, nonce);
+        self.outputs.send_signed(from, &Message::Offer { host, nonce, cookie }, key.as_ref());
+    }
+
+    fn handle_join(&mut self, now: Now, from: SocketAddr, name: SessionName<'_>, datagram: &[u8]) {
+        let SessionName { host, run, nonce, cookie } = name;
+        let Some(key) = self.admit_handshake(from, host, datagram) else { return };
+        let Some(stamp) = self.cookies.stamp(now.mono, from, host, run, nonce, cookie) else { return };
+        if key.is_some() && !self.hosts.contains_key(host) {
+            self.hosts.insert(host.into(), Box::new(Host::without_file(now.mono)));
         }
-        self.send(from, &Message::Stale { host: name, revision });
+        match self.hosts.get_mut(host) {
+            Some(entry) if key.is_some() || entry.is_configured() => match entry.join(now.mono, stamp, Session::new(from, key, name)) {
+                Joined::Late => return,
+                Joined::Again => {}
+                Joined::New(news) => {
+                    self.handle_news(now, host, news);
+                    self.heard(now, from, host, false);
+                }
+            },
+            _ => {}
+        }
+        let revision = self.configurations.revision(host);
+        if revision == Revision::NONE {
+            self.handle_stranger(now, from, host);
+        }
+        self.send(from, &Message::Stale { host, revision });
     }
 
     fn handle_alive(&mut self, now: Now, from: SocketAddr, name: &str, run: Token, revision: Revision) {
@@ -437,7 +480,7 @@ impl Server {
         let answer = match self.hosts.get_mut(name) {
             None => Message::Stale { host: name, revision: Revision::NONE },
             Some(host) => match host.session_of(from, run) {
-                None => Message::Lost { host: name },
+                None => return self.say_lost(from, name),
                 Some(session) if revision == current => {
                     session.handle_up_to_date();
                     Message::Here { host: name }
@@ -451,7 +494,7 @@ impl Server {
     fn handle_need(&mut self, from: SocketAddr, name: &str, revision: Revision, parts: &[u32]) {
         let current = self.configurations.revision(name);
         let Some(host) = self.hosts.get_mut(name).filter(|host| host.has_session_at(from)) else {
-            return self.send(from, &Message::Lost { host: name });
+            return self.say_lost(from, name);
         };
         if revision != current {
             return self.send(from, &Message::Stale { host: name, revision: current });
@@ -478,6 +521,9 @@ impl Server {
         if let Some((one, other)) = news.two_addresses {
             self.own_event(now, name.into(), format!("Host name is used from two addresses at once: {one} and {other}"));
         }
+        if let Some((one, other)) = news.two_runs {
+            self.own_event(now, name.into(), format!("Host name is used by two agents at once, at {one} and {other}"));
+        }
     }
 
     /// Does all that is due; the server's own events go to the sink.
@@ -487,7 +533,7 @@ impl Server {
             let Identity { name, run, broadcast } = &self.identity;
             // The capability goes first, so that an agent that is looking for a server knows which version to try.
             for message in [Message::Capability { name, run: *run }, Message::Heartbeat { name }] {
-                broadcast.iter().for_each(|to| self.outputs.send(*to, &message));
+                broadcast.iter().for_each(|to| self.outputs.send(*to, &message, None));
             }
         }
         self.judge_some(now);
@@ -505,6 +551,7 @@ impl Server {
     fn tick(&mut self, now: Now) {
         self.duplicates.handle_timeout(now.mono);
         self.log_ignored(now.mono);
+        self.tick_gate(now);
         let mut inactive = Vec::new();
         let mut told = 0;
         for (name, host) in &mut self.hosts {
@@ -517,10 +564,10 @@ impl Server {
             told += usize::from(due.stale.is_some() || due.reset || due.inactive);
             if let Some(to) = due.stale {
                 let revision = self.configurations.revision(name);
-                self.outputs.send(to, &Message::Stale { host: name, revision });
+                self.outputs.send(to, &Message::Stale { host: name, revision }, host.seal_mut());
             }
-            if due.reset {
-                self.identity.broadcast.iter().for_each(|to| self.outputs.send(*to, &Message::Reset { host: name }));
+            if due.reset && self.gate.is_open_for(name) {
+                self.identity.broadcast.iter().for_each(|to| self.outputs.send(*to, &Message::Reset { host: name }, None));
             }
             if due.inactive {
                 inactive.push(name.clone());
@@ -553,10 +600,6 @@ impl Server {
             sink.accept(&Alert { host: &host, uid: Self::OWN_UID, unix: *unix, tags: Self::SYSTEM, file: None, text: &text });
         }
         self.own_offered = self.own_events.len();
-    }
-
-    fn send(&mut self, to: SocketAddr, message: &Message<'_>) {
-        self.outputs.send(to, message);
     }
 
     /// The next thing to be done; to be drained after every call of a `handle_` method.

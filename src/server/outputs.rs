@@ -1,5 +1,6 @@
 //! What the server wants done, in the order in which it came up: datagrams and lines of the log in one text, which is used over and over.
 
+use crate::seal::{Key, Seal, Side};
 use crate::wire::Message;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -26,9 +27,23 @@ impl Outputs {
     /// What is kept of the memory that a burst needed.
     const KEPT: usize = 16 * 1024;
 
-    pub(super) fn send(&mut self, to: SocketAddr, message: &Message<'_>) {
+    /// Queues a message, sealed where a session has a seal.
+    pub(super) fn send(&mut self, to: SocketAddr, message: &Message<'_>, seal: Option<&mut Seal>) {
+        self.send_with(to, message, |datagram| seal.map(|seal| seal.tail(datagram)));
+    }
+
+    /// Queues a message of a handshake, signed by the key if there is one.
+    pub(super) fn send_signed(&mut self, to: SocketAddr, message: &Message<'_>, key: Option<&Key>) {
+        self.send_with(to, message, |datagram| key.map(|key| key.tail(Side::Server, datagram)));
+    }
+
+    fn send_with(&mut self, to: SocketAddr, message: &Message<'_>, tail: impl FnOnce(&[u8]) -> Option<String>) {
         self.make_room();
+        let start = self.text.len();
         message.emit_into(&mut self.text);
+        if let Some(tail) = tail(&self.text.as_bytes()[start..]) {
+            self.text.push_str(&tail);
+        }
         self.queue.push_back((Some(to), self.text.len()));
     }
 
@@ -65,7 +80,7 @@ mod tests {
         let mut outputs = Outputs::default();
         let to = SocketAddr::from(([10, 0, 0, 1], 4360));
         for round in 0..3 {
-            outputs.send(to, &Message::Ack { uid: "1_0" });
+            outputs.send(to, &Message::Ack { uid: "1_0" }, None);
             outputs.log("");
             assert_eq!(outputs.pop(), Some(Output::Send { to, datagram: b"ACK%%1_0" }), "{round}");
             outputs.log("line");
@@ -79,7 +94,7 @@ mod tests {
     fn the_memory_of_a_burst_is_given_back() {
         let mut outputs = Outputs::default();
         let to = SocketAddr::from(([10, 0, 0, 1], 4360));
-        (0..100_000).for_each(|_| outputs.send(to, &Message::Ack { uid: "1_0" }));
+        (0..100_000).for_each(|_| outputs.send(to, &Message::Ack { uid: "1_0" }, None));
         while outputs.pop().is_some() {}
         outputs.log("line");
         assert!(outputs.text.capacity() <= Outputs::KEPT && outputs.queue.capacity() < 1000);
