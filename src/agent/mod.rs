@@ -243,6 +243,9 @@ impl Agent {
             self.selection.handle_alive_answer(now.mono, from.ip());
         }
         if !self.selection.is_selected(from.ip()) {
+            if let Message::Lost { .. } = message {
+                self.selection.handle_lost_by_other(now.mono, from.ip());
+            }
             self.ignored += 1;
             return;
         }
@@ -310,8 +313,9 @@ impl Agent {
         if self.selection.handle_joined(now.mono) {
             self.next_config_request = None;
             self.outbox.start_over(now);
-            let server = self.selection.address().map_or(String::new(), |address| format!(" {}", address.ip()));
-            self.log_of_strangers(now, format!("session with the server{server} begun"));
+            let proven = self.selection.address().filter(|_| self.selection.is_keyed()).map(|address| address.ip());
+            let proven = proven.map_or(String::new(), |server| format!(": {server} has the key"));
+            self.log_of_strangers(now, format!("session with the server begun{proven}"));
         }
     }
 

@@ -1,9 +1,9 @@
 //! Which servers are heard, which one is selected, and which version of the protocol is spoken with it.
 
-use super::trust::{is_hint, Proof, Trust};
+use super::trust::{is_hint, Join, Proof, Sign, Trust};
 use crate::now::earlier;
 use crate::random::Random;
-use crate::seal::{Key, Seal, SessionName};
+use crate::seal::{Key, SessionName};
 use crate::wire::{Message, Revision, Token};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -32,8 +32,8 @@ struct Heard {
     /// When it last said that it speaks version 2, and in which run.
     capability: Option<(Token, Duration)>,
     alive: LifeSign,
-    /// The nonce of a sign of life by handshake.
-    nonce: Option<Token>,
+    /// The sign of life where there is a key.
+    sign: Sign,
 }
 
 struct Selected {
@@ -84,28 +84,21 @@ struct Handshake {
     join: Option<Join>,
 }
 
-/// The answer to an offer: what is said until the server answers that, and the session that begins then.
-struct Join {
-    datagram: Vec<u8>,
-    said: u32,
-    seal: Option<Seal>,
-}
-
 impl LifeSign {
     /// Time before the first repeat, and between repeats.
     const REPEAT_INTERVAL: Duration = Duration::from_secs(5);
-    /// As many as fit between two signs of life, nearly.
-    const REPEATS: u32 = 10;
+    /// Nearly the time between two signs of life.
+    const REPEATED_FOR: Duration = Duration::from_secs(50);
 
     fn due(now: Duration) -> Self {
         Self { next: now, next_if_answered: None, repeats: 0 }
     }
 
-    /// It was told; the next time is after the interval, or sooner where an answer is expected and does not come.
-    fn say(&mut self, now: Duration, interval: Duration, is_answered: bool) {
-        let repeat = is_answered && self.repeats < Self::REPEATS && interval > Self::REPEAT_INTERVAL;
+    /// It was told; the next time is after the interval, or after the pause where an answer is expected and does not come.
+    fn say(&mut self, now: Duration, interval: Duration, is_answered: bool, pause: Duration) {
+        let repeat = is_answered && pause * self.repeats < Self::REPEATED_FOR && interval > pause;
         (self.next, self.next_if_answered, self.repeats) =
-            if repeat { (now + Self::REPEAT_INTERVAL, Some(now + interval), self.repeats + 1) } else { (now + interval, None, 0) };
+            if repeat { (now + pause, Some(now + interval), self.repeats + 1) } else { (now + interval, None, 0) };
     }
 
     fn handle_answer(&mut self) {
@@ -187,6 +180,12 @@ impl Selection {
                 return Some(admitted);
             }
         }
+        if let Some(heard) = self.heard.iter_mut().find(|heard| heard.ip == from) {
+            if heard.sign.open(datagram) {
+                heard.alive.handle_answer();
+                return None;
+            }
+        }
         is_hint(datagram).then_some((datagram, Proof::Hint))
     }
 
@@ -198,6 +197,14 @@ impl Selection {
     /// A server that was asked and does not prove the key, if there is another such since the last time.
     pub(super) fn take_unproven(&mut self) -> Option<IpAddr> {
         self.unproven.take()
+    }
+
+    /// A server that is not selected says, without proof, that it knows no session.
+    pub(super) fn handle_lost_by_other(&mut self, now: Duration, ip: IpAddr) {
+        let heard = self.heard.iter_mut().find(|heard| heard.ip == ip);
+        if let Some(heard) = heard.filter(|heard| heard.sign.has_session()) {
+            (heard.sign, heard.alive) = (Sign::default(), LifeSign::due(now));
+        }
     }
 
     /// Something that ends nothing says that the session may be over.
@@ -273,7 +280,7 @@ impl Selection {
             self.heard.remove(at);
         }
         if at.is_none() && self.heard.len() < Self::MAX_HEARD {
-            self.heard.push(Heard { ip, last: now, capability: None, alive: LifeSign::due(now), nonce: None });
+            self.heard.push(Heard { ip, last: now, capability: None, alive: LifeSign::due(now), sign: Sign::default() });
         }
         let at = at.or_else(|| self.heard.len().checked_sub(1).filter(|last| self.heard[*last].ip == ip));
         if let Some(heard) = at.map(|at| &mut self.heard[at]) {
@@ -361,16 +368,11 @@ impl Selection {
     pub(super) fn handle_offer(&mut self, now: Duration, ip: IpAddr, nonce: Token, cookie: Token, offer: &[u8]) -> Option<Vec<u8>> {
         let name = SessionName { host: &self.host, run: self.run, nonce, cookie };
         let Some(selected) = self.selected.as_mut().filter(|selected| selected.address.ip() == ip) else {
-            let heard = self.heard.iter_mut().find(|heard| heard.ip == ip && heard.nonce == Some(nonce))?;
-            let (join, _) = self.trust.join(offer, name)?;
-            heard.nonce = None;
-            heard.alive.handle_answer();
-            return Some(join);
+            return self.heard.iter_mut().find(|heard| heard.ip == ip)?.sign.handle_offer(&self.trust, offer, name);
         };
         let handshake = selected.handshake.as_mut().filter(|handshake| handshake.nonce == nonce)?;
         if handshake.join.is_none() {
-            let (datagram, seal) = self.trust.join(offer, name)?;
-            handshake.join = Some(Join { datagram, said: 0, seal });
+            handshake.join = Some(self.trust.join(offer, name)?);
         }
         handshake.unanswered = 0;
         handshake.next_hello = now + Self::HELLO_INTERVAL;
@@ -479,7 +481,7 @@ impl Selection {
     }
 
     fn say_alive(&mut self, now: Duration, revision: Revision, transmit: &mut Transmit) {
-        let alive = Message::Alive { host: &self.host, run: self.run, revision }.emit();
+        let alive = Message::Alive { host: &self.host, run: self.run, revision };
         let selected = self.selected.as_mut();
         let selected_ip = selected.as_ref().map(|selected| selected.address.ip());
         if let Some(selected) = selected.filter(|selected| selected.protocol == Protocol::Session && selected.alive.next <= now) {
@@ -488,18 +490,18 @@ impl Selection {
                 _ if self.fixed => Self::ALIVE_TO_FIXED,
                 _ => Self::ALIVE_INTERVAL,
             };
-            selected.alive.say(now, interval, true);
-            transmit.push((selected.address, self.trust.seal(alive.clone())));
+            selected.alive.say(now, interval, true, LifeSign::REPEAT_INTERVAL);
+            transmit.push((selected.address, self.trust.seal(alive.emit())));
         }
         let others = self.heard.iter_mut().filter(|heard| Some(heard.ip) != selected_ip);
         for heard in others.filter(|heard| heard.alive.next <= now) {
-            heard.alive.say(now, Self::ALIVE_INTERVAL, heard.capability.is_some());
+            let is_answered = heard.capability.is_some();
             let sign = if self.trust.is_keyed() {
-                // There is no session by which it could be sealed; the handshake for one proves as much.
-                let nonce = *heard.nonce.insert(self.random.token());
-                self.trust.sign_hello(Message::Hello { host: &self.host, run: self.run, nonce }.emit())
+                heard.alive.say(now, Self::ALIVE_INTERVAL, is_answered, Self::HELLO_INTERVAL);
+                heard.sign.say(&mut self.trust, self.random.token(), &alive)
             } else {
-                alive.clone()
+                heard.alive.say(now, Self::ALIVE_INTERVAL, is_answered, LifeSign::REPEAT_INTERVAL);
+                alive.emit()
             };
             transmit.push((SocketAddr::new(heard.ip, self.port), sign));
         }

@@ -1,7 +1,7 @@
 //! The keys by which an agent knows its server, and the session that was proven with one of them. Without keys every server is believed.
 
 use crate::seal::{Key, Seal, SessionName, Side};
-use crate::wire::Message;
+use crate::wire::{Message, Token};
 use std::time::Duration;
 
 /// What an agent holds against servers that have not its key.
@@ -14,6 +14,68 @@ pub(super) struct Trust {
     session: Option<Seal>,
     /// When what no one has proven may next cause a handshake.
     next_hint: Duration,
+}
+
+/// The answer to an offer: what is said until the server answers that, and the session that begins then.
+pub(super) struct Join {
+    pub(super) datagram: Vec<u8>,
+    pub(super) said: u32,
+    pub(super) seal: Option<Seal>,
+}
+
+/// How an agent with a key shows a server that it has not selected that it lives: by a session that serves for nothing else.
+#[derive(Default)]
+pub(super) struct Sign {
+    nonce: Option<Token>,
+    join: Option<Join>,
+    session: Option<Seal>,
+    unanswered: u32,
+}
+
+impl Sign {
+    /// So often each of its datagrams is said; then it begins anew.
+    const PATIENCE: u32 = 4;
+
+    /// What is to be said now: ALIVE in the session, or else what leads to one. The nonce is for a handshake that begins.
+    pub(super) fn say(&mut self, trust: &mut Trust, nonce: Token, alive: &Message<'_>) -> Vec<u8> {
+        self.unanswered += 1;
+        let Message::Alive { host, run, .. } = *alive else { return Vec::new() };
+        if self.unanswered > Self::PATIENCE {
+            *self = Self { unanswered: 1, ..Self::default() };
+        }
+        match (&mut self.session, &self.join) {
+            (Some(session), _) => session.seal(alive.emit()),
+            (None, Some(join)) => join.datagram.clone(),
+            (None, None) => trust.sign_hello(Message::Hello { host, run, nonce: *self.nonce.insert(nonce) }.emit()),
+        }
+    }
+
+    /// Answers an OFFER.
+    pub(super) fn handle_offer(&mut self, trust: &Trust, offer: &[u8], name: SessionName<'_>) -> Option<Vec<u8>> {
+        if self.nonce != Some(name.nonce) || self.join.is_some() {
+            return None;
+        }
+        self.unanswered = 0;
+        Some(self.join.insert(trust.join(offer, name)?).datagram.clone())
+    }
+
+    /// Whether the server has said that in the session, or has begun it with that.
+    pub(super) fn open(&mut self, datagram: &[u8]) -> bool {
+        let answered = match (&mut self.session, &mut self.join) {
+            (Some(session), _) => session.open(datagram).is_ok(),
+            (None, Some(Join { seal: Some(seal), .. })) => seal.open(datagram).is_ok(),
+            _ => false,
+        };
+        if answered {
+            let begun = self.join.take().and_then(|join| join.seal);
+            *self = Self { session: self.session.take().or(begun), ..Self::default() };
+        }
+        answered
+    }
+
+    pub(super) fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
 }
 
 /// How a datagram proves that it counts.
@@ -60,14 +122,14 @@ impl Trust {
     }
 
     /// Answers an OFFER: the JOIN, and the session that it asks for if there are keys. `None` where none of the keys has signed the OFFER.
-    pub(super) fn join(&self, offer: &[u8], name: SessionName<'_>) -> Option<(Vec<u8>, Option<Seal>)> {
+    pub(super) fn join(&self, offer: &[u8], name: SessionName<'_>) -> Option<Join> {
         let SessionName { host, run, nonce, cookie } = name;
         let join = Message::Join { host, run, nonce, cookie }.emit();
         if self.keys.is_empty() {
-            return Some((join, None));
+            return Some(Join { datagram: join, said: 0, seal: None });
         }
         let key = self.keys.iter().find(|key| key.open(Side::Server, offer).is_ok())?;
-        Some((signed(*key, join), Some(key.begin(Side::Agent, name))))
+        Some(Join { datagram: signed(*key, join), said: 0, seal: Some(key.begin(Side::Agent, name)) })
     }
 
     /// That session is the one from now on.

@@ -10,6 +10,7 @@ pub use nodes::{announcement, AgentNode, Record, ServerNode};
 use project436::now::Now;
 use project436::random::Random;
 use project436::schedule::WeekMinute;
+use project436::seal::Key;
 use project436::wire::Message;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -93,6 +94,26 @@ pub struct World {
     steps: u32,
 }
 
+/// Seeds from there on are those of worlds in which server and agents have keys; the conditions are those of the seed without it.
+pub const KEYED: u64 = 27 << 32;
+
+/// The key of which those of the hosts come.
+pub fn master() -> Key {
+    Key::new([4; 32])
+}
+
+/// A datagram as it was before it was sealed; one that was not, or belongs to a handshake, as it is.
+pub fn unsealed(datagram: &[u8]) -> &[u8] {
+    let text = std::str::from_utf8(datagram).expect("state machines send text");
+    let of_handshake = ["HELLO", "OFFER", "JOIN", "SRVCAP"].iter().any(|command| text.starts_with(command));
+    let is_mac = |mac: &str| mac.len() == 32 && mac.bytes().all(|b| b.is_ascii_hexdigit());
+    let content = text.rsplit_once("%%").filter(|(_, mac)| is_mac(mac)).and_then(|(rest, _)| rest.rsplit_once("%%"));
+    match content {
+        Some((content, counter)) if !of_handshake && counter.bytes().all(|b| b.is_ascii_digit()) => content.as_bytes(),
+        _ => datagram,
+    }
+}
+
 impl World {
     /// More steps at one instant mean that time stands still.
     const MOST_STEPS: u32 = 1000;
@@ -113,6 +134,11 @@ impl World {
             fate: Fate::default(),
             steps: 0,
         }
+    }
+
+    /// Whether server and agents have keys.
+    pub fn is_keyed(&self) -> bool {
+        self.seed >= KEYED && !self.only_version_1
     }
 
     pub fn conditions(&self) -> Conditions {
@@ -141,6 +167,10 @@ impl World {
         let last = u8::try_from(101 + self.agents.len()).unwrap();
         let node = AgentNode::new(self.now(), host, SocketAddr::from(([10, 0, 0, last], PORT)), &mut self.random);
         self.agents.push(node);
+        if self.is_keyed() {
+            let now = self.now();
+            self.agents.last_mut().unwrap().set_keys(now, vec![master().of_host(host)]);
+        }
         self.agents.len() - 1
     }
 
@@ -148,6 +178,9 @@ impl World {
         let last = u8::try_from(1 + self.servers.len()).unwrap();
         let node = ServerNode::new(self.now(), SocketAddr::from(([10, 0, 0, last], PORT + 1)), &mut self.random);
         self.servers.push(node);
+        if self.is_keyed() {
+            self.servers.last_mut().unwrap().set_keys(&format!("* {}", master().emit()));
+        }
         self.servers.len() - 1
     }
 
@@ -237,7 +270,18 @@ impl World {
     }
 
     fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
-        let message = Message::parse(&datagram).expect("state machines send messages");
+        let message = Message::parse(unsealed(&datagram)).expect("state machines send messages");
+        let is_sealed = unsealed(&datagram).len() < datagram.len();
+        let needs_none = matches!(
+            message,
+            Message::Heartbeat { .. }
+                | Message::Capability { .. }
+                | Message::Lost { .. }
+                | Message::Hello { .. }
+                | Message::Offer { .. }
+                | Message::Join { .. }
+        );
+        assert!(is_sealed == self.is_keyed() || needs_none, "{message:?}");
         let is_event = matches!(message, Message::Alert(_) | Message::Event(_) | Message::Config { .. });
         let is_version_1 = is_event && !matches!(message, Message::Event(_))
             || matches!(message, Message::Heartbeat { .. } | Message::ConfigRequest { .. } | Message::Reset { .. } | Message::Ack { .. });
@@ -286,7 +330,7 @@ impl Drop for World {
     }
 }
 
-/// Runs a scenario for `count` seeds, or for those that `SIMULATION_SEEDS` names: `17` or `0-5000`.
+/// Runs a scenario for `count` seeds, with and without keys, or for those that `SIMULATION_SEEDS` names: `17` or `0-5000`.
 pub fn for_each_seed(count: u64, scenario: impl Fn(u64)) {
     let given = std::env::var("SIMULATION_SEEDS").ok();
     let range = given.as_deref().map(|given| {
@@ -294,5 +338,5 @@ pub fn for_each_seed(count: u64, scenario: impl Fn(u64)) {
         let number = |text: &str| text.parse().expect("SIMULATION_SEEDS is N or N-M");
         number(first)..=number(last)
     });
-    range.unwrap_or(0..=count - 1).for_each(scenario);
+    range.unwrap_or(0..=count - 1).flat_map(|seed| [seed, seed + KEYED]).for_each(scenario);
 }

@@ -1,12 +1,14 @@
 //! The nodes of the simulated network: one agent or server each, with the least of an outside world that it needs.
 
-use super::{EVERYONE, PORT};
+use super::{unsealed, EVERYONE, PORT};
 use project436::agent::{Agent, Block, Identity, Output, Start};
 use project436::directives::host::{HostFile, LogSource};
+use project436::directives::keys::HostKeys;
 use project436::directives::{emit_marked, Source};
 use project436::now::Now;
 use project436::position::{content_hash, FilePosition, Place, Position, CONTEXT};
 use project436::random::Random;
+use project436::seal::Key;
 use project436::server::{self, EventSink, Server};
 use project436::wire::{Alert, Chain, Message, Revision};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +26,7 @@ pub struct AgentNode {
     /// When the agent has something to do next.
     pub wake: Option<Duration>,
     agent: Agent,
+    keys: Vec<Key>,
     follows: Vec<LogSource>,
     logs: BTreeMap<String, Log>,
     /// What the agent wrote into its own log.
@@ -36,6 +39,8 @@ pub struct AgentNode {
     contents: BTreeMap<String, Content>,
     /// The uids of events that it was told are in a stream.
     acknowledged: BTreeSet<String>,
+    /// The nonces of the sessions that it has joined.
+    pub joined: BTreeSet<u128>,
     /// Datagrams sent.
     pub sent: u64,
     /// When each server's heartbeat last came.
@@ -118,6 +123,7 @@ impl AgentNode {
             routed: false,
             wake: Some(now.mono),
             agent: Agent::new(now, identity),
+            keys: Vec::new(),
             follows: Vec::new(),
             logs: BTreeMap::new(),
             said: Vec::new(),
@@ -125,15 +131,24 @@ impl AgentNode {
             numbers: BTreeMap::new(),
             contents: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
+            joined: BTreeSet::new(),
             sent: 0,
             heard: BTreeMap::new(),
         }
+    }
+
+    /// The agent believes only servers with one of these keys, in later runs too.
+    pub fn set_keys(&mut self, now: Now, keys: Vec<Key>) {
+        self.wake = Some(now.mono);
+        self.keys.clone_from(&keys);
+        self.agent.set_keys(now, keys);
     }
 
     /// The agent is killed, and another run of it begins.
     pub(super) fn restart(&mut self, now: Now, random: &mut Random) {
         let identity = Identity { host: self.host.clone(), run: random.token(), server_port: PORT + 1, seed: random.bits() };
         self.agent = Agent::new(now, identity);
+        self.agent.set_keys(now, self.keys.clone());
         self.follows.clear();
         self.logs.values_mut().for_each(|log| log.read = None);
         self.wake = Some(now.mono);
@@ -184,7 +199,7 @@ impl AgentNode {
     }
 
     pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
-        match Message::parse(datagram) {
+        match Message::parse(unsealed(datagram)) {
             Ok(Message::Ack { uid }) => drop(self.acknowledged.insert(uid.into())),
             Ok(Message::Done { chain: Chain(chain), step, .. }) => {
                 let done = self.numbers.range((chain, step.run, 0)..=(chain, step.run, step.number));
@@ -250,12 +265,16 @@ impl AgentNode {
     }
 
     fn note_sent(&mut self, now: Now, to: SocketAddr, datagram: &[u8]) {
-        let (uid, content) = match Message::parse(datagram) {
+        let (uid, content) = match Message::parse(unsealed(datagram)) {
             Ok(Message::Alert(alert)) => (alert.uid.to_string(), (alert.unix, alert.tags.to_string(), alert.text.to_string())),
             Ok(Message::Event(event)) => {
                 let step = event.reached.step;
                 self.numbers.insert((event.chain.0, step.run, step.number), event.uid());
                 (event.uid(), (event.reached.unix, event.tags.to_string(), event.text.to_string()))
+            }
+            Ok(Message::Join { nonce, .. }) => {
+                self.joined.insert(nonce.0);
+                return;
             }
             _ => return,
         };
@@ -297,6 +316,8 @@ pub struct ServerNode {
     /// When the server has something to do next.
     pub wake: Duration,
     server: Server,
+    /// What its key file says, if it has one.
+    keys: Option<String>,
     files: BTreeMap<String, String>,
     batch: Batch,
     pub stream: Vec<Record>,
@@ -337,6 +358,7 @@ impl ServerNode {
             disk_full: false,
             wake: now.mono,
             server: new_server(now, random),
+            keys: None,
             files: BTreeMap::new(),
             batch: Batch::default(),
             stream: Vec::new(),
@@ -349,6 +371,7 @@ impl ServerNode {
     /// The server is killed, and another run of it begins with what the disk has.
     pub(super) fn restart(&mut self, now: Now, random: &mut Random) {
         self.server = new_server(now, random);
+        self.server.set_keys(self.keys.as_deref().map(host_keys));
         self.wake = now.mono;
         let covered = self.snapshot.as_ref().map_or(0, |(_, text, covered)| {
             assert!(self.server.restore(text));
@@ -367,6 +390,12 @@ impl ServerNode {
             self.set_host_file(now, &host, &text);
         }
         self.server.handle_started();
+    }
+
+    /// The server reads that key file.
+    pub fn set_keys(&mut self, text: &str) {
+        self.keys = Some(text.into());
+        self.server.set_keys(Some(host_keys(text)));
     }
 
     /// What the server has kept besides the stream is lost.
@@ -407,7 +436,7 @@ impl ServerNode {
         let mut sent = Vec::new();
         while let Some(output) = self.server.poll_output() {
             let server::Output::Send { to, datagram } = output else { continue };
-            match Message::parse(datagram) {
+            match Message::parse(unsealed(datagram)) {
                 Ok(Message::Ack { uid }) => self.acknowledged.push((now.mono, uid.into())),
                 Ok(Message::Done { host, chain, step, .. }) if step.number > 0 => {
                     self.acknowledged.push((now.mono, format!("{host} {chain} {step}")))
@@ -431,6 +460,10 @@ impl ServerNode {
         }
         self.stream.push(record);
     }
+}
+
+fn host_keys(text: &str) -> HostKeys {
+    HostKeys::parse(Source { path: "keys", text }).expect("a good key file")
 }
 
 fn new_server(now: Now, random: &mut Random) -> Server {
