@@ -1,7 +1,7 @@
 //! The fuzz targets on a stable compiler: each input of the committed corpus, and changed ones from fixed seeds. `FUZZ_ITERATIONS` says how
 //! many of each target (default 2,000), `FUZZ_SECONDS` how long instead, `FUZZ_SEED` where the changes begin. What makes a target fail is
 //! written to the folder of temporary files. `cargo fuzz run TARGET` does the same guided by coverage, with a nightly compiler.
-#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests live in the real world")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stderr, reason = "tests live in the real world")]
 
 #[path = "../fuzz/targets/mod.rs"]
 mod targets;
