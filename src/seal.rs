@@ -69,7 +69,7 @@ pub const LONGEST_TAIL: usize = 2 + 20 + 2 + 2 * MAC;
 
 impl Key {
     /// The key that these bytes are.
-    pub fn new(bytes: [u8; 32]) -> Self {
+    pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 

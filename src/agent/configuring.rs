@@ -2,7 +2,7 @@
 
 use super::fetch::{Fetch, Progress};
 use super::selection::Protocol;
-use super::{Agent, Output, Purpose, Subject};
+use super::{Agent, Output, Purpose, Strange, Subject};
 use crate::directives::host::{HostFile, LogSource, Rule};
 use crate::directives::{marked_lines, SourceLine};
 use crate::now::Now;
@@ -36,7 +36,9 @@ impl Agent {
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.revision() == revision) else { return };
         match fetch.take(now.mono, index, count, text) {
             Progress::Incomplete => {}
-            Progress::Corrupt => self.log(format!("a part of configuration {revision} does not belong to it")),
+            Progress::Corrupt => {
+                self.log_of_strangers(now, Strange::Corrupt, format!("a part of configuration {revision} does not belong to it"));
+            }
             Progress::Complete(text) => {
                 self.fetch = None;
                 self.adopt(now, from, revision, HostFile::parse(marked_lines(&text, Self::CLASSIC_PATH)));

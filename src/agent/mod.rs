@@ -105,6 +105,14 @@ enum Subject {
     Command(String),
 }
 
+/// What of that which strangers can bring about is logged.
+#[derive(Clone, Copy)]
+enum Strange {
+    Session,
+    Unproven,
+    Corrupt,
+}
+
 /// The state machine.
 pub struct Agent {
     host: String,
@@ -134,7 +142,7 @@ pub struct Agent {
     last_classic: Duration,
     /// Datagrams that were ignored.
     ignored: u64,
-    next_stranger_log: Duration,
+    next_stranger_logs: [Duration; 3],
     outputs: VecDeque<Output>,
 }
 
@@ -174,7 +182,7 @@ impl Agent {
             has_file: false,
             last_classic: now.mono,
             ignored: 0,
-            next_stranger_log: now.mono,
+            next_stranger_logs: [now.mono; 3],
             outputs: VecDeque::new(),
             host,
         };
@@ -315,14 +323,15 @@ impl Agent {
             self.outbox.start_over(now);
             let proven = self.selection.address().filter(|_| self.selection.is_keyed()).map(|address| address.ip());
             let proven = proven.map_or(String::new(), |server| format!(": {server} has the key"));
-            self.log_of_strangers(now, format!("session with the server begun{proven}"));
+            self.log_of_strangers(now, Strange::Session, format!("session with the server begun{proven}"));
         }
     }
 
-    /// Logs what strangers can bring about: where there is a key, once a minute at most.
-    fn log_of_strangers(&mut self, now: Now, text: String) {
-        if !self.selection.is_keyed() || now.mono >= self.next_stranger_log {
-            self.next_stranger_log = now.mono + Self::STRANGER_LOG_INTERVAL;
+    /// Logs what strangers can bring about: once a minute at most for each reason.
+    fn log_of_strangers(&mut self, now: Now, reason: Strange, text: String) {
+        let next = &mut self.next_stranger_logs[reason as usize];
+        if now.mono >= *next {
+            *next = now.mono + Self::STRANGER_LOG_INTERVAL;
             self.log(text);
         }
     }
@@ -419,7 +428,7 @@ impl Agent {
             self.handle_selected(now);
         }
         if let Some(server) = self.selection.take_unproven() {
-            self.log_of_strangers(now, format!("server {server} does not prove that it has the key of this host"));
+            self.log_of_strangers(now, Strange::Unproven, format!("server {server} does not prove that it has the key of this host"));
         }
         self.outputs.extend(transmit.into_iter().map(|(to, datagram)| Output::Send { to, datagram }));
         if self.selection.protocol() != Protocol::Classic {

@@ -23,6 +23,8 @@ pub(super) struct Selection {
     trust: Trust,
     /// A server that does not prove the key, until that is told.
     unproven: Option<IpAddr>,
+    /// One that was not selected and has proven it just now.
+    proven: Option<IpAddr>,
 }
 
 /// A server whose heartbeat was heard lately.
@@ -149,6 +151,7 @@ impl Selection {
             selected: None,
             trust: Trust::default(),
             unproven: None,
+            proven: None,
         }
     }
 
@@ -183,6 +186,7 @@ impl Selection {
         if let Some(heard) = self.heard.iter_mut().find(|heard| heard.ip == from) {
             if heard.sign.open(datagram) {
                 heard.alive.handle_answer();
+                self.proven = Some(from);
                 return None;
             }
         }
@@ -277,7 +281,9 @@ impl Selection {
         if at.is_none() && self.heard.len() == Self::MAX_HEARD && self.trust.is_keyed() {
             // Heartbeats prove nothing: made up ones shall not keep the true one out for good.
             let at = self.below(Self::MAX_HEARD);
-            self.heard.remove(at);
+            if !self.heard[at].sign.has_session() {
+                self.heard.remove(at);
+            }
         }
         if at.is_none() && self.heard.len() < Self::MAX_HEARD {
             self.heard.push(Heard { ip, last: now, capability: None, alive: LifeSign::due(now), sign: Sign::default() });
@@ -427,9 +433,15 @@ impl Selection {
         self.trust.is_keyed() && self.selected.as_ref().is_some_and(|selected| now - selected.last_proven >= Self::PROOF_SILENCE)
     }
 
-    /// With a key a server that does not answer the handshake is none: one of the others is tried, if there are any. Returns whether.
+    /// With a key a server that does not answer the handshake is none: another is
+    /// selected, one that has proven the key if there is one. Returns whether.
     fn leave_unproven(&mut self, now: Duration) -> bool {
         let unproven = self.is_unproven(now);
+        let proven = self.proven.take().filter(|_| !self.fixed && (unproven || self.protocol() == Protocol::Unknown));
+        if let Some(ip) = proven {
+            self.select(now, SocketAddr::new(ip, self.port));
+            return true;
+        }
         let Some(selected) = self.selected.as_mut().filter(|_| self.trust.is_keyed()) else { return false };
         let Some(handshake) = selected.handshake.as_ref().filter(|handshake| handshake.next_hello <= now) else { return false };
         if handshake.unanswered < Self::HELLOS || selected.protocol == Protocol::Session && !unproven {
