@@ -295,7 +295,7 @@ fn the_key_of_one_host_is_not_that_of_another() {
     assert!(stale.starts_with("STALE%%nas2%%"), "{stale}");
     let forged = [
         insider.seal.seal(alert("nas1", "1_0", "FORGED", "forged").into_bytes()),
-        insider.seal.seal(format!("EVENT%%nas1%%0%%1.1%%-%%1%%FORGED%%NULL%%forged").into_bytes()),
+        insider.seal.seal(b"EVENT%%nas1%%0%%1.1%%-%%1%%FORGED%%NULL%%forged".to_vec()),
         insider.seal.seal(b"NEED%%nas1%%none%%1".to_vec()),
         insider.seal.seal(b"SEEK%%nas1%%0".to_vec()),
     ];

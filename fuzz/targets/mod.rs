@@ -1,6 +1,10 @@
 //! What is fuzzed: functions of some bytes that must hold for all of them. `cargo fuzz` calls them guided by coverage, tests/fuzz.rs without.
 #![allow(dead_code, unreachable_pub, reason = "cargo fuzz and a test each use their part")]
 
+mod machines;
+#[path = "../../tests/network/mod.rs"]
+mod network;
+
 use project436::directives::host::HostFile;
 use project436::directives::keys::{parse_own, HostKeys};
 use project436::directives::server::ServerFile;
@@ -14,7 +18,7 @@ use project436::wire::{Message, Token};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const ALL: &[(&str, Target)] = &[("wire", wire), ("directives", directives), ("lines", splitter), ("pattern", pattern), ("seal", seal)];
+pub const ALL: &[(&str, Target)] = &[("wire", wire), ("directives", directives), ("lines", splitter), ("pattern", pattern), ("seal", seal), ("agent", machines::agent), ("server", machines::server), ("world", machines::world)];
 
 /// What is read as a message is written as it was read, and read again as the same.
 pub fn wire(data: &[u8]) {

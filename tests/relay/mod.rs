@@ -15,6 +15,9 @@ pub enum Way {
     ToAgent,
 }
 
+/// What is made of a datagram on its way.
+pub type Change<'a> = &'a mut dyn FnMut(Way, &[u8]) -> Vec<Vec<u8>>;
+
 /// The agent takes the relay for its server's address, and the server takes it for the agent's.
 pub struct Relay {
     agent_side: UdpSocket,
@@ -56,7 +59,7 @@ impl Relay {
     }
 
     /// Passes on what has come, as `change` makes it.
-    pub fn pass(&mut self, change: &mut dyn FnMut(Way, &[u8]) -> Vec<Vec<u8>>) {
+    pub fn pass(&mut self, change: Change<'_>) {
         let mut buffer = vec![0; 65_536];
         for way in [Way::ToServer, Way::ToAgent] {
             let from = if way == Way::ToServer { &self.agent_side } else { &self.server_side };
@@ -87,7 +90,7 @@ impl Relay {
     pub fn until_changed<T>(
         &mut self,
         what: &str,
-        change: &mut dyn FnMut(Way, &[u8]) -> Vec<Vec<u8>>,
+        change: Change<'_>,
         mut condition: impl FnMut() -> Option<T>,
     ) -> T {
         wait_for(what, || {
