@@ -18,7 +18,16 @@ use project436::wire::{Message, Token};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const ALL: &[(&str, Target)] = &[("wire", wire), ("directives", directives), ("lines", splitter), ("pattern", pattern), ("seal", seal), ("agent", machines::agent), ("server", machines::server), ("world", machines::world)];
+pub const ALL: &[(&str, Target)] = &[
+    ("wire", wire),
+    ("directives", directives),
+    ("lines", splitter),
+    ("pattern", pattern),
+    ("seal", seal),
+    ("agent", machines::agent),
+    ("server", machines::server),
+    ("world", machines::world),
+];
 
 /// What is read as a message is written as it was read, and read again as the same.
 pub fn wire(data: &[u8]) {

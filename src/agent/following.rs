@@ -38,6 +38,17 @@ pub(super) struct Link {
     pub(super) half_done: Option<(u64, u64, u32)>,
 }
 
+impl Link {
+    /// The position of a log with what is known of a line that is half done.
+    fn complete(&self, mut position: Position) -> Position {
+        if let Some((offset, hash, done)) = self.half_done {
+            let half_done = position.files.iter_mut().filter(|file| file.offset == offset && file.hash == hash);
+            half_done.for_each(|file| file.done = done);
+        }
+        position
+    }
+}
+
 /// One file that is followed, or will be.
 struct File {
     source: LogSource,
@@ -229,6 +240,7 @@ impl Agent {
         if let Start::At(left, _) = start {
             file.link.half_done = left.files.iter().find(|file| file.done != 0).map(|file| (file.offset, file.hash, file.done));
         }
+        let position = &file.link.complete(position.clone());
         // Where reading of any other log begins follows from what the server knows.
         if *start == Start::End {
             let what = if position.files.is_empty() { ", which does not exist yet" } else { " from its end" };
@@ -281,7 +293,7 @@ impl Agent {
     pub fn handle_read(&mut self, log: usize, path: &str, position: Position) {
         let Some(source) = self.logs.source(log) else { return };
         if let Some(link) = self.following.link_mut(source, path) {
-            self.outbox.chains.handle_read(link.chain, position);
+            self.outbox.chains.handle_read(link.chain, link.complete(position));
         }
     }
 

@@ -5,9 +5,9 @@
 
 mod nodes;
 
-pub use nodes::{announcement, AgentNode, ServerNode};
 #[allow(unused_imports, reason = "each test file uses its part")]
 pub use nodes::Record;
+pub use nodes::{announcement, AgentNode, ServerNode};
 
 use project436::now::Now;
 use project436::random::Random;

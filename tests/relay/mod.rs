@@ -87,12 +87,7 @@ impl Relay {
         self.until_changed(what, &mut |_, datagram| vec![datagram.to_vec()], condition)
     }
 
-    pub fn until_changed<T>(
-        &mut self,
-        what: &str,
-        change: Change<'_>,
-        mut condition: impl FnMut() -> Option<T>,
-    ) -> T {
+    pub fn until_changed<T>(&mut self, what: &str, change: Change<'_>, mut condition: impl FnMut() -> Option<T>) -> T {
         wait_for(what, || {
             self.pass(change);
             condition()
