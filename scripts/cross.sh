@@ -155,7 +155,7 @@ build() {
     # The shorter of the two instruction sets.
     case $1 in arm*) flags="$flags -C target-feature=+thumb-mode" ;; esac
     # -Os is for the C library, which zig compiles.
-    flags="$flags -C link-arg=-Os -C link-arg=-Wl,-z,norelro -C link-arg=-Wl,-T,$PWD/cross/smaller.ld"
+    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,-z,norelro -C link-arg=-Wl,-T,$PWD/cross/smaller.ld"
     set -- --release --locked --target "$1" --target-dir "$work/target" --bins --quiet --no-default-features \
         -Z panic-immediate-abort -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
     case $* in

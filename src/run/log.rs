@@ -3,7 +3,7 @@
 use crate::now::Now;
 use crate::rolling::RollingFile;
 use crate::sys::clock::LocalTime;
-use crate::sys::syslog;
+use crate::sys::{crash, syslog};
 use crate::text::clean;
 
 pub(super) struct Log {
@@ -43,6 +43,7 @@ impl Log {
         match &mut self.destination {
             Destination::File(file) => {
                 let outcome = file.append(line().as_bytes());
+                crash::log_to(file.fd());
                 if let (Err(e), false) = (&outcome, self.failing) {
                     super::complain(&format!("cannot write the log {}: {}", file.path().display(), crate::sys::reason(e)));
                 }

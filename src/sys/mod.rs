@@ -5,6 +5,7 @@
 pub mod allocator;
 pub mod child;
 pub mod clock;
+pub mod crash;
 pub mod daemon;
 pub mod datagrams;
 pub mod fence;

@@ -32,6 +32,7 @@ pub unsafe fn begin(count: c_int, words: *const *const c_char) -> Vec<String> {
             }
         }
     }
+    super::crash::catch();
     let count = usize::try_from(count).unwrap_or_default();
     // SAFETY: there are so many strings, which end in zero.
     let word = |at: usize| unsafe { CStr::from_ptr(*words.add(at)) }.to_string_lossy().into_owned();

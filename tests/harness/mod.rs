@@ -199,6 +199,13 @@ impl Program {
         wait_for("the end of the program", || child.try_wait().unwrap()).code().unwrap_or(-1)
     }
 
+    /// Waits for the end of the program. Returns the signal that it ended by.
+    pub fn ended_by(mut self) -> Option<i32> {
+        use std::os::unix::process::ExitStatusExt;
+        let mut child = self.child.take().unwrap();
+        wait_for("the end of the program", || child.try_wait().unwrap()).signal()
+    }
+
     /// Ends the program by SIGKILL.
     pub fn kill(mut self) {
         let mut child = self.child.take().unwrap();
