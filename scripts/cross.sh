@@ -152,8 +152,8 @@ build() {
     export CARGO_PROFILE_RELEASE_PANIC=immediate-abort
     flags="$flags -C link-self-contained=no -C force-unwind-tables=no -Z location-detail=none -Z fmt-debug=none"
     flags="$flags -C llvm-args=--enable-machine-outliner=always"
-    # The shorter of the two instruction sets.
-    case $1 in arm*) flags="$flags -C target-feature=+thumb-mode" ;; esac
+    # The shorter of the two instruction sets. On ARMv6 the compiler's own library is not written for it.
+    case $1 in armv7-* | armv5te-*) flags="$flags -C target-feature=+thumb-mode" ;; esac
     # -Os is for the C library, which zig compiles.
     flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,-z,norelro -C link-arg=-Wl,-T,$PWD/cross/smaller.ld"
     set -- --release --locked --target "$1" --target-dir "$work/target" --bins --quiet --no-default-features \
