@@ -97,9 +97,7 @@ fn a_key_is_changed_without_an_outage() {
     let reload = |program: &Program| {
         let before = program.log_text().matches("the key file was read again").count();
         program.signal("HUP");
-        wait_for("the key file to be read", || {
-            (program.log_text().matches("the key file was read again").count() > before).then_some(())
-        });
+        wait_for("the key file to be read", || (program.log_text().matches("the key file was read again").count() > before).then_some(()));
     };
     works("with the old key");
     secret(&site, "keys", &format!("nas1 {old}\nnas1 {new}\n"));

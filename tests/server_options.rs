@@ -222,7 +222,7 @@ fn in_the_background_the_server_writes_its_pid_file_and_removes_it() {
     peer.ask(&alert("stranger", "1_0", "T", "x"), "ACK%%1_0");
     assert_eq!(fs::read_link(format!("/proc/{}/exe", id.trim())).unwrap().file_name().unwrap(), "ax436");
     for n in 0..10 {
-        peer.send(format!("CONFREQ%%nobody-{n}"));
+        site.host(&format!("bad{n}"), "nonsense\n");
     }
     wait_for("the log to roll", || site.path("server.log.2").exists().then_some(()));
     assert!(!site.path("server.log.3").exists());

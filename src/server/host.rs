@@ -23,6 +23,8 @@ pub(super) struct Host {
     /// The agent's run in the latest session, and the one before it.
     run: Option<Token>,
     earlier_run: Option<(Token, Duration)>,
+    /// When it was last seen that two agents take turns.
+    of_two: Option<Duration>,
     /// When it last spoke as version 1 agents do.
     last_classic: Option<Duration>,
     last_config: Option<Duration>,
@@ -118,6 +120,7 @@ impl Host {
             joined,
             run: None,
             earlier_run: None,
+            of_two: None,
             last_classic: None,
             last_config: None,
             last_reset: None,
@@ -176,8 +179,16 @@ impl Host {
         let present = self.run.replace(session.run).filter(|present| *present != session.run)?;
         let earlier = self.earlier_run.replace((present, now));
         let back = earlier.is_some_and(|(run, at)| run == session.run && now - at < Self::TWO_ADDRESSES_WITHIN);
+        if back {
+            self.of_two = Some(now);
+        }
         let other = self.session.as_ref().map_or(session.address, |session| session.address);
         (back && self.may_report_two(now)).then_some((other.ip(), session.address.ip()))
+    }
+
+    /// Whether two agents have this name, as far as is known.
+    pub(super) fn is_of_two(&self, now: Duration) -> bool {
+        self.of_two.is_some_and(|at| now - at < Self::TWO_ADDRESSES_WITHIN)
     }
 
     /// Whether it may be said that there are two of this name; if so it counts as said.

@@ -236,7 +236,7 @@ impl Server {
             Ok(Message::Need { host, revision, parts }) => self.handle_need(from, host, revision, &parts),
             Ok(Message::Event(event)) => self.handle_event(now, from, event, content, sink),
             Ok(Message::Take { host, chain, from: before, to }) => self.handle_take(from, host, chain, before, to),
-            Ok(Message::Seek { host, chains }) => self.handle_seek(from, host, &chains),
+            Ok(Message::Seek { host, chains }) => self.handle_seek(now, from, host, &chains),
             // Other servers' heartbeats reach this port too where one broadcasts to itself.
             Ok(_) => self.ignored.unexpected += 1,
             Err(_) => self.ignored.malformed += 1,
@@ -352,8 +352,14 @@ impl Server {
         }
     }
 
-    fn handle_seek(&mut self, from: SocketAddr, name: &str, chains: &[Chain]) {
-        if self.is_in_session(from, name) {
+    fn handle_seek(&mut self, now: Now, from: SocketAddr, name: &str, chains: &[Chain]) {
+        if !self.is_in_session(from, name) {
+            return;
+        }
+        if self.hosts.get(name).is_some_and(|host| host.is_of_two(now.mono)) {
+            // How far the one has read says nothing of the logs of the other.
+            chains.iter().for_each(|chain| self.send(from, &Message::At { host: name, chain: *chain, reached: None }));
+        } else {
             chains.iter().for_each(|chain| self.say_reached(from, name, *chain));
         }
     }

@@ -88,10 +88,16 @@ impl Bench {
 
     /// A session of that host, begun by the rules. Returns the answer to the JOIN.
     fn join(&mut self, seconds: u64, from: SocketAddr, host: &str) -> Vec<String> {
-        let (run, nonce) = (Token(1), Token(2));
+        let join = self.offered(seconds, from, host, Token(1));
+        self.say(seconds, from, &join)
+    }
+
+    /// Asks for an offer in a run of the agent. Returns the JOIN that accepts it.
+    fn offered(&mut self, seconds: u64, from: SocketAddr, host: &str, run: Token) -> String {
+        let nonce = Token(2);
         let offer = self.say(seconds, from, &format!("HELLO%%2%%{host}%%{run}%%{nonce}"));
-        let cookie = offer[0].strip_prefix(&format!("OFFER%%{host}%%{nonce}%%")).unwrap().to_string();
-        self.say(seconds, from, &format!("JOIN%%{host}%%{run}%%{nonce}%%{cookie}"))
+        let cookie = offer[0].rsplit("%%").next().unwrap();
+        format!("JOIN%%{host}%%{run}%%{nonce}%%{cookie}")
     }
 
     /// What the server itself said, without the fields that are always the same.
@@ -282,4 +288,46 @@ fn what_strangers_cause_is_counted_and_logged_once_an_hour() {
     }
     let said = |count: u64| format!("datagrams ignored since the start: {count} malformed, {count} unexpected");
     assert_eq!(bench.log, [said(1), said(3601)]);
+}
+
+#[test]
+fn a_session_begins_only_by_a_later_offer_than_the_one_in_place() {
+    let mut bench = Bench::new(&["nas1"]);
+    let early = bench.offered(2, agent(1), "nas1", Token(1));
+    let late = bench.offered(2, agent(1), "nas1", Token(2));
+    assert_eq!(bench.say(3, agent(1), &early).len(), 1);
+    assert_eq!(bench.say(3, agent(1), &early).len(), 1, "a repeat is answered again");
+    assert_eq!(bench.say(3, agent(1), &late).len(), 1);
+    assert_eq!(bench.say(4, agent(1), &early), [""; 0], "a recorded JOIN brings no session back");
+    let revision = Revision::NONE;
+    let alive = |run| Message::Alive { host: "nas1", run, revision }.to_string();
+    assert!(bench.say(5, agent(1), &alive(Token(2)))[0].starts_with("STALE"));
+    assert_eq!(bench.say(5, agent(1), &alive(Token(1))), ["LOST%%nas1"]);
+    // Nor is one that is over begun again by its own JOIN.
+    bench.server.remove_host_file(at(6), "nas1");
+    (6..30).for_each(|second| drop(bench.tick(second)));
+    bench.server.set_host_file(at(30), "nas1", "hosts/nas1", Ok(GOOD.into()));
+    assert_eq!(bench.say(31, agent(1), &late), [""; 0]);
+}
+
+#[test]
+fn of_two_agents_with_one_name_neither_is_told_how_far_the_other_has_read() {
+    let mut bench = Bench::new(&["nas1"]);
+    let (one, other) = (Token(1), Token(2));
+    let turn = |bench: &mut Bench, seconds, run| {
+        let join = bench.offered(seconds, agent(1), "nas1", run);
+        bench.say(seconds, agent(1), &join);
+        bench.say(seconds, agent(1), "SEEK%%nas1%%5")
+    };
+    assert_eq!(turn(&mut bench, 2, one), ["AT%%nas1%%5%%none"]);
+    bench.say(2, agent(1), "TAKE%%nas1%%5%%none%%1.0%%5%%1.1.1");
+    // One that is started again goes on where it was.
+    assert_eq!(turn(&mut bench, 3, other), ["AT%%nas1%%5%%1.0%%5%%1.1.1"]);
+    assert!(!bench.lines.0.iter().any(|line| line.contains("two agents")));
+    assert_eq!(turn(&mut bench, 4, one), ["AT%%nas1%%5%%none"]);
+    assert_eq!(turn(&mut bench, 5, other), ["AT%%nas1%%5%%none"]);
+    let reports = bench.lines.0.iter().filter(|line| line.contains("Host name is used by two agents at once, at 10.0.0.1 and 10.0.0.1"));
+    assert_eq!(reports.count(), 1);
+    // When the other has been silent for long there is one again.
+    assert_eq!(turn(&mut bench, 300, other), ["AT%%nas1%%5%%1.0%%5%%1.1.1"]);
 }
