@@ -5,6 +5,7 @@ use super::watches::Watches;
 use crate::agent::{Agent, Block, Start};
 use crate::directives::host::{CommandLine, LogSource};
 use crate::now::{earlier, Now};
+use crate::position::Position;
 use crate::sys::poll::PollSet;
 use crate::sys::{fence, glob, reason};
 use crate::tail::{Follower, Identity, Open, Piece};
@@ -118,7 +119,12 @@ impl Followed {
             let _ = follower.look(now.mono, &mut |meta| wildcard.release(meta));
         }
         let Some(file) = followed.log.files_mut().find(|file| file.path == path && file.follower.is_none()) else { return };
-        agent.handle_opened(now, number, path, start, &follower.position(), lost);
+        let position = match follower.position() {
+            // A file that cannot be read yet, whatever it holds, is not one that does not exist.
+            position if position.files.is_empty() && *start == Start::End && is_file(path) => Position::end(),
+            position => position,
+        };
+        agent.handle_opened(now, number, path, start, &position, lost);
         (file.follower, file.from_end) = (Some(follower), None);
         (followed.next_look, followed.unread) = (now.mono, true);
     }
