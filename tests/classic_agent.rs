@@ -26,13 +26,15 @@ struct Site {
     sent: Vec<(u64, [u8; 4], String)>,
     follows: Vec<LogSource>,
     read: u64,
+    /// When a log was ordered to be begun at its end, in seconds.
+    opened: Vec<u64>,
 }
 
 impl Site {
     fn new() -> Self {
         let identity = Identity { host: "nas1".into(), run: Token(0xbeef), server_port: 4361, seed: 1 };
         let agent = Agent::new(now(0), identity);
-        Self { agent, milliseconds: 0, heartbeats: vec![SERVER], sent: Vec::new(), follows: Vec::new(), read: 0 }
+        Self { agent, milliseconds: 0, heartbeats: vec![SERVER], sent: Vec::new(), follows: Vec::new(), read: 0, opened: Vec::new() }
     }
 
     /// Whose server was selected at 0 and turned out to speak version 1, has its configuration and no event waiting at 20.
@@ -93,12 +95,16 @@ impl Site {
                 }
                 Output::Follow(sources) => {
                     let now = now(self.milliseconds);
-                    sources.iter().enumerate().for_each(|(log, source)| self.agent.handle_found(now, log, &source.field(), false));
+                    for (log, source) in sources.iter().enumerate() {
+                        self.agent.handle_found(now, log, &source.field(), false);
+                        // It is ordered only when it is certain that the server is of version 1.
+                        self.agent.handle_opened(now, log, &source.field(), &Start::End, &Position::default(), None);
+                    }
                     self.follows = sources;
                 }
-                Output::Open { log, path, start } => {
+                Output::Open { start, .. } => {
                     assert_eq!(start, Start::End, "a version 1 server does not know how far a log was read");
-                    self.agent.handle_opened(now(self.milliseconds), log, &path, &start, &Position::default(), None);
+                    self.opened.push(self.milliseconds / 1000);
                 }
                 Output::Log(_) => {}
                 other => panic!("no rule asks for {other:?}"),
@@ -255,6 +261,23 @@ fn a_reset_has_the_configuration_asked_for_again() {
     assert_eq!(site.follows, [LogSource::Path("/new".into())]);
     site.run_to(80);
     assert_eq!(site.times("CONFREQ"), [30, 40]);
+}
+
+#[test]
+fn a_log_is_begun_at_its_end_only_when_it_is_certain_that_the_server_keeps_no_positions() {
+    let mut site = Site::configured();
+    site.run_to(64);
+    assert_eq!(site.opened, [0; 0]);
+    site.run_to(100);
+    assert_eq!(site.opened, [65], "the first heartbeat selected it, the second came at 5");
+
+    // One sign of version 2 in that time, and the time begins anew.
+    let mut site = Site::configured();
+    site.run_to(42);
+    site.hear(SERVER, b"SRVCAP%%pi%%2%%0000000000000000000000000000beef");
+    site.heartbeats.clear();
+    site.run_to(300);
+    assert_eq!(site.opened, [0; 0]);
 }
 
 #[test]

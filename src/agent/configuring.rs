@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 impl Agent {
     pub(super) fn handle_classic_config(&mut self, now: Now, from: SocketAddr, lines: &str) {
-        self.selection.handle_classic_answer();
+        self.selection.handle_classic_answer(now.mono);
         if self.selection.protocol() != Protocol::Classic || self.next_config_request.take().is_none() {
             // It was not asked for, or is a repeat.
             return;

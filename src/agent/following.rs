@@ -179,7 +179,7 @@ impl Agent {
 
     /// Orders the logs to be opened of which it is known where they were left.
     pub(super) fn open_logs(&mut self, now: Now) {
-        let protocol = self.selection.protocol();
+        let protocol = self.selection.certain_protocol();
         if protocol == Protocol::Unknown || !self.following.is_waiting() {
             return;
         }

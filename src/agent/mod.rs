@@ -264,7 +264,7 @@ impl Agent {
             Message::Config { lines } => self.handle_classic_config(now, from, lines),
             Message::Reset { host } if host == self.host => self.handle_reset(now),
             Message::Ack { uid } => {
-                self.selection.handle_classic_answer();
+                self.selection.handle_classic_answer(now.mono);
                 self.outbox.acknowledge(now, uid);
             }
             Message::Done { host, chain, step, held } if host == self.host => {

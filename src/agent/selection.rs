@@ -56,6 +56,8 @@ struct Selected {
     version_2: Option<Duration>,
     heartbeats: u32,
     counted: Duration,
+    /// Since when it says what version 1 servers say, and nothing that only version 2 has; and whether that was long enough.
+    classic: Option<(Duration, Certainty)>,
 }
 
 /// When a server is told next that this agent lives. Three lost datagrams in a row must not make a dead host of a live one.
@@ -78,12 +80,32 @@ pub(super) enum Protocol {
     Session,
 }
 
+/// Whether a server is known to keep no positions, so that it is right to begin logs at their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Certainty {
+    Guessed,
+    Certain,
+}
+
 struct Handshake {
     nonce: Token,
     unanswered: u32,
     next_hello: Duration,
     /// Once the server has made an offer.
     join: Option<Join>,
+}
+
+impl Selected {
+    fn handle_version_2(&mut self, now: Duration) {
+        self.version_2 = Some(now);
+        self.classic = None;
+    }
+
+    fn handle_classic(&mut self, now: Duration) {
+        if self.protocol != Protocol::Session {
+            self.classic.get_or_insert((now, Certainty::Guessed));
+        }
+    }
 }
 
 impl LifeSign {
@@ -127,6 +149,9 @@ impl Selection {
     const HELLOS_TO_FIXED: u32 = 12;
     /// A server that spoke version 2 and has been heard for so long without a sign of that was replaced. One that is silent was not.
     const REPLACED_AFTER: Duration = Duration::from_secs(120);
+    /// For so long a server says only what version 1 servers say, until it is certain that it is one. One of version 2 says more with
+    /// every heartbeat and answers HELLO; much of that may get lost, but not all.
+    const CERTAIN_AFTER: Duration = Duration::from_secs(60);
     const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
     /// A host without a file asks so often whether it has one now.
     const ALIVE_WITHOUT_FILE: Duration = Duration::from_secs(2);
@@ -271,6 +296,7 @@ impl Selection {
             version_2: None,
             heartbeats: 1,
             counted: now,
+            classic: None,
         });
         self.start_handshake(now);
     }
@@ -305,7 +331,10 @@ impl Selection {
         }
         selected.last_heard = now;
         selected.heard_classic |= run.is_none();
-        selected.version_2 = run.map(|_| now).or(selected.version_2);
+        match run {
+            Some(_) => selected.handle_version_2(now),
+            None => selected.handle_classic(now),
+        }
         if run.is_none() && now - selected.counted >= Self::BETWEEN_HEARTBEATS {
             selected.heartbeats += 1;
             selected.counted = now;
@@ -339,7 +368,7 @@ impl Selection {
 
     /// The server at that address said what answers an ALIVE.
     pub(super) fn handle_alive_answer(&mut self, now: Duration, ip: IpAddr) {
-        self.selected.iter_mut().filter(|selected| selected.address.ip() == ip).for_each(|selected| selected.version_2 = Some(now));
+        self.selected.iter_mut().filter(|selected| selected.address.ip() == ip).for_each(|selected| selected.handle_version_2(now));
         let selected = self.selected.as_mut().filter(|selected| selected.address.ip() == ip).map(|selected| &mut selected.alive);
         let heard = self.heard.iter_mut().find(|heard| heard.ip == ip).map(|heard| &mut heard.alive);
         selected.into_iter().chain(heard).for_each(LifeSign::handle_answer);
@@ -353,11 +382,22 @@ impl Selection {
     }
 
     /// The selected server says what version 1 servers say, and others say too to who speaks so.
-    pub(super) fn handle_classic_answer(&mut self) {
+    pub(super) fn handle_classic_answer(&mut self, now: Duration) {
         if let Some(selected) = self.selected.as_mut().filter(|s| s.protocol != Protocol::Session && s.version_2.is_none()) {
             selected.protocol = Protocol::Classic;
             selected.heard_classic = true;
+            selected.handle_classic(now);
         }
+    }
+
+    /// How to speak with the selected server, as far as that is certain: a guess that it is of version 1 would cost the place in every log
+    /// if it was wrong.
+    pub(super) fn certain_protocol(&self) -> Protocol {
+        let selected = self.selected.as_ref().filter(|selected| match selected.protocol {
+            Protocol::Classic => selected.classic.is_some_and(|(_, certainty)| certainty == Certainty::Certain),
+            _ => true,
+        });
+        selected.map_or(Protocol::Unknown, |selected| selected.protocol)
     }
 
     /// Whether the selected server speaks version 1, and that is more than a guess from its silence.
@@ -380,6 +420,7 @@ impl Selection {
         if handshake.join.is_none() {
             handshake.join = Some(self.trust.join(offer, name)?);
         }
+        selected.classic = None;
         handshake.unanswered = 0;
         handshake.next_hello = now + Self::HELLO_INTERVAL;
         let join = handshake.join.as_mut()?;
@@ -398,6 +439,7 @@ impl Selection {
         selected.server_run = capability;
         selected.joined = now;
         selected.heard_classic = false;
+        selected.classic = None;
         true
     }
 
@@ -421,6 +463,10 @@ impl Selection {
             if let Some(ip) = self.heard.first().map(|heard| heard.ip) {
                 self.select(now, SocketAddr::new(ip, self.port));
             }
+        }
+        let classic = self.selected.as_mut().and_then(|selected| selected.classic.as_mut());
+        for (_, certainty) in classic.into_iter().filter(|(since, _)| now - *since >= Self::CERTAIN_AFTER) {
+            *certainty = Certainty::Certain;
         }
         let left = self.leave_unproven(now);
         self.say_hello(now, transmit);
@@ -526,7 +572,9 @@ impl Selection {
             let silence = (!self.fixed || selected.handshake.is_none()).then_some(selected.last_heard + Self::SILENCE);
             let hello = selected.handshake.as_ref().map(|handshake| handshake.next_hello);
             let proof = (self.trust.is_keyed() && selected.handshake.is_none()).then_some(selected.last_proven + Self::PROOF_SILENCE);
-            earlier(earlier(silence, hello), earlier(alive, proof))
+            let guess = selected.classic.filter(|(_, certainty)| *certainty == Certainty::Guessed);
+            let certain = guess.map(|(since, _)| since + Self::CERTAIN_AFTER);
+            earlier(earlier(earlier(silence, hello), earlier(alive, proof)), certain)
         });
         let others = self.heard.iter().filter(|heard| !self.is_selected(heard.ip));
         earlier(of_selected, others.map(|heard| heard.alive.next).min())
