@@ -92,12 +92,6 @@ impl Scene {
     }
 }
 
-/// The paths of the files that a program has open.
-fn open_files(program: &Program) -> Vec<PathBuf> {
-    let descriptors = fs::read_dir(format!("/proc/{}/fd", program.id())).unwrap();
-    descriptors.flatten().filter_map(|descriptor| fs::read_link(descriptor.path()).ok()).collect()
-}
-
 #[test]
 fn a_rotation_by_rename_loses_and_repeats_nothing() {
     let scene = Scene::of_one_log("rename");
@@ -332,7 +326,7 @@ fn several_rules_on_one_file_each_see_every_line() {
     scene.expect_lines("D", [2, 4, 6].into_iter());
     assert_eq!(scene.site.texts("C"), ["One or three"; 2]);
     let log = scene.path("log");
-    assert_eq!(open_files(&scene.agent).iter().filter(|open| **open == log).count(), 1);
+    assert_eq!(scene.agent.open_files().iter().filter(|open| **open == log).count(), 1);
 }
 
 #[test]
@@ -369,9 +363,9 @@ fn rotations_while_the_server_is_away_lose_nothing() {
     for round in 1..=2 {
         fs::rename(site.path("log"), site.path(&format!("log.{round}"))).unwrap();
         append_lines(round * 600 + 1);
-        wait_for("the agent to hold the new file", || open_files(&agent).contains(&site.path("log")).then_some(()));
+        wait_for("the agent to hold the new file", || agent.open_files().contains(&site.path("log")).then_some(()));
     }
-    let held: HashSet<_> = open_files(&agent).into_iter().filter(|path| path.starts_with(&site.folder)).collect();
+    let held: HashSet<_> = agent.open_files().into_iter().filter(|path| path.starts_with(&site.folder)).collect();
     assert!(["log", "log.1", "log.2"].iter().all(|name| held.contains(&site.path(name))), "{held:?}");
     assert_eq!(site.texts("T"), [""; 0]);
     let server = site.server();

@@ -213,6 +213,19 @@ impl Program {
         child.wait().unwrap();
     }
 
+    /// The paths of the files that it has open.
+    pub fn open_files(&self) -> Vec<PathBuf> {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap();
+        descriptors.flatten().filter_map(|descriptor| fs::read_link(descriptor.path()).ok()).collect()
+    }
+
+    /// A number of the system's report about it, such as `VmHWM` in KiB.
+    pub fn status(&self, name: &str) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     pub fn log_text(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }

@@ -1,4 +1,5 @@
 //! Several hosts on one machine: network namespaces on a bridge, with a router to a second network; made and removed by each test.
+#![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{skip, Program, Site};
@@ -91,6 +92,27 @@ impl Network {
 
     fn has_carrier(&self, host: &str) -> bool {
         run(&["netns", "exec", &self.namespace(host), "cat", "/sys/class/net/eth0/carrier"]).unwrap().trim() == "1"
+    }
+
+    /// From now on so many in a hundred of the datagrams that come to a host are lost, at random. Returns why that cannot be had.
+    pub(crate) fn lose(&self, host: &str, percent: u32) -> Result<(), String> {
+        let rules = format!(
+            "table inet loss {{
+                counter lost {{ }}
+                chain come {{
+                    type filter hook input priority 0
+                    meta l4proto udp numgen random mod 100 < {percent} counter name lost drop
+                }}
+            }}"
+        );
+        run(&["netns", "exec", &self.namespace(host), "nft", &rules]).map(drop)
+    }
+
+    /// How many datagrams to a host were lost by [`Self::lose`].
+    pub(crate) fn lost(&self, host: &str) -> u64 {
+        let text = run(&["netns", "exec", &self.namespace(host), "nft", "list counter inet loss lost"]).unwrap();
+        let packets = text.split_once("packets ").unwrap().1;
+        packets.split(' ').next().unwrap().parse().unwrap()
     }
 
     /// Starts the server of that site on a host.
