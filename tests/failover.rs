@@ -112,3 +112,40 @@ fn the_server_that_is_not_selected_knows_that_the_host_lives() {
     assert_eq!(of_nas1, []);
     assert_eq!(agent.log_text().matches(" selected").count(), 1, "the agent stayed with the first server");
 }
+
+#[test]
+fn with_a_file_of_positions_two_servers_in_turn_have_every_line_once() {
+    let (one, two) = two_sites("positions");
+    one.append("app.log", "");
+    one.host("nas1", &rule(&one, "LINE"));
+    two.host("nas1", &rule(&one, "LINE"));
+    let agent = || one.agent("nas1", &["-S", "positions"]);
+    let all = || [one.texts("LINE"), two.texts("LINE")].concat();
+    let (mut running, mut lines) = (agent(), 0);
+    for round in 0..4 {
+        let (site, other) = if round % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        let before = (site.texts("LINE").len(), other.texts("LINE").len());
+        let server = site.server();
+        site.wait_for_configuration("nas1", 1 + round / 2);
+        if round == 0 {
+            // Of what there is before that nothing is an event.
+            site.wait_for_text("Following ");
+        }
+        // Some while it runs, and some, in a file that has another name then, while nobody does.
+        append_lines(&one, lines, lines + 10);
+        wait_for("the lines of this round", || (all().len() >= lines + 10).then_some(()));
+        assert_eq!(site.texts("LINE").len(), before.0 + if round == 0 { 10 } else { 20 });
+        assert_eq!(running.terminate(), 0);
+        assert_eq!(server.terminate(), 0);
+        assert_eq!(other.texts("LINE").len(), before.1, "the other server was away");
+        append_lines(&one, lines + 10, lines + 20);
+        std::fs::rename(one.path("app.log"), one.path(&format!("app.log.{}", 9 - round))).unwrap();
+        lines += 20;
+        running = agent();
+    }
+    let _server = one.server();
+    wait_for("the last lines", || (all().len() >= lines).then_some(()));
+    append_lines(&one, lines, lines + 10);
+    wait_for("lines behind them", || (all().len() >= lines + 10).then_some(()));
+    assert_eq!(sorted(all()), sorted(numbered(0, lines + 10)));
+}
