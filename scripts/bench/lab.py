@@ -75,6 +75,7 @@ class Process:
         options.setdefault("stdin", subprocess.DEVNULL)
         environment = {name: value for name, value in os.environ.items() if name != "PROJECT436_TEST_CLOCK"}
         environment.update({"LC_ALL": "C", "TZ": "UTC"})
+        environment.update(options.pop("more_environment", {}))
         self.child = subprocess.Popen(arguments, env=environment, **options)
         self.id = self.child.pid
         self.usage = None
@@ -113,6 +114,10 @@ class Process:
     def peak(self):
         """Most memory that was ever resident, in KiB."""
         return self.status("VmHWM")
+
+    def open_files(self):
+        """How many descriptors it has."""
+        return len(os.listdir(f"/proc/{self.id}/fd"))
 
     def has_open(self, path):
         folder = f"/proc/{self.id}/fd"
