@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_follows_the_last_whole_line_is_cut_off() {
-        let folder = Folder::new("torn");
+        let folder = Folder::new("cut");
         let path = folder.0.join("log");
         let mut file = RollingFile::new(&path, 1 << 20, 1);
         file.cut_torn_line().unwrap();

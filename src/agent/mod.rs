@@ -134,8 +134,8 @@ pub struct Agent {
     next_job: u64,
     /// What was reported as failing and has not been reported as working again.
     failing: Vec<Subject>,
-    /// Whether events went to a session last.
-    in_session: bool,
+    /// To which server events went last, and how.
+    spoken_with: Option<(SocketAddr, Form)>,
     /// Whether the server of the session has a file of this host.
     has_file: bool,
     /// When something was last said to a version 1 server.
@@ -178,7 +178,7 @@ impl Agent {
             jobs: Vec::new(),
             next_job: 0,
             failing: Vec::new(),
-            in_session: false,
+            spoken_with: None,
             has_file: false,
             last_classic: now.mono,
             ignored: 0,
@@ -306,7 +306,7 @@ impl Agent {
     }
 
     fn handle_selected(&mut self, now: Now) {
-        self.outbox.change_server(now);
+        self.outbox.start_over(now);
         self.last_classic = now.mono;
         self.fetch = None;
         self.next_config_request = None;
@@ -491,9 +491,10 @@ impl Agent {
     fn transmit_events(&mut self, now: Now) {
         self.outbox.handle_timeout(now);
         let (Some(server), Some(form)) = (self.selection.address(), self.form()) else { return };
-        let was_session = std::mem::replace(&mut self.in_session, form != Form::Classic);
-        if was_session && !self.in_session {
-            // There must be another server at that address now.
+        // To the same server events are what they were before, though it was silent for a while. At its address there may be another
+        // now, though, if it speaks version 1 suddenly.
+        let spoken_with = self.spoken_with.replace((server, form));
+        if spoken_with.is_some_and(|(before, was)| before != server || was != Form::Classic && form == Form::Classic) {
             self.outbox.change_server(now);
         }
         let Self { outbox, outputs, host, selection, .. } = self;
