@@ -102,7 +102,8 @@ impl Ordeal {
 
     fn rotate(&mut self) {
         let percent = 1;
-        if self.chance(percent) {
+        // After a rename there is none until the next line.
+        if self.chance(percent) && self.logs[1].path(TAGS[1]).exists() {
             self.make_room(1);
             let log = &self.logs[1];
             fs::rename(log.path(log.tags), log.path(&format!("{}.1", log.tags))).unwrap();
