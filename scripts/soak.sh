@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds both programs and has logs grow and be rotated while datagrams get lost and the programs are restarted and killed: every line must
-# arrive once, with memory and descriptors as at the start.
+# Has logs grow and be rotated in all ways while datagrams get lost and the programs are restarted and killed: every line must arrive once, with
+# memory and descriptors as at the start. Builds both programs first, unless PROJECT436_BIN_DIR says where they are.
 #   scripts/soak.sh [MINUTES] [--seed NUMBER]      by default 2 minutes
 # Exit status: 0 all is well, 1 it is not.
 set -eu
@@ -10,6 +10,10 @@ if ! command -v python3 >/dev/null 2>&1; then
     echo "soak.sh: there is no python3. On Debian: apt-get install python3" >&2
     exit 1
 fi
-need_rust
-cargo build --release --locked --quiet
-exec python3 -B scripts/bench/soak.py --programs "${CARGO_TARGET_DIR:-$PWD/target}/release" "$@"
+programs=${PROJECT436_BIN_DIR:-}
+if [ -z "$programs" ]; then
+    need_rust
+    cargo build --release --locked --quiet
+    programs=${CARGO_TARGET_DIR:-$PWD/target}/release
+fi
+exec python3 -B scripts/bench/soak.py --programs "$programs" "$@"

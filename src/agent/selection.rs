@@ -99,7 +99,6 @@ impl Selected {
     fn handle_version_2(&mut self, now: Duration) {
         self.version_2 = Some(now);
         self.classic = None;
-        self.heartbeats = 0;
     }
 
     fn handle_classic(&mut self, now: Duration) {
@@ -150,9 +149,9 @@ impl Selection {
     const HELLOS_TO_FIXED: u32 = 12;
     /// A server that spoke version 2 and has been heard for so long without a sign of that was replaced. One that is silent was not.
     const REPLACED_AFTER: Duration = Duration::from_secs(120);
-    /// For so long a server says only what version 1 servers say, until it is certain that it is one, unless so many heartbeats tell that
-    /// before. One of version 2 says more with every heartbeat and answers HELLO; much of that may get lost, but not all.
-    const CERTAIN_AFTER: Duration = Duration::from_secs(20);
+    /// For so long a server says only what version 1 servers say, until it is certain that it is one. One of version 2 says more with
+    /// every heartbeat and answers HELLO; much of that may get lost, but not all.
+    const CERTAIN_AFTER: Duration = Duration::from_secs(60);
     const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
     /// A host without a file asks so often whether it has one now.
     const ALIVE_WITHOUT_FILE: Duration = Duration::from_secs(2);
@@ -395,9 +394,7 @@ impl Selection {
     /// if it was wrong.
     pub(super) fn certain_protocol(&self) -> Protocol {
         let selected = self.selected.as_ref().filter(|selected| match selected.protocol {
-            Protocol::Classic => {
-                selected.heartbeats >= Self::HEARTBEATS || selected.classic.is_some_and(|(_, certainty)| certainty == Certainty::Certain)
-            }
+            Protocol::Classic => selected.classic.is_some_and(|(_, certainty)| certainty == Certainty::Certain),
             _ => true,
         });
         selected.map_or(Protocol::Unknown, |selected| selected.protocol)
@@ -537,7 +534,7 @@ impl Selection {
         let hello = Message::Hello { host: &self.host, run: self.run, nonce: handshake.nonce }.emit();
         transmit.push((selected.address, self.trust.sign_hello(hello)));
         handshake.unanswered += 1;
-        let patient = (self.fixed || self.trust.is_keyed()) && handshake.unanswered > Self::HELLOS_TO_FIXED && selected.classic.is_none();
+        let patient = (self.fixed || self.trust.is_keyed()) && handshake.unanswered > Self::HELLOS_TO_FIXED;
         handshake.next_hello = now + if patient { Self::PROBE_INTERVAL } else { Self::HELLO_INTERVAL };
     }
 
