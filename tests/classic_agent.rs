@@ -281,6 +281,18 @@ fn a_log_is_begun_at_its_end_only_when_it_is_certain_that_the_server_keeps_no_po
 }
 
 #[test]
+fn a_server_that_was_silent_for_a_while_is_told_at_once_that_the_host_is_idle() {
+    let mut site = Site::configured();
+    site.heartbeats.clear();
+    site.run_to(70);
+    assert_eq!(site.texts("ALERT"), [""; 0]);
+    site.heartbeats = vec![SERVER];
+    site.run_to(110);
+    let idle = site.texts("ALERT").iter().filter(|alert| alert.ends_with("%%Idle")).count();
+    assert!(idle > 0, "{:?}", site.sent);
+}
+
+#[test]
 fn after_thirty_seconds_of_silence_the_next_server_gets_the_events_and_is_not_asked_for_a_configuration() {
     let mut site = Site::configured();
     site.heartbeats = vec![OTHER, SERVER];

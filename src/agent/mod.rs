@@ -307,7 +307,6 @@ impl Agent {
 
     fn handle_selected(&mut self, now: Now) {
         self.outbox.start_over(now);
-        self.last_classic = now.mono;
         self.fetch = None;
         self.next_config_request = None;
         // Which server that is with a key, is said when it has proven it: anyone can be heard.
@@ -431,7 +430,7 @@ impl Agent {
             self.log_of_strangers(now, Strange::Unproven, format!("server {server} does not prove that it has the key of this host"));
         }
         self.outputs.extend(transmit.into_iter().map(|(to, datagram)| Output::Send { to, datagram }));
-        if self.selection.protocol() != Protocol::Classic {
+        if self.selection.protocol() == Protocol::Session {
             // Should the server turn out to speak version 1 after all, the time runs from then on.
             self.last_classic = now.mono;
         }
