@@ -185,12 +185,11 @@ impl Agent {
         }
         for at in 0..self.following.files.len() {
             let File { source, path, link, late, opened: false, .. } = &self.following.files[at] else { continue };
-            let left = match protocol {
-                Protocol::Classic => Left::Never,
-                _ => self.outbox.chains.seek(now, link.chain),
-            };
+            // A server without a file of this host keeps nothing in mind of it either.
+            let is_remembered = protocol == Protocol::Session && self.has_file;
+            let left = if is_remembered { self.outbox.chains.seek(now, link.chain) } else { Left::Never };
             let (left, is_new) = match (self.weigh(left, link.chain), source) {
-                (Left::Never, LogSource::Glob(pattern)) if !late && protocol == Protocol::Session => {
+                (Left::Never, LogSource::Glob(pattern)) if !late && is_remembered => {
                     match self.outbox.chains.seek(now, Chain::of_log(pattern)) {
                         Left::Unknown => (Left::Unknown, false),
                         known => (Left::Never, known.position().is_some_and(|position| position != Position::end())),

@@ -102,7 +102,9 @@ impl State {
     }
 
     fn recent_events(&self, now: Now) -> Vec<Recorded> {
-        let recent: HashSet<String> = (0..=Self::RECENT).map(|age| LocalTime::at(now.unix.saturating_sub(age)).ctime()).collect();
+        // The clock may have been set back meanwhile.
+        let times = now.unix.saturating_sub(Self::RECENT)..=now.unix + Self::RECENT;
+        let recent: HashSet<String> = times.map(|unix| LocalTime::at(unix).ctime()).collect();
         let mut events = Vec::new();
         for path in [format!("{}.1", self.stream), self.stream.clone()] {
             let text = read_end(&path, Self::RECENT_BYTES).unwrap_or_default();
