@@ -98,8 +98,9 @@ class Log:
             return False
         getattr(self, "rotate_" + self.kind)()
         self.rotations += 1
-        # What has arrived need not stay.
-        while len(self.unread) > 3 and self.unread[0][1] <= self.whole:
+        # What has arrived need not stay, but the file in which reading stopped: without it, only the times of files tell what came after,
+        # and those are not of the clock that runs fast here.
+        while len(self.unread) > 3 and self.unread[1][1] <= self.whole:
             name, _ = self.unread.pop(0)
             for path in (name, name + ".gz"):
                 if os.path.exists(path):
