@@ -255,7 +255,15 @@ impl Chains {
             open.agree_upon(now, State::Known(reached.map(OwnedReached::of)));
             return None;
         };
+        let place = place.clone();
         match reached.map(|reached| reached.step) {
+            // This run had followed that log before, and counts on from there.
+            Some(step) if step.run == run && step.number > open.numbered => {
+                open.numbered = step.number;
+                open.place = Some(OwnedReached { step, ..place });
+                open.agree_upon(now, State::Taking(Some(step)));
+                None
+            }
             // What was acknowledged has arrived, or more.
             Some(step) if step.run == run && step.number >= place.step.number => {
                 open.agree_upon(now, State::Agreed);
@@ -381,5 +389,51 @@ impl OpenChain {
         let bytes: u64 = told.files.iter().zip(&read.files).map(|(told, read)| read.offset.saturating_sub(told.offset)).sum();
         let soon = !same_files || bytes >= Chains::MARK_BYTES;
         Some(self.marked + if soon { Chains::SHORTEST_MARK_INTERVAL } else { Chains::MARK_INTERVAL })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::WeekMinute;
+
+    const LOG: Chain = Chain(5);
+
+    fn now() -> Now {
+        Now { mono: Duration::from_secs(9), unix: 1_795_347_336, local: WeekMinute::new(0, 0, 0), second: 0 }
+    }
+
+    fn said(chains: &mut Chains) -> Vec<String> {
+        let mut said = Vec::new();
+        chains.transmit(now(), "h", |datagram| said.push(String::from_utf8(datagram).unwrap()));
+        chains.transmit_marks(now(), "h", |datagram| said.push(String::from_utf8(datagram).unwrap()));
+        said
+    }
+
+    #[test]
+    fn a_log_that_is_followed_again_counts_on() {
+        let mut chains = Chains::new(now(), 7);
+        chains.handle_at(now().mono, Chain::NO_FILE, None);
+        chains.handle_done(now().mono, Chain::NO_FILE, Step { run: 7, number: 0 });
+        let position = Position::parse("1.1.1").unwrap();
+        chains.open(now(), LOG, &position);
+        chains.handle_at(now().mono, LOG, None);
+        chains.handle_done(now().mono, LOG, Step { run: 7, number: 0 });
+        chains.handle_waiting(LOG);
+        assert_eq!(chains.next_number(LOG), 1);
+        assert!(!chains.close(now(), LOG, &Position::default()), "an event waits");
+        chains.handle_acknowledged(LOG, Some(1), Some((now().unix, "1.1.1")));
+        assert!(chains.close(now(), LOG, &Position::default()));
+        assert_eq!(said(&mut chains), ["TAKE%%h%%5%%7.1%%7.1%%1795347336%%-"]);
+
+        // Another file has that name now, and is open before the server says how far the chain had come.
+        chains.open(now(), LOG, &position);
+        assert_eq!(said(&mut chains), ["SEEK%%h%%5"]);
+        let reached = Reached { step: Step { run: 7, number: 1 }, unix: 1, position: "-" };
+        assert_eq!(chains.handle_at(now().mono, LOG, Some(reached)), None);
+        assert_eq!(said(&mut chains), ["TAKE%%h%%5%%7.1%%7.1%%1795347336%%1.1.1"]);
+        chains.handle_done(now().mono, LOG, Step { run: 7, number: 1 });
+        assert!(chains.is_agreed(LOG));
+        assert_eq!(chains.next_number(LOG), 2);
     }
 }
