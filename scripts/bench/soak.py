@@ -157,7 +157,7 @@ class Log:
         """The one before is compressed."""
         os.rename(self.path, self.make_room())
         for path, last in self.unread[:-1]:
-            if last <= self.whole and os.path.exists(path):
+            if last < self.whole and os.path.exists(path):
                 with open(path, "rb") as file, gzip.open(path + ".gz", "wb") as compressed:
                     shutil.copyfileobj(file, compressed)
                 os.remove(path)
