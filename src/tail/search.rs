@@ -88,7 +88,9 @@ fn restore_beside(path: &str, present: Option<Open>, position: &Position, seen: 
         claimed.extend(one.as_ref().map(|found| found.open.identity));
         found.insert(0, one);
     }
-    if present.is_none() && (found.is_empty() || found.iter().any(Option::is_none)) {
+    // Where reading stopped must be there, or all files where none was begun. Those before may be gone: they had been read.
+    let needed = files.iter().rposition(|file| file.offset > 0).map_or(&found[..], |begun| &found[begun..=begun]);
+    if present.is_none() && (needed.is_empty() || needed.iter().any(Option::is_none)) {
         return None;
     }
     claimed.extend(present.as_ref().map(|open| open.identity));

@@ -234,6 +234,21 @@ fn a_file_that_appeared_meanwhile_is_read_from_its_start() {
 }
 
 #[test]
+fn a_rotated_file_is_read_on_though_the_log_is_not_begun_anew_and_older_ones_are_gone() {
+    let mut case = begun("resume-missing");
+    case.rename("log", "log.1");
+    case.append("log", "2\n");
+    assert_eq!(case.next(), ["2"]);
+    let position = case.stop();
+    assert_eq!(position.files.len(), 2, "a late writer may still write to the older one");
+    case.append("log", "3\n");
+    fs::remove_file(case.path("log.1")).unwrap();
+    case.rename("log", "log.2");
+    assert_eq!(case.start(&position), None);
+    assert_eq!(case.next(), ["3"]);
+}
+
+#[test]
 fn a_log_that_is_not_there_yet_is_awaited() {
     let mut case = begun("resume-absent");
     let position = case.stop();
