@@ -136,7 +136,7 @@ fn adopt_openwrt_time_zone() {
     }
 }
 
-fn system_seconds() -> u64 {
+pub(super) fn system_seconds() -> u64 {
     // A device whose clock stands before 1970 reports 1970.
     u64::try_from(time64::system_seconds()).unwrap_or_default()
 }

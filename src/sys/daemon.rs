@@ -19,7 +19,7 @@ pub fn host_name() -> String {
 pub fn random() -> u64 {
     // A device may boot with the same randomness each time; hardly ever is it at the same point at the same nanosecond.
     #[allow(clippy::disallowed_methods, reason = "not for the time")]
-    let moment = (std::time::Instant::now(), std::time::SystemTime::now());
+    let moment = (std::time::Instant::now(), super::clock::system_seconds());
     RandomState::new().hash_one((std::process::id(), moment))
 }
 
