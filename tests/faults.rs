@@ -7,7 +7,7 @@ mod namespaces;
 mod numbered;
 mod rotations;
 
-use harness::{pause, skip, wait_for, Program, Site, PATIENCE, SPEED};
+use harness::{skip, wait_for, Program, Site, PATIENCE, SPEED};
 use namespaces::{Network, BROADCAST};
 use numbered::{arrived, faults, wait_for_lines, Log};
 use rotations::{Rotation, Row};
@@ -47,7 +47,7 @@ impl Column {
         column.start(Victim::Agent);
         column.site.wait_for_configuration(HOST, 1);
         // From here on it is known where every log begins.
-        column.settle();
+        column.site.settle();
         column.write();
         column.wait_for_lines();
         column
@@ -94,22 +94,6 @@ impl Column {
     fn wait_for_lines(&mut self) {
         self.end_lines();
         wait_for_lines(&self.site, self.rows.iter().map(|row| &row.log), PATIENCE / 2);
-    }
-
-    /// Waits until all files must have been looked at again, however seldom that is.
-    fn settle(&self) {
-        const LONGEST_INTERVAL: u64 = 10;
-        let tick = || {
-            let seen = self.site.texts("CLOCK").len();
-            self.site.append("clock", "tick\n");
-            self.site.wait_for_count("CLOCK", seen + 1);
-            self.site.events().iter().filter(|event| event.tags == "CLOCK").map(|event| event.unix).max()
-        };
-        let start = tick();
-        wait_for("the next look", || {
-            pause(Duration::from_millis(100));
-            (tick()? > start? + LONGEST_INTERVAL + 1).then_some(())
-        });
     }
 
     /// Has lines written of which the events are on their way then. The server is stopped until a program is ended.
@@ -193,7 +177,7 @@ impl Column {
     /// Every line has arrived once, in every row.
     fn finish(&mut self) {
         self.wait_for_lines();
-        self.settle();
+        self.site.settle();
         let faults = faults(self.rows.iter().map(|row| &row.log), &arrived(&self.site));
         assert!(faults.is_empty(), "{} of {} rows:\n{}", faults.len(), self.rows.len(), faults.join("\n"));
     }

@@ -3,12 +3,11 @@
 
 mod harness;
 
-use harness::{pause, wait_for, Program, Site};
+use harness::{wait_for, Program, Site};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// A server and an agent, whose configuration is in force.
 struct Scene {
@@ -59,27 +58,11 @@ impl Scene {
         fs::metadata(self.path(name)).unwrap().ino()
     }
 
-    /// Waits until all files must have been looked at again, however seldom that is: what was to come has come.
-    fn settle(&self) {
-        const LONGEST_INTERVAL: u64 = 10;
-        let tick = || {
-            let seen = self.site.texts("CLOCK").len();
-            self.site.append("clock", "tick\n");
-            self.site.wait_for_count("CLOCK", seen + 1);
-            self.site.events().iter().filter(|event| event.tags == "CLOCK").map(|event| event.unix).max()
-        };
-        let start = tick();
-        wait_for("the next look", || {
-            pause(Duration::from_millis(100));
-            (tick()? > start? + LONGEST_INTERVAL + 1).then_some(())
-        });
-    }
-
     /// Waits for the lines of these numbers, and sees that each has come once and nothing else.
     fn expect_lines(&self, tags: &str, numbers: impl Iterator<Item = u32>) {
         let mut expected: Vec<_> = numbers.map(|n| format!("line {n}")).collect();
         self.site.wait_for_count(tags, expected.len());
-        self.settle();
+        self.site.settle();
         let mut seen = self.site.texts(tags);
         seen.sort();
         expected.sort();
@@ -128,7 +111,7 @@ fn copy_and_truncate_loses_and_repeats_nothing() {
     fs::copy(scene.path("log"), scene.path("log.1")).unwrap();
     fs::OpenOptions::new().write(true).truncate(true).open(scene.path("log")).unwrap();
     assert_eq!((scene.inode("log"), fs::metadata(scene.path("log")).unwrap().len()), (before, 0));
-    scene.settle();
+    scene.site.settle();
     scene.append_lines("log", 10..=12);
     scene.expect_lines("T", 1..=12);
 }
@@ -177,11 +160,11 @@ fn a_late_writer_on_the_renamed_file_is_heard() {
 fn a_line_written_in_two_halves_makes_one_event() {
     let scene = Scene::of_one_log("halves");
     scene.site.append("log", "the first line and");
-    scene.settle();
+    scene.site.settle();
     assert_eq!(scene.site.texts("T"), [""; 0]);
     scene.site.append("log", " the second line\n");
     scene.site.wait_for_count("T", 1);
-    scene.settle();
+    scene.site.settle();
     assert_eq!(scene.site.texts("T"), ["the first line and the second line"]);
 }
 
@@ -189,7 +172,7 @@ fn a_line_written_in_two_halves_makes_one_event() {
 fn a_half_line_at_the_end_of_a_rotated_file_arrives() {
     let scene = Scene::of_one_log("unended");
     scene.site.append("log", "line 1");
-    scene.settle();
+    scene.site.settle();
     assert_eq!(scene.site.texts("T"), [""; 0]);
     scene.rename("log", "log.1");
     scene.append_lines("log", 2..=2);
@@ -200,7 +183,7 @@ fn a_half_line_at_the_end_of_a_rotated_file_arrives() {
 #[test]
 fn a_file_that_appears_later_is_read_from_its_start() {
     let scene = Scene::new("later", |site| rule(&site.file("log"), "T"));
-    scene.settle();
+    scene.site.settle();
     assert!(!scene.path("log").exists());
     scene.append_lines("log", 1..=5);
     scene.expect_lines("T", 1..=5);
@@ -214,7 +197,7 @@ fn a_file_that_vanishes_and_comes_back_is_read_on_and_reported_once() {
     let before = scene.inode("log");
     scene.rename("log", "aside");
     scene.site.wait_for_text("Cannot read");
-    scene.settle();
+    scene.site.settle();
     scene.append_lines("aside", 3..=4);
     scene.rename("aside", "log");
     assert_eq!(scene.inode("log"), before);
@@ -270,7 +253,7 @@ fn a_line_of_any_length_makes_one_event_and_spares_the_next() {
         scene.append_lines("log", 1..=2);
     }
     let texts = scene.site.wait_for_count("T", 6);
-    scene.settle();
+    scene.site.settle();
     assert_eq!(scene.site.texts("T").len(), 6);
     let cut = format!("line {}", "x".repeat(8 * 1024 - 5));
     assert_eq!(texts, [&*cut, "line 1", "line 2", &*cut, "line 1", "line 2"]);
@@ -301,7 +284,7 @@ fn a_folder_in_the_place_of_a_file_is_reported_when_that_begins_and_ends() {
         rule(&site.file("log"), "T")
     });
     scene.site.wait_for_text("Cannot read");
-    scene.settle();
+    scene.site.settle();
     fs::remove_dir(scene.path("log")).unwrap();
     scene.append_lines("log", 1..=3);
     scene.site.wait_for_text("again");
@@ -432,7 +415,7 @@ fn that_a_file_of_a_wildcard_is_gone_is_in_order() {
     fs::remove_file(scene.path("b")).unwrap();
     let gone = format!("Cannot read {}: No such file or directory", scene.site.file("b"));
     wait_for("the other to be missed", || (*scene.states(&scene.site.file("b")).last()? == gone).then_some(()));
-    scene.settle();
+    scene.site.settle();
     assert_eq!(scene.states(".txt"), [""; 0]);
     scene.append_lines("a.txt", 3..=4);
     scene.expect_lines("T", 1..=4);

@@ -148,6 +148,23 @@ impl Site {
         wait_for(&format!("{count} events {tags}"), || Some(self.texts(tags)).filter(|texts| texts.len() >= count))
     }
 
+    /// Waits until all files must have been looked at again, however seldom that is: what was to come has come. Needs a rule with the tags
+    /// `CLOCK` for `tick` in the file `clock`.
+    pub fn settle(&self) {
+        const LONGEST_INTERVAL: u64 = 10;
+        let tick = || {
+            let seen = self.texts("CLOCK").len();
+            self.append("clock", "tick\n");
+            self.wait_for_count("CLOCK", seen + 1);
+            self.events().iter().filter(|event| event.tags == "CLOCK").map(|event| event.unix).max()
+        };
+        let start = tick();
+        wait_for("the next look", || {
+            pause(Duration::from_millis(100));
+            (tick()? > start? + LONGEST_INTERVAL + 1).then_some(())
+        });
+    }
+
     /// Waits until a host's configuration has come into force so often.
     pub fn wait_for_configuration(&self, host: &str, times: usize) {
         wait_for(&format!("configuration {times} of {host}"), || {
