@@ -11,7 +11,7 @@ use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
 use project436::wire::{Alert, ChainEvent, Message, Token};
 use std::hint::black_box;
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 /// What can be measured: its name, how much of what one time is, and what does it so many times.
@@ -170,16 +170,16 @@ impl EventSink for Sink {
     }
 }
 
-fn server_address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 4361))
+fn server_address() -> SocketAddrV4 {
+    SocketAddrV4::new([127, 0, 0, 1].into(), 4361)
 }
 
-fn agent_address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 2], 4360))
+fn agent_address() -> SocketAddrV4 {
+    SocketAddrV4::new([127, 0, 0, 2].into(), 4360)
 }
 
 fn new_server() -> Server {
-    let broadcast = vec![SocketAddr::from(([127, 255, 255, 255], 4360))];
+    let broadcast = vec![SocketAddrV4::new([127, 255, 255, 255].into(), 4360)];
     Server::new(at(0), server::Identity { name: "server".into(), run: Token(1), broadcast })
 }
 

@@ -6,7 +6,7 @@ use project436::now::Now;
 use project436::position::Position;
 use project436::schedule::WeekMinute;
 use project436::wire::Token;
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 const SERVER: [u8; 4] = [192, 168, 1, 10];
@@ -71,7 +71,7 @@ impl Site {
     }
 
     fn hear(&mut self, from: [u8; 4], datagram: &[u8]) {
-        self.agent.handle_datagram(now(self.milliseconds), SocketAddr::from((from, 4361)), datagram);
+        self.agent.handle_datagram(now(self.milliseconds), SocketAddrV4::new(from.into(), 4361), datagram);
         self.settle();
     }
 
@@ -89,7 +89,7 @@ impl Site {
             match output {
                 Output::Send { to, datagram } => {
                     assert_eq!(to.port(), 4361);
-                    let std::net::IpAddr::V4(ip) = to.ip() else { panic!("{to}") };
+                    let ip = to.ip();
                     let text = String::from_utf8(datagram).expect("bytes that are not UTF-8 end a Python server");
                     self.sent.push((self.milliseconds / 1000, ip.octets(), text));
                 }

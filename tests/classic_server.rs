@@ -6,7 +6,7 @@ use project436::schedule::WeekMinute;
 use project436::server::{EventSink, Identity, Output, Server};
 use project436::wire::{Alert, Token};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 const START: u64 = 1_795_347_336;
@@ -30,12 +30,12 @@ struct Site {
     stream: Vec<String>,
     disk_full: bool,
     /// When it was sent, in seconds, whereto, and what.
-    sent: Vec<(u64, SocketAddr, String)>,
+    sent: Vec<(u64, SocketAddrV4, String)>,
 }
 
 impl Site {
     fn new() -> Self {
-        let broadcast = [[192, 168, 1, 255], [10, 0, 0, 255]].map(|ip| SocketAddr::from((ip, 4360))).to_vec();
+        let broadcast = [[192, 168, 1, 255], [10, 0, 0, 255]].map(|ip| SocketAddrV4::new(ip.into(), 4360)).to_vec();
         let server = Server::new(now(0), Identity { name: "192.168.1.10".into(), run: Token(0xbeef), broadcast });
         let mut site = Self { server, second: 0, batch: Stream::default(), stream: Vec::new(), disk_full: false, sent: Vec::new() };
         site.settle();
@@ -64,7 +64,7 @@ impl Site {
 
     /// Takes a datagram from port P of that address. Returns what goes back there at once.
     fn hear(&mut self, from: [u8; 4], datagram: &[u8]) -> Vec<String> {
-        let (from, before) = (SocketAddr::from((from, 4360)), self.sent.len());
+        let (from, before) = (SocketAddrV4::new(from.into(), 4360), self.sent.len());
         self.server.handle_datagram(now(self.second), from, datagram, &mut self.batch);
         self.settle();
         self.sent[before..].iter().filter(|(_, to, _)| *to == from).map(|(.., text)| text.clone()).collect()
@@ -90,7 +90,7 @@ impl Site {
 
     /// When exactly that was sent to the first broadcast address.
     fn broadcasts(&self, datagram: &str) -> Vec<u64> {
-        let lan = SocketAddr::from(([192, 168, 1, 255], 4360));
+        let lan = SocketAddrV4::new([192, 168, 1, 255].into(), 4360);
         self.sent.iter().filter(|(_, to, text)| *to == lan && text == datagram).map(|(at, ..)| *at).collect()
     }
 }
@@ -186,8 +186,8 @@ fn a_python_agent_lives_with_this_server_through_losses_resets_and_a_full_disk()
                 }
             }
             let elsewhere = [10, 0, 0, 255];
-            for (_, to, datagram) in site.sent[seen..].iter().filter(|(_, to, _)| to.ip() != std::net::IpAddr::from(elsewhere)) {
-                assert!(to.ip() == std::net::IpAddr::from(AGENT) || to.ip() == std::net::IpAddr::from([192, 168, 1, 255]));
+            for (_, to, datagram) in site.sent[seen..].iter().filter(|(_, to, _)| *to.ip() != std::net::Ipv4Addr::from(elsewhere)) {
+                assert!(*to.ip() == std::net::Ipv4Addr::from(AGENT) || *to.ip() == std::net::Ipv4Addr::from([192, 168, 1, 255]));
                 if arrives() {
                     agent.handle_datagram(second, datagram);
                 }
@@ -207,7 +207,7 @@ fn the_name_that_is_set_is_announced_to_every_lan_every_five_seconds() {
     site.run_to(21);
     assert_eq!(site.broadcasts("SRVHB%%192.168.1.10"), [0, 5, 10, 15, 20]);
     assert_eq!(site.broadcasts("SRVCAP%%192.168.1.10%%2%%0000000000000000000000000000beef"), [0, 5, 10, 15, 20]);
-    let second = SocketAddr::from(([10, 0, 0, 255], 4360));
+    let second = SocketAddrV4::new([10, 0, 0, 255].into(), 4360);
     assert_eq!(site.sent.iter().filter(|(_, to, text)| *to == second && text == "SRVHB%%192.168.1.10").count(), 5);
 }
 

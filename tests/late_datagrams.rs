@@ -6,7 +6,7 @@ use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
 use project436::wire::{Alert, Message, Revision, Token};
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 const SERVER: [u8; 4] = [10, 0, 0, 1];
@@ -18,7 +18,7 @@ const NEW: &str = "file: /new\nmatch: x\nalert_all: tags=X\n";
 struct Script {
     agent: Agent,
     second: u64,
-    sent: Vec<(SocketAddr, Vec<u8>)>,
+    sent: Vec<(SocketAddrV4, Vec<u8>)>,
     follows: Vec<LogSource>,
 }
 
@@ -76,7 +76,7 @@ impl Script {
     }
 
     fn hear(&mut self, from: [u8; 4], message: &Message<'_>) {
-        self.agent.handle_datagram(now(self.second), SocketAddr::from((from, 4361)), &message.emit());
+        self.agent.handle_datagram(now(self.second), SocketAddrV4::new(from.into(), 4361), &message.emit());
         self.settle();
     }
 
@@ -218,11 +218,11 @@ impl EventSink for Nowhere {
 }
 
 /// A server, with the agent `nas1` in a session.
-fn server_with_session() -> (Server, SocketAddr) {
-    let broadcast = vec![SocketAddr::from(([10, 0, 0, 255], 4360))];
+fn server_with_session() -> (Server, SocketAddrV4) {
+    let broadcast = vec![SocketAddrV4::new([10, 0, 0, 255].into(), 4360)];
     let mut server = Server::new(now(0), server::Identity { name: "pi".into(), run: Token(1), broadcast });
     server.set_host_file(now(0), "nas1", "nas1", Ok(OLD.into()));
-    let from = SocketAddr::from(([10, 0, 0, 3], 4360));
+    let from = SocketAddrV4::new([10, 0, 0, 3].into(), 4360);
     let answers = say(&mut server, now(0), from, &Message::Hello { host: "nas1", run: Token(7), nonce: Token(8) });
     let Ok(Message::Offer { cookie, .. }) = Message::parse(&answers[0]) else { panic!("{answers:?}") };
     say(&mut server, now(0), from, &Message::Join { host: "nas1", run: Token(7), nonce: Token(8), cookie });
@@ -230,7 +230,7 @@ fn server_with_session() -> (Server, SocketAddr) {
 }
 
 /// Gives the server a datagram. Returns all that it sends then.
-fn say(server: &mut Server, now: Now, from: SocketAddr, message: &Message<'_>) -> Vec<Vec<u8>> {
+fn say(server: &mut Server, now: Now, from: SocketAddrV4, message: &Message<'_>) -> Vec<Vec<u8>> {
     server.handle_datagram(now, from, &message.emit(), &mut Nowhere);
     settle(server, now)
 }

@@ -5,7 +5,7 @@ use project436::schedule::WeekMinute;
 use project436::server::{EventSink, Identity, Output, Server};
 use project436::wire::{Alert, Message, Revision, Token};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 const HOSTS: usize = 5000;
@@ -23,8 +23,8 @@ fn at(second: u64) -> Now {
     Now { mono: Duration::from_secs(second), unix: 1_795_347_336 + second, local: WeekMinute::new(0, 0, 0), second: 0 }
 }
 
-fn host(i: usize) -> (String, SocketAddr) {
-    (format!("h{i}"), SocketAddr::from(([10, 0, u8::try_from(i / 250).unwrap(), u8::try_from(i % 250 + 1).unwrap()], 4360)))
+fn host(i: usize) -> (String, SocketAddrV4) {
+    (format!("h{i}"), SocketAddrV4::new([10, 0, u8::try_from(i / 250).unwrap(), u8::try_from(i % 250 + 1).unwrap()].into(), 4360))
 }
 
 fn include(tag: &str) -> Result<Vec<u8>, String> {
@@ -32,7 +32,7 @@ fn include(tag: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Turns of the loop at that second until nothing is due at once. Returns what each turn had sent, by receiver.
-fn settle(server: &mut Server, second: u64) -> Vec<BTreeMap<SocketAddr, String>> {
+fn settle(server: &mut Server, second: u64) -> Vec<BTreeMap<SocketAddrV4, String>> {
     let mut turns = Vec::new();
     loop {
         server.handle_timeout(at(second), &mut NoEvents);

@@ -9,7 +9,7 @@ use project436::schedule::WeekMinute;
 use project436::seal::{Key, Side};
 use project436::server::{self, EventSink, Server};
 use project436::wire::{Alert, Message, Token};
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 /// Takes an input apart.
@@ -63,7 +63,7 @@ pub(super) fn agent(data: &[u8]) {
     agent.set_keys(at(millis), if keyed { vec![KEY] } else { Vec::new() });
     while let Some(operation) = bytes.next() {
         let value = bytes.next().unwrap_or(0);
-        let from = SocketAddr::from((ADDRESSES[usize::from(value) % 3], PORT + 1));
+        let from = SocketAddrV4::new(ADDRESSES[usize::from(value) % 3].into(), PORT + 1);
         match operation % 8 {
             0 => millis += u64::from(value) * 100,
             1 => {
@@ -132,7 +132,7 @@ pub(super) fn server(data: &[u8]) {
     let mut bytes = Bytes(data);
     let keyed = bytes.next().unwrap_or(0) & 1 == 1;
     let mut millis = 1000;
-    let broadcast = SocketAddr::from(([10, 0, 0, 255], PORT));
+    let broadcast = SocketAddrV4::new([10, 0, 0, 255].into(), PORT);
     let mut server = Server::new(at(millis), server::Identity { name: "pi".into(), run: Token(6), broadcast: vec![broadcast] });
     if keyed {
         let text = format!("nas1 {}\nold open\n", KEY.emit());
@@ -142,7 +142,7 @@ pub(super) fn server(data: &[u8]) {
     let (mut cookie, mut sessions) = (None, false);
     while let Some(operation) = bytes.next() {
         let value = bytes.next().unwrap_or(0);
-        let from = SocketAddr::from((ADDRESSES[usize::from(value) % 3], PORT));
+        let from = SocketAddrV4::new(ADDRESSES[usize::from(value) % 3].into(), PORT);
         let mut request = None;
         match operation % 8 {
             0 => millis += u64::from(value) * 100,

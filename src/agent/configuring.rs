@@ -7,10 +7,10 @@ use crate::directives::host::{HostFile, LogSource, Rule};
 use crate::directives::{marked_lines, SourceLine};
 use crate::now::Now;
 use crate::wire::{Message, Revision};
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 
 impl Agent {
-    pub(super) fn handle_classic_config(&mut self, now: Now, from: SocketAddr, lines: &str) {
+    pub(super) fn handle_classic_config(&mut self, now: Now, from: SocketAddrV4, lines: &str) {
         self.selection.handle_classic_answer(now.mono);
         if self.selection.protocol() != Protocol::Classic || self.next_config_request.take().is_none() {
             // It was not asked for, or is a repeat.
@@ -31,7 +31,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn handle_part(&mut self, now: Now, from: SocketAddr, revision: Revision, index: u32, count: u32, text: &str) {
+    pub(super) fn handle_part(&mut self, now: Now, from: SocketAddrV4, revision: Revision, index: u32, count: u32, text: &str) {
         // A part that was not asked for is late: it must not bring an old configuration back.
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.revision() == revision) else { return };
         match fetch.take(now.mono, index, count, text) {
@@ -46,7 +46,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn handle_stale(&mut self, now: Now, from: SocketAddr, revision: Revision) {
+    pub(super) fn handle_stale(&mut self, now: Now, from: SocketAddrV4, revision: Revision) {
         if revision == Revision::NONE {
             return self.handle_no_file(now, from);
         }
@@ -62,7 +62,7 @@ impl Agent {
     }
 
     /// The server has no file for this host: rules that came from it stop, those of another server go on.
-    fn handle_no_file(&mut self, now: Now, from: SocketAddr) {
+    fn handle_no_file(&mut self, now: Now, from: SocketAddrV4) {
         self.fetch = None;
         match self.in_force {
             Some((Revision::NONE, _)) => {}
@@ -71,7 +71,7 @@ impl Agent {
         }
     }
 
-    fn adopt(&mut self, now: Now, from: SocketAddr, revision: Revision, file: HostFile<'_>) {
+    fn adopt(&mut self, now: Now, from: SocketAddrV4, revision: Revision, file: HostFile<'_>) {
         let known = self.in_force.replace((revision, from)).is_some_and(|(in_force, _)| in_force == revision);
         self.selection.hurry_alive(now.mono);
         if known {

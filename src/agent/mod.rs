@@ -36,7 +36,7 @@ use outbox::{Event, Form, Outbox};
 use process_rules::ProcessRules;
 use selection::{Protocol, Selection};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 use trust::Proof;
 
@@ -60,7 +60,7 @@ pub struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send that datagram.
-    Send { to: SocketAddr, datagram: Vec<u8> },
+    Send { to: SocketAddrV4, datagram: Vec<u8> },
     /// Follow these logs and no others; a log's place in the list is its number in the calls. What is new among them is to be told of
     /// by [`Agent::handle_found`].
     Follow(Vec<LogSource>),
@@ -121,7 +121,7 @@ pub struct Agent {
     /// When to ask a version 1 server for the configuration, if it is to be asked.
     next_config_request: Option<Duration>,
     /// What is in force, and the address of the server that it came from.
-    in_force: Option<(Revision, SocketAddr)>,
+    in_force: Option<(Revision, SocketAddrV4)>,
     /// What of a configuration is not done here.
     policy: Policy,
     process_list: Option<CommandLine>,
@@ -135,7 +135,7 @@ pub struct Agent {
     /// What was reported as failing and has not been reported as working again.
     failing: Vec<Subject>,
     /// To which server events went last, and how.
-    spoken_with: Option<(SocketAddr, Form)>,
+    spoken_with: Option<(SocketAddrV4, Form)>,
     /// Whether the server of the session has a file of this host.
     has_file: bool,
     /// When something was last said to a version 1 server.
@@ -208,7 +208,7 @@ impl Agent {
     }
 
     /// Speaks with the server at that address only.
-    pub fn fix_server(&mut self, now: Now, address: SocketAddr) {
+    pub fn fix_server(&mut self, now: Now, address: SocketAddrV4) {
         if self.selection.fix(now.mono, address) {
             self.handle_selected(now);
         }
@@ -220,8 +220,8 @@ impl Agent {
     }
 
     /// Takes a datagram.
-    pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
-        let Some((content, proof)) = self.selection.admit(now.mono, from.ip(), datagram) else {
+    pub fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8]) {
+        let Some((content, proof)) = self.selection.admit(now.mono, *from.ip(), datagram) else {
             self.ignored += 1;
             return;
         };
@@ -232,10 +232,10 @@ impl Agent {
             Ok(Message::Heartbeat { .. }) => return self.handle_heartbeat(now, from, None),
             Ok(Message::Capability { run, .. }) => return self.handle_heartbeat(now, from, Some(run)),
             Ok(Message::Offer { host, nonce, cookie }) if host == self.host => {
-                if proof != Proof::Hint && self.selection.is_selected(from.ip()) {
+                if proof != Proof::Hint && self.selection.is_selected(*from.ip()) {
                     self.selection.handle_answer(now.mono);
                 }
-                if let Some(join) = self.selection.handle_offer(now.mono, from.ip(), nonce, cookie, datagram) {
+                if let Some(join) = self.selection.handle_offer(now.mono, *from.ip(), nonce, cookie, datagram) {
                     self.outputs.push_back(Output::Send { to: from, datagram: join });
                 }
                 return;
@@ -248,11 +248,11 @@ impl Agent {
         };
         let is_answer = matches!(message, Message::Here { .. } | Message::Lost { .. } | Message::Stale { .. });
         if is_answer && proof != Proof::Hint && message.host() == Some(&*self.host) {
-            self.selection.handle_alive_answer(now.mono, from.ip());
+            self.selection.handle_alive_answer(now.mono, *from.ip());
         }
-        if !self.selection.is_selected(from.ip()) {
+        if !self.selection.is_selected(*from.ip()) {
             if let Message::Lost { .. } = message {
-                self.selection.handle_lost_by_other(now.mono, from.ip());
+                self.selection.handle_lost_by_other(now.mono, *from.ip());
             }
             self.ignored += 1;
             return;
@@ -299,8 +299,8 @@ impl Agent {
         }
     }
 
-    fn handle_heartbeat(&mut self, now: Now, from: SocketAddr, run: Option<Token>) {
-        if self.selection.handle_heartbeat(now.mono, from.ip(), run) {
+    fn handle_heartbeat(&mut self, now: Now, from: SocketAddrV4, run: Option<Token>) {
+        if self.selection.handle_heartbeat(now.mono, *from.ip(), run) {
             self.handle_selected(now);
         }
     }
@@ -320,7 +320,7 @@ impl Agent {
         if self.selection.handle_joined(now.mono) {
             self.next_config_request = None;
             self.outbox.start_over(now);
-            let proven = self.selection.address().filter(|_| self.selection.is_keyed()).map(|address| address.ip());
+            let proven = self.selection.address().filter(|_| self.selection.is_keyed()).map(|address| *address.ip());
             let proven = proven.map_or(String::new(), |server| format!(": {server} has the key"));
             self.log_of_strangers(now, Strange::Session, format!("session with the server begun{proven}"));
         }
@@ -516,7 +516,7 @@ impl Agent {
     }
 
     /// Sends something to the selected server.
-    fn send(&mut self, to: SocketAddr, datagram: Vec<u8>) {
+    fn send(&mut self, to: SocketAddrV4, datagram: Vec<u8>) {
         let datagram = self.selection.seal(datagram);
         self.outputs.push_back(Output::Send { to, datagram });
     }

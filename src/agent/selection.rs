@@ -5,11 +5,11 @@ use crate::now::earlier;
 use crate::random::Random;
 use crate::seal::{Key, SessionName};
 use crate::wire::{Message, Revision, Token};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 /// The datagrams that the selection wants sent, oldest first.
-pub(super) type Transmit = Vec<(SocketAddr, Vec<u8>)>;
+pub(super) type Transmit = Vec<(SocketAddrV4, Vec<u8>)>;
 
 pub(super) struct Selection {
     host: String,
@@ -22,14 +22,14 @@ pub(super) struct Selection {
     selected: Option<Selected>,
     trust: Trust,
     /// A server that does not prove the key, until that is told.
-    unproven: Option<IpAddr>,
+    unproven: Option<Ipv4Addr>,
     /// One that was not selected and has proven it just now.
-    proven: Option<IpAddr>,
+    proven: Option<Ipv4Addr>,
 }
 
 /// A server whose heartbeat was heard lately.
 struct Heard {
-    ip: IpAddr,
+    ip: Ipv4Addr,
     last: Duration,
     /// When it last said that it speaks version 2, and in which run.
     capability: Option<(Token, Duration)>,
@@ -39,7 +39,7 @@ struct Heard {
 }
 
 struct Selected {
-    address: SocketAddr,
+    address: SocketAddrV4,
     last_heard: Duration,
     /// When it last said something that it had sealed.
     last_proven: Duration,
@@ -195,11 +195,11 @@ impl Selection {
     }
 
     /// What the agent may act on of a datagram, without its seal, and how that is proven.
-    pub(super) fn admit<'d>(&mut self, now: Duration, from: IpAddr, datagram: &'d [u8]) -> Option<(&'d [u8], Proof)> {
+    pub(super) fn admit<'d>(&mut self, now: Duration, from: Ipv4Addr, datagram: &'d [u8]) -> Option<(&'d [u8], Proof)> {
         if !self.trust.is_keyed() {
             return Some((datagram, Proof::Open));
         }
-        if let Some(selected) = self.selected.as_mut().filter(|selected| selected.address.ip() == from) {
+        if let Some(selected) = self.selected.as_mut().filter(|selected| *selected.address.ip() == from) {
             let opened = self.trust.open(datagram).map(|content| (content, Proof::Session));
             let join = selected.handshake.as_mut().and_then(|handshake| handshake.join.as_mut());
             let begun = || join?.seal.as_mut()?.open(datagram).ok().map(|content| (content, Proof::Begins));
@@ -224,12 +224,12 @@ impl Selection {
     }
 
     /// A server that was asked and does not prove the key, if there is another such since the last time.
-    pub(super) fn take_unproven(&mut self) -> Option<IpAddr> {
+    pub(super) fn take_unproven(&mut self) -> Option<Ipv4Addr> {
         self.unproven.take()
     }
 
     /// A server that is not selected says, without proof, that it knows no session.
-    pub(super) fn handle_lost_by_other(&mut self, now: Duration, ip: IpAddr) {
+    pub(super) fn handle_lost_by_other(&mut self, now: Duration, ip: Ipv4Addr) {
         let heard = self.heard.iter_mut().find(|heard| heard.ip == ip);
         if let Some(heard) = heard.filter(|heard| heard.sign.has_session()) {
             (heard.sign, heard.alive) = (Sign::default(), LifeSign::due(now));
@@ -244,7 +244,7 @@ impl Selection {
     }
 
     /// The selected server.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
+    pub(super) fn address(&self) -> Option<SocketAddrV4> {
         self.selected.as_ref().map(|selected| selected.address)
     }
 
@@ -254,8 +254,8 @@ impl Selection {
     }
 
     /// Whether that is the selected server's address.
-    pub(super) fn is_selected(&self, ip: IpAddr) -> bool {
-        self.selected.as_ref().is_some_and(|selected| selected.address.ip() == ip)
+    pub(super) fn is_selected(&self, ip: Ipv4Addr) -> bool {
+        self.selected.as_ref().is_some_and(|selected| *selected.address.ip() == ip)
     }
 
     /// Selects no server that is heard.
@@ -264,7 +264,7 @@ impl Selection {
     }
 
     /// Selects that server whatever is heard, and keeps it. Returns whether it is another one than before.
-    pub(super) fn fix(&mut self, now: Duration, address: SocketAddr) -> bool {
+    pub(super) fn fix(&mut self, now: Duration, address: SocketAddrV4) -> bool {
         self.fixed = true;
         let another = self.address() != Some(address);
         if another {
@@ -281,7 +281,7 @@ impl Selection {
         }
     }
 
-    fn select(&mut self, now: Duration, address: SocketAddr) {
+    fn select(&mut self, now: Duration, address: SocketAddrV4) {
         self.trust.begin(None);
         self.selected = Some(Selected {
             address,
@@ -302,7 +302,7 @@ impl Selection {
     }
 
     /// A server's heartbeat, or with its run the sign that it speaks version 2. Returns whether it is selected only now.
-    pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: IpAddr, run: Option<Token>) -> bool {
+    pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: Ipv4Addr, run: Option<Token>) -> bool {
         let at = self.heard.iter().position(|heard| heard.ip == ip);
         if at.is_none() && self.heard.len() == Self::MAX_HEARD && self.trust.is_keyed() {
             // Heartbeats prove nothing: made up ones shall not keep the true one out for good.
@@ -323,10 +323,10 @@ impl Selection {
             if self.fixed {
                 return false;
             }
-            self.select(now, SocketAddr::new(ip, self.port));
+            self.select(now, SocketAddrV4::new(ip, self.port));
             return true;
         };
-        if selected.address.ip() != ip {
+        if *selected.address.ip() != ip {
             return false;
         }
         selected.last_heard = now;
@@ -367,9 +367,9 @@ impl Selection {
     }
 
     /// The server at that address said what answers an ALIVE.
-    pub(super) fn handle_alive_answer(&mut self, now: Duration, ip: IpAddr) {
-        self.selected.iter_mut().filter(|selected| selected.address.ip() == ip).for_each(|selected| selected.handle_version_2(now));
-        let selected = self.selected.as_mut().filter(|selected| selected.address.ip() == ip).map(|selected| &mut selected.alive);
+    pub(super) fn handle_alive_answer(&mut self, now: Duration, ip: Ipv4Addr) {
+        self.selected.iter_mut().filter(|selected| *selected.address.ip() == ip).for_each(|selected| selected.handle_version_2(now));
+        let selected = self.selected.as_mut().filter(|selected| *selected.address.ip() == ip).map(|selected| &mut selected.alive);
         let heard = self.heard.iter_mut().find(|heard| heard.ip == ip).map(|heard| &mut heard.alive);
         selected.into_iter().chain(heard).for_each(LifeSign::handle_answer);
     }
@@ -411,9 +411,9 @@ impl Selection {
     }
 
     /// A server offers a session by that datagram. Returns the answer. That of a server that is not selected is a sign of life.
-    pub(super) fn handle_offer(&mut self, now: Duration, ip: IpAddr, nonce: Token, cookie: Token, offer: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn handle_offer(&mut self, now: Duration, ip: Ipv4Addr, nonce: Token, cookie: Token, offer: &[u8]) -> Option<Vec<u8>> {
         let name = SessionName { host: &self.host, run: self.run, nonce, cookie };
-        let Some(selected) = self.selected.as_mut().filter(|selected| selected.address.ip() == ip) else {
+        let Some(selected) = self.selected.as_mut().filter(|selected| *selected.address.ip() == ip) else {
             return self.heard.iter_mut().find(|heard| heard.ip == ip)?.sign.handle_offer(&self.trust, offer, name);
         };
         let handshake = selected.handshake.as_mut().filter(|handshake| handshake.nonce == nonce)?;
@@ -430,7 +430,7 @@ impl Selection {
 
     /// The server sent what follows a JOIN. Returns whether the session begins with that; not before a JOIN was sent: then it is late.
     pub(super) fn handle_joined(&mut self, now: Duration) -> bool {
-        let capability = self.selected.as_ref().and_then(|selected| self.capability(selected.address.ip(), now));
+        let capability = self.selected.as_ref().and_then(|selected| self.capability(*selected.address.ip(), now));
         let Some(selected) = self.selected.as_mut() else { return false };
         let Some(join) = selected.handshake.as_mut().and_then(|handshake| handshake.join.take()) else { return false };
         self.trust.begin(join.seal);
@@ -444,7 +444,7 @@ impl Selection {
     }
 
     /// In which run the server that has that address said lately that it speaks version 2.
-    fn capability(&self, ip: IpAddr, now: Duration) -> Option<Token> {
+    fn capability(&self, ip: Ipv4Addr, now: Duration) -> Option<Token> {
         let heard = self.heard.iter().find(|heard| heard.ip == ip)?;
         heard.capability.filter(|(_, at)| now - *at < Self::SILENCE).map(|(run, _)| run)
     }
@@ -461,7 +461,7 @@ impl Selection {
             self.selected = None;
             // Of the others the one that is heard longest; without any the next that is heard.
             if let Some(ip) = self.heard.first().map(|heard| heard.ip) {
-                self.select(now, SocketAddr::new(ip, self.port));
+                self.select(now, SocketAddrV4::new(ip, self.port));
             }
         }
         let classic = self.selected.as_mut().and_then(|selected| selected.classic.as_mut());
@@ -485,7 +485,7 @@ impl Selection {
         let unproven = self.is_unproven(now);
         let proven = self.proven.take().filter(|_| !self.fixed && (unproven || self.protocol() == Protocol::Unknown));
         if let Some(ip) = proven {
-            self.select(now, SocketAddr::new(ip, self.port));
+            self.select(now, SocketAddrV4::new(ip, self.port));
             return true;
         }
         let Some(selected) = self.selected.as_mut().filter(|_| self.trust.is_keyed()) else { return false };
@@ -493,19 +493,19 @@ impl Selection {
         if handshake.unanswered < Self::HELLOS || selected.protocol == Protocol::Session && !unproven {
             return false;
         }
-        let ip = selected.address.ip();
+        let ip = *selected.address.ip();
         self.unproven = Some(ip);
-        let others: Vec<IpAddr> = self.heard.iter().map(|heard| heard.ip).filter(|heard| *heard != ip).collect();
+        let others: Vec<Ipv4Addr> = self.heard.iter().map(|heard| heard.ip).filter(|heard| *heard != ip).collect();
         if self.fixed || others.is_empty() {
             return false;
         }
         let other = others[self.below(others.len())];
-        self.select(now, SocketAddr::new(other, self.port));
+        self.select(now, SocketAddrV4::new(other, self.port));
         true
     }
 
     fn say_hello(&mut self, now: Duration, transmit: &mut Transmit) {
-        let Some(ip) = self.selected.as_ref().map(|selected| selected.address.ip()) else { return };
+        let Some(ip) = self.selected.as_ref().map(|selected| *selected.address.ip()) else { return };
         let speaks_version_2 = self.capability(ip, now).is_some();
         let Some(selected) = &mut self.selected else { return };
         let Some(handshake) = selected.handshake.as_mut().filter(|handshake| handshake.next_hello <= now) else { return };
@@ -541,7 +541,7 @@ impl Selection {
     fn say_alive(&mut self, now: Duration, revision: Revision, transmit: &mut Transmit) {
         let alive = Message::Alive { host: &self.host, run: self.run, revision };
         let selected = self.selected.as_mut();
-        let selected_ip = selected.as_ref().map(|selected| selected.address.ip());
+        let selected_ip = selected.as_ref().map(|selected| *selected.address.ip());
         if let Some(selected) = selected.filter(|selected| selected.protocol == Protocol::Session && selected.alive.next <= now) {
             let interval = match revision {
                 Revision::NONE => Self::ALIVE_WITHOUT_FILE,
@@ -561,7 +561,7 @@ impl Selection {
                 heard.alive.say(now, Self::ALIVE_INTERVAL, is_answered, LifeSign::REPEAT_INTERVAL);
                 alive.emit()
             };
-            transmit.push((SocketAddr::new(heard.ip, self.port), sign));
+            transmit.push((SocketAddrV4::new(heard.ip, self.port), sign));
         }
     }
 

@@ -293,7 +293,7 @@ impl<'a> Loop<'a> {
 
     fn receive(&mut self, now: Now) {
         for _ in 0..Self::BURST {
-            match self.socket.recv_from(&mut self.buffer) {
+            match socket::receive(&self.socket, &mut self.buffer) {
                 Ok((size, from)) => self.agent.handle_datagram(now, from, &self.buffer[..size]),
                 Err(_) => break,
             }

@@ -16,7 +16,7 @@ use crate::sys::poll::PollSet;
 use crate::sys::signals::{Arrived, Signals};
 use crate::sys::{daemon, reason, socket};
 use crate::wire::Token;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -171,7 +171,7 @@ impl<'a> Loop<'a> {
             );
         }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
-        let broadcast = settings.broadcast.iter().map(|ip| SocketAddr::from((*ip, settings.port))).collect();
+        let broadcast = settings.broadcast.iter().map(|ip| SocketAddrV4::new(*ip, settings.port)).collect();
         let mut server = Server::new(now, Identity { name, run, broadcast });
         server.set_keys(keys);
         Self {

@@ -3,7 +3,7 @@
 
 use crate::wire::{Chain, ChainEvent, Message, Reached, Step};
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::rc::Rc;
 
 #[derive(Default)]
@@ -38,7 +38,7 @@ struct Uncommitted {
     host: Rc<str>,
     chain: Chain,
     before: Place,
-    to: SocketAddr,
+    to: SocketAddrV4,
 }
 
 /// What an event is to its chain.
@@ -168,7 +168,7 @@ impl Chains {
     }
 
     /// The event that comes next has been given to the stream. Whoever sent it is to be told once it is written.
-    pub(super) fn accept(&mut self, host: &Rc<str>, chain: Chain, reached: Reached<'_>, to: SocketAddr) {
+    pub(super) fn accept(&mut self, host: &Rc<str>, chain: Chain, reached: Reached<'_>, to: SocketAddrV4) {
         self.uses += 1;
         let uses = self.uses;
         let Some(progress) = self.progress_mut(host, chain) else { return };
@@ -201,7 +201,7 @@ impl Chains {
     }
 
     /// Whether all that was accepted is in the stream now, or none of it. Returns who is to be told of which chain.
-    pub(super) fn handle_committed(&mut self, written: bool) -> Vec<(SocketAddr, Rc<str>, Chain)> {
+    pub(super) fn handle_committed(&mut self, written: bool) -> Vec<(SocketAddrV4, Rc<str>, Chain)> {
         let mut told = Vec::new();
         for Uncommitted { host, chain, before, to } in std::mem::take(&mut self.uncommitted) {
             let Some(progress) = self.progress_mut(&host, chain) else { continue };
@@ -287,8 +287,8 @@ mod tests {
         "h".into()
     }
 
-    fn agent() -> SocketAddr {
-        SocketAddr::from(([10, 0, 0, 1], 1))
+    fn agent() -> SocketAddrV4 {
+        SocketAddrV4::new([10, 0, 0, 1].into(), 1)
     }
 
     fn step(run: u64, number: u64) -> Step {

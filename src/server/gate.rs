@@ -7,7 +7,7 @@ use crate::now::Now;
 use crate::seal::{Key, Refusal, Side};
 use crate::text::{clean, truncate};
 use crate::wire::{named_host, Message};
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 /// The keys of hosts, and what was refused for want of them.
@@ -51,7 +51,7 @@ impl Gate {
         self.trust(host) == Trust::Open
     }
 
-    fn refuse(&mut self, from: SocketAddr, host: &str, refusal: Option<Refusal>) {
+    fn refuse(&mut self, from: SocketAddrV4, host: &str, refusal: Option<Refusal>) {
         let counter = match refusal {
             None => &mut self.refused.without_key,
             Some(Refusal::Unsigned) => &mut self.refused.unsigned,
@@ -104,7 +104,7 @@ impl Server {
     }
 
     /// What a datagram says, without its seal, and which host's it is. `None` for the host: it begins a session, or is none of an agent's.
-    pub(super) fn admit<'d>(&mut self, from: SocketAddr, datagram: &'d [u8]) -> Option<(&'d [u8], Option<&'d str>)> {
+    pub(super) fn admit<'d>(&mut self, from: SocketAddrV4, datagram: &'d [u8]) -> Option<(&'d [u8], Option<&'d str>)> {
         if self.is_open() {
             return Some((datagram, None));
         }
@@ -134,7 +134,7 @@ impl Server {
     }
 
     /// By which key a host begins a session: `Some(None)` where it needs none, `None` where it has not the right one.
-    pub(super) fn admit_handshake(&mut self, from: SocketAddr, host: &str, datagram: &[u8]) -> Option<Option<Key>> {
+    pub(super) fn admit_handshake(&mut self, from: SocketAddrV4, host: &str, datagram: &[u8]) -> Option<Option<Key>> {
         let Trust::Keys(keys) = self.gate.trust(host) else { return Some(None) };
         let mut refusal = None;
         for key in keys {
@@ -148,14 +148,14 @@ impl Server {
     }
 
     /// Says, as a hint that no one need believe, that there is no such session.
-    pub(super) fn say_lost(&mut self, to: SocketAddr, host: &str) {
+    pub(super) fn say_lost(&mut self, to: SocketAddrV4, host: &str) {
         if self.gate.may_hint() {
             self.outputs.send(to, &Message::Lost { host }, None);
         }
     }
 
     /// Sends what belongs into the session of the host that it names.
-    pub(super) fn send(&mut self, to: SocketAddr, message: &Message<'_>) {
+    pub(super) fn send(&mut self, to: SocketAddrV4, message: &Message<'_>) {
         let host = message.host().and_then(|host| self.hosts.get_mut(host));
         self.outputs.send(to, message, host.and_then(|host| host.seal_mut()));
     }

@@ -3,7 +3,7 @@
 use super::cookie::Stamp;
 use crate::seal::{Key, Seal, SessionName, Side};
 use crate::wire::{Revision, Token};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 pub(super) struct Host {
@@ -13,8 +13,8 @@ pub(super) struct Host {
     /// When it was last said that the host is inactive, while it is.
     inactive: Option<Duration>,
     /// The address that it was last heard at, and the one before.
-    address: Option<IpAddr>,
-    earlier_address: Option<(IpAddr, Duration)>,
+    address: Option<Ipv4Addr>,
+    earlier_address: Option<(Ipv4Addr, Duration)>,
     two_reported: Option<Duration>,
     pub(super) session: Option<Session>,
     /// The stamp of the cookie by which the latest session began: none begins by an earlier one, lest a recorded JOIN bring a session
@@ -35,7 +35,7 @@ pub(super) struct Host {
 
 /// A version 2 session.
 pub(super) struct Session {
-    address: SocketAddr,
+    address: SocketAddrV4,
     run: Token,
     /// By which key it began, and what its datagrams end in, where the host has a key.
     pub(super) key: Option<Key>,
@@ -66,14 +66,14 @@ pub(super) enum Joined {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
     pub(super) active_again: bool,
-    pub(super) two_addresses: Option<(IpAddr, IpAddr)>,
-    pub(super) two_runs: Option<(IpAddr, IpAddr)>,
+    pub(super) two_addresses: Option<(Ipv4Addr, Ipv4Addr)>,
+    pub(super) two_runs: Option<(Ipv4Addr, Ipv4Addr)>,
 }
 
 /// What is due for a host.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Due {
-    pub(super) stale: Option<SocketAddr>,
+    pub(super) stale: Option<SocketAddrV4>,
     pub(super) reset: bool,
     pub(super) inactive: bool,
 }
@@ -82,7 +82,7 @@ impl Session {
     const STALE_INTERVAL: Duration = Duration::from_secs(1);
     const STALE_TIMES: u32 = 10;
 
-    pub(super) fn new(address: SocketAddr, key: Option<Key>, name: SessionName<'_>) -> Self {
+    pub(super) fn new(address: SocketAddrV4, key: Option<Key>, name: SessionName<'_>) -> Self {
         let seal = key.map(|key| key.begin(Side::Server, name));
         Self { address, run: name.run, key, seal, stale_left: 0, next_stale: Duration::ZERO }
     }
@@ -153,11 +153,11 @@ impl Host {
         !self.configured && self.reset.is_none() && self.session.as_ref().is_none_or(told)
     }
 
-    pub(super) fn has_session_at(&self, address: SocketAddr) -> bool {
+    pub(super) fn has_session_at(&self, address: SocketAddrV4) -> bool {
         self.session.as_ref().is_some_and(|session| session.address == address)
     }
 
-    pub(super) fn session_of(&mut self, address: SocketAddr, run: Token) -> Option<&mut Session> {
+    pub(super) fn session_of(&mut self, address: SocketAddrV4, run: Token) -> Option<&mut Session> {
         self.session.as_mut().filter(|session| session.address == address && session.run == run)
     }
 
@@ -175,7 +175,7 @@ impl Host {
     }
 
     /// An agent that is started again has a new run and never an old one; two that run take turns.
-    fn handle_run(&mut self, now: Duration, session: &Session) -> Option<(IpAddr, IpAddr)> {
+    fn handle_run(&mut self, now: Duration, session: &Session) -> Option<(Ipv4Addr, Ipv4Addr)> {
         let present = self.run.replace(session.run).filter(|present| *present != session.run)?;
         let earlier = self.earlier_run.replace((present, now));
         let back = earlier.is_some_and(|(run, at)| run == session.run && now - at < Self::TWO_ADDRESSES_WITHIN);
@@ -183,7 +183,7 @@ impl Host {
             self.of_two = Some(now);
         }
         let other = self.session.as_ref().map_or(session.address, |session| session.address);
-        (back && self.may_report_two(now)).then_some((other.ip(), session.address.ip()))
+        (back && self.may_report_two(now)).then_some((*other.ip(), *session.address.ip()))
     }
 
     /// Whether two agents have this name, as far as is known.
@@ -249,7 +249,7 @@ impl Host {
     }
 
     /// The host was heard.
-    pub(super) fn handle_heard(&mut self, now: Duration, ip: IpAddr, classic: bool) -> News {
+    pub(super) fn handle_heard(&mut self, now: Duration, ip: Ipv4Addr, classic: bool) -> News {
         self.last_heard = now;
         if classic {
             self.last_classic = Some(now);
@@ -259,7 +259,7 @@ impl Host {
     }
 
     /// Devices that move have a new address; two devices of one name are heard at one, the other, and the one again.
-    fn handle_address(&mut self, now: Duration, ip: IpAddr) -> Option<(IpAddr, IpAddr)> {
+    fn handle_address(&mut self, now: Duration, ip: Ipv4Addr) -> Option<(Ipv4Addr, Ipv4Addr)> {
         let present = self.address.replace(ip).filter(|present| *present != ip)?;
         let earlier = self.earlier_address.replace((present, now));
         let back = earlier.is_some_and(|(address, at)| address == ip && now - at < Self::TWO_ADDRESSES_WITHIN);

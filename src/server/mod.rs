@@ -27,7 +27,7 @@ use gate::Gate;
 use host::{Host, Joined, News, Session};
 use outputs::Outputs;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub struct Identity {
     /// Random for each run of the server.
     pub run: Token,
     /// Where "I am here" and RESET go.
-    pub broadcast: Vec<SocketAddr>,
+    pub broadcast: Vec<SocketAddrV4>,
 }
 
 /// The state machine.
@@ -78,7 +78,7 @@ pub struct Server {
 }
 
 struct Acknowledgement {
-    to: SocketAddr,
+    to: SocketAddrV4,
     /// Where among the uids that of the event ends.
     uid_end: usize,
     /// The event's hash, where repeats are known.
@@ -215,7 +215,7 @@ impl Server {
     }
 
     /// Takes a datagram; an event in it goes to the sink.
-    pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8], sink: &mut impl EventSink) {
+    pub fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8], sink: &mut impl EventSink) {
         let Some((content, admitted)) = self.admit(from, datagram) else { return };
         let message = match Message::parse(content) {
             Ok(Message::Hello { host, run, nonce }) => return self.handle_hello(now, from, host, run, nonce, datagram),
@@ -243,10 +243,10 @@ impl Server {
         }
     }
 
-    fn handle_alert(&mut self, now: Now, from: SocketAddr, alert: Alert<'_>, datagram: &[u8], sink: &mut impl EventSink) {
+    fn handle_alert(&mut self, now: Now, from: SocketAddrV4, alert: Alert<'_>, datagram: &[u8], sink: &mut impl EventSink) {
         let Some(host) = self.hosts.get_mut(alert.host) else { return self.accept(now, from, &alert, None, sink) };
         let in_session = host.has_session_at(from);
-        let news = host.handle_heard(now.mono, from.ip(), !in_session);
+        let news = host.handle_heard(now.mono, *from.ip(), !in_session);
         self.handle_news(now, alert.host, news);
         let hash = self.duplicates.hash(datagram);
         let Some(seen) = self.duplicates.get(now.mono, hash) else {
@@ -261,7 +261,7 @@ impl Server {
         }
     }
 
-    fn accept(&mut self, now: Now, from: SocketAddr, alert: &Alert<'_>, hash: Option<u64>, sink: &mut impl EventSink) {
+    fn accept(&mut self, now: Now, from: SocketAddrV4, alert: &Alert<'_>, hash: Option<u64>, sink: &mut impl EventSink) {
         sink.accept(&Alert {
             host: &clean_field(alert.host),
             uid: &clean_field(alert.uid),
@@ -280,7 +280,7 @@ impl Server {
     }
 
     /// Whether a configured host has a session at that address; if not, the sender is told so.
-    fn is_in_session(&mut self, from: SocketAddr, name: &str) -> bool {
+    fn is_in_session(&mut self, from: SocketAddrV4, name: &str) -> bool {
         let in_session = self.hosts.get(name).is_some_and(|host| host.is_configured() && host.has_session_at(from));
         if !in_session {
             self.say_lost(from, name);
@@ -288,7 +288,7 @@ impl Server {
         in_session
     }
 
-    fn handle_event(&mut self, now: Now, from: SocketAddr, event: ChainEvent<'_>, datagram: &[u8], sink: &mut impl EventSink) {
+    fn handle_event(&mut self, now: Now, from: SocketAddrV4, event: ChainEvent<'_>, datagram: &[u8], sink: &mut impl EventSink) {
         let ChainEvent { host, chain, reached: Reached { step, .. }, .. } = event;
         if !self.is_in_session(from, host) {
             return;
@@ -312,7 +312,7 @@ impl Server {
         }
     }
 
-    fn accept_next(&mut self, from: SocketAddr, event: ChainEvent<'_>, sink: &mut impl EventSink) {
+    fn accept_next(&mut self, from: SocketAddrV4, event: ChainEvent<'_>, sink: &mut impl EventSink) {
         let Some((host, _)) = self.hosts.get_key_value(event.host) else { return };
         sink.accept(&Alert {
             host: &clean_field(host),
@@ -326,21 +326,21 @@ impl Server {
     }
 
     /// Nothing is said of what is being written: that is said when it is.
-    fn say_done(&mut self, to: SocketAddr, host: &str, chain: Chain) {
+    fn say_done(&mut self, to: SocketAddrV4, host: &str, chain: Chain) {
         if let Some((step, held)) = self.chains.done(host, chain) {
             self.send(to, &Message::Done { host, chain, step, held });
         }
     }
 
     /// As [`Self::say_done`].
-    fn say_reached(&mut self, to: SocketAddr, host: &str, chain: Chain) {
+    fn say_reached(&mut self, to: SocketAddrV4, host: &str, chain: Chain) {
         if !self.chains.is_uncommitted(host, chain) {
             let seal = self.hosts.get_mut(host).and_then(|host| host.seal_mut());
             self.outputs.send(to, &Message::At { host, chain, reached: self.chains.reached(host, chain) }, seal);
         }
     }
 
-    fn handle_take(&mut self, from: SocketAddr, name: &str, chain: Chain, before: Option<Step>, to: Reached<'_>) {
+    fn handle_take(&mut self, from: SocketAddrV4, name: &str, chain: Chain, before: Option<Step>, to: Reached<'_>) {
         if !self.is_in_session(from, name) {
             return;
         }
@@ -352,7 +352,7 @@ impl Server {
         }
     }
 
-    fn handle_seek(&mut self, now: Now, from: SocketAddr, name: &str, chains: &[Chain]) {
+    fn handle_seek(&mut self, now: Now, from: SocketAddrV4, name: &str, chains: &[Chain]) {
         if !self.is_in_session(from, name) {
             return;
         }
@@ -425,7 +425,7 @@ impl Server {
         }
     }
 
-    fn handle_config_request(&mut self, now: Now, from: SocketAddr, name: &str) {
+    fn handle_config_request(&mut self, now: Now, from: SocketAddrV4, name: &str) {
         self.heard(now, from, name, true);
         let Some(host) = self.hosts.get_mut(name).filter(|host| host.is_configured()) else { return self.handle_stranger(now, from, name) };
         host.handle_config_request();
@@ -440,7 +440,7 @@ impl Server {
         }
     }
 
-    fn handle_stranger(&mut self, now: Now, from: SocketAddr, name: &str) {
+    fn handle_stranger(&mut self, now: Now, from: SocketAddrV4, name: &str) {
         let known = self.strangers.len() == Self::MAX_STRANGERS || self.strangers.contains(name) || name.len() > 255;
         if !known && now.mono >= self.next_stranger_log {
             self.next_stranger_log = now.mono + Self::STRANGER_LOG_INTERVAL;
@@ -449,13 +449,13 @@ impl Server {
         }
     }
 
-    fn handle_hello(&mut self, now: Now, from: SocketAddr, host: &str, run: Token, nonce: Token, datagram: &[u8]) {
+    fn handle_hello(&mut self, now: Now, from: SocketAddrV4, host: &str, run: Token, nonce: Token, datagram: &[u8]) {
         let Some(key) = self.admit_handshake(from, host, datagram) else { return };
         let cookie = self.cookies.make(now.mono, from, host, run, nonce);
         self.outputs.send_signed(from, &Message::Offer { host, nonce, cookie }, key.as_ref());
     }
 
-    fn handle_join(&mut self, now: Now, from: SocketAddr, name: SessionName<'_>, datagram: &[u8]) {
+    fn handle_join(&mut self, now: Now, from: SocketAddrV4, name: SessionName<'_>, datagram: &[u8]) {
         let SessionName { host, run, nonce, cookie } = name;
         let Some(key) = self.admit_handshake(from, host, datagram) else { return };
         let Some(stamp) = self.cookies.stamp(now.mono, from, host, run, nonce, cookie) else { return };
@@ -480,7 +480,7 @@ impl Server {
         self.send(from, &Message::Stale { host, revision });
     }
 
-    fn handle_alive(&mut self, now: Now, from: SocketAddr, name: &str, run: Token, revision: Revision) {
+    fn handle_alive(&mut self, now: Now, from: SocketAddrV4, name: &str, run: Token, revision: Revision) {
         self.heard(now, from, name, false);
         let current = self.configurations.revision(name);
         let answer = match self.hosts.get_mut(name) {
@@ -497,7 +497,7 @@ impl Server {
         self.send(from, &answer);
     }
 
-    fn handle_need(&mut self, from: SocketAddr, name: &str, revision: Revision, parts: &[u32]) {
+    fn handle_need(&mut self, from: SocketAddrV4, name: &str, revision: Revision, parts: &[u32]) {
         let current = self.configurations.revision(name);
         let Some(host) = self.hosts.get_mut(name).filter(|host| host.has_session_at(from)) else {
             return self.say_lost(from, name);
@@ -514,9 +514,9 @@ impl Server {
     }
 
     /// Notes that a configured host is alive at that address.
-    fn heard(&mut self, now: Now, from: SocketAddr, name: &str, classic: bool) {
+    fn heard(&mut self, now: Now, from: SocketAddrV4, name: &str, classic: bool) {
         let Some(host) = self.hosts.get_mut(name) else { return };
-        let news = host.handle_heard(now.mono, from.ip(), classic);
+        let news = host.handle_heard(now.mono, *from.ip(), classic);
         self.handle_news(now, name, news);
     }
 

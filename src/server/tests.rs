@@ -10,8 +10,8 @@ fn at(seconds: u64) -> Now {
     Now { mono: Duration::from_secs(seconds), unix: 1_795_347_336 + seconds, local: WeekMinute::new(0, 0, 0), second: 0 }
 }
 
-fn agent(last: u8) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, last], 4360))
+fn agent(last: u8) -> SocketAddrV4 {
+    SocketAddrV4::new([10, 0, 0, last].into(), 4360)
 }
 
 /// The events that were accepted, as the stream has them.
@@ -35,7 +35,7 @@ struct Bench {
 impl Bench {
     /// A server that started at 1 s and knows those hosts.
     fn new(hosts: &[&str]) -> Self {
-        let broadcast = vec![SocketAddr::from(([10, 0, 0, 255], 4360)), SocketAddr::from(([10, 0, 1, 255], 4360))];
+        let broadcast = vec![SocketAddrV4::new([10, 0, 0, 255].into(), 4360), SocketAddrV4::new([10, 0, 1, 255].into(), 4360)];
         let mut server = Server::new(at(1), Identity { name: "srv".into(), run: Token(9), broadcast });
         for host in hosts {
             server.set_host_file(at(1), host, &format!("hosts/{host}"), Ok(GOOD.into()));
@@ -46,14 +46,14 @@ impl Bench {
     }
 
     /// Lets the server do what is due, and returns what it sends.
-    fn tick(&mut self, seconds: u64) -> Vec<(SocketAddr, String)> {
+    fn tick(&mut self, seconds: u64) -> Vec<(SocketAddrV4, String)> {
         let given = self.lines.0.len();
         self.server.handle_timeout(at(seconds), &mut self.lines);
         self.commit(seconds, given)
     }
 
     /// Has that said to the server, and returns what it sends.
-    fn say(&mut self, seconds: u64, from: SocketAddr, datagram: &str) -> Vec<String> {
+    fn say(&mut self, seconds: u64, from: SocketAddrV4, datagram: &str) -> Vec<String> {
         let given = self.lines.0.len();
         self.server.handle_datagram(at(seconds), from, datagram.as_bytes(), &mut self.lines);
         self.server.offer_own_events(&mut self.lines);
@@ -61,7 +61,7 @@ impl Bench {
         sent.into_iter().filter(|(to, _)| *to == from).map(|(_, text)| text).collect()
     }
 
-    fn commit(&mut self, seconds: u64, given: usize) -> Vec<(SocketAddr, String)> {
+    fn commit(&mut self, seconds: u64, given: usize) -> Vec<(SocketAddrV4, String)> {
         if !self.writes {
             self.lines.0.truncate(given);
         }
@@ -87,13 +87,13 @@ impl Bench {
     }
 
     /// A session of that host, begun by the rules. Returns the answer to the JOIN.
-    fn join(&mut self, seconds: u64, from: SocketAddr, host: &str) -> Vec<String> {
+    fn join(&mut self, seconds: u64, from: SocketAddrV4, host: &str) -> Vec<String> {
         let join = self.offered(seconds, from, host, Token(1));
         self.say(seconds, from, &join)
     }
 
     /// Asks for an offer in a run of the agent. Returns the JOIN that accepts it.
-    fn offered(&mut self, seconds: u64, from: SocketAddr, host: &str, run: Token) -> String {
+    fn offered(&mut self, seconds: u64, from: SocketAddrV4, host: &str, run: Token) -> String {
         let nonce = Token(2);
         let offer = self.say(seconds, from, &format!("HELLO%%2%%{host}%%{run}%%{nonce}"));
         let cookie = offer[0].rsplit("%%").next().unwrap();

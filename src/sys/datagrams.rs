@@ -2,7 +2,7 @@
 //! All buffers are made once. Of the receiver's only the pages that datagrams reached take memory.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 
 /// Most datagrams of one batch.
 pub const BATCH: usize = 64;
@@ -13,7 +13,7 @@ const SLOT: usize = 65_536 + 192;
 /// Takes datagrams that wait.
 pub struct Receiver {
     slots: Vec<u8>,
-    received: Vec<(SocketAddr, usize)>,
+    received: Vec<(SocketAddrV4, usize)>,
     #[cfg(target_os = "linux")]
     batch: Option<linux::Incoming>,
 }
@@ -22,7 +22,7 @@ pub struct Receiver {
 pub struct Sender {
     bytes: Vec<u8>,
     /// To whom, and where in the bytes the datagram ends.
-    queue: Vec<(SocketAddr, usize)>,
+    queue: Vec<(SocketAddrV4, usize)>,
     #[cfg(target_os = "linux")]
     batch: Option<linux::Outgoing>,
 }
@@ -53,13 +53,15 @@ impl Receiver {
         }
         for slot in self.slots.chunks_exact_mut(SLOT) {
             let Ok((size, from)) = socket.recv_from(slot) else { break };
-            self.received.push((from, size));
+            if let SocketAddr::V4(from) = from {
+                self.received.push((from, size));
+            }
         }
         self.received.len()
     }
 
     /// The datagrams that were taken last, and who sent them.
-    pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+    pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddrV4, &[u8])> {
         self.received.iter().zip(self.slots.chunks_exact(SLOT)).map(|((from, size), slot)| (*from, &slot[..*size]))
     }
 }
@@ -85,13 +87,13 @@ impl Sender {
     }
 
     /// Adds a datagram, which is not sent yet.
-    pub fn push(&mut self, to: SocketAddr, datagram: &[u8]) {
+    pub fn push(&mut self, to: SocketAddrV4, datagram: &[u8]) {
         self.bytes.extend_from_slice(datagram);
         self.queue.push((to, self.bytes.len()));
     }
 
     /// Sends what was added. Each datagram that cannot be sent is told with the reason, and each run of those that could.
-    pub fn flush(&mut self, socket: &UdpSocket, mut told: impl FnMut(Result<(), (SocketAddr, io::Error)>)) {
+    pub fn flush(&mut self, socket: &UdpSocket, mut told: impl FnMut(Result<(), (SocketAddrV4, io::Error)>)) {
         let mut sent = 0;
         while sent < self.queue.len() {
             match self.send_from(socket, sent) {
@@ -129,7 +131,7 @@ impl Sender {
 mod linux {
     use super::{BATCH, SLOT};
     use std::io;
-    use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+    use std::net::{SocketAddrV4, UdpSocket};
     use std::os::fd::AsRawFd;
 
     const NAME_SIZE: libc::socklen_t = 16;
@@ -191,12 +193,12 @@ mod linux {
             Self(headers)
         }
 
-        pub(super) fn receive(&mut self, socket: &UdpSocket, received: &mut Vec<(SocketAddr, usize)>) -> io::Result<()> {
+        pub(super) fn receive(&mut self, socket: &UdpSocket, received: &mut Vec<(SocketAddrV4, usize)>) -> io::Result<()> {
             // SAFETY: the vectors point at the receiver's slots, which it lends to nobody during this call.
             let count = unsafe { self.0.call(libc::SYS_recvmmsg, socket, 0, BATCH) }?;
             for (header, name) in self.0.headers.iter_mut().zip(&self.0.names).take(count) {
-                let from = (Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr)), u16::from_be(name.sin_port));
-                received.push((from.into(), SLOT.min(header.msg_len as usize)));
+                let from = SocketAddrV4::new(u32::from_be(name.sin_addr.s_addr).into(), u16::from_be(name.sin_port));
+                received.push((from, SLOT.min(header.msg_len as usize)));
                 header.msg_hdr.msg_namelen = NAME_SIZE;
             }
             Ok(())
@@ -204,7 +206,13 @@ mod linux {
     }
 
     impl Outgoing {
-        pub(super) fn send(&mut self, socket: &UdpSocket, bytes: &[u8], queue: &[(SocketAddr, usize)], first: usize) -> io::Result<usize> {
+        pub(super) fn send(
+            &mut self,
+            socket: &UdpSocket,
+            bytes: &[u8],
+            queue: &[(SocketAddrV4, usize)],
+            first: usize,
+        ) -> io::Result<usize> {
             if first == 0 {
                 self.point_at(bytes, queue)?;
             }
@@ -212,10 +220,9 @@ mod linux {
             unsafe { self.0.call(libc::SYS_sendmmsg, socket, first, queue.len()) }
         }
 
-        fn point_at(&mut self, bytes: &[u8], queue: &[(SocketAddr, usize)]) -> io::Result<()> {
+        fn point_at(&mut self, bytes: &[u8], queue: &[(SocketAddrV4, usize)]) -> io::Result<()> {
             let mut start = 0;
             for ((vector, name), (to, end)) in self.0.vectors.iter_mut().zip(&mut self.0.names).zip(queue) {
-                let SocketAddr::V4(to) = to else { return Err(io::ErrorKind::Unsupported.into()) };
                 let datagram = &bytes[start..*end];
                 *vector = libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
                 name.sin_family = libc::sa_family_t::try_from(libc::AF_INET).unwrap_or_default();
@@ -249,7 +256,11 @@ mod tests {
     }
 
     /// Receives until so many datagrams have come. On loopback they wait as soon as they are sent.
-    fn receive(receiver: &mut Receiver, socket: &UdpSocket, count: usize) -> Vec<(SocketAddr, Vec<u8>)> {
+    fn address(socket: &UdpSocket) -> SocketAddrV4 {
+        SocketAddrV4::new(Ipv4Addr::LOCALHOST, socket.local_addr().unwrap().port())
+    }
+
+    fn receive(receiver: &mut Receiver, socket: &UdpSocket, count: usize) -> Vec<(SocketAddrV4, Vec<u8>)> {
         let mut all = Vec::new();
         while all.len() < count {
             assert!(receiver.receive(socket) > 0, "{} of {count}", all.len());
@@ -267,10 +278,10 @@ mod tests {
                 if sender.is_full() {
                     sender.flush(&here, |outcome| assert!(outcome.is_ok()));
                 }
-                sender.push(there.local_addr().unwrap(), datagram);
+                sender.push(address(&there), datagram);
             }
             sender.flush(&here, |outcome| assert!(outcome.is_ok()));
-            let expected: Vec<_> = datagrams.into_iter().map(|datagram| (here.local_addr().unwrap(), datagram)).collect();
+            let expected: Vec<_> = datagrams.into_iter().map(|datagram| (address(&here), datagram)).collect();
             assert_eq!(receive(&mut receiver, &there, expected.len()), expected);
             assert_eq!((receiver.receive(&there), receiver.datagrams().count()), (0, 0), "what was taken before is gone");
         }
@@ -282,8 +293,8 @@ mod tests {
             let (here, there) = (socket(), socket());
             for fill in [1, 2] {
                 assert!(!sender.is_full());
-                sender.push(there.local_addr().unwrap(), &vec![fill; crate::wire::MAX_DATAGRAM]);
-                sender.push(there.local_addr().unwrap(), b"small");
+                sender.push(address(&there), &vec![fill; crate::wire::MAX_DATAGRAM]);
+                sender.push(address(&there), b"small");
                 assert!(sender.is_full());
                 sender.flush(&here, |outcome| assert!(outcome.is_ok()));
                 let received = receive(&mut receiver, &there, 2);
@@ -297,8 +308,8 @@ mod tests {
     fn what_cannot_be_sent_is_told_and_the_others_are_sent() {
         for (mut receiver, mut sender) in both_ways() {
             let (here, there) = (socket(), socket());
-            let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-            for (to, text) in [(there.local_addr().unwrap(), "one"), (nowhere, "lost"), (there.local_addr().unwrap(), "two")] {
+            let nowhere = SocketAddrV4::new([127, 0, 0, 1].into(), 0);
+            for (to, text) in [(address(&there), "one"), (nowhere, "lost"), (address(&there), "two")] {
                 sender.push(to, text.as_bytes());
             }
             let mut told = Vec::new();

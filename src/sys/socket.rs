@@ -1,7 +1,7 @@
 //! The one UDP socket of each process.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// Most bytes of datagrams that wait in the kernel, as far as it grants them.
@@ -31,10 +31,21 @@ pub fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// Takes one datagram that waits. A socket of [`bind`] hears IPv4 only.
+///
+/// # Errors
+/// None waits, or the system could not hand it over.
+pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV4)> {
+    match socket.recv_from(buffer)? {
+        (size, SocketAddr::V4(from)) => Ok((size, from)),
+        (_, SocketAddr::V6(_)) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
 /// The IPv4 address of a host, at that port. Asks name servers where the name is not an address, and waits for their answer.
 ///
 /// # Errors
 /// The name is not known, or no name server answers.
-pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
-    Ok(SocketAddr::from((super::resolver::resolve(host)?, port)))
+pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddrV4> {
+    Ok(SocketAddrV4::new(super::resolver::resolve(host)?, port))
 }

@@ -15,7 +15,7 @@ use project436::schedule::WeekMinute;
 use project436::seal::Key;
 use project436::wire::Message;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 /// P: agents listen there, servers on P+1.
@@ -71,13 +71,13 @@ pub struct Fate {
 
 struct Packet {
     number: u64,
-    from: SocketAddr,
-    to: SocketAddr,
+    from: SocketAddrV4,
+    to: SocketAddrV4,
     datagram: Vec<u8>,
 }
 
 /// A datagram: from whom, to whom, what.
-pub type Overheard = (SocketAddr, SocketAddr, Vec<u8>);
+pub type Overheard = (SocketAddrV4, SocketAddrV4, Vec<u8>);
 
 pub struct World {
     seed: u64,
@@ -93,7 +93,7 @@ pub struct World {
     /// By the time of arrival.
     flight: BTreeMap<(Duration, u64), Packet>,
     numbered: u64,
-    latest: BTreeMap<(SocketAddr, SocketAddr), u64>,
+    latest: BTreeMap<(SocketAddrV4, SocketAddrV4), u64>,
     pub fate: Fate,
     /// From whom to whom which datagrams went, for who listens; `None` when no one does.
     pub overheard: Option<Vec<Overheard>>,
@@ -173,7 +173,7 @@ impl World {
 
     pub fn add_agent(&mut self, host: &str) -> usize {
         let last = u8::try_from(101 + self.agents.len()).unwrap();
-        let node = AgentNode::new(self.now(), host, SocketAddr::from(([10, 0, 0, last], PORT)), &mut self.random);
+        let node = AgentNode::new(self.now(), host, SocketAddrV4::new([10, 0, 0, last].into(), PORT), &mut self.random);
         self.agents.push(node);
         if self.is_keyed() {
             let now = self.now();
@@ -184,7 +184,7 @@ impl World {
 
     pub fn add_server(&mut self) -> usize {
         let last = u8::try_from(1 + self.servers.len()).unwrap();
-        let node = ServerNode::new(self.now(), SocketAddr::from(([10, 0, 0, last], PORT + 1)), &mut self.random);
+        let node = ServerNode::new(self.now(), SocketAddrV4::new([10, 0, 0, last].into(), PORT + 1), &mut self.random);
         self.servers.push(node);
         if self.is_keyed() {
             self.servers.last_mut().unwrap().set_keys(&format!("* {}", master().emit()));
@@ -277,7 +277,7 @@ impl World {
         sent.into_iter().for_each(|(from, to, datagram)| self.send(from, to, datagram));
     }
 
-    fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+    fn send(&mut self, from: SocketAddrV4, to: SocketAddrV4, datagram: Vec<u8>) {
         let message = Message::parse(unsealed(&datagram)).expect("state machines send messages");
         let is_sealed = unsealed(&datagram).len() < datagram.len();
         let needs_none = matches!(
@@ -297,8 +297,8 @@ impl World {
             return;
         }
         assert!(is_event || datagram.len() <= 1200, "{} bytes: {message:?}", datagram.len());
-        if to.ip() == SocketAddr::from((EVERYONE, 0)).ip() {
-            let agents: Vec<SocketAddr> = self.agents.iter().filter(|node| !node.routed).map(|node| node.address).collect();
+        if to.ip() == SocketAddrV4::new(EVERYONE.into(), 0).ip() {
+            let agents: Vec<SocketAddrV4> = self.agents.iter().filter(|node| !node.routed).map(|node| node.address).collect();
             agents.into_iter().for_each(|agent| self.carry(from, agent, &datagram));
         } else {
             self.carry(from, to, &datagram);
@@ -306,12 +306,12 @@ impl World {
     }
 
     /// Someone says that in another's name, and it arrives.
-    pub fn say(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+    pub fn say(&mut self, from: SocketAddrV4, to: SocketAddrV4, datagram: Vec<u8>) {
         self.numbered += 1;
         self.flight.insert((self.mono + Conditions::SHORTEST, self.numbered), Packet { number: self.numbered, from, to, datagram });
     }
 
-    fn carry(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+    fn carry(&mut self, from: SocketAddrV4, to: SocketAddrV4, datagram: &[u8]) {
         self.fate.sent += 1;
         if let Some(overheard) = &mut self.overheard {
             overheard.push((from, to, datagram.to_vec()));

@@ -12,13 +12,13 @@ use project436::seal::Key;
 use project436::server::{self, EventSink, Server};
 use project436::wire::{Alert, Chain, Message, Revision};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 /// An agent and its logs.
 pub struct AgentNode {
     pub host: String,
-    pub address: SocketAddr,
+    pub address: SocketAddrV4,
     /// Nothing that it sends or is sent arrives.
     pub cut_off: bool,
     /// No broadcast comes this far.
@@ -32,7 +32,7 @@ pub struct AgentNode {
     /// What the agent wrote into its own log.
     pub said: Vec<String>,
     /// Each event as it was sent: when, to whom, which.
-    pub alerts: Vec<(Duration, SocketAddr, String)>,
+    pub alerts: Vec<(Duration, SocketAddrV4, String)>,
     /// The chain, run and number of those that had them.
     numbers: BTreeMap<(u64, u64, u64), String>,
     /// What was sent by each uid. One event may have several: another server is told of it anew.
@@ -44,7 +44,7 @@ pub struct AgentNode {
     /// Datagrams sent.
     pub sent: u64,
     /// When each server's heartbeat last came.
-    pub heard: BTreeMap<SocketAddr, Duration>,
+    pub heard: BTreeMap<SocketAddrV4, Duration>,
 }
 
 /// When an event happened, its tags and its text.
@@ -114,7 +114,7 @@ impl AgentNode {
     /// An event that was sent and not repeated for so long was acknowledged.
     const QUIET: Duration = Duration::from_secs(15);
 
-    pub fn new(now: Now, host: &str, address: SocketAddr, random: &mut Random) -> Self {
+    pub fn new(now: Now, host: &str, address: SocketAddrV4, random: &mut Random) -> Self {
         let identity = Identity { host: host.into(), run: random.token(), server_port: PORT + 1, seed: random.bits() };
         Self {
             host: host.into(),
@@ -155,7 +155,7 @@ impl AgentNode {
     }
 
     /// The agent speaks with that server only, behind a router.
-    pub fn fix_server(&mut self, now: Now, server: SocketAddr) {
+    pub fn fix_server(&mut self, now: Now, server: SocketAddrV4) {
         (self.routed, self.wake) = (true, Some(now.mono));
         self.agent.wait_for_fixed_server();
         self.agent.fix_server(now, server);
@@ -198,7 +198,7 @@ impl AgentNode {
         self.acknowledged.iter().filter_map(|uid| self.contents.get(uid)).cloned().collect()
     }
 
-    pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
+    pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8]) {
         match Message::parse(unsealed(datagram)) {
             Ok(Message::Ack { uid }) => drop(self.acknowledged.insert(uid.into())),
             Ok(Message::Done { chain: Chain(chain), step, .. }) => {
@@ -218,7 +218,7 @@ impl AgentNode {
     }
 
     /// As many turns of the loop as there is something to be done at this moment. Returns what is to be sent.
-    pub(super) fn settle(&mut self, now: Now) -> Vec<(SocketAddr, Vec<u8>)> {
+    pub(super) fn settle(&mut self, now: Now) -> Vec<(SocketAddrV4, Vec<u8>)> {
         let mut sent = Vec::new();
         loop {
             self.agent.handle_timeout(now);
@@ -234,7 +234,7 @@ impl AgentNode {
     }
 
     /// Returns whether the logs that are followed changed.
-    fn carry_out(&mut self, now: Now, sent: &mut Vec<(SocketAddr, Vec<u8>)>) -> bool {
+    fn carry_out(&mut self, now: Now, sent: &mut Vec<(SocketAddrV4, Vec<u8>)>) -> bool {
         let mut changed = false;
         while let Some(output) = self.agent.poll_output() {
             match output {
@@ -264,7 +264,7 @@ impl AgentNode {
         changed
     }
 
-    fn note_sent(&mut self, now: Now, to: SocketAddr, datagram: &[u8]) {
+    fn note_sent(&mut self, now: Now, to: SocketAddrV4, datagram: &[u8]) {
         let (uid, content) = match Message::parse(unsealed(datagram)) {
             Ok(Message::Alert(alert)) => (alert.uid.to_string(), (alert.unix, alert.tags.to_string(), alert.text.to_string())),
             Ok(Message::Event(event)) => {
@@ -308,7 +308,7 @@ impl AgentNode {
 
 /// A server, its host files and its stream.
 pub struct ServerNode {
-    pub address: SocketAddr,
+    pub address: SocketAddrV4,
     /// Nothing that it sends or is sent arrives.
     pub cut_off: bool,
     /// The stream cannot be written.
@@ -351,7 +351,7 @@ impl EventSink for Batch {
 impl ServerNode {
     const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(60);
 
-    pub fn new(now: Now, address: SocketAddr, random: &mut Random) -> Self {
+    pub fn new(now: Now, address: SocketAddrV4, random: &mut Random) -> Self {
         Self {
             address,
             cut_off: false,
@@ -419,13 +419,13 @@ impl ServerNode {
         self.stream.iter().filter(move |record| record.host == host && record.uid == "000000").map(|record| (record.at, &*record.text))
     }
 
-    pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
+    pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8]) {
         (self.batch.now, self.wake) = (now.mono, now.mono);
         self.server.handle_datagram(now, from, datagram, &mut self.batch);
     }
 
     /// One turn of the loop. Returns what is to be sent.
-    pub(super) fn settle(&mut self, now: Now) -> Vec<(SocketAddr, Vec<u8>)> {
+    pub(super) fn settle(&mut self, now: Now) -> Vec<(SocketAddrV4, Vec<u8>)> {
         self.batch.now = now.mono;
         self.server.handle_timeout(now, &mut self.batch);
         let records = std::mem::take(&mut self.batch.records);
@@ -467,6 +467,6 @@ fn host_keys(text: &str) -> HostKeys {
 }
 
 fn new_server(now: Now, random: &mut Random) -> Server {
-    let broadcast = vec![SocketAddr::from((EVERYONE, PORT))];
+    let broadcast = vec![SocketAddrV4::new(EVERYONE.into(), PORT)];
     Server::new(now, server::Identity { name: "server".into(), run: random.token(), broadcast })
 }
