@@ -8,7 +8,7 @@ use crate::now::{earlier, Now};
 use crate::position::Position;
 use crate::sys::poll::PollSet;
 use crate::sys::{fence, glob, reason};
-use crate::tail::{Follower, Identity, Open, Piece};
+use crate::tail::{identity, Follower, Identity, Open, Piece};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -116,7 +116,7 @@ impl Followed {
         };
         if let (Log::Wildcard(wildcard), Start::At(..)) = (&mut followed.log, start) {
             // What two of them have found is read by one, from where it was read to last. The next look tells what is wrong.
-            let _ = follower.look(now.mono, &mut |meta| wildcard.release(meta));
+            let _ = follower.look(now.mono, &mut |wanted| wildcard.release(wanted));
         }
         let Some(file) = followed.log.files_mut().find(|file| file.path == path && file.follower.is_none()) else { return };
         let position = match follower.position() {
@@ -364,9 +364,9 @@ impl Wildcard {
             let (before, rest) = self.files.split_at_mut(at);
             let Some((file, after)) = rest.split_first_mut() else { break };
             let Some(follower) = &mut file.follower else { continue };
-            let mut elsewhere = |meta: &std::fs::Metadata| {
+            let mut elsewhere = |wanted| {
                 let mut others = before.iter_mut().chain(&mut *after).filter_map(|other| other.follower.as_mut());
-                others.find_map(|other| other.release(meta))
+                others.find_map(|other| other.release(wanted))
             };
             let state = follower.look(now.mono, &mut elsewhere);
             // That a file is gone is in order here: the wildcard does not find it any more.
@@ -375,12 +375,12 @@ impl Wildcard {
     }
 
     /// A file that was followed under another name: it is read on under the new one, not again.
-    fn renamed(&mut self, path: &str) -> Option<Open> {
-        self.release(&std::fs::metadata(path).ok()?)
+    fn renamed(&mut self, path: &str) -> Option<Box<Open>> {
+        self.release(identity(&std::fs::metadata(path).ok()?))
     }
 
-    fn release(&mut self, meta: &std::fs::Metadata) -> Option<Open> {
-        self.files.iter_mut().filter_map(|file| file.follower.as_mut()).find_map(|file| file.release(meta))
+    fn release(&mut self, wanted: Identity) -> Option<Box<Open>> {
+        self.files.iter_mut().filter_map(|file| file.follower.as_mut()).find_map(|file| file.release(wanted))
     }
 }
 

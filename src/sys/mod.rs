@@ -9,6 +9,7 @@ pub mod crash;
 pub mod daemon;
 pub mod datagrams;
 pub mod fence;
+pub mod folder;
 pub mod glob;
 pub mod inotify;
 pub mod poll;

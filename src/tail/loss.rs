@@ -5,11 +5,8 @@ use std::time::Duration;
 /// Lines that will not be handed on, though they were written, and lines that were handed on in part.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    /// Bytes that were known and not read, by what became of them.
-    cut: u64,
-    deleted: u64,
-    unreadable: u64,
-    too_many: u64,
+    /// Bytes that were known and not read, by [`Cause`].
+    bytes: [u64; 4],
     /// What is told as it stands.
     text: Option<String>,
     /// Lines that were cut for length, and when that was last told.
@@ -30,18 +27,21 @@ pub(super) enum Cause {
     TooMany,
 }
 
+impl Cause {
+    const TEXTS: [&'static str; 4] = [
+        "were cut from the file",
+        "are given up with a deleted file",
+        "are in a file that cannot be read any more",
+        "are given up, since the file was rotated too often to be read in time",
+    ];
+}
+
 impl Losses {
     /// Least time between two reports of lines that were cut for length.
     const CUT_LINES_INTERVAL: Duration = Duration::from_secs(600);
 
     pub(super) fn add(&mut self, cause: Cause, bytes: u64) {
-        let sum = match cause {
-            Cause::Cut => &mut self.cut,
-            Cause::Deleted => &mut self.deleted,
-            Cause::Unreadable => &mut self.unreadable,
-            Cause::TooMany => &mut self.too_many,
-        };
-        *sum += bytes;
+        self.bytes[cause as usize] += bytes;
     }
 
     pub(super) fn add_text(&mut self, text: Option<String>) {
@@ -50,16 +50,14 @@ impl Losses {
 
     /// What was given up since this was last asked.
     pub(super) fn take(&mut self, path: &str) -> Option<String> {
-        let sums = [
-            (&mut self.cut, "were cut from the file"),
-            (&mut self.deleted, "are given up with a deleted file"),
-            (&mut self.unreadable, "are in a file that cannot be read any more"),
-            (&mut self.too_many, "are given up, since the file was rotated too often to be read in time"),
-        ];
-        let told = sums.into_iter().map(|(sum, what)| (std::mem::take(sum), what)).filter(|(sum, _)| *sum > 0);
-        let told = told.map(|(sum, what)| format!("{path}: {sum} unread bytes {what}"));
-        let all: Vec<String> = self.text.take().into_iter().chain(told).collect();
-        (!all.is_empty()).then(|| all.join("; "))
+        let mut all = self.text.take();
+        for (bytes, what) in std::mem::take(&mut self.bytes).into_iter().zip(Cause::TEXTS) {
+            if bytes > 0 {
+                let before = all.map_or_else(String::new, |before| before + "; ");
+                all = Some(format!("{before}{path}: {bytes} unread bytes {what}"));
+            }
+        }
+        all
     }
 
     /// How many lines were cut for length since this was last told; not more often than every ten minutes.

@@ -7,13 +7,13 @@ mod open;
 mod rotation;
 mod search;
 
-pub use open::{Identity, Open};
+pub use open::{identity, Identity, Open};
 
 use crate::lines::MAX_LINE;
 use crate::position::{FilePosition, Place, Position, CONTEXT};
 use crate::sys::fence;
 use loss::{Cause, Losses};
-use open::{identity, not_a_file, Reading};
+use open::{not_a_file, Reading};
 use rotation::{Known, Retired};
 use std::fs::{self, Metadata};
 use std::io;
@@ -38,14 +38,14 @@ pub struct Piece<'a> {
 pub type TakeLines<'a> = &'a mut dyn FnMut(Piece<'_>) -> usize;
 
 /// Is asked for a file that was followed under another name until now.
-pub type Elsewhere<'a> = &'a mut dyn FnMut(&Metadata) -> Option<Open>;
+pub type Elsewhere<'a> = &'a mut dyn FnMut(Identity) -> Option<Box<Open>>;
 
 /// A file that is followed, whether it exists or not.
 pub struct Follower {
     path: String,
     /// Where reading begins in the next file that is found under the path: past what was there when it could not yet be read.
     first_start: u64,
-    current: Option<Open>,
+    current: Option<Box<Open>>,
     /// Files that had the name before, oldest first.
     retired: Vec<Retired>,
     /// Files that had the name before those, as they were let go.
@@ -89,18 +89,20 @@ impl Follower {
 
     /// A file to follow: what it holds already is passed over, but if it appears later it is read from its start.
     pub fn from_end(path: &str) -> Self {
-        let Some(meta) = fs::metadata(path).ok().filter(Metadata::is_file) else { return Self::from_start(path) };
-        match Open::new(Path::new(path), u64::MAX) {
-            Ok(open) => Self::resuming(path, open),
-            Err(_) => Self { first_start: meta.len(), ..Self::from_start(path) },
+        let mut follower = Self::from_start(path);
+        if let Some(meta) = fs::metadata(path).ok().filter(Metadata::is_file) {
+            match Open::new(Path::new(path), u64::MAX) {
+                Ok(open) => follower.current = Some(open),
+                Err(_) => follower.first_start = meta.len(),
+            }
         }
+        follower
     }
 
     /// A file to follow from its start.
     pub fn from_start(path: &str) -> Self {
-        let path = path.to_string();
         Self {
-            path,
+            path: path.to_string(),
             first_start: 0,
             current: None,
             retired: Vec::new(),
@@ -116,15 +118,17 @@ impl Follower {
     }
 
     /// A file that was followed under another name, from where that follower let go.
-    pub fn resuming(path: &str, open: Open) -> Self {
-        Self { current: Some(open), ..Self::from_start(path) }
+    pub fn resuming(path: &str, open: Box<Open>) -> Self {
+        let mut follower = Self::from_start(path);
+        follower.current = Some(open);
+        follower
     }
 
     /// Goes on where a log was read up to at `seen`, in Unix seconds by the clock that dates files. Returns also what could not be found
     /// again. While the log is missing or cannot be read nothing is decided; what is found to be lost then, [`Self::take_loss`] tells.
     pub fn resume(path: &str, position: &Position, seen: u64) -> (Self, Option<String>) {
-        let awaited = Some(Awaited { position: position.clone(), seen });
-        let mut follower = Self { awaited, ..Self::from_start(path) };
+        let mut follower = Self::from_start(path);
+        follower.awaited = Some(Awaited { position: position.clone(), seen });
         follower.restore();
         let lost = follower.take_loss();
         (follower, lost)
@@ -135,13 +139,13 @@ impl Follower {
         if let Some(awaited) = &self.awaited {
             return awaited.position.clone();
         }
-        let files = self.files();
-        let read_to = if files.len() < Position::MAX_FILES {
-            0
-        } else {
-            self.retired.iter().position(|retired| retired.open.unread() > 0).unwrap_or(self.retired.len())
-        };
-        Position { files: bounded(self.anchor(), &files, read_to).0 }
+        let mut files = self.files();
+        if files.len() > Position::MAX_FILES {
+            let read = self.retired.iter().take_while(|retired| retired.open.unread() == 0).count();
+            let at = self.before_opened(&files) + read;
+            bound(&mut files, at);
+        }
+        Position { files }
     }
 
     /// What had to be given up since this was last asked, if anything.
@@ -180,20 +184,19 @@ impl Follower {
     }
 
     /// Lets go of a file that now has another path, if it was followed here.
-    pub fn release(&mut self, meta: &Metadata) -> Option<Open> {
-        let wanted = identity(meta);
-        let released = if let Some(at) = self.retired.iter().position(|retired| retired.open.identity == wanted) {
-            Some(self.retired.remove(at).open)
-        } else {
-            self.current.take_if(|open| open.identity == wanted)
-        };
-        released.inspect(|open| self.remember(open, false))
+    pub fn release(&mut self, wanted: Identity) -> Option<Box<Open>> {
+        let released = self.take_back(wanted).or_else(|| self.current.take_if(|open| open.identity == wanted))?;
+        self.remember(&released, false);
+        Some(released)
     }
 
     /// Where the file ends now, counted as the positions of lines are: all that is there already is before it.
     pub fn end(&mut self) -> u64 {
-        let retired = self.retired.iter_mut().map(|retired| &mut retired.open);
-        self.position + retired.chain(&mut self.current).map(Open::measure).sum::<u64>()
+        let mut end = self.position;
+        for retired in &mut self.retired {
+            end += retired.open.measure();
+        }
+        end + self.current.as_mut().map_or(0, |open| open.measure())
     }
 
     /// Looks whether the path has another file than before, and opens it if so; reads nothing. `elsewhere` is asked for a file that
@@ -207,21 +210,17 @@ impl Follower {
         }
         // Before it is another's turn: what it held may be in copies.
         let looked = self.look_at_current(elsewhere);
-        let found = fence::metadata(self.path.as_ref()).and_then(|meta| if meta.is_file() { Ok(meta) } else { Err(not_a_file(&meta)) });
-        let state = match found.and_then(|meta| self.handle_found(&meta, looked, elsewhere)) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let tolerated = self.handle_missing(now);
-                if tolerated {
-                    Ok(())
-                } else {
-                    Err(crate::sys::reason(&e))
-                }
-            }
-            other => {
-                self.missing_since = None;
-                other.map_err(|e| crate::sys::reason(&e))
-            }
+        let found = match fence::metadata(self.path.as_ref()) {
+            Ok(meta) if meta.is_file() => self.handle_found(identity(&meta), looked, elsewhere),
+            Ok(meta) => Err(not_a_file(&meta)),
+            Err(e) => Err(e),
         };
+        let is_missing = matches!(&found, Err(e) if e.kind() == io::ErrorKind::NotFound);
+        let is_tolerated = is_missing && self.handle_missing(now);
+        if !is_missing {
+            self.missing_since = None;
+        }
+        let state = if is_tolerated { Ok(()) } else { found.map_err(|e| crate::sys::reason(&e)) };
         self.look_at_retired();
         self.let_go_of_deleted(now);
         self.unreadable = state.is_err();
@@ -243,18 +242,18 @@ impl Follower {
             return;
         };
         self.fresh = true;
-        self.retired = restored.earlier.into_iter().map(Retired::new).collect();
+        self.retired = restored.earlier;
         self.current = restored.current;
         self.losses.add_text(restored.lost);
     }
 
-    fn handle_found(&mut self, meta: &Metadata, looked: io::Result<()>, elsewhere: Elsewhere<'_>) -> io::Result<()> {
+    fn handle_found(&mut self, found: Identity, looked: io::Result<()>, elsewhere: Elsewhere<'_>) -> io::Result<()> {
         if self.awaited.is_some() {
             // It has appeared at this moment, or cannot be read, which to open it tells.
             return Open::new(Path::new(&self.path), 0).map(drop);
         }
-        if let Some(open) = self.current.as_mut().filter(|open| open.identity == identity(meta)) {
-            let other = if std::mem::take(&mut self.fresh) { elsewhere(meta) } else { None };
+        if let Some(open) = self.current.as_mut().filter(|open| open.identity == found) {
+            let other = if std::mem::take(&mut self.fresh) { elsewhere(found) } else { None };
             // The further one knows better where to go on.
             if let Some(other) = other.filter(|other| other.offset() > open.offset()) {
                 *open = other;
@@ -263,12 +262,12 @@ impl Follower {
         }
         self.fresh = false;
         // A file that has come back, or had another name, is read on and not again.
-        let opened = match self.take_back(meta).or_else(|| elsewhere(meta)) {
+        let opened = match self.take_back(found).or_else(|| elsewhere(found)) {
             Some(known) => known,
             // The present file is let go only when there is a new one, lest what it still holds be lost.
             None => Open::new(Path::new(&self.path), self.first_start)?,
         };
-        if opened.identity != identity(meta) {
+        if opened.identity != found {
             // It was renamed at this moment: the next look sees what it is.
             return Ok(());
         }
@@ -278,8 +277,8 @@ impl Follower {
     }
 
     /// A rotated file that has the log's name again.
-    fn take_back(&mut self, meta: &Metadata) -> Option<Open> {
-        let at = self.retired.iter().position(|retired| retired.open.identity == identity(meta))?;
+    fn take_back(&mut self, wanted: Identity) -> Option<Box<Open>> {
+        let at = self.retired.iter().position(|retired| retired.open.identity == wanted)?;
         Some(self.retired.remove(at).open)
     }
 
@@ -288,20 +287,24 @@ impl Follower {
         self.first_start = 0;
         let since = *self.missing_since.get_or_insert(now);
         // What has no name cannot get that one back.
-        if now - since >= Self::MISSING_HELD || self.current.as_ref().is_some_and(Open::is_deleted) {
+        if now - since >= Self::MISSING_HELD || self.current.as_ref().is_some_and(|open| open.is_deleted()) {
             self.retire();
         }
         !self.unreadable && now - since < Self::MISSING_TOLERANCE
     }
 
     fn read_all(&mut self, now: Duration, buffer: &mut [u8], take: TakeLines<'_>) -> io::Result<Reach> {
-        let (anchor, mut files) = (self.anchor(), self.files());
+        let mut files = self.files();
         let mut at = 0;
-        while at < self.retired.len() {
-            let (earlier, later) = others(anchor, &files, at);
+        loop {
+            let number = self.before_opened(&files) + at;
+            let (earlier, later) = others(&files, number);
             let (position, cut_lines) = (&mut self.position, &mut self.losses.cut_lines);
             let mut reading = Reading { position, cut_lines, earlier: &earlier, later: &later, buffer, take };
-            let retired = &mut self.retired[at];
+            let Some(retired) = self.retired.get_mut(at) else {
+                let Some(open) = &mut self.current else { return Ok(Reach::End) };
+                return open.read(&mut reading).map(|(reach, _)| reach);
+            };
             let is_done = match retired.read(now, &mut reading) {
                 Ok(Reach::End) => retired.is_done(now),
                 Ok(Reach::Cut) => false,
@@ -310,63 +313,71 @@ impl Follower {
             };
             if is_done {
                 self.let_go(at, Cause::Unreadable);
-                files.remove(at);
+                files.remove(number);
             } else {
-                files[at] = retired.open.position();
+                files[number] = retired.open.position();
                 at += 1;
             }
         }
-        let Some(open) = &mut self.current else { return Ok(Reach::End) };
-        let (earlier, later) = others(anchor, &files, at);
-        let (position, cut_lines) = (&mut self.position, &mut self.losses.cut_lines);
-        let mut reading = Reading { position, cut_lines, earlier: &earlier, later: &later, buffer, take };
-        open.read(&mut reading).map(|(reach, _)| reach)
     }
 
-    fn opened(&self) -> impl Iterator<Item = &Open> {
-        self.retired.iter().map(|retired| &retired.open).chain(&self.current)
-    }
-
-    fn files(&self) -> Vec<FilePosition> {
-        self.opened().map(Open::position).collect()
-    }
-
-    /// The last file before those that are open, while nothing was read of these: what may come between is found by it.
-    fn anchor(&self) -> Option<FilePosition> {
-        if self.current.is_none() || self.opened().any(|open| open.offset() > 0) {
-            return None;
+    fn opened(&self) -> Vec<&Open> {
+        let mut opened = Vec::with_capacity(self.retired.len() + 1);
+        for retired in &self.retired {
+            opened.push(&*retired.open);
         }
-        self.known.last().filter(|last| last.had_name).map(|last| last.position)
+        if let Some(open) = &self.current {
+            opened.push(open);
+        }
+        opened
+    }
+
+    /// How far the open files are read. Before them comes, while nothing was read of these, the last file that was let go: what may come
+    /// between is found by it.
+    fn files(&self) -> Vec<FilePosition> {
+        let opened = self.opened();
+        let mut files = Vec::with_capacity(opened.len() + 1);
+        if self.current.is_some() && opened.iter().all(|open| open.offset() == 0) {
+            files.extend(self.known.last().filter(|last| last.had_name).map(|last| last.position));
+        }
+        for open in opened {
+            files.push(open.position());
+        }
+        files
+    }
+
+    /// How many of these come before the open ones.
+    fn before_opened(&self, files: &[FilePosition]) -> usize {
+        files.len() - self.retired.len() - usize::from(self.current.is_some())
     }
 }
 
 /// How far the files before and behind one are read, as far as a position holds them.
-fn others(anchor: Option<FilePosition>, files: &[FilePosition], at: usize) -> (Vec<FilePosition>, Vec<FilePosition>) {
-    if anchor.is_none() && files.len() <= 1 {
+fn others(files: &[FilePosition], at: usize) -> (Vec<FilePosition>, Vec<FilePosition>) {
+    if files.len() <= 1 {
         return (Vec::new(), Vec::new());
     }
-    let (mut files, at) = bounded(anchor, files, at);
-    let later = files.split_off(at + 1);
-    files.truncate(at);
-    (files, later)
+    let mut earlier = files.to_vec();
+    let at = bound(&mut earlier, at);
+    let later = earlier.split_off(earlier.len().min(at + 1));
+    earlier.truncate(at);
+    (earlier, later)
 }
 
 /// Leaves out what a position has no room for: files that are read, which are those before the one at `at`, except for the last that was
 /// begun; and then unread ones before the last, which are found again between their neighbours. Returns where the one at `at` is then.
-fn bounded(anchor: Option<FilePosition>, files: &[FilePosition], at: usize) -> (Vec<FilePosition>, usize) {
-    let mut at = at + usize::from(anchor.is_some());
-    let mut files: Vec<FilePosition> = anchor.into_iter().chain(files.iter().copied()).collect();
+fn bound(files: &mut Vec<FilePosition>, mut at: usize) -> usize {
     while files.len() > Position::MAX_FILES {
-        let begun = files.iter().take(at + 1).rposition(|file| file.offset > 0);
-        match (0..at).find(|read| Some(*read) != begun) {
-            Some(read) => {
-                files.remove(read);
-                at -= 1;
-            }
-            None => drop(files.remove(files.len() - 2)),
+        let begun = files[..files.len().min(at + 1)].iter().rposition(|file| file.offset > 0);
+        let read = usize::from(begun == Some(0));
+        if read < at {
+            files.remove(read);
+            at -= 1;
+        } else {
+            files.remove(files.len() - 2);
         }
     }
-    (files, at)
+    at
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use std::path::Path;
 /// Device and inode.
 pub type Identity = (u64, u64);
 
-/// Seconds and nanoseconds of the Unix time.
-pub(super) type Time = (i64, i64);
+/// Nanoseconds of the Unix time; the ends of the range stand for what is beyond.
+pub(super) type Time = i64;
 
 /// Size and time of the last change.
 type Signature = (u64, Time);
@@ -63,7 +63,7 @@ impl Open {
     const TURN: u64 = 1 << 20;
 
     /// Opens a file to read it on from an offset, or from its end if that is before.
-    pub(super) fn new(path: &Path, offset: u64) -> io::Result<Self> {
+    pub(super) fn new(path: &Path, offset: u64) -> io::Result<Box<Self>> {
         let file = fence::open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
@@ -72,39 +72,38 @@ impl Open {
         Self::at(file, &meta, offset.min(meta.len()))
     }
 
-    fn at(file: File, meta: &Metadata, offset: u64) -> io::Result<Self> {
+    fn at(file: File, meta: &Metadata, offset: u64) -> io::Result<Box<Self>> {
         let length = offset.min(CONTEXT as u64);
         let (head, before) = (bytes_at(&file, 0, length)?, bytes_at(&file, offset - length, length)?);
-        let mark = (offset, before.clone());
-        let mut open = Self {
+        let mut open = Box::new(Self {
             file,
             identity: identity(meta),
             offset,
             splitter: LineSplitter::default(),
             head,
             before,
-            mark,
+            mark: (0, Vec::new()),
             looked: None,
             begun: None,
             measured: 0,
             caught_up: None,
-        };
+        });
         open.splitter = LineSplitter::resumed(open.is_within_overlong_line()?);
         open.is_cut()?;
         Ok(open)
     }
 
-    /// Opens a file that was read up to a position; `None` if it is not that one, by content. Of a file of which nothing was read, only the
-    /// inode tells.
-    pub(super) fn resume(path: &Path, position: &FilePosition) -> io::Result<Option<Self>> {
-        let open = Self::new(path, position.offset)?;
+    /// Opens a file that was read up to a position; `None` if it is not that one, by content, or cannot be read. Of a file of which nothing
+    /// was read, only the inode tells.
+    pub(super) fn resume(path: &Path, position: &FilePosition) -> Option<Box<Self>> {
+        let open = Self::new(path, position.offset).ok()?;
         let known = open.position();
         let same = known.offset == position.offset && known.hash == position.hash;
-        Ok(Some(open).filter(|_| same && (position.offset > 0 || known.inode == position.inode)))
+        (same && (position.offset > 0 || known.inode == position.inode)).then_some(open)
     }
 
     /// The same file, to be read on from another offset.
-    pub(super) fn moved(self, offset: u64) -> io::Result<Self> {
+    pub(super) fn moved(self, offset: u64) -> io::Result<Box<Self>> {
         let meta = self.file.metadata()?;
         Self::at(self.file, &meta, offset)
     }
@@ -343,12 +342,17 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     }
 }
 
-pub(super) fn identity(meta: &Metadata) -> Identity {
+/// Which file that is.
+pub fn identity(meta: &Metadata) -> Identity {
     (meta.dev(), meta.ino())
 }
 
 pub(super) fn modified(meta: &Metadata) -> Time {
-    (meta.mtime(), meta.mtime_nsec())
+    time(meta.mtime(), meta.mtime_nsec())
+}
+
+pub(super) fn time(seconds: i64, nanoseconds: i64) -> Time {
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
 
 fn signature(meta: &Metadata) -> Signature {

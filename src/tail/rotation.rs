@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// A file that had the log's name.
 pub(super) struct Retired {
-    pub(super) open: Open,
+    pub(super) open: Box<Open>,
     /// When it last grew, or was first read after it lost the name.
     grown: Option<Duration>,
     /// Since when it is known to have no name at all.
@@ -32,7 +32,7 @@ impl Retired {
     /// The last line of a rotated file counts as ended, though no newline came, when nothing was added for that time.
     const UNENDED_LINE: Duration = Duration::from_secs(5);
 
-    pub(super) fn new(open: Open) -> Self {
+    pub(super) fn new(open: Box<Open>) -> Self {
         Self { open, grown: None, deleted: None }
     }
 
@@ -69,12 +69,12 @@ impl Follower {
     const DELETED_READ: Duration = Duration::from_secs(10);
 
     /// Another file has the log's name.
-    pub(super) fn succeed(&mut self, opened: Open, elsewhere: Elsewhere<'_>) {
-        let since = self.current.as_ref().and_then(Open::looked);
+    pub(super) fn succeed(&mut self, opened: Box<Open>, elsewhere: Elsewhere<'_>) {
+        let since = self.current.as_ref().and_then(|open| open.looked());
         let between = self.between(Some(opened.identity), since, elsewhere);
         self.retire();
-        self.retired.extend(between.into_iter().map(Retired::new));
         self.current = Some(opened);
+        self.retired.extend(between);
         self.bound_retired();
     }
 
@@ -106,7 +106,7 @@ impl Follower {
         } else if let Some(since) = open.take_begun() {
             // It may have been filled, copied and cut before.
             let between = self.between(None, Some(since), elsewhere);
-            self.retired.extend(between.into_iter().map(Retired::new));
+            self.retired.extend(between);
             self.bound_retired();
         }
         Ok(())
@@ -116,14 +116,14 @@ impl Follower {
     fn handle_cut(&mut self, since: Option<Time>, elsewhere: Elsewhere<'_>) {
         let Some(mut open) = self.current.take() else { return };
         let copy = self.find_copy(&open);
-        self.lose_cut(&open, copy.as_ref());
+        self.lose_cut(&open, copy.as_deref());
         let last = copy.as_ref().map(|open| open.identity);
         self.retired.extend(copy.map(Retired::new));
         open.start_over();
         self.current = Some(open);
         // Newer copies than that one may have been made since the last look.
-        let between = self.after(last, None, since, elsewhere);
-        self.retired.extend(between.into_iter().map(Retired::new));
+        let between = self.after(last, None, since, None, elsewhere);
+        self.retired.extend(between);
         self.bound_retired();
     }
 
@@ -137,7 +137,7 @@ impl Follower {
             }
             let copy = self.find_copy(&self.retired[at - 1].open);
             let cut = self.retired.remove(at - 1).open;
-            self.lose_cut(&cut, copy.as_ref());
+            self.lose_cut(&cut, copy.as_deref());
             match copy {
                 Some(copy) => self.retired.insert(at - 1, Retired::new(copy)),
                 None => at -= 1,
@@ -146,7 +146,7 @@ impl Follower {
     }
 
     /// The copy of a file that was cut, to be read on where that was read to.
-    fn find_copy(&self, cut: &Open) -> Option<Open> {
+    fn find_copy(&self, cut: &Open) -> Option<Box<Open>> {
         let around = Surroundings::of(&self.path, &[]);
         let (known, read) = (cut.known_position(), cut.position());
         let copy = around.find_copy(&known, cut.identity).or_else(|| around.find_copy(&read, cut.identity))?;
@@ -162,34 +162,47 @@ impl Follower {
     }
 
     /// The files that had the log's name after the last one before the present, and before the present, which is the given one if it is new.
-    fn between(&self, new: Option<Identity>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Vec<Open> {
+    fn between(&self, new: Option<Identity>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Vec<Retired> {
         let current = self.current.as_ref().filter(|_| new.is_some());
         let last = current.or(self.retired.last().map(|retired| &retired.open));
         let identity = last.map(|open| open.identity).or(self.known.last().map(|known| known.identity));
         // Its name may be gone already.
-        let age = last.and_then(Open::modified).map(|modified| Age { modified, stamp: None });
-        self.after(identity, age, since, elsewhere).into_iter().filter(|open| Some(open.identity) != new).collect()
+        let age = last.and_then(|open| open.modified()).map(|modified| Age { modified, stamp: None });
+        self.after(identity, age, since, new, elsewhere)
     }
 
     /// The files that were rotated after one of that identity, or else of that age, or since that time, and are not known. When that one is
     /// not the present file, those that came after the present file are left out: it has been renamed, and they follow it.
-    fn after(&self, last: Option<Identity>, age: Option<Age>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Vec<Open> {
+    fn after(
+        &self,
+        last: Option<Identity>,
+        age: Option<Age>,
+        since: Option<Time>,
+        new: Option<Identity>,
+        elsewhere: Elsewhere<'_>,
+    ) -> Vec<Retired> {
         let present = self.current.as_ref().map(|open| open.identity).filter(|present| Some(*present) != last);
-        let inodes: Vec<u64> = last.iter().chain(&present).map(|identity| identity.1).collect();
+        // No file has the inode 0.
+        let inodes = [last, present].map(|identity| identity.map_or(0, |identity| identity.1));
         let around = Surroundings::of(&self.path, &inodes);
-        let age = last.and_then(|last| around.age(last).cloned()).or(age);
+        let age = last.and_then(|last| around.age(last)).or(age.as_ref());
         let end = present.and_then(|present| around.age(present));
-        let claimed: Vec<Identity> = self.opened().map(|open| open.identity).collect();
-        let newer = around.newer(age.as_ref(), since, &claimed).into_iter();
-        let newer = newer.filter(|one| end.is_none_or(|end| !one.is_newer(end)) && !self.was_read(one));
-        newer.filter_map(|one| one.metadata().and_then(|meta| elsewhere(&meta)).or_else(|| one.open(0))).collect()
+        let mut claimed: Vec<Identity> = self.opened().iter().map(|open| open.identity).collect();
+        claimed.extend(new);
+        let mut files = Vec::new();
+        for one in around.newer(age, since, &claimed) {
+            if end.is_some_and(|end| one.age.is_newer(end, None)) || self.was_read(one) {
+                continue;
+            }
+            files.extend(elsewhere(one.identity).or_else(|| one.open(0)).map(Retired::new));
+        }
+        files
     }
 
     /// Whether a file was read here under another name, or is the copy of one.
     fn was_read(&self, sibling: &Sibling) -> bool {
-        let retired = self.retired.iter().map(|retired| (retired.open.identity, retired.open.position()));
-        let mut all = self.known.iter().map(|known| (known.identity, known.position)).chain(retired);
-        all.any(|(identity, position)| sibling.holds(&position, identity))
+        self.known.iter().any(|known| sibling.holds(&known.position, known.identity))
+            || self.retired.iter().any(|retired| sibling.holds(&retired.open.position(), retired.open.identity))
     }
 
     /// Lets go of a rotated file, and of what is not read of it.
@@ -218,14 +231,19 @@ impl Follower {
         for retired in &mut self.retired {
             retired.deleted = if retired.open.is_deleted() { retired.deleted.or(Some(now)) } else { None };
         }
-        let held = |retired: &Retired, time| retired.deleted.is_some_and(|deleted| now - deleted >= time);
-        while let Some(at) = self.retired.iter().position(|retired| held(retired, Self::DELETED_HELD)) {
-            self.let_go(at, Cause::Deleted);
-        }
+        // The one that is held too long, or else the first that should have been read, and how much is to be read of all of these.
         loop {
-            let waiting = || self.retired.iter().enumerate().filter(|(_, retired)| held(retired, Self::DELETED_READ));
-            let unread: u64 = waiting().map(|(_, retired)| retired.open.unread()).sum();
-            let Some((first, _)) = waiting().next().filter(|_| unread > Self::MAX_DELETED_UNREAD) else { break };
+            let (mut first, mut unread) = (None, 0);
+            for (at, retired) in self.retired.iter().enumerate() {
+                let Some(deleted) = retired.deleted.filter(|deleted| now - *deleted >= Self::DELETED_READ) else { continue };
+                if now - deleted >= Self::DELETED_HELD {
+                    (first, unread) = (Some(at), u64::MAX);
+                    break;
+                }
+                first = first.or(Some(at));
+                unread += retired.open.unread();
+            }
+            let Some(first) = first.filter(|_| unread > Self::MAX_DELETED_UNREAD) else { break };
             self.let_go(first, Cause::Deleted);
         }
     }

@@ -13,7 +13,7 @@ fn newer(name: &str, files: &[&str], than: &str, since: Option<i64>) -> Vec<Stri
     }
     let identity = identity(&fs::metadata(case.path(than)).unwrap());
     let around = Surroundings::of(case.path("log").to_str().unwrap(), &[]);
-    let newer = around.newer(Some(around.age(identity).unwrap()), since.map(|second| (second, 0)), &[identity]);
+    let newer = around.newer(Some(around.age(identity).unwrap()), since.map(|second| second * 1_000_000_000), &[identity]);
     let names = newer.into_iter().map(|one| one.open(0).unwrap().identity);
     let named = |wanted| files.iter().find(|file| super::identity(&fs::metadata(case.path(file)).unwrap()) == wanted).unwrap();
     names.map(|identity| named(identity).to_string()).collect()
@@ -67,7 +67,7 @@ fn where_times_and_names_disagree_what_was_written_since_is_newer() {
 
 #[test]
 fn of_two_files_of_one_time_the_name_tells() {
-    let age = |number: i32| Age { modified: (1, 0), stamp: Some(Stamp::Number(-number)) };
+    let age = |number: i32| Age { modified: 1, stamp: Some(Stamp::Number(-number)) };
     assert!(age(1).is_newer(&age(2), None));
     assert!(!age(2).is_newer(&age(1), None));
 }
