@@ -1,37 +1,39 @@
 //! Paths with wildcards, as `glob(7)` has them: `*`, `?`, `[…]`, `[!…]` within one part of a path, and `\` before a plain character.
 
-use std::path::Path;
+use super::folder;
 
 /// The paths that a pattern matches now, sorted; those that are not UTF-8 are left out.
 pub fn matches(pattern: &str) -> Vec<String> {
     let mut found = vec![String::new()];
-    for (i, part) in pattern.split('/').enumerate() {
-        let parts = std::mem::take(&mut found);
-        for mut path in parts {
-            if i > 0 {
-                path.push('/');
-            }
-            if part.contains(['*', '?', '[', '\\']) {
+    for part in pattern.split_inclusive('/') {
+        for path in std::mem::take(&mut found) {
+            if is_pattern(part.as_bytes()) {
                 add_names(&path, part, &mut found);
             } else {
                 found.push(path + part);
             }
         }
     }
-    found.retain(|path| Path::new(path).symlink_metadata().is_ok());
+    found.retain(|path| std::fs::symlink_metadata(path).is_ok());
     found.sort_unstable();
     found
 }
 
+/// Whether a path can match another than itself.
+pub fn is_pattern(path: &[u8]) -> bool {
+    path.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
+}
+
 /// Adds what is in a folder and matches.
-fn add_names(folder: &str, part: &str, found: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(if folder.is_empty() { "." } else { folder }) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if let Some(name) = name.to_str().filter(|name| is_match(part.as_bytes(), name.as_bytes())) {
-            found.push([folder, name].concat());
+fn add_names(path: &str, part: &str, found: &mut Vec<String>) {
+    let pattern = part.strip_suffix('/').unwrap_or(part);
+    let slash = &part[pattern.len()..];
+    // A folder that cannot be read holds nothing that matches.
+    let _ = folder::list(path.as_bytes(), &mut |name, _| {
+        if let Some(name) = std::str::from_utf8(name).ok().filter(|name| is_match(pattern.as_bytes(), name.as_bytes())) {
+            found.push([path, name, slash].concat());
         }
-    }
+    });
 }
 
 /// Whether a part of a path matches the whole name. A leading dot is matched by a dot only.

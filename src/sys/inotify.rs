@@ -58,21 +58,21 @@ mod linux {
         ///
         /// # Errors
         /// It cannot be watched, or others may change it unseen.
-        pub fn watch_file(&self, path: &str) -> io::Result<Watch> {
+        pub fn watch_file(&self, path: &[u8]) -> io::Result<Watch> {
             self.watch(path, libc::IN_MODIFY)
         }
 
-        /// Watches a folder for files that appear, vanish or may be read again.
+        /// Watches a folder for files that appear, vanish or may be read again; without a path the present one.
         ///
         /// # Errors
         /// It cannot be watched, or others may change it unseen.
-        pub fn watch_folder(&self, path: &str) -> io::Result<Watch> {
+        pub fn watch_folder(&self, path: &[u8]) -> io::Result<Watch> {
             let appears_or_vanishes = libc::IN_CREATE | libc::IN_MOVED_TO | libc::IN_MOVED_FROM | libc::IN_DELETE;
             self.watch(path, appears_or_vanishes | libc::IN_ATTRIB | libc::IN_ONLYDIR)
         }
 
-        fn watch(&self, path: &str, changes: u32) -> io::Result<Watch> {
-            let path = CString::new(path)?;
+        fn watch(&self, path: &[u8], changes: u32) -> io::Result<Watch> {
+            let path = CString::new(if path.is_empty() { b"." } else { path })?;
             // SAFETY: the path is a string that ends in zero and lives through the calls; all fields of the structure are numbers, for
             // which zero is a value.
             unsafe {
@@ -138,7 +138,7 @@ impl Inotify {
     ///
     /// # Errors
     /// Never.
-    pub fn watch_file(&self, _: &str) -> io::Result<Watch> {
+    pub fn watch_file(&self, _: &[u8]) -> io::Result<Watch> {
         match *self {}
     }
 
@@ -146,7 +146,7 @@ impl Inotify {
     ///
     /// # Errors
     /// Never.
-    pub fn watch_folder(&self, _: &str) -> io::Result<Watch> {
+    pub fn watch_folder(&self, _: &[u8]) -> io::Result<Watch> {
         match *self {}
     }
 

@@ -5,31 +5,34 @@
 /// # Errors
 /// The system has no `/proc` in the form of Linux.
 #[cfg(target_os = "linux")]
-#[allow(clippy::disallowed_methods, reason = "no files, but tables of the system")]
 pub fn lines() -> Result<Vec<u8>, String> {
-    use std::fs;
-    let folder = fs::read_dir("/proc").map_err(|e| super::reason(&e))?;
     let mut lines = Vec::new();
-    for entry in folder.flatten() {
-        let path = entry.path();
-        let is_process = entry.file_name().to_str().is_some_and(|name| name.bytes().all(|b| b.is_ascii_digit()));
-        if !is_process {
-            continue;
-        }
+    let listed = super::folder::list(b"/proc", &mut |name, _| {
         // A process may end at any time.
-        let Ok(mut arguments) = fs::read(path.join("cmdline")) else { continue };
-        while arguments.last() == Some(&0) {
-            arguments.pop();
+        if let Some(arguments) = std::str::from_utf8(name).ok().filter(|name| name.bytes().all(|b| b.is_ascii_digit())).and_then(arguments)
+        {
+            for byte in arguments {
+                lines.push(if matches!(byte, 0 | b'\n') { b' ' } else { byte });
+            }
+            lines.push(b'\n');
         }
-        if arguments.is_empty() {
-            let Ok(mut name) = fs::read(path.join("comm")) else { continue };
-            name.retain(|b| *b != b'\n');
-            arguments = [b"[".as_slice(), &name, b"]"].concat();
-        }
-        lines.extend(arguments.iter().map(|b| if matches!(b, 0 | b'\n') { b' ' } else { *b }));
-        lines.push(b'\n');
+    });
+    listed.map(|()| lines).map_err(|e| super::reason(&e))
+}
+
+#[cfg(target_os = "linux")]
+#[allow(clippy::disallowed_methods, reason = "no files, but tables of the system")]
+fn arguments(process: &str) -> Option<Vec<u8>> {
+    let mut arguments = std::fs::read(["/proc/", process, "/cmdline"].concat()).ok()?;
+    while arguments.last() == Some(&0) {
+        arguments.pop();
     }
-    Ok(lines)
+    if arguments.is_empty() {
+        let mut name = std::fs::read(["/proc/", process, "/comm"].concat()).ok()?;
+        name.retain(|b| *b != b'\n');
+        arguments = [b"[".as_slice(), &name, b"]"].concat();
+    }
+    Some(arguments)
 }
 
 /// All processes, one a line: not known how to get here.
