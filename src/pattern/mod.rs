@@ -6,24 +6,26 @@ mod literals;
 
 use finder::Finder;
 use regex_lite::{Captures, Regex, RegexBuilder};
+use std::rc::Rc;
 
-/// A compiled pattern. Searching takes time linear in the length of the text.
+/// A compiled pattern, shared by all that have it. Searching takes time linear in the length of the text.
 #[derive(Clone, Debug)]
-pub struct Pattern {
+pub struct Pattern(Rc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
     text: Box<str>,
     search: Search,
-    /// One of these is in every text that matches; empty where that is not known.
-    literals: Vec<Finder>,
-    /// And one of each of these.
-    others: Vec<Vec<Finder>>,
-    /// Whether one of the literals is all that it takes.
+    /// One of each of these sets is in every text that matches; there are none where that is not known.
+    literals: Vec<Vec<Finder>>,
+    /// Whether one of the first set is all that it takes.
     sufficient: bool,
 }
 
 /// A pattern without any operator is searched for as it stands, which needs no program.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Search {
-    Literal,
+    Literal(Finder),
     Program(Regex),
 }
 
@@ -36,54 +38,55 @@ impl Pattern {
     /// # Errors
     /// The reason, which names the pattern and, where that is known, the position of the character at which it went wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let search = if text.contains(is_operator) {
+        let search = if text.bytes().any(is_operator) {
             Search::Program(compile(text).map_err(|reason| describe(text, &reason))?)
         } else {
-            Search::Literal
+            Search::Literal(Finder::new(text, false))
         };
-        let (mut sets, mut sufficient) = (Vec::new(), false);
+        let mut compiled = Compiled { text: text.into(), search, literals: Vec::new(), sufficient: false };
         if let Some(required) = literals::required(text) {
-            let finders = |set: &literals::Set| set.iter().map(|literal| Finder::new(literal, required.caseless)).collect();
-            sets = required.sets.iter().map(finders).collect();
-            sufficient = required.sufficient;
+            compiled.sufficient = required.sufficient;
+            for set in &required.sets {
+                compiled.literals.push(set.iter().map(|literal| Finder::new(literal, required.caseless)).collect());
+            }
         }
-        let literals = if sets.is_empty() { Vec::new() } else { sets.remove(0) };
-        Ok(Self { text: text.into(), search, literals, others: sets, sufficient })
+        Ok(Self(Rc::new(compiled)))
     }
 
     /// Looks through a block of lines for those that may match.
     pub fn candidates<'a>(&'a self, block: &'a [u8]) -> Candidates<'a> {
-        let next = self.literals.iter().map(|literal| literal.find(block)).collect();
-        Candidates { literals: &self.literals, block, next }
+        let literals = self.0.literals.first().map_or(&[][..], Vec::as_slice);
+        Candidates { literals, block, next: literals.iter().map(|literal| literal.find(block)).collect() }
     }
 
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// Whether the pattern is found anywhere in the text.
     pub fn is_match(&self, text: &str) -> bool {
         let contains = |set: &Vec<Finder>| set.iter().any(|literal| literal.find(text.as_bytes()).is_some());
-        match &self.search {
-            Search::Literal => text.contains(&*self.text),
-            Search::Program(_) if self.sufficient => contains(&self.literals),
-            Search::Program(regex) => self.others.iter().all(contains) && regex.is_match(text),
+        match &self.0.search {
+            Search::Literal(literal) => literal.find(text.as_bytes()).is_some(),
+            // What makes a line a candidate is not looked for again, unless it says all.
+            Search::Program(_) if self.0.sufficient => contains(&self.0.literals[0]),
+            Search::Program(regex) => self.0.literals.iter().skip(1).all(contains) && regex.is_match(text),
         }
     }
 
     /// How many capture groups the pattern has, the whole match not counted.
     pub fn groups(&self) -> usize {
-        match &self.search {
-            Search::Literal => 0,
+        match &self.0.search {
+            Search::Literal(_) => 0,
             Search::Program(regex) => regex.captures_len() - 1,
         }
     }
 
     /// The first place where the pattern is found, with its groups; `None` also for a pattern that has no groups.
     pub fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
-        match &self.search {
-            Search::Literal => None,
+        match &self.0.search {
+            Search::Literal(_) => None,
             Search::Program(regex) => regex.captures(text),
         }
     }
@@ -103,23 +106,25 @@ impl Candidates<'_> {
         if self.literals.is_empty() {
             return (from < self.block.len()).then_some(from);
         }
+        let mut first = None;
         for (next, literal) in self.next.iter_mut().zip(self.literals) {
             if next.is_some_and(|at| at < from) {
                 *next = self.block.get(from..).and_then(|rest| literal.find(rest)).map(|at| from + at);
             }
+            first = next.map(|at| first.map_or(at, |first| at.min(first))).or(first);
         }
-        self.next.iter().flatten().min().copied()
+        first
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.0.text == other.0.text
     }
 }
 
-fn is_operator(c: char) -> bool {
-    matches!(c, '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$')
+fn is_operator(byte: u8) -> bool {
+    br"\.+*?()|[]{}^$".contains(&byte)
 }
 
 fn compile(text: &str) -> Result<Regex, String> {
@@ -228,7 +233,7 @@ mod tests {
             let caseless = if pick(3) == 0 { "(?i)" } else { "" };
             let text = caseless.to_string() + &(0..1 + pick(6)).map(|_| parts[pick(parts.len())]).collect::<String>();
             let Ok(pattern) = Pattern::parse(&text) else { continue };
-            with_literals += usize::from(!pattern.literals.is_empty());
+            with_literals += usize::from(!pattern.0.literals.is_empty());
             let block: Vec<u8> = (0..pick(60)).flat_map(|_| words[pick(words.len())]).copied().collect();
             assert_eq!(found(&pattern, &block), found_plainly(&text, &block), "{text:?} in {block:?}");
         }

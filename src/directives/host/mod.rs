@@ -8,7 +8,6 @@ use super::{directive, Fault, SourceLine};
 use crate::hash::Fnv1a;
 use crate::pattern::Pattern;
 use crate::schedule::Schedule;
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// What a host file says: its good groups, and everything that is wrong with the others.
@@ -302,7 +301,7 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
 /// Patterns that were compiled lately, and why others were not: thousands of host files repeat the same few.
 #[derive(Debug, Default)]
 pub struct Patterns {
-    known: HashMap<Box<str>, Result<Pattern, String>>,
+    known: Vec<(Box<str>, Result<Pattern, String>)>,
 }
 
 impl Patterns {
@@ -310,13 +309,15 @@ impl Patterns {
     const MAX: usize = 64;
 
     fn parse(&mut self, text: &str) -> Result<Pattern, String> {
-        if let Some(known) = self.known.get(text) {
+        if let Some((_, known)) = self.known.iter().find(|(known, _)| **known == *text) {
             return known.clone();
         }
         if self.known.len() >= Self::MAX {
             self.known.clear();
         }
-        self.known.entry(text.into()).or_insert(Pattern::parse(text)).clone()
+        let pattern = Pattern::parse(text);
+        self.known.push((text.into(), pattern.clone()));
+        pattern
     }
 }
 
