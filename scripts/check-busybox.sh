@@ -3,19 +3,17 @@
 # and other namespaces of its own. Needs root, and busybox-static and util-linux on Debian.
 #   scripts/check-busybox.sh [FOLDER]      with the programs; by default dist/x86_64-unknown-linux-musl
 set -eu
+if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/.."; fi
+. scripts/checking.sh
 
 if [ "${1:-}" != --inside ]; then
-    cd "$(dirname "$0")/.."
     programs=$(cd "${1:-dist/x86_64-unknown-linux-musl}" && pwd)
-    for command in busybox unshare chroot; do
-        command -v "$command" >/dev/null 2>&1 && continue
-        echo "check-busybox.sh: there is no $command. On Debian: apt-get install busybox-static util-linux" >&2
-        exit 1
-    done
+    need busybox busybox-static
+    need unshare util-linux
     folder=$(mktemp -d)
     status=0
     # When its first process ends, the kernel ends all others of the namespace; the mounts go with it too.
-    unshare --net --pid --ipc --uts --mount --fork --kill-child sh "$0" --inside "$programs" "$folder" || status=$?
+    unshare --net --pid --ipc --uts --mount --fork --kill-child sh scripts/check-busybox.sh --inside "$programs" "$folder" || status=$?
     rmdir "$folder"
     exit "$status"
 fi
@@ -26,34 +24,11 @@ mount -t tmpfs tmpfs "$folder"
 root=$folder/root
 site=$folder/site
 stream=$site/events.log
+logs="$stream $root/tmp/aa436.log $site/ax436.log"
 
 say() { echo "== $*"; }
 
-fail() {
-    echo "FAILED: $*" >&2
-    for file in "$stream" "$root/tmp/aa436.log" "$site/ax436.log"; do
-        echo "-- $file" >&2
-        tail -n 20 "$file" >&2 || true
-    done
-    exit 1
-}
-
 device() { chroot "$root" /bin/env -i PATH=/sbin:/bin:/usr/sbin:/usr/bin PROJECT436_TEST_CLOCK=10 "$@"; }
-
-# Waits until a condition holds, for a minute at most.
-within_a_minute() { # within_a_minute WHAT COMMAND...
-    what=$1
-    shift
-    tries=600
-    until "$@"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || fail "in vain for a minute: $what"
-        sleep 0.1
-    done
-    echo "ok: $what"
-}
-
-events() { [ "$(grep -c -- "$2" "$stream")" -ge "$1" ]; } 2>/dev/null
 
 make_root() {
     mkdir -p "$root"

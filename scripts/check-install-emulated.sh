@@ -8,6 +8,7 @@
 # The packages come once, from the servers that apt knows, into target/emulated/; the system's apt and dpkg are left alone.
 set -eu
 if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/.."; fi
+. scripts/checking.sh
 work=$PWD/target/emulated
 
 # A name; Debian's architecture; qemu's processor and its model; what uname -m says; /proc/cpuinfo; the target, or none.
@@ -68,11 +69,8 @@ fetch() {
 }
 
 if [ "${1:-}" != --inside ]; then
-    for command in apt-get dpkg-deb unshare qemu-arm-static; do
-        command -v "$command" >/dev/null 2>&1 && continue
-        echo "check-install-emulated.sh: there is no $command. It needs Debian, with: apt-get install qemu-user-static" >&2
-        exit 1
-    done
+    need apt-get apt
+    need qemu-arm-static qemu-user-static
     if [ ! -e "$work/fetched" ] && ! fetch; then
         echo "check-install-emulated.sh: the packages busybox-static of other processors could not be fetched" >&2
         exit 1

@@ -3,10 +3,8 @@
 # what it copies is dist/x86_64-unknown-linux-musl/aa436.
 set -eu
 if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/.."; fi
-if ! command -v busybox >/dev/null 2>&1; then
-    echo "check-install.sh: there is no busybox. On Debian: apt-get install busybox-static" >&2
-    exit 1
-fi
+. scripts/checking.sh
+need busybox busybox-static
 if [ "${1:-}" != --inside ]; then
     # What is started on the made-up devices has no network, and ends with this.
     exec unshare --net --pid --mount --fork --kill-child --mount-proc sh scripts/check-install.sh --inside

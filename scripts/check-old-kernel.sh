@@ -5,34 +5,16 @@
 set -eu
 cd "$(dirname "$0")/.."
 programs=$(cd "${1:-dist/x86_64-unknown-linux-musl}" && pwd)
-if ! command -v strace >/dev/null 2>&1; then
-    echo "check-old-kernel.sh: there is no strace. On Debian: apt-get install strace" >&2
-    exit 1
-fi
+. scripts/checking.sh
+need strace strace
 # The last call of Linux 3.2 on x86_64 is process_vm_writev, number 311.
 last=311
 missing=getrandom,statx,copy_file_range,preadv2,renameat2,memfd_create,inotify_init1,recvmmsg,sendmmsg
 folder=$(mktemp -d)
+stream=$folder/events.log
+logs="$stream $folder/agent.log $folder/server.log"
 started='' id=''
 trap 'for id in $started; do kill "$id" 2>/dev/null || true; done; wait; rm -rf "$folder"' EXIT
-
-fail() {
-    echo "FAILED: $*" >&2
-    tail -n 5 "$folder"/*.log >&2 || true
-    exit 1
-}
-
-within_a_minute() { # within_a_minute WHAT COMMAND...
-    what=$1
-    shift
-    tries=600
-    until "$@"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || fail "in vain for a minute: $what"
-        sleep 0.1
-    done
-    echo "ok: $what"
-}
 
 traced() { # traced NAME PROGRAM ARGUMENTS...
     name=$1
@@ -51,16 +33,15 @@ printf '%s\n' "file: $folder/followed" 'match: wanted' 'alert_all: tags=LINE' 'r
 echo 'a line of before' >"$folder/followed"
 traced server "$programs/ax436" -l server.log ax436.conf
 traced agent "$programs/aa436" -l agent.log -n old "$port"
-seen() { [ "$(grep -c "$1" "$folder/events.log")" -ge "$2" ]; } 2>/dev/null
-within_a_minute "the configuration is in force" seen 'in force' 1
-within_a_minute "a command" seen '%%RUN%%NULL%%7$' 1
-within_a_minute "a built-in command" seen '%%UP%%' 1
-within_a_minute "the processes" seen '%%PS%%' 1
+within_a_minute "the configuration is in force" events 1 'in force'
+within_a_minute "a command" events 1 '%%RUN%%NULL%%7$'
+within_a_minute "a built-in command" events 1 '%%UP%%'
+within_a_minute "the processes" events 1 '%%PS%%'
 for number in 1 2 3 4 5; do echo "wanted $number" >>"$folder/followed"; done
-within_a_minute "lines of a log" seen '%%LINE%%' 5
+within_a_minute "lines of a log" events 5 '%%LINE%%'
 mv "$folder/followed" "$folder/followed.1"
 echo 'wanted 6' >"$folder/followed"
-within_a_minute "a line after rotation" seen '%%LINE%%' 6
+within_a_minute "a line after rotation" events 6 '%%LINE%%'
 
 for call in getrandom inotify_init1; do
     grep -q "$call(.*ENOSYS.*INJECTED" "$folder/agent.calls" || fail "the agent did not try $call, so nothing was shown of its absence"
