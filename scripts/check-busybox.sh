@@ -43,7 +43,9 @@ make_root() {
     cp scripts/init/aa436.sh "$root/etc/init.d/S90aa436"
     # As OpenWrt has it: here the clock is five and a half hours ahead.
     echo 'IST-5:30' >"$root/etc/TZ"
-    echo 'PROGRAM=/usr/bin/aa436 OPTIONS="-l /tmp/aa436.log -n myrouter"' >"$root/etc/default/aa436"
+    # A link on the way, as many devices have in /tmp or /var.
+    ln -s usr/bin "$root/programs"
+    echo 'PROGRAM=/programs/aa436 OPTIONS="-l /tmp/aa436.log -n myrouter"' >"$root/etc/default/aa436"
 }
 
 start_server() {
@@ -116,5 +118,5 @@ EOF
 cp scripts/init/aa436.openwrt "$root/etc/init.d/aa436"
 chmod 755 "$root/etc/rc.common"
 said=$(device /bin/sh /etc/rc.common /etc/init.d/aa436)
-echo "$said" | grep -q '^command /usr/bin/aa436 -l syslog -l /tmp/aa436.log -n myrouter 4360$' || fail "the command is: $said"
+echo "$said" | grep -q '^command /programs/aa436 -l syslog -l /tmp/aa436.log -n myrouter 4360$' || fail "the command is: $said"
 say "All passed"

@@ -1,14 +1,15 @@
 #!/bin/sh
 ### BEGIN INIT INFO
 # Provides:          aa436
-# Required-Start:    $network $local_fs
-# Required-Stop:     $network
+# Required-Start:    $network $remote_fs $syslog
+# Required-Stop:     $network $remote_fs $syslog
 # Default-Start:     2 3 4 5
 # Default-Stop:      0 1 6
 # Short-Description: Agent of Project 436
 ### END INIT INFO
 # The agent under BusyBox (this file goes to /etc/init.d/S90aa436) and System V init (/etc/init.d/aa436).
 # /etc/default/aa436 may set PROGRAM=/tmp/aa436, PORT=4360, OPTIONS="-l syslog -n NAME" and PID_FILE.
+# BusyBox starts it again whenever it ends if this line stands in /etc/inittab instead: ::respawn:/usr/local/bin/aa436 -l syslog 4360
 PROGRAM=/usr/local/bin/aa436
 PORT=4360
 OPTIONS='-l syslog'
@@ -16,10 +17,12 @@ PID_FILE=/var/run/aa436.pid
 # shellcheck disable=SC1091
 if [ -r /etc/default/aa436 ]; then . /etc/default/aa436; fi
 
-# The process of the pid file, if it is still this program, though its file may have been replaced.
+# The process of the pid file, if it is still this program, though its file may have been replaced, or its folder be a link.
 running() {
     id=$(cat "$PID_FILE" 2>/dev/null) && [ -n "$id" ] || return 1
-    case $(readlink "/proc/$id/exe") in "$PROGRAM" | "$PROGRAM (deleted)") ;; *) return 1 ;; esac
+    name=$(readlink -f "$PROGRAM") || name=$PROGRAM
+    name=${name##*/}
+    case $(readlink "/proc/$id/exe") in */"$name" | */"$name (deleted)") ;; *) return 1 ;; esac
 }
 
 stopped() { ! running; }
