@@ -10,7 +10,7 @@ if [ "${1:-}" != --inside ]; then
     exec unshare --net --pid --mount --fork --kill-child --mount-proc sh scripts/check-install.sh --inside
 fi
 folder=$(mktemp -d)
-trap 'umount "$folder"/*/proc 2>/dev/null; rm -rf "$folder"' EXIT
+trap 'umount "$folder"/*/proc 2>/dev/null || true; rm -rf "$folder"' EXIT
 faults=0
 
 fault() {
