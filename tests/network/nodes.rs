@@ -222,9 +222,11 @@ impl AgentNode {
         let mut sent = Vec::new();
         loop {
             self.agent.handle_timeout(now);
+            // Before anything is read, as the real loop does: the agent numbers logs as it ordered them to be followed last.
+            let changed = self.carry_out(now, &mut sent);
             self.read_logs(now);
             self.agent.handle_timeout(now);
-            if !self.carry_out(now, &mut sent) {
+            if !self.carry_out(now, &mut sent) && !changed {
                 break;
             }
         }
