@@ -11,7 +11,7 @@ static LOG: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
 static BUILD: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static BUILD_LENGTH: AtomicUsize = AtomicUsize::new(0);
 
-const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
+pub(super) const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
 
 /// A stack of its own for the handler: the other one may be what is broken. Nothing of it is in memory before.
 const STACK: usize = 16 * 1024;
@@ -23,8 +23,8 @@ pub(super) fn catch() {
         BUILD_LENGTH.store(id.len(), Ordering::Relaxed);
     }
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
-    // SAFETY: the stack is new memory that stays; the handler only does what a signal handler may; the structures are zeroed but for
-    // the fields set here. Where one of the calls fails, a crash is silent, as it was.
+    // SAFETY: the stack is new memory that stays; the handler only does what a signal handler may; the structure has all its
+    // fields. Where one of the calls fails, a crash is silent, as it was.
     unsafe {
         let stack = libc::mmap(std::ptr::null_mut(), STACK, access, kind, -1, 0);
         if stack == libc::MAP_FAILED {
@@ -32,11 +32,10 @@ pub(super) fn catch() {
         }
         let stack = libc::stack_t { ss_sp: stack, ss_flags: 0, ss_size: STACK };
         libc::sigaltstack(&stack, std::ptr::null_mut());
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as libc::sighandler_t;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND | libc::SA_NODEFER;
+        let handler = handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as libc::sighandler_t;
+        let flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND | libc::SA_NODEFER;
         for signal in SIGNALS {
-            libc::sigaction(signal, &action, std::ptr::null_mut());
+            let _ = super::signals::set_action(signal, handler, flags);
         }
     }
 }
@@ -66,7 +65,7 @@ extern "C" fn handle(signal: c_int, about: *mut libc::siginfo_t, context: *mut c
     // SAFETY: all of these may be called in a signal handler. The signal has its usual effect again: the process ends by it.
     unsafe {
         libc::write(LOG.load(Ordering::Relaxed), line.bytes.as_ptr().cast(), line.length);
-        libc::raise(signal);
+        libc::kill(libc::getpid(), signal);
     }
 }
 

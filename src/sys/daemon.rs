@@ -1,7 +1,7 @@
 //! Going to the background, and what the system says of itself.
 
+use crate::random::Random;
 use std::ffi::CStr;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 
@@ -17,10 +17,11 @@ pub fn host_name() -> String {
 
 /// 64 bits that no other run has, from the system's randomness. Not for keys.
 pub fn random() -> u64 {
+    let mut bytes = [0; 8];
+    let _ = read_urandom(&mut bytes);
     // A device may boot with the same randomness each time; hardly ever is it at the same point at the same nanosecond.
-    #[allow(clippy::disallowed_methods, reason = "not for the time")]
-    let moment = (std::time::Instant::now(), super::clock::system_seconds());
-    RandomState::new().hash_one((std::process::id(), moment))
+    let mut mixed = Random::new(u64::from_ne_bytes(bytes) ^ super::clock::moment());
+    mixed.bits() ^ u64::from(std::process::id()).rotate_left(32)
 }
 
 /// Fills the buffer with the system's randomness, fit for keys.
@@ -35,7 +36,11 @@ pub fn fill_random(buffer: &mut [u8]) -> io::Result<()> {
         return Ok(());
     }
     // Where the kernel is older than the call.
-    #[allow(clippy::disallowed_methods, reason = "no file of ours")]
+    read_urandom(buffer)
+}
+
+#[allow(clippy::disallowed_methods, reason = "no file of ours")]
+fn read_urandom(buffer: &mut [u8]) -> io::Result<()> {
     std::fs::File::open("/dev/urandom")?.read_exact(buffer)
 }
 
@@ -57,12 +62,22 @@ pub fn daemonize() -> io::Result<()> {
     Ok(())
 }
 
+#[cfg(not(target_env = "musl"))]
+use libc::fork;
+
+#[cfg(target_env = "musl")]
+extern "C" {
+    /// `fork` without what it does for other threads: 0.5 KB.
+    #[link_name = "_Fork"]
+    fn fork() -> libc::pid_t;
+}
+
 /// Goes on in a child process.
 fn leave_parent() -> io::Result<()> {
     // SAFETY: the process has one thread, so the child is a whole copy; the parent ends at once, without running what is
     // registered for its end.
     unsafe {
-        if super::check(libc::fork())? > 0 {
+        if super::check(fork())? > 0 {
             libc::_exit(0);
         }
     }

@@ -1,14 +1,14 @@
 //! Below which folders this process may open logs. It is set once, at the start, by the owner of the device.
 
+use super::Lasting;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 /// The folders, resolved. Unset there is no fence.
-static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
+static FOLDERS: Lasting<Vec<PathBuf>> = Lasting::new();
 
 /// From now on only what is below these folders can be opened.
 ///
@@ -18,7 +18,7 @@ pub fn set(folders: &[String]) -> Result<(), (String, io::Error)> {
     let resolved = folders.iter().map(|folder| std::fs::canonicalize(folder).map_err(|e| (folder.clone(), e)));
     let resolved = resolved.collect::<Result<Vec<_>, _>>()?;
     if !resolved.is_empty() {
-        let _ = FOLDERS.set(resolved);
+        FOLDERS.set(resolved);
     }
     Ok(())
 }

@@ -21,13 +21,36 @@ pub mod start;
 pub mod status;
 pub mod syslog;
 pub mod user;
+mod zone;
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// A value that is set at the start, and then lasts as long as the program. What the standard library has for that can wait for another
+/// thread, with 1 KB.
+struct Lasting<T: Send + Sync + 'static>(AtomicPtr<T>);
+
+impl<T: Send + Sync + 'static> Lasting<T> {
+    const fn new() -> Self {
+        Self(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    fn get(&self) -> Option<&'static T> {
+        // SAFETY: what is there was leaked, and may be shared by threads.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    fn set(&self, value: T) -> &'static T {
+        let value = Box::leak(Box::new(value));
+        self.0.store(value, Ordering::Release);
+        value
+    }
+}
 
 /// Turns the -1 of a system call into the error that it stands for.
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result == -1 {
+fn check<N: From<i8> + PartialEq>(result: N) -> io::Result<N> {
+    if result == N::from(-1) {
         return Err(io::Error::last_os_error());
     }
     Ok(result)
@@ -44,7 +67,7 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     };
     for fd in [&read, &write] {
         // SAFETY: the descriptor is open, and this command touches no memory of ours.
-        check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+        check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIOCLEX) })?;
     }
     Ok((read, write))
 }
@@ -52,12 +75,9 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 /// Makes reads and writes return at once where they would wait.
 fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is open while it is borrowed, and these commands touch no memory of ours.
-    unsafe {
-        let flags = check(libc::fcntl(fd.as_raw_fd(), libc::F_GETFL))?;
-        check(libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK))?;
-    }
-    Ok(())
+    let yes: libc::c_int = 1;
+    // SAFETY: the descriptor is open while it is borrowed, and the number lives through the call.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw const yes) }).map(|_| ())
 }
 
 /// An error as `strerror` words it, without the number that Rust adds.

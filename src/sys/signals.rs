@@ -22,7 +22,7 @@ pub struct Signals {
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 
 /// SIGCHLD is among them only to wake the loop.
-const SIGNALS: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD];
+pub(super) const SIGNALS: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD];
 
 extern "C" fn handle(signal: libc::c_int) {
     let byte = u8::try_from(signal).unwrap_or_default();
@@ -47,6 +47,20 @@ unsafe fn errno_location() -> *mut libc::c_int {
     unsafe { libc::__error() }
 }
 
+/// Says what a signal does from now on, while all others may come.
+///
+/// # Safety
+/// The action is `SIG_IGN`, `SIG_DFL`, or a handler that does only what a signal handler may, of the kind that the flags tell.
+pub(super) unsafe fn set_action(signal: libc::c_int, action: libc::sighandler_t, flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: the structure is zeroed but for the fields set here, and lives through the call; the rest is the caller's.
+    unsafe {
+        let mut new: libc::sigaction = std::mem::zeroed();
+        new.sa_sigaction = action;
+        new.sa_flags = flags;
+        super::check(libc::sigaction(signal, &new, std::ptr::null_mut())).map(|_| ())
+    }
+}
+
 impl Signals {
     /// Catches the signals.
     ///
@@ -58,13 +72,8 @@ impl Signals {
         super::set_nonblocking(write.as_fd())?;
         PIPE.store(write.into_raw_fd(), Ordering::Relaxed);
         for signal in SIGNALS {
-            // SAFETY: the handler only does what a signal handler may, and the structure is zeroed but for its fields set here.
-            unsafe {
-                let mut action: libc::sigaction = std::mem::zeroed();
-                action.sa_sigaction = handle as extern "C" fn(libc::c_int) as libc::sighandler_t;
-                action.sa_flags = libc::SA_RESTART;
-                super::check(libc::sigaction(signal, &action, std::ptr::null_mut()))?;
-            }
+            // SAFETY: the handler only does what a signal handler may.
+            unsafe { set_action(signal, handle as extern "C" fn(libc::c_int) as libc::sighandler_t, libc::SA_RESTART)? };
         }
         Ok(Self { pipe: File::from(read) })
     }

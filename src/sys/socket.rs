@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// Most bytes of datagrams that wait in the kernel, as far as it grants them.
 const RECEIVE_BUFFER: libc::c_int = 1 << 20;
@@ -15,7 +15,7 @@ const RECEIVE_BUFFER: libc::c_int = 1 << 20;
 pub fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((address, port))?;
     socket.set_broadcast(true)?;
-    socket.set_nonblocking(true)?;
+    super::set_nonblocking(socket.as_fd())?;
     let wanted = RECEIVE_BUFFER;
     let size = std::mem::size_of_val(&wanted);
     // SAFETY: the value lives through the call and its size is given. A smaller buffer than asked for does no harm.

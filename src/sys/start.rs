@@ -22,7 +22,7 @@ pub enum Stream {
 pub unsafe fn begin(count: c_int, words: *const *const c_char) -> Vec<String> {
     // SAFETY: touches no memory but that of the path. A pipe that nobody reads is an error that its writer sees, and no reason to end.
     unsafe {
-        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        let _ = super::signals::set_action(libc::SIGPIPE, libc::SIG_IGN, 0);
         // No file of the program may become a standard stream.
         loop {
             let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
@@ -37,6 +37,27 @@ pub unsafe fn begin(count: c_int, words: *const *const c_char) -> Vec<String> {
     // SAFETY: there are so many strings, which end in zero.
     let word = |at: usize| unsafe { CStr::from_ptr(*words.add(at)) }.to_string_lossy().into_owned();
     (1..count).map(word).collect()
+}
+
+extern "C" {
+    /// What the programs that this one starts are given as their environment.
+    pub(super) static environ: *const *const c_char;
+}
+
+/// A variable of the environment.
+pub(super) fn variable(name: &str) -> Option<&'static [u8]> {
+    // SAFETY: there are strings that end in zero, and a null pointer behind them; nothing in the program changes them.
+    unsafe {
+        let mut at = environ;
+        while !(*at).is_null() {
+            let value = CStr::from_ptr(*at).to_bytes().strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+            if value.is_some() {
+                return value;
+            }
+            at = at.add(1);
+        }
+    }
+    None
 }
 
 /// Writes a line to a standard stream, where a closed one is no error.

@@ -68,19 +68,16 @@ mod linux {
         let path = CString::new(unescape(folder)).ok()?;
         // SAFETY: all fields of the structure are numbers, for which zero is a value; the path ends in zero.
         let status = unsafe {
-            let mut status: libc::statvfs64 = std::mem::zeroed();
-            crate::sys::check(libc::statvfs64(path.as_ptr(), &mut status)).ok()?;
+            let mut status: libc::statfs64 = std::mem::zeroed();
+            crate::sys::check(libc::statfs64(path.as_ptr(), &mut status)).ok()?;
             status
         };
         #[allow(clippy::useless_conversion, reason = "32 bits on some systems")]
-        let [blocks, free, available, size, inodes, free_inodes]: [u64; 6] = [
-            status.f_blocks.into(),
-            status.f_bfree.into(),
-            status.f_bavail.into(),
-            status.f_frsize.into(),
-            status.f_files.into(),
-            status.f_ffree.into(),
-        ];
+        let [blocks, free, available, inodes, free_inodes]: [u64; 5] =
+            [status.f_blocks.into(), status.f_bfree.into(), status.f_bavail.into(), status.f_files.into(), status.f_ffree.into()];
+        // Old kernels know only the other size.
+        let size = if status.f_frsize == 0 { status.f_bsize } else { status.f_frsize };
+        let size = u64::try_from(size).unwrap_or_default();
         if blocks == 0 {
             return None;
         }

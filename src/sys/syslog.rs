@@ -1,6 +1,7 @@
 //! The local syslog.
 
 use super::clock::LocalTime;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 
 /// Where the syslog daemon listens.
@@ -17,7 +18,7 @@ const PRIORITY: u8 = 3 * 8 + 5;
 pub fn write(program: &str, now: LocalTime, text: &str) {
     let Ok(socket) = UnixDatagram::unbound() else { return };
     // A daemon that is stuck must not hold the caller.
-    let _ = socket.set_nonblocking(true);
+    let _ = super::set_nonblocking(socket.as_fd());
     let _ = socket.send_to(record(program, now, text).as_bytes(), SOCKET);
 }
 
