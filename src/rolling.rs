@@ -4,11 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 /// The file, which need not exist yet. It is opened when it is first written to, and again when it was moved or deleted meanwhile.
 pub struct RollingFile {
-    path: PathBuf,
+    path: String,
     limit: u64,
     keep: u32,
     open: Option<Open>,
@@ -25,12 +24,12 @@ struct Open {
 #[allow(clippy::disallowed_methods, reason = "where files are written")]
 impl RollingFile {
     /// A file that rolls before it has more than `limit` bytes, of which `keep` rolled ones stay.
-    pub fn new(path: impl Into<PathBuf>, limit: u64, keep: u32) -> Self {
+    pub fn new(path: &str, limit: u64, keep: u32) -> Self {
         Self { path: path.into(), limit, keep, open: None, rolled: 0 }
     }
 
     /// The path as given.
-    pub fn path(&self) -> &Path {
+    pub fn path(&self) -> &str {
         &self.path
     }
 
@@ -147,11 +146,7 @@ impl RollingFile {
 
     /// Makes room under the name. Returns whether it did: if not, the file grows, which is better than to lose what it is for.
     fn roll(&self) -> bool {
-        let numbered = |number: u32| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".{number}"));
-            PathBuf::from(name)
-        };
+        let numbered = |number: u32| format!("{}.{number}", self.path);
         if self.keep == 0 {
             return fs::remove_file(&self.path).is_ok();
         }
@@ -163,7 +158,7 @@ impl RollingFile {
 }
 
 #[allow(clippy::disallowed_methods, reason = "where files are written")]
-fn open(path: &Path) -> io::Result<Open> {
+fn open(path: &str) -> io::Result<Open> {
     let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
     let meta = file.metadata()?;
     let mut size = meta.len();
@@ -184,6 +179,7 @@ fn open(path: &Path) -> io::Result<Open> {
 #[allow(clippy::disallowed_methods, reason = "the files under test")]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     /// A folder of its own, removed at the end.
     struct Folder(PathBuf);
@@ -194,6 +190,10 @@ mod tests {
             let _ = fs::remove_dir_all(&path);
             fs::create_dir_all(&path).unwrap();
             Self(path)
+        }
+
+        fn file(&self, name: &str, limit: u64, keep: u32) -> RollingFile {
+            RollingFile::new(self.0.join(name).to_str().unwrap(), limit, keep)
         }
 
         fn read(&self, name: &str) -> Option<String> {
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn full_files_move_on_and_the_oldest_goes() {
         let folder = Folder::new("moves");
-        let mut file = RollingFile::new(folder.0.join("log"), 4, 2);
+        let mut file = folder.file("log", 4, 2);
         for line in ["a\n", "b\n", "c\n", "d\n", "e\n", "f\n", "g\n"] {
             file.append(line.as_bytes()).unwrap();
         }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_line_above_the_limit_is_written_all_the_same() {
         let folder = Folder::new("long");
-        let mut file = RollingFile::new(folder.0.join("log"), 4, 2);
+        let mut file = folder.file("log", 4, 2);
         file.append(b"long line\n").unwrap();
         file.append(b"x\n").unwrap();
         assert_eq!(folder.read("log.1").as_deref(), Some("long line\n"));
@@ -233,7 +233,7 @@ mod tests {
     fn a_file_that_was_moved_or_deleted_is_made_anew() {
         let folder = Folder::new("moved");
         let path = folder.0.join("log");
-        let mut file = RollingFile::new(&path, 1000, 2);
+        let mut file = folder.file("log", 1000, 2);
         file.append(b"a\n").unwrap();
         fs::rename(&path, folder.0.join("elsewhere")).unwrap();
         file.append(b"b\n").unwrap();
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_missing_folder_is_an_error_until_it_is_there() {
         let folder = Folder::new("missing");
-        let mut file = RollingFile::new(folder.0.join("sub/log"), 1000, 2);
+        let mut file = folder.file("sub/log", 1000, 2);
         assert!(file.append(b"a\n").is_err());
         fs::create_dir(folder.0.join("sub")).unwrap();
         file.append(b"b\n").unwrap();
@@ -259,7 +259,7 @@ mod tests {
     fn a_torn_last_line_is_ended() {
         let folder = Folder::new("torn");
         fs::write(folder.0.join("log"), "whole\ntor").unwrap();
-        RollingFile::new(folder.0.join("log"), 1000, 2).append(b"next\n").unwrap();
+        folder.file("log", 1000, 2).append(b"next\n").unwrap();
         assert_eq!(folder.read("log").as_deref(), Some("whole\ntor\nnext\n"));
     }
 
@@ -267,7 +267,7 @@ mod tests {
     fn what_follows_the_last_whole_line_is_cut_off() {
         let folder = Folder::new("cut");
         let path = folder.0.join("log");
-        let mut file = RollingFile::new(&path, 1 << 20, 1);
+        let mut file = folder.file("log", 1 << 20, 1);
         file.cut_torn_line().unwrap();
         assert!(!path.exists());
         let long = "x".repeat(10_000);

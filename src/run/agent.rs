@@ -94,7 +94,7 @@ impl Settings {
         let server = matches.opt_str("s").map(|server| FixedServer::parse(&server, port)).transpose()?;
         let positions = matches.opt_str("S").map(|path| PositionsFile::new(&path));
         fence::set(&matches.opt_strs("f")).map_err(|(path, e)| usage(format!("-f {path}: {}", reason(&e))))?;
-        let user = matches.opt_str("u").map(|name| User::find(&name).map_err(|e| usage(format!("-u {name}: {}", reason(&e)))));
+        let user = matches.opt_str("u").map(|name| User::find(&name).map_err(|e| usage(format!("-u {name}: {e}"))));
         let (policy, key_file, user) = (policy(matches)?, matches.opt_str("k"), user.transpose()?);
         Ok(Self { port, host, server, positions, policy, key_file, user })
     }
@@ -279,7 +279,7 @@ impl<'a> Loop<'a> {
             }
             Err(e) => {
                 server.next_try = now.mono + Self::RESOLVE_INTERVAL;
-                self.log.write(now, &format!("cannot find the server {}: {}", server.host, reason(&e)));
+                self.log.write(now, &format!("cannot find the server {}: {e}", server.host));
             }
         }
     }

@@ -4,26 +4,23 @@ use crate::hash::Fnv1a;
 use crate::sys::reason;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
 pub(super) struct Kept {
-    path: PathBuf,
+    path: String,
 }
 
 #[allow(clippy::disallowed_methods, reason = "owns the file")]
 impl Kept {
-    pub(super) fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    pub(super) fn new(path: String) -> Self {
+        Self { path }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    fn beside(&self, extension: &str) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(extension);
-        name.into()
+    fn beside(&self, extension: &str) -> String {
+        [&self.path, extension].concat()
     }
 
     /// What was kept last and is whole; and what is wrong with the files, if anything is.
@@ -33,10 +30,10 @@ impl Kept {
             match fs::read(&path) {
                 Ok(bytes) => match whole(&bytes) {
                     Some(text) => return (Some(text.to_string()), faults),
-                    None => faults.push(format!("{} is damaged", path.display())),
+                    None => faults.push(format!("{path} is damaged")),
                 },
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => faults.push(format!("cannot read {}: {}", path.display(), reason(&e))),
+                Err(e) => faults.push(format!("cannot read {path}: {}", reason(&e))),
             }
         }
         (None, faults)
@@ -54,7 +51,7 @@ impl Kept {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => fs::rename(&new, &self.path)?,
         }
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = self.path.rfind('/').map_or(".", |slash| &self.path[..=slash]);
         File::open(folder)?.sync_all()
     }
 }
@@ -94,13 +91,13 @@ mod tests {
     fn a_damaged_file_leaves_what_was_kept_before() {
         let folder = std::env::temp_dir().join(format!("kept-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let kept = Kept::new(folder.join("state"));
+        let kept = Kept::new(folder.join("state").to_str().unwrap().into());
         assert_eq!(kept.read(), (None, vec![]));
         kept.write("one\n").unwrap();
         kept.write("two\n").unwrap();
         assert_eq!(kept.read(), (Some("two\n".into()), vec![]));
         fs::write(kept.path(), "").unwrap();
-        assert_eq!(kept.read(), (Some("one\n".into()), vec![format!("{} is damaged", kept.path().display())]));
+        assert_eq!(kept.read(), (Some("one\n".into()), vec![format!("{} is damaged", kept.path())]));
         // Killed between the two renamings.
         fs::remove_file(kept.path()).unwrap();
         assert_eq!(kept.read(), (Some("one\n".into()), vec![]));

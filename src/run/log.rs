@@ -45,7 +45,7 @@ impl Log {
                 let outcome = file.append(line().as_bytes());
                 crash::log_to(file.fd());
                 if let (Err(e), false) = (&outcome, self.failing) {
-                    super::complain(&format!("cannot write the log {}: {}", file.path().display(), crate::sys::reason(e)));
+                    super::complain(&format!("cannot write the log {}: {}", file.path(), crate::sys::reason(e)));
                 }
                 self.failing = outcome.is_err();
             }

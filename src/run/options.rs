@@ -6,13 +6,12 @@ use super::{say, Failure};
 use crate::sys::daemon;
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
 
 /// The common options of a program that is started.
 pub(super) struct Common {
     pub(super) log: Log,
     background: bool,
-    pid_file: Option<PathBuf>,
+    pid_file: Option<String>,
 }
 
 /// The options of a program: what it is called and how it is used.
@@ -61,11 +60,7 @@ impl Program {
             return Err(Failure::Usage(format!("--log-keep: {keep} is above {}", Log::MOST_KEPT)));
         }
         let name = matches.opt_str("l").unwrap_or_else(|| format!("{}.log", self.name));
-        Ok(Common {
-            log: Log::open(&name, size, keep, self.name),
-            background: matches.opt_present("d"),
-            pid_file: matches.opt_str("p").map(PathBuf::from),
-        })
+        Ok(Common { log: Log::open(&name, size, keep, self.name), background: matches.opt_present("d"), pid_file: matches.opt_str("p") })
     }
 }
 
@@ -78,7 +73,7 @@ impl Common {
     pub(super) fn detach(&self) -> Result<(), Failure> {
         // Opened before: in the background no one would be told.
         let pid_file = match &self.pid_file {
-            Some(path) => Some(File::create(path).map_err(|e| Failure::system(format!("cannot write {}", path.display()), &e))?),
+            Some(path) => Some(File::create(path).map_err(|e| Failure::system(format!("cannot write {path}"), &e))?),
             None => None,
         };
         if self.background {

@@ -18,7 +18,7 @@ impl PositionsFile {
     const INTERVAL: Duration = Duration::from_secs(1);
 
     pub(super) fn new(path: &str) -> Self {
-        Self { kept: Kept::new(path), next: Duration::ZERO, failure: None }
+        Self { kept: Kept::new(path.into()), next: Duration::ZERO, failure: None }
     }
 
     /// Tells the agent what an earlier run has kept.
@@ -35,7 +35,7 @@ impl PositionsFile {
             self.next = now.mono + Self::INTERVAL;
             let failure = self.kept.write(&text).err().map(|e| reason(&e));
             if let Some(failure) = failure.as_ref().filter(|failure| self.failure.as_ref() != Some(failure)) {
-                log.write(now, &format!("cannot write {}: {failure}", self.kept.path().display()));
+                log.write(now, &format!("cannot write {}: {failure}", self.kept.path()));
             }
             self.failure = failure;
         }

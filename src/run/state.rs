@@ -138,7 +138,7 @@ impl State {
             server.handle_snapshot_lost();
         }
         if let Some(failure) = failure.as_ref().filter(|failure| self.failure.as_ref() != Some(failure)) {
-            let path = self.kept.path().display();
+            let path = self.kept.path();
             log.write(now, &format!("cannot write {path}: {failure}; a restart reads the whole stream instead"));
         }
         self.failure = failure;

@@ -1,9 +1,11 @@
 //! Below which folders this process may open logs. It is set once, at the start, by the owner of the device.
 
-use super::Lasting;
+use super::{folder, Lasting};
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,8 +17,10 @@ static FOLDERS: Lasting<Vec<PathBuf>> = Lasting::new();
 /// # Errors
 /// One of them does not exist.
 pub fn set(folders: &[String]) -> Result<(), (String, io::Error)> {
-    let resolved = folders.iter().map(|folder| std::fs::canonicalize(folder).map_err(|e| (folder.clone(), e)));
-    let resolved = resolved.collect::<Result<Vec<_>, _>>()?;
+    let mut resolved = Vec::new();
+    for folder in folders {
+        resolved.push(folder::resolve(folder.as_ref()).map_err(|e| (folder.clone(), e))?);
+    }
     if !resolved.is_empty() {
         FOLDERS.set(resolved);
     }
@@ -29,12 +33,18 @@ pub fn set(folders: &[String]) -> Result<(), (String, io::Error)> {
 /// It does not.
 pub fn admit(path: &Path) -> io::Result<()> {
     let Some(folders) = FOLDERS.get() else { return Ok(()) };
-    let folder = || {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some(std::fs::canonicalize(parent).ok()?.join(path.file_name()?))
-    };
-    let real = std::fs::canonicalize(path).ok().or_else(folder);
-    real.filter(|real| is_below(folders, real)).map(|_| ()).ok_or_else(refusal)
+    let real = folder::resolve(path).or_else(|_| {
+        let (parent, name) = folder::split(path.as_os_str().as_bytes());
+        let parent = if parent.is_empty() { b"." } else { parent };
+        match name {
+            b"" | b"." | b".." => Err(refusal()),
+            name => Ok(folder::resolve(OsStr::from_bytes(parent).as_ref())?.join(OsStr::from_bytes(name))),
+        }
+    });
+    match real {
+        Ok(real) if is_below(folders, &real) => Ok(()),
+        _ => Err(refusal()),
+    }
 }
 
 /// What the system says of the file at that path.
@@ -58,7 +68,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     let real = match std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
         Ok(real) => real,
         Err(_) => {
-            let real = std::fs::canonicalize(path)?;
+            let real = folder::resolve(path)?;
             let (opened, there) = (file.metadata()?, real.metadata()?);
             if (opened.dev(), opened.ino()) != (there.dev(), there.ino()) {
                 return Err(refusal());
@@ -74,9 +84,16 @@ pub fn open(path: &Path) -> io::Result<File> {
 }
 
 fn is_below(folders: &[PathBuf], real: &Path) -> bool {
-    folders.iter().any(|folder| real.starts_with(folder))
+    let real = real.as_os_str().as_bytes();
+    // Only the root ends in a slash.
+    let is_end = |rest: &[u8]| matches!(rest, [] | [b'/', ..]);
+    let is_above = |folder: &PathBuf| match folder.as_os_str().as_bytes() {
+        b"/" => true,
+        folder => real.strip_prefix(folder).is_some_and(is_end),
+    };
+    folders.iter().any(is_above)
 }
 
 fn refusal() -> io::Error {
-    io::Error::other("refused, since it is not below what -f allows")
+    io::Error::from(super::REFUSED)
 }

@@ -1,7 +1,6 @@
 //! Finding the address of a host by its name: `/etc/hosts`, then the servers of `/etc/resolv.conf`, asked by UDP for IPv4 addresses.
 //! The C library's resolver knows far more ways and takes 20 KB for them.
 
-use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ enum Answer {
 ///
 /// # Errors
 /// The name is not known, or no name server answers.
-pub(super) fn resolve(host: &str) -> io::Result<Ipv4Addr> {
+pub(super) fn resolve(host: &str) -> Result<Ipv4Addr, &'static str> {
     if let Ok(address) = host.parse() {
         return Ok(address);
     }
@@ -49,86 +48,97 @@ impl<'a> Resolver<'a> {
 
     fn new(hosts: &'a str, settings: &'a str) -> Self {
         let (mut servers, mut search) = (Vec::new(), Vec::new());
-        for line in settings.lines() {
+        for line in settings.split('\n') {
             let mut words = words(line);
-            match words.next() {
-                Some("nameserver") => servers.extend(words.next().and_then(|word| word.parse::<Ipv4Addr>().ok())),
-                Some("search" | "domain") => search = words.collect(),
+            match (words.next(), words.next()) {
+                (Some("nameserver"), Some(server)) if servers.len() < Self::MAX_SERVERS => {
+                    servers.extend(server.parse().ok().map(|server| SocketAddrV4::new(server, Self::PORT)));
+                }
+                (Some("search" | "domain"), Some(first)) => {
+                    search.clear();
+                    search.push(first);
+                    words.for_each(|suffix| search.push(suffix));
+                }
                 _ => {}
             }
         }
         if servers.is_empty() {
-            servers.push(Ipv4Addr::LOCALHOST);
+            servers.push(SocketAddrV4::new(Ipv4Addr::LOCALHOST, Self::PORT));
         }
-        let servers = servers.into_iter().take(Self::MAX_SERVERS).map(|server| SocketAddrV4::new(server, Self::PORT)).collect();
         Self { hosts, servers, search }
     }
 
-    fn resolve(&self, host: &str) -> io::Result<Ipv4Addr> {
-        let name = host.trim_end_matches('.');
+    fn resolve(&self, host: &str) -> Result<Ipv4Addr, &'static str> {
+        let name = host.strip_suffix('.').unwrap_or(host);
         if let Some(address) = self.in_hosts(name) {
             return Ok(address);
         }
-        let suffixes = if host.contains('.') { &[] } else { &self.search[..] };
-        let longer = suffixes.iter().map(|suffix| format!("{name}.{suffix}"));
-        for name in longer.chain([name.to_string()]) {
-            if let Answer::Address(address) = self.ask(&name)? {
-                return Ok(address);
+        if !host.contains('.') {
+            for suffix in &self.search {
+                if let Answer::Address(address) = self.ask(&[name, ".", suffix].concat())? {
+                    return Ok(address);
+                }
             }
         }
-        Err(io::Error::from(ErrorKind::NotFound))
+        match self.ask(name)? {
+            Answer::Address(address) => Ok(address),
+            Answer::Unknown => Err("there is no host of that name"),
+        }
     }
 
     fn in_hosts(&self, name: &str) -> Option<Ipv4Addr> {
-        let addresses = self.hosts.lines().filter_map(|line| {
+        for line in self.hosts.split('\n') {
             let mut words = words(line);
-            let address = words.next()?.parse().ok()?;
-            words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
-        });
+            let address = words.next().and_then(|word| word.parse().ok());
+            if address.is_some() && words.any(|word| word.eq_ignore_ascii_case(name)) {
+                return address;
+            }
+        }
         // The name that stands for this machine, whether its table says so or not.
-        addresses.chain(name.eq_ignore_ascii_case("localhost").then_some(Ipv4Addr::LOCALHOST)).next()
+        name.eq_ignore_ascii_case("localhost").then_some(Ipv4Addr::LOCALHOST)
     }
 
     /// Asks one server after the other until one knows.
-    fn ask(&self, name: &str) -> io::Result<Answer> {
+    fn ask(&self, name: &str) -> Result<Answer, &'static str> {
         let turns = Self::ROUNDS * u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
         for _ in 0..Self::ROUNDS {
             for server in &self.servers {
-                if let Ok(answer) = ask(*server, name, Self::PATIENCE / turns) {
+                if let Some(answer) = ask(*server, name, Self::PATIENCE / turns) {
                     return Ok(answer);
                 }
             }
         }
-        Err(io::Error::from(ErrorKind::TimedOut))
+        Err("no name server answers")
     }
 }
 
 /// The words of a line, without its comment.
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    let text = line.split(['#', ';']).next().unwrap_or_default();
-    text.split([' ', '\t', '\r']).filter(|word| !word.is_empty())
+fn words(line: &str) -> std::str::SplitAsciiWhitespace<'_> {
+    let end = line.bytes().position(|b| matches!(b, b'#' | b';')).unwrap_or(line.len());
+    line[..end].split_ascii_whitespace()
 }
 
-/// Asks one server once.
+/// Asks one server once. `None` where it does not answer, or cannot be asked that.
 #[allow(clippy::disallowed_methods, reason = "where sockets are made")]
-fn ask(server: SocketAddrV4, name: &str, patience: Duration) -> io::Result<Answer> {
+fn ask(server: SocketAddrV4, name: &str, patience: Duration) -> Option<Answer> {
     /// Datagrams that are no answer to this question, before it is given up.
     const MAX_STRAY: u32 = 8;
     let [a, b, ..] = super::daemon::random().to_ne_bytes();
-    let question = question([a, b], name).ok_or(ErrorKind::InvalidInput)?;
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    let question = question([a, b], name)?;
+    let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     // From no one else does it hear then.
-    socket.connect(server)?;
-    socket.set_read_timeout(Some(patience))?;
-    socket.send(&question)?;
+    socket.connect(server).ok()?;
+    socket.set_read_timeout(Some(patience)).ok()?;
+    socket.send(&question).ok()?;
     let mut bytes = [0; 512];
     for _ in 0..MAX_STRAY {
-        let size = socket.recv(&mut bytes)?;
-        if let Some(answer) = read_answer(&question, &bytes[..size]) {
-            return Ok(answer);
+        let size = socket.recv(&mut bytes).ok()?;
+        let answer = read_answer(&question, &bytes[..size]);
+        if answer.is_some() {
+            return answer;
         }
     }
-    Err(io::Error::from(ErrorKind::TimedOut))
+    None
 }
 
 /// A question for the IPv4 address of a name (RFC 1035, section 4), recursion desired. `None` for what cannot be a name.

@@ -13,7 +13,7 @@ const RECEIVE_BUFFER: libc::c_int = 1 << 20;
 /// The address is not local, or the port is taken.
 #[allow(clippy::disallowed_methods, reason = "where sockets are made")]
 pub fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((address, port))?;
+    let socket = UdpSocket::bind(SocketAddrV4::new(address, port))?;
     socket.set_broadcast(true)?;
     super::set_nonblocking(socket.as_fd())?;
     let wanted = RECEIVE_BUFFER;
@@ -46,6 +46,6 @@ pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Sock
 ///
 /// # Errors
 /// The name is not known, or no name server answers.
-pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddrV4> {
+pub fn resolve(host: &str, port: u16) -> Result<SocketAddrV4, &'static str> {
     Ok(SocketAddrV4::new(super::resolver::resolve(host)?, port))
 }

@@ -15,11 +15,11 @@ impl User {
     /// # Errors
     /// There is none, or the files cannot be read.
     #[allow(clippy::disallowed_methods, reason = "what the system knows of its users")]
-    pub fn find(name: &str) -> io::Result<Self> {
-        let users = std::fs::read("/etc/passwd")?;
+    pub fn find(name: &str) -> Result<Self, String> {
+        let users = std::fs::read("/etc/passwd").map_err(|e| super::reason(&e))?;
         let groups = std::fs::read("/etc/group").unwrap_or_default();
         let (users, groups) = (String::from_utf8_lossy(&users), String::from_utf8_lossy(&groups));
-        Self::find_in(name, &users, &groups).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no such user"))
+        Self::find_in(name, &users, &groups).ok_or_else(|| "there is no such user".into())
     }
 
     fn find_in(wanted: &str, users: &str, groups: &str) -> Option<Self> {
@@ -49,7 +49,8 @@ impl User {
             super::check(setuid(id))?;
             let stays = libc::getuid() == id && libc::geteuid() == id && libc::getgid() == group && libc::getegid() == group;
             if !stays || id != 0 && (setuid(0) == 0 || setgid(0) == 0 && group != 0) {
-                return Err(io::Error::other("the way back is still open"));
+                // The way back is still open.
+                return Err(io::Error::from_raw_os_error(libc::EPERM));
             }
         }
         Ok(())

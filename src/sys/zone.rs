@@ -358,11 +358,12 @@ mod tests {
     /// As the C library of this system has it, whatever zone that is in.
     #[test]
     fn local_time_is_that_of_the_c_library() {
-        for unix in (0..4_000_000_000).step_by(1_000_003) {
+        for unix in (0..2_147_000_000).step_by(1_000_003) {
             // SAFETY: all fields are numbers or a pointer, for which zero is a value; both point to values that live through the call.
             let expected = unsafe {
                 let mut tm: libc::tm = std::mem::zeroed();
-                let Ok(time) = libc::time_t::try_from(unix) else { continue };
+                #[allow(clippy::useless_conversion, reason = "32 bits on some systems")]
+                let time: libc::time_t = unix.try_into().unwrap();
                 libc::localtime_r(&time, &mut tm);
                 tm.tm_gmtoff
             };
