@@ -54,6 +54,26 @@ fn entry(bytes: &[u8]) -> Option<(&[u8], u64, &[u8])> {
     Some((&name[..memchr::memchr(0, name)?], inode, after))
 }
 
+/// The path of the present folder. The C library's `getcwd` brings its `malloc` with it.
+#[cfg(target_os = "linux")]
+fn present() -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; libc::PATH_MAX as usize];
+    // SAFETY: the buffer is as long as is said.
+    let length = super::check(unsafe { libc::syscall(libc::SYS_getcwd, bytes.as_mut_ptr(), bytes.len()) })?;
+    // With the zero at its end.
+    bytes.truncate(usize::try_from(length - 1).unwrap_or_default());
+    if !bytes.starts_with(b"/") {
+        // It lies outside of the root.
+        return Err(io::Error::from_raw_os_error(libc::ENOENT));
+    }
+    Ok(bytes)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn present() -> io::Result<Vec<u8>> {
+    Ok(std::env::current_dir()?.into_os_string().into_vec())
+}
+
 /// Where a path leads: the same one from the root on, without links.
 ///
 /// # Errors
@@ -63,7 +83,7 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     /// As in Linux.
     const MAX_LINKS: u32 = 40;
     let mut rest = path.as_os_str().as_bytes().to_vec();
-    let mut real = if rest.starts_with(b"/") { Vec::new() } else { std::env::current_dir()?.into_os_string().into_vec() };
+    let mut real = if rest.starts_with(b"/") { Vec::new() } else { present()? };
     let mut links = 0;
     while !rest.is_empty() {
         let length = memchr::memchr(b'/', &rest).unwrap_or(rest.len());
