@@ -2,6 +2,7 @@
 //! Knows bytes, opens nothing.
 
 use crate::hash::Fnv1a;
+use crate::text::{number, push_number};
 use std::fmt::{self, Write};
 
 /// Bytes at the start of a file, and as many before an offset, by which a file is recognised.
@@ -134,21 +135,15 @@ pub struct Base36(pub u64);
 
 impl fmt::Display for Base36 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut digits, mut at, mut rest) = ([0; 13], 13, self.0);
-        while rest > 0 || at == 13 {
-            at -= 1;
-            digits[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % 36) as usize];
-            rest /= 36;
-        }
-        f.write_str(std::str::from_utf8(&digits[at..]).unwrap_or_default())
+        let mut text = String::new();
+        push_number(&mut text, self.0, 36, 1);
+        f.write_str(&text)
     }
 }
 
 /// Reads what [`Base36`] writes, and nothing else.
 pub fn parse_base36(text: &str) -> Option<u64> {
-    let well_formed =
-        text.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase()) && (text == "0" || !text.starts_with('0'));
-    u64::from_str_radix(text, 36).ok().filter(|_| well_formed)
+    number(text, 36).filter(|_| text == "0" || !text.starts_with('0'))
 }
 
 #[cfg(test)]

@@ -15,15 +15,18 @@ fn is_harmful(c: char) -> bool {
 /// The text with a space in place of each tab and U+FFFD in place of every other character that is harmful: control
 /// characters, line and paragraph separators, and marks that turn the direction of writing.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if is_plain(text.as_bytes()) || !text.contains(is_harmful) {
+    if is_plain(text.as_bytes()) || !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
     }
-    let replaced = |c| match c {
-        '\t' => ' ',
-        c if is_harmful(c) => '\u{fffd}',
-        c => c,
-    };
-    Cow::Owned(text.chars().map(replaced).collect())
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        clean.push(match c {
+            '\t' => ' ',
+            c if is_harmful(c) => '\u{fffd}',
+            c => c,
+        });
+    }
+    Cow::Owned(clean)
 }
 
 /// Whether all bytes are printable ASCII: eight at a time, since every text of every event is looked at.
@@ -44,19 +47,49 @@ fn is_plain(bytes: &[u8]) -> bool {
 /// A clean text that can stand in any field of a message: what could be read as the separator `%%` is broken up.
 pub fn clean_field(text: &str) -> Cow<'_, str> {
     let text = clean(text);
-    let unfit = |text: &str| text.contains("%%") || text.ends_with('%') || text.starts_with('%');
-    if memchr(b'%', text.as_bytes()).is_none() || !unfit(&text) {
+    if memchr(b'%', text.as_bytes()).is_none() {
         return text;
     }
-    let mut field = text.replace("%%", "%_");
-    if field.ends_with('%') {
-        field.pop();
-        field.push('_');
-    }
-    if field.starts_with('%') {
-        field.replace_range(..1, "_");
+    let mut field = String::with_capacity(text.len());
+    // Whether what is directly before is the first half of a separator.
+    let mut half = false;
+    for (at, c) in text.char_indices() {
+        half = c == '%' && !half;
+        let at_an_end = at == 0 || at + 1 == text.len();
+        field.push(if c == '%' && (!half || at_an_end) { '_' } else { c });
     }
     Cow::Owned(field)
+}
+
+/// Reads a number of that base, which is at most 36, in digits and lower-case letters: nothing else may stand there.
+pub fn number(digits: &str, base: u8) -> Option<u64> {
+    let mut number: u64 = 0;
+    for byte in digits.bytes() {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'z' => byte - b'a' + 10,
+            _ => return None,
+        };
+        if digit >= base {
+            return None;
+        }
+        number = number.checked_mul(base.into())?.checked_add(digit.into())?;
+    }
+    (!digits.is_empty()).then_some(number)
+}
+
+/// Appends what [`number`] reads, with zeros before it up to so many digits.
+pub fn push_number(text: &mut String, number: u64, base: u8, least: usize) {
+    let (mut digits, mut at, mut rest) = ([b'0'; 20], 20, number);
+    while rest > 0 || at + least.max(1) > 20 {
+        at -= 1;
+        digits[at] = match u8::try_from(rest % u64::from(base)).unwrap_or(0) {
+            digit @ 0..=9 => b'0' + digit,
+            letter => b'a' - 10 + letter,
+        };
+        rest /= u64::from(base);
+    }
+    text.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// The longest start of the text that has at most `max` bytes and ends between characters.
@@ -113,6 +146,20 @@ mod tests {
             let field = clean_field(raw);
             let message = format!("{field}%%next");
             assert_eq!(message.split_once("%%"), Some((&*field, "next")), "{raw}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_and_read_in_every_base() {
+        for (number, base, least, digits) in
+            [(0, 10, 0, "0"), (u64::MAX, 10, 1, "18446744073709551615"), (u64::MAX, 36, 1, "3w5e11264sgsf"), (0xbeef, 16, 8, "0000beef")]
+        {
+            let mut text = String::new();
+            push_number(&mut text, number, base, least);
+            assert_eq!((&*text, self::number(&text, base)), (digits, Some(number)));
+        }
+        for (digits, base) in [("", 10), ("+1", 10), ("a", 10), ("18446744073709551616", 10), ("3w5e11264sgsg", 36), ("A", 16), ("g", 16)] {
+            assert_eq!(number(digits, base), None, "{digits}");
         }
     }
 

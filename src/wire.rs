@@ -4,10 +4,16 @@
 //! The first seven messages are version 1, which peers in the field speak byte for byte. The others are version 2, between
 //! peers of this program; a version 1 peer ignores their commands.
 
+mod reader;
+mod writer;
+
 use crate::hash::Fnv1a;
 use crate::position::{parse_base36, Base36, Position};
+use crate::text::number;
 use memchr::memchr;
-use std::fmt::{self, Write};
+use reader::Fields;
+use std::fmt;
+use writer::Writer;
 
 /// Most bytes of one UDP datagram over IPv4, and so of a version 1 CONFIG.
 pub const MAX_DATAGRAM: usize = 65_507;
@@ -88,7 +94,7 @@ pub enum Message<'a> {
 pub struct Chain(pub u64);
 
 /// A place in a chain: the number of an event, counted from 1 in each run of an agent. `run.number` on the wire, both in base 36.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// The run of the agent.
     pub run: u64,
@@ -174,73 +180,75 @@ impl<'a> Message<'a> {
     /// # Errors
     /// What makes it none of the messages; there is nothing to answer.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, WireError> {
-        let text = std::str::from_utf8(datagram).map_err(|_| WireError::NotUtf8)?;
-        let (command, rest) = split_field(text).unwrap_or((text, ""));
-        let mut fields = Fields { rest: Some(rest) };
-        let message = match command {
-            "SRVHB" => Self::Heartbeat { name: fields.rest()? },
-            "CONFREQ" => Self::ConfigRequest { host: fields.rest()? },
-            "CONFIG" => {
-                if fields.next()? != "START" {
-                    return Err(WireError::MalformedField);
-                }
-                Self::Config { lines: fields.rest().unwrap_or("") }
-            }
-            "RESET" => Self::Reset { host: fields.rest()? },
-            "ALERT" => Self::Alert(Alert {
-                host: fields.next()?,
-                uid: fields.next()?,
-                unix: fields.number()?,
-                tags: fields.next()?,
-                file: fields.file()?,
-                text: fields.rest()?,
-            }),
-            "ACK" => Self::Ack { uid: fields.rest()? },
-            "SRVCAP" => {
-                let name = fields.next()?;
-                if fields.next()? != VERSION {
-                    return Err(WireError::UnknownCommand);
-                }
-                Self::Capability { name, run: fields.token()? }
-            }
+        let mut fields = Fields::of(datagram)?;
+        let message = Self::of_agent(&mut fields).or_else(|| Self::of_server(&mut fields));
+        fields.done(message)
+    }
+
+    /// The same for an agent, to whom an agent's messages are as unknown as any others.
+    ///
+    /// # Errors
+    /// What makes it none of the messages of a server.
+    pub fn parse_of_server(datagram: &'a [u8]) -> Result<Self, WireError> {
+        let mut fields = Fields::of(datagram)?;
+        let message = Self::of_server(&mut fields);
+        fields.done(message)
+    }
+
+    fn of_agent(fields: &mut Fields<'a>) -> Option<Self> {
+        Some(match fields.command {
+            "CONFREQ" => Self::ConfigRequest { host: fields.rest() },
+            "ALERT" => Self::Alert(fields.alert()),
             "HELLO" => {
-                if fields.next()? != VERSION {
-                    return Err(WireError::UnknownCommand);
-                }
-                Self::Hello { host: fields.next()?, run: fields.token()?, nonce: fields.token()? }
+                fields.expect(VERSION, WireError::UnknownCommand);
+                Self::Hello { host: fields.next(), run: fields.token(), nonce: fields.token() }
             }
-            "OFFER" => Self::Offer { host: fields.next()?, nonce: fields.token()?, cookie: fields.token()? },
-            "JOIN" => Self::Join { host: fields.next()?, run: fields.token()?, nonce: fields.token()?, cookie: fields.token()? },
-            "CONF" => Self::Part {
-                host: fields.next()?,
-                revision: fields.revision()?,
-                index: fields.number()?,
-                count: fields.number()?,
-                text: fields.rest()?,
-            },
-            "NEED" => Self::Need { host: fields.next()?, revision: fields.revision()?, parts: fields.numbers()? },
-            "STALE" => Self::Stale { host: fields.next()?, revision: fields.revision()? },
-            "ALIVE" => Self::Alive { host: fields.next()?, run: fields.token()?, revision: fields.revision()? },
-            "HERE" => Self::Here { host: fields.rest()? },
-            "LOST" => Self::Lost { host: fields.rest()? },
-            "SEEK" => Self::Seek { host: fields.next()?, chains: fields.chains()? },
-            "AT" => {
-                let (host, chain) = (fields.next()?, fields.chain()?);
-                Self::At { host, chain, reached: fields.step()?.map(|step| fields.reached(step)).transpose()? }
-            }
+            "JOIN" => Self::Join { host: fields.next(), run: fields.token(), nonce: fields.token(), cookie: fields.token() },
+            "NEED" => Self::Need { host: fields.next(), revision: fields.revision(), parts: fields.parts() },
+            "ALIVE" => Self::Alive { host: fields.next(), run: fields.token(), revision: fields.revision() },
+            "SEEK" => Self::Seek { host: fields.next(), chains: fields.chains() },
             "TAKE" => {
-                let (host, chain, from) = (fields.next()?, fields.chain()?, fields.step()?);
-                let step = fields.step()?.ok_or(WireError::MalformedField)?;
-                Self::Take { host, chain, from, to: fields.reached(step)? }
+                let (host, chain, from, step) = (fields.next(), fields.chain(), fields.step_or_none(), fields.step());
+                Self::Take { host, chain, from, to: fields.reached(step) }
             }
-            "EVENT" => Self::Event(fields.event()?),
+            "EVENT" => Self::Event(fields.event()),
+            _ => return None,
+        })
+    }
+
+    fn of_server(fields: &mut Fields<'a>) -> Option<Self> {
+        Some(match fields.command {
+            "SRVHB" => Self::Heartbeat { name: fields.rest() },
+            "CONFIG" => {
+                fields.expect("START", WireError::MalformedField);
+                Self::Config { lines: fields.rest.take().unwrap_or("") }
+            }
+            "RESET" => Self::Reset { host: fields.rest() },
+            "ACK" => Self::Ack { uid: fields.rest() },
+            "SRVCAP" => {
+                let name = fields.next();
+                fields.expect(VERSION, WireError::UnknownCommand);
+                Self::Capability { name, run: fields.token() }
+            }
+            "OFFER" => Self::Offer { host: fields.next(), nonce: fields.token(), cookie: fields.token() },
+            "CONF" => {
+                let (host, revision) = (fields.next(), fields.revision());
+                Self::Part { host, revision, index: fields.small_number(), count: fields.small_number(), text: fields.rest() }
+            }
+            "STALE" => Self::Stale { host: fields.next(), revision: fields.revision() },
+            "HERE" => Self::Here { host: fields.rest() },
+            "LOST" => Self::Lost { host: fields.rest() },
+            "AT" => {
+                let (host, chain) = (fields.next(), fields.chain());
+                Self::At { host, chain, reached: fields.step_or_none().map(|step| fields.reached(step)) }
+            }
             "DONE" => {
-                let (host, chain, step) = (fields.next()?, fields.chain()?, fields.step()?.ok_or(WireError::MalformedField)?);
-                Self::Done { host, chain, step, held: base36(fields.rest()?)? }
+                let (host, chain, step) = (fields.next(), fields.chain(), fields.step());
+                let held = fields.rest();
+                Self::Done { host, chain, step, held: fields.base36(held) }
             }
-            _ => return Err(WireError::UnknownCommand),
-        };
-        Ok(message)
+            _ => return None,
+        })
     }
 
     /// The host that the message is of or for, where it names one.
@@ -276,85 +284,69 @@ impl<'a> Message<'a> {
 
     /// Appends the datagram of this message to a text.
     pub fn emit_into(&self, text: &mut String) {
-        match self {
-            Self::Ack { uid } => {
-                text.push_str("ACK%%");
-                text.push_str(uid);
+        let writer = Writer { text };
+        let _ = match self {
+            Self::Heartbeat { name } => writer.plain("SRVHB").field(name),
+            Self::ConfigRequest { host } => writer.plain("CONFREQ").field(host),
+            Self::Config { lines } => writer.plain("CONFIG%%START").field(lines),
+            Self::Reset { host } => writer.plain("RESET").field(host),
+            Self::Alert(alert) => writer.plain("ALERT%%").alert(alert),
+            Self::Ack { uid } => writer.plain("ACK").field(uid),
+            Self::Capability { name, run } => writer.plain("SRVCAP").field(name).field(VERSION).token(run),
+            Self::Hello { host, run, nonce } => writer.plain("HELLO").field(VERSION).field(host).token(run).token(nonce),
+            Self::Offer { host, nonce, cookie } => writer.plain("OFFER").field(host).token(nonce).token(cookie),
+            Self::Join { host, run, nonce, cookie } => writer.plain("JOIN").field(host).token(run).token(nonce).token(cookie),
+            Self::Part { host, revision, index, count, text } => {
+                writer.plain("CONF").field(host).revision(revision).number((*index).into()).number((*count).into()).field(text)
             }
-            Self::Alert(alert) => {
-                text.push_str("ALERT%%");
-                alert.emit_into(text);
+            Self::Need { host, revision, parts } => {
+                let writer = writer.plain("NEED").field(host).revision(revision).plain("%%");
+                parts.iter().enumerate().fold(writer, |writer, (at, part)| writer.item(at, (*part).into(), 10))
             }
-            // Writing to memory does not fail.
-            other => drop(write!(text, "{other}")),
-        }
+            Self::Stale { host, revision } => writer.plain("STALE").field(host).revision(revision),
+            Self::Alive { host, run, revision } => writer.plain("ALIVE").field(host).token(run).revision(revision),
+            Self::Here { host } => writer.plain("HERE").field(host),
+            Self::Lost { host } => writer.plain("LOST").field(host),
+            Self::Seek { host, chains } => {
+                let writer = writer.plain("SEEK").field(host).plain("%%");
+                chains.iter().enumerate().fold(writer, |writer, (at, chain)| writer.item(at, chain.0, 36))
+            }
+            Self::At { host, chain, reached: None } => writer.plain("AT").field(host).base36(chain.0).field(NONE),
+            Self::At { host, chain, reached: Some(reached) } => writer.plain("AT").field(host).base36(chain.0).reached(reached),
+            Self::Take { host, chain, from: None, to } => writer.plain("TAKE").field(host).base36(chain.0).field(NONE).reached(to),
+            Self::Take { host, chain, from: Some(from), to } => writer.plain("TAKE").field(host).base36(chain.0).step(from).reached(to),
+            Self::Event(ChainEvent { chain, reached: Reached { step, unix, position }, host, tags, file, text }) => {
+                let writer = writer.plain("EVENT").field(host).base36(chain.0).step(step).field(position).number(*unix);
+                writer.field(tags).field(file.unwrap_or(NO_FILE)).field(text)
+            }
+            Self::Done { host, chain, step, held } => writer.plain("DONE").field(host).base36(chain.0).step(step).base36(*held),
+        };
     }
 }
 
 impl Alert<'_> {
     /// Appends the fields as they stand behind `ALERT%%`, and in the event stream behind the time of receipt.
     pub fn emit_into(&self, text: &mut String) {
-        let Self { host, uid, unix, tags, file, text: rest } = self;
-        text.push_str(host);
-        text.push_str("%%");
-        text.push_str(uid);
-        // Writing to memory does not fail.
-        let _ = write!(text, "%%{unix}%%");
-        text.push_str(tags);
-        text.push_str("%%");
-        text.push_str(file.unwrap_or(NO_FILE));
-        text.push_str("%%");
-        text.push_str(rest);
+        let _ = Writer { text }.alert(self);
     }
 }
 
+/// As by [`Message::emit_into`].
 impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Heartbeat { name } => write!(f, "SRVHB%%{name}"),
-            Self::ConfigRequest { host } => write!(f, "CONFREQ%%{host}"),
-            Self::Config { lines } => write!(f, "CONFIG%%START%%{lines}"),
-            Self::Reset { host } => write!(f, "RESET%%{host}"),
-            Self::Alert(alert) => write!(f, "ALERT%%{alert}"),
-            Self::Ack { uid } => write!(f, "ACK%%{uid}"),
-            Self::Capability { name, run } => write!(f, "SRVCAP%%{name}%%{VERSION}%%{run}"),
-            Self::Hello { host, run, nonce } => write!(f, "HELLO%%{VERSION}%%{host}%%{run}%%{nonce}"),
-            Self::Offer { host, nonce, cookie } => write!(f, "OFFER%%{host}%%{nonce}%%{cookie}"),
-            Self::Join { host, run, nonce, cookie } => write!(f, "JOIN%%{host}%%{run}%%{nonce}%%{cookie}"),
-            Self::Part { host, revision, index, count, text } => write!(f, "CONF%%{host}%%{revision}%%{index}%%{count}%%{text}"),
-            Self::Need { host, revision, parts } => {
-                write!(f, "NEED%%{host}%%{revision}%%")?;
-                write_list(f, parts)
-            }
-            Self::Stale { host, revision } => write!(f, "STALE%%{host}%%{revision}"),
-            Self::Alive { host, run, revision } => write!(f, "ALIVE%%{host}%%{run}%%{revision}"),
-            Self::Here { host } => write!(f, "HERE%%{host}"),
-            Self::Lost { host } => write!(f, "LOST%%{host}"),
-            Self::Seek { host, chains } => {
-                write!(f, "SEEK%%{host}%%")?;
-                write_list(f, chains)
-            }
-            Self::At { host, chain, reached: None } => write!(f, "AT%%{host}%%{chain}%%{NONE}"),
-            Self::At { host, chain, reached: Some(reached) } => write!(f, "AT%%{host}%%{chain}%%{reached}"),
-            Self::Take { host, chain, from: None, to } => write!(f, "TAKE%%{host}%%{chain}%%{NONE}%%{to}"),
-            Self::Take { host, chain, from: Some(from), to } => write!(f, "TAKE%%{host}%%{chain}%%{from}%%{to}"),
-            Self::Event(ChainEvent { chain, reached: Reached { step, unix, position }, host, tags, file, text }) => {
-                let file = file.unwrap_or(NO_FILE);
-                write!(f, "EVENT%%{host}%%{chain}%%{step}%%{position}%%{unix}%%{tags}%%{file}%%{text}")
-            }
-            Self::Done { host, chain, step, held } => write!(f, "DONE%%{host}%%{chain}%%{step}%%{}", Base36(*held)),
-        }
+        let mut text = String::new();
+        self.emit_into(&mut text);
+        f.write_str(&text)
     }
 }
 
-fn write_list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
-    for (i, item) in items.iter().enumerate() {
-        if i > 0 {
-            f.write_char(',')?;
-        }
-        write!(f, "{item}")?;
+/// As by [`Alert::emit_into`].
+impl fmt::Display for Alert<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.emit_into(&mut text);
+        f.write_str(&text)
     }
-    Ok(())
 }
 
 impl fmt::Display for Chain {
@@ -366,13 +358,6 @@ impl fmt::Display for Chain {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", Base36(self.run), Base36(self.number))
-    }
-}
-
-impl fmt::Display for Reached<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step, unix, position } = self;
-        write!(f, "{step}%%{unix}%%{position}")
     }
 }
 
@@ -403,20 +388,10 @@ impl<'a> ChainEvent<'a> {
     pub fn parse_uid(uid: &'a str) -> Option<(Chain, Reached<'a>)> {
         let (time, rest) = uid.split_once('_')?;
         let mut fields = rest.splitn(4, ':');
-        let number = number(fields.next()?).ok()?;
+        let (unix, number) = (number(time, 10)?, number(fields.next()?, 10)?);
         let (chain, run) = (parse_base36(fields.next()?)?, parse_base36(fields.next()?)?);
         let position = fields.next().filter(|position| Position::parse(position).is_some())?;
-        let unix = self::number(time).ok()?;
         Some((Chain(chain), Reached { step: Step { run, number }, unix, position }))
-    }
-}
-
-/// As by [`Alert::emit_into`].
-impl fmt::Display for Alert<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        self.emit_into(&mut text);
-        f.write_str(&text)
     }
 }
 
@@ -462,95 +437,6 @@ pub fn named_host(datagram: &[u8]) -> Option<(&str, &str)> {
     Some((command, split_field(rest).map_or(rest, |(host, _)| host)))
 }
 
-/// What of a datagram has not been read yet.
-struct Fields<'a> {
-    rest: Option<&'a str>,
-}
-
-impl<'a> Fields<'a> {
-    /// The next field, which another one follows or not. No field but a text may be empty.
-    fn next(&mut self) -> Result<&'a str, WireError> {
-        let rest = self.rest.ok_or(WireError::MissingField)?;
-        let (field, rest) = match split_field(rest) {
-            Some((field, rest)) => (field, Some(rest)),
-            None => (rest, None),
-        };
-        self.rest = rest;
-        if field.is_empty() {
-            return Err(WireError::MissingField);
-        }
-        Ok(field)
-    }
-
-    /// Everything that is left.
-    fn rest(&mut self) -> Result<&'a str, WireError> {
-        self.rest.take().ok_or(WireError::MissingField)
-    }
-
-    fn number<N: std::str::FromStr>(&mut self) -> Result<N, WireError> {
-        number(self.next()?)
-    }
-
-    fn numbers(&mut self) -> Result<Vec<u32>, WireError> {
-        let list = self.rest()?;
-        list.split(',').take(MAX_PARTS_AT_ONCE).map(number).collect()
-    }
-
-    fn chain(&mut self) -> Result<Chain, WireError> {
-        base36(self.next()?).map(Chain)
-    }
-
-    fn chains(&mut self) -> Result<Vec<Chain>, WireError> {
-        let list = self.rest()?;
-        list.split(',').take(MAX_CHAINS_AT_ONCE).map(|chain| base36(chain).map(Chain)).collect()
-    }
-
-    /// A step, or `none`.
-    fn step(&mut self) -> Result<Option<Step>, WireError> {
-        let field = self.next()?;
-        if field == NONE {
-            return Ok(None);
-        }
-        let (run, number) = field.split_once('.').ok_or(WireError::MalformedField)?;
-        Ok(Some(Step { run: base36(run)?, number: base36(number)? }))
-    }
-
-    fn position(&mut self) -> Result<&'a str, WireError> {
-        let field = self.next()?;
-        Position::parse(field).map(|_| field).ok_or(WireError::MalformedField)
-    }
-
-    /// What follows a step.
-    fn reached(&mut self, step: Step) -> Result<Reached<'a>, WireError> {
-        Ok(Reached { step, unix: self.number()?, position: self.position()? })
-    }
-
-    fn event(&mut self) -> Result<ChainEvent<'a>, WireError> {
-        let (host, chain, step) = (self.next()?, self.chain()?, self.step()?.ok_or(WireError::MalformedField)?);
-        let (position, unix) = (self.position()?, self.number()?);
-        let (tags, file, text) = (self.next()?, self.file()?, self.rest()?);
-        Ok(ChainEvent { chain, reached: Reached { step, unix, position }, host, tags, file, text })
-    }
-
-    fn file(&mut self) -> Result<Option<&'a str>, WireError> {
-        Ok(Some(self.next()?).filter(|file| *file != NO_FILE))
-    }
-
-    fn token(&mut self) -> Result<Token, WireError> {
-        let digits = hexadecimal(self.next()?, 32)?;
-        u128::from_str_radix(digits, 16).map(Token).map_err(|_| WireError::MalformedField)
-    }
-
-    fn revision(&mut self) -> Result<Revision, WireError> {
-        match self.next()? {
-            NONE => Ok(Revision::NONE),
-            digits => {
-                u64::from_str_radix(hexadecimal(digits, 16)?, 16).map(|hash| Revision(Some(hash))).map_err(|_| WireError::MalformedField)
-            }
-        }
-    }
-}
-
 /// What stands before the first `%%`, and what behind it. As `split_once`, but quick for the short fields that every event has.
 fn split_field(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
@@ -562,22 +448,6 @@ fn split_field(text: &str) -> Option<(&str, &str)> {
         }
         from = at + 1;
     }
-}
-
-fn number<N: std::str::FromStr>(digits: &str) -> Result<N, WireError> {
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(WireError::MalformedField);
-    }
-    digits.parse().map_err(|_| WireError::MalformedField)
-}
-
-fn base36(digits: &str) -> Result<u64, WireError> {
-    parse_base36(digits).ok_or(WireError::MalformedField)
-}
-
-fn hexadecimal(digits: &str, length: usize) -> Result<&str, WireError> {
-    let well_formed = digits.len() == length && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    well_formed.then_some(digits).ok_or(WireError::MalformedField)
 }
 
 #[cfg(test)]

@@ -303,7 +303,7 @@ impl Agent {
 
     /// Takes over positions that an earlier run kept, as [`Self::positions`] gave them.
     pub fn remember(&mut self, text: &str) {
-        let at = |line: &str| match Message::parse(line.as_bytes()) {
+        let at = |line: &str| match Message::parse_of_server(line.as_bytes()) {
             Ok(Message::At { chain, reached: Some(reached), .. }) => Some((chain, OwnedReached::of(reached))),
             _ => None,
         };

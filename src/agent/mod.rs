@@ -228,7 +228,7 @@ impl Agent {
         if proof == Proof::Begins {
             self.joined(now);
         }
-        let message = match Message::parse(content) {
+        let message = match Message::parse_of_server(content) {
             Ok(Message::Heartbeat { .. }) => return self.handle_heartbeat(now, from, None),
             Ok(Message::Capability { run, .. }) => return self.handle_heartbeat(now, from, Some(run)),
             Ok(Message::Offer { host, nonce, cookie }) if host == self.host => {

@@ -153,7 +153,7 @@ impl Trust {
 
 /// Whether a datagram that no one has proven may be listened to all the same: it ends nothing.
 pub(super) fn is_hint(datagram: &[u8]) -> bool {
-    let message = Message::parse(datagram);
+    let message = Message::parse_of_server(datagram);
     matches!(message, Ok(Message::Heartbeat { .. } | Message::Capability { .. } | Message::Lost { .. } | Message::Offer { .. }))
 }
 
