@@ -159,16 +159,27 @@ impl CommandLine {
         if text.starts_with('@') {
             return Err(format!("a built-in command such as {text} stands behind run: command= only"));
         }
-        Ok(Self(text.split_whitespace().collect::<Vec<_>>().join(" ")))
+        Ok(Self::spaced(text))
     }
 
     /// A command for `run:`, which may be built in.
     fn parse_runnable(text: &str) -> Result<Self, String> {
-        let command = Self(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        let command = Self::spaced(text);
         if text.starts_with('@') && command.builtin().is_none() {
             return Err(format!("run: there is no built-in command {text}; there are @df @load @mem @uptime"));
         }
         Ok(command)
+    }
+
+    fn spaced(text: &str) -> Self {
+        let mut command = String::new();
+        for word in text.split_whitespace() {
+            if !command.is_empty() {
+                command.push(' ');
+            }
+            command.push_str(word);
+        }
+        Self(command)
     }
 
     /// The command with single spaces.
@@ -276,16 +287,20 @@ impl Rule {
 }
 
 fn classic_line(line: &SourceLine<'_>) -> String {
-    let parsed = directive(line).ok().and_then(|(name, argument)| Some((name, argument, keys_of(name)?)));
-    match parsed.and_then(|(name, argument, keys)| Some((name, keys, Arguments::parse(name, argument, keys).ok()?))) {
-        Some((name, keys, arguments)) => format!("{name}: {}", arguments.in_order(keys)),
-        None => line.text.to_string(),
+    if let Ok((name, argument)) = directive(line) {
+        let (keys, text) = (keys_of(name), line.text);
+        if !keys.is_empty() {
+            let arguments = Arguments::parse(name, argument, keys);
+            let ordered = arguments.in_order(keys);
+            return arguments.done().map_or(text.to_string(), |()| format!("{name}: {ordered}"));
+        }
     }
+    line.text.to_string()
 }
 
-/// The keys of a directive that has `key=value` arguments, in the order in which version 1 agents expect them.
-fn keys_of(name: &str) -> Option<&'static [&'static str]> {
-    Some(match name {
+/// The keys of a directive that has `key=value` arguments, in the order in which version 1 agents expect them; none for others.
+fn keys_of(name: &str) -> &'static [&'static str] {
+    match name {
         "alert_all" => &["tags", "message"],
         "alert_n" => &["tags", "threshold", "seconds", "message"],
         "alert_count" => &["tags", "seconds"],
@@ -294,8 +309,8 @@ fn keys_of(name: &str) -> Option<&'static [&'static str]> {
         "run" => &["command", "extract"],
         "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "message"],
         "alert_metric" => &["tags", "match", "metric"],
-        _ => return None,
-    })
+        _ => &[],
+    }
 }
 
 /// Patterns that were compiled lately, and why others were not: thousands of host files repeat the same few.

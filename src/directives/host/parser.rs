@@ -6,9 +6,9 @@ use super::{
 };
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
-use crate::directives::{directive, Fault, SourceLine};
-use crate::pattern::Pattern;
+use crate::directives::{directive, SourceLine};
 use crate::schedule::Schedule;
+use crate::text::number;
 use std::time::Duration;
 
 impl<'a> HostFile<'a> {
@@ -19,21 +19,10 @@ impl<'a> HostFile<'a> {
 
     /// The same, where many files are read that have patterns in common.
     pub fn parse_knowing(lines: impl IntoIterator<Item = SourceLine<'a>>, patterns: &mut Patterns) -> Self {
-        let mut parser = Parser {
-            patterns,
-            file: HostFile::default(),
-            open: Open::Nothing,
-            lines: Vec::new(),
-            active: None,
-            faulty: false,
-            has_process_list: false,
-        };
+        let file = HostFile::default();
+        let mut parser = Parser { patterns, file, open: Open::Nothing, active: None, faulty: false, has_process_list: false };
         for line in lines {
-            let outcome =
-                directive(&line).and_then(|(name, argument)| parser.directive(&line, name, argument).map_err(|reason| line.fault(reason)));
-            if let Err(fault) = outcome {
-                parser.fail(fault);
-            }
+            parser.line(&line);
         }
         parser.close();
         parser.file
@@ -41,28 +30,21 @@ impl<'a> HostFile<'a> {
 }
 
 /// What the directives so far have begun.
-#[derive(Default)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Open {
     /// No group.
-    #[default]
     Nothing,
     /// A group whose first line was already wrong: its other lines are not judged.
     Unknown,
-    Log {
-        log: LogSource,
-        patterns: Vec<Pattern>,
-        ignores: Vec<Pattern>,
-    },
-    Process(Pattern),
-    Command(CommandRule),
+    /// The last group of the file.
+    Group,
 }
 
 struct Parser<'a, 'p> {
     patterns: &'p mut Patterns,
+    /// The group that is open is its last, and leaves it when it turns out to be wrong.
     file: HostFile<'a>,
     open: Open,
-    /// The lines of the group that is open.
-    lines: Vec<SourceLine<'a>>,
     /// An `active:` that waits for its alert.
     active: Option<Schedule>,
     /// Whether the open group has had a fault.
@@ -71,70 +53,97 @@ struct Parser<'a, 'p> {
 }
 
 impl<'a> Parser<'a, '_> {
-    fn fail(&mut self, fault: Fault) {
-        self.file.faults.push(fault);
-        self.faulty = true;
-        if matches!(self.open, Open::Nothing) {
-            self.open = Open::Unknown;
+    fn line(&mut self, line: &SourceLine<'a>) {
+        let outcome =
+            directive(line).and_then(|(name, argument)| self.directive(line, name, argument).map_err(|reason| line.fault(reason)));
+        if let Err(fault) = outcome {
+            self.file.faults.push(fault);
+            self.faulty = true;
+            if self.open == Open::Nothing {
+                self.open = Open::Unknown;
+            }
         }
     }
 
     fn directive(&mut self, line: &SourceLine<'a>, name: &'a str, argument: &'a str) -> Result<(), String> {
         if matches!(name, "file" | "process" | "run" | "ps_command") {
             self.close();
-            self.lines.push(*line);
-            self.open = self.opened_by(name, argument)?;
+            let rule = self.opened_by(name, argument)?;
+            self.file.groups.push(Group { lines: vec![*line], rule });
+            self.open = if name == "ps_command" { Open::Nothing } else { Open::Group };
             return Ok(());
         }
-        self.lines.push(*line);
+        if let (Open::Group, Some(group)) = (self.open, self.file.groups.last_mut()) {
+            group.lines.push(*line);
+        }
         match name {
             "match" | "ignore" => self.pattern(name, argument),
             "active" => self.schedule(argument),
-            "alert_all" | "alert_n" | "alert_count" | "alert_inactive" => self.log_alert(name, argument),
-            "alert_running" => self.process_alert(argument),
-            "alert_if" | "alert_metric" => self.command_alert(name, argument),
+            "alert_all" | "alert_n" | "alert_count" | "alert_inactive" | "alert_running" | "alert_if" | "alert_metric" => {
+                self.alert(Arguments::parse(name, argument, keys_of(name)))
+            }
             "include" => Err("include: stands in the host file itself, not in an include or a configuration in force".into()),
             _ => Err(format!("{name}: unknown directive")),
         }
     }
 
-    fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Open, String> {
-        match name {
-            "file" => Ok(Open::Log { log: LogSource::parse(argument)?, patterns: Vec::new(), ignores: Vec::new() }),
-            "process" => Ok(Open::Process(self.patterns.parse(argument)?)),
+    /// The rule that a group begins to be, without its alerts.
+    fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Rule, String> {
+        Ok(match name {
+            "file" => {
+                let (log, alert) = (LogSource::parse(argument)?, LogAlert::All { message: None });
+                Rule::Log(LogRule { log, patterns: Vec::new(), ignores: Vec::new(), tags: String::new(), alert, active: None })
+            }
+            "process" => {
+                let pattern = self.patterns.parse(argument)?;
+                Rule::Process(ProcessRule { pattern, tags: String::new(), min: 0, max: 0, message: String::new(), active: None })
+            }
             "run" => {
-                let mut arguments = Arguments::parse(name, argument, &["command", "extract"])?;
-                let command = CommandLine::parse_runnable(arguments.required("command")?)?;
-                let extract = self.patterns.parse(arguments.required("extract")?)?;
-                Ok(Open::Command(CommandRule { command, extract, alerts: Vec::new() }))
+                let mut arguments = Arguments::parse(name, argument, keys_of(name));
+                let (command, extract) = (arguments.required("command"), arguments.required("extract"));
+                arguments.done()?;
+                let (command, extract) = (CommandLine::parse_runnable(command)?, self.patterns.parse(extract)?);
+                Rule::Command(CommandRule { command, extract, alerts: Vec::new() })
             }
             _ => {
                 if std::mem::replace(&mut self.has_process_list, true) {
                     return Err("ps_command: is given twice".into());
                 }
-                self.finish(Rule::ProcessList(CommandLine::parse(argument)?));
-                Ok(Open::Nothing)
+                Rule::ProcessList(CommandLine::parse(argument)?)
             }
+        })
+    }
+
+    /// The rule of the group that is open.
+    fn rule(&mut self) -> Option<&mut Rule> {
+        match self.open {
+            Open::Group => self.file.groups.last_mut().map(|group| &mut group.rule),
+            _ => None,
         }
     }
 
     fn pattern(&mut self, name: &str, argument: &str) -> Result<(), String> {
-        match &mut self.open {
-            Open::Log { patterns, ignores, .. } => {
-                let pattern = self.patterns.parse(argument)?;
-                if name == "ignore" && patterns.is_empty() && !self.faulty {
-                    return Err("ignore: stands after a match:".into());
-                }
-                if name == "match" { patterns } else { ignores }.push(pattern);
-                Ok(())
-            }
-            Open::Unknown => Ok(()),
-            _ => Err(format!("{name}: stands in a group that file: opened; each alert needs its own file: and match:")),
+        if self.open == Open::Unknown {
+            return Ok(());
         }
+        let faulty = self.faulty;
+        if !matches!(self.rule(), Some(Rule::Log(_))) {
+            return Err(misplaced(name));
+        }
+        let pattern = self.patterns.parse(argument)?;
+        let Some(Rule::Log(rule)) = self.rule() else { return Ok(()) };
+        if name == "match" {
+            rule.patterns.push(pattern);
+        } else if !rule.patterns.is_empty() || faulty {
+            rule.ignores.push(pattern);
+        } else {
+            return Err("ignore: stands after a match:".into());
+        }
+        Ok(())
     }
 
     fn schedule(&mut self, argument: &str) -> Result<(), String> {
-        if matches!(self.open, Open::Nothing) {
+        if self.open == Open::Nothing {
             return Err("active: stands in a group, before its alert".into());
         }
         let schedule = Schedule::parse(argument)?;
@@ -144,172 +153,174 @@ impl<'a> Parser<'a, '_> {
         Ok(())
     }
 
-    fn log_alert(&mut self, name: &str, argument: &str) -> Result<(), String> {
-        let (log, patterns, ignores) = match std::mem::take(&mut self.open) {
-            Open::Log { log, patterns, ignores } => (log, patterns, ignores),
-            Open::Unknown => {
+    fn alert(&mut self, mut arguments: Arguments<'a>) -> Result<(), String> {
+        let name = arguments.name;
+        let of_command = matches!(name, "alert_if" | "alert_metric");
+        if self.open == Open::Unknown {
+            // Which ends what was no group, where one alert would have ended it.
+            if !of_command {
                 self.abandon();
+            }
+            return Ok(());
+        }
+        let (active, faulty) = (&mut self.active, self.faulty);
+        let mut lacks_match = false;
+        match self.file.groups.last_mut().filter(|_| self.open == Open::Group).map(|group| &mut group.rule) {
+            Some(Rule::Command(rule)) if of_command => {
+                let alert = command_alert(&mut arguments, rule.extract.groups(), active.take());
+                arguments.done()?;
+                if let Some(alert) = alert {
+                    rule.alerts.push(alert);
+                }
                 return Ok(());
             }
-            other => {
-                self.open = other;
-                return Err(format!("{name}: stands in a group that file: opened; each alert needs its own file: and match:"));
+            Some(Rule::Process(rule)) if name == "alert_running" => {
+                rule.active = active.take();
+                process_alert(&mut arguments, rule);
             }
-        };
-        let active = self.active.take();
-        let alert = log_alert(name, argument);
-        if patterns.is_empty() && !self.faulty {
-            self.open = Open::Unknown;
-            return Err(format!("{name}: needs a match: before it"));
+            Some(Rule::Log(rule)) if !of_command && name != "alert_running" => {
+                rule.active = active.take();
+                lacks_match = rule.patterns.is_empty() && !faulty;
+                log_alert(&mut arguments, rule);
+            }
+            _ => return Err(misplaced(name)),
         }
-        match alert {
-            Ok((tags, alert)) => {
-                self.finish(Rule::Log(LogRule { log, patterns, ignores, tags, alert, active }));
-                Ok(())
-            }
+        let outcome = if lacks_match { Err(format!("{name}: needs a match: before it")) } else { arguments.done() };
+        if outcome.is_ok() {
+            self.finish();
+        } else {
             // A second alert may follow in place of the wrong one, but the group is lost.
-            Err(reason) => {
-                self.open = Open::Unknown;
-                Err(reason)
-            }
+            self.file.groups.pop();
+            self.open = Open::Unknown;
         }
-    }
-
-    fn process_alert(&mut self, argument: &str) -> Result<(), String> {
-        let pattern = match std::mem::take(&mut self.open) {
-            Open::Process(pattern) => pattern,
-            Open::Unknown => {
-                self.abandon();
-                return Ok(());
-            }
-            other => {
-                self.open = other;
-                return Err("alert_running: stands in a group that process: opened".into());
-            }
-        };
-        let active = self.active.take();
-        self.open = Open::Unknown;
-        let mut arguments = Arguments::parse("alert_running", argument, &["tags", "min", "max", "message"])?;
-        let (tags, min, max) = (arguments.tags()?, arguments.number("min", 0)?, arguments.number("max", 0)?);
-        let message = arguments.required("message")?.to_string();
-        if min > max {
-            return Err(format!("alert_running: min={min} is above max={max}"));
-        }
-        self.finish(Rule::Process(ProcessRule { pattern, tags, min, max, message, active }));
-        Ok(())
-    }
-
-    fn command_alert(&mut self, name: &str, argument: &str) -> Result<(), String> {
-        let active = match &self.open {
-            Open::Command(_) => self.active.take(),
-            Open::Unknown => return Ok(()),
-            _ => return Err(format!("{name}: stands in a group that run: opened")),
-        };
-        let Open::Command(rule) = &mut self.open else { return Ok(()) };
-        rule.alerts.push(command_alert(name, argument, rule.extract.groups(), active)?);
-        Ok(())
+        outcome
     }
 
     /// Ends the group that is open, if any; it must be complete.
     fn close(&mut self) {
-        let opener = self.lines.first().copied();
-        let complete = match std::mem::take(&mut self.open) {
-            Open::Command(rule) if !rule.alerts.is_empty() => {
-                if self.active.is_none() {
-                    return self.finish(Rule::Command(rule));
-                }
-                false
-            }
-            Open::Nothing | Open::Unknown => true,
-            Open::Log { .. } | Open::Process(_) | Open::Command(_) => self.faulty,
-        };
-        if let (false, Some(opener), Some(last)) = (complete, opener, self.lines.last()) {
-            let reason = if self.active.is_some() { "active: no alert follows it".into() } else { no_alert(&opener) };
-            let at = if self.active.is_some() { *last } else { opener };
-            self.file.faults.push(at.fault(reason));
+        let Some(group) = self.file.groups.last().filter(|_| self.open == Open::Group) else { return self.abandon() };
+        let has_alerts = matches!(&group.rule, Rule::Command(rule) if !rule.alerts.is_empty());
+        if has_alerts && self.active.is_none() {
+            return self.finish();
         }
-        self.abandon();
+        if has_alerts || !self.faulty {
+            let line = if self.active.is_some() { group.lines.last() } else { group.lines.first() };
+            let fault =
+                line.map(|line| line.fault(if self.active.is_some() { "active: no alert follows it".into() } else { no_alert(line) }));
+            self.file.faults.extend(fault);
+        }
+        self.faulty = true;
+        self.finish();
     }
 
-    /// Keeps the group that is open as this rule, unless it had a fault.
-    fn finish(&mut self, rule: Rule) {
-        let lines = std::mem::take(&mut self.lines);
-        if !self.faulty {
-            self.file.groups.push(Group { lines, rule });
+    /// Keeps the group that is open, unless it had a fault.
+    fn finish(&mut self) {
+        if self.faulty {
+            self.file.groups.pop();
         }
         self.abandon();
     }
 
     fn abandon(&mut self) {
         self.open = Open::Nothing;
-        self.lines.clear();
         self.active = None;
         self.faulty = false;
     }
 }
 
+/// Why a directive cannot stand where it does.
+fn misplaced(name: &str) -> String {
+    let (opener, hint) = match name {
+        "alert_running" => ("process", ""),
+        "alert_if" | "alert_metric" => ("run", ""),
+        _ => ("file", "; each alert needs its own file: and match:"),
+    };
+    format!("{name}: stands in a group that {opener}: opened{hint}")
+}
+
 fn no_alert(opener: &SourceLine<'_>) -> String {
-    let name = opener.text.split(':').next().unwrap_or_default();
+    let name = opener.text.split_once(':').map_or("", |(name, _)| name);
     format!("{name}: no alert ends its group")
 }
 
-fn log_alert(name: &str, argument: &str) -> Result<(String, LogAlert), String> {
-    let mut arguments = Arguments::parse(name, argument, keys_of(name).unwrap_or_default())?;
-    let tags = arguments.tags()?;
-    let mut block = || arguments.number("seconds", 1).and_then(block_of);
-    let alert = match name {
-        "alert_all" => LogAlert::All { message: arguments.optional("message")?.map(str::to_string) },
+fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule) {
+    rule.tags = arguments.tags();
+    rule.alert = match arguments.name {
+        "alert_all" => LogAlert::All { message: arguments.optional("message").map(str::to_string) },
         "alert_n" => {
-            let block = block()?;
-            LogAlert::Threshold { block, threshold: arguments.number("threshold", 0)?, message: arguments.required("message")?.to_string() }
+            let block = block(arguments);
+            LogAlert::Threshold { block, threshold: arguments.number("threshold", 0), message: arguments.message() }
         }
-        "alert_count" => LogAlert::Count { block: block()? },
-        _ => LogAlert::Inactive { block: block()?, message: arguments.required("message")?.to_string() },
+        "alert_count" => LogAlert::Count { block: block(arguments) },
+        _ => LogAlert::Inactive { block: block(arguments), message: arguments.message() },
     };
-    Ok((tags, alert))
 }
 
-fn block_of(seconds: u64) -> Result<Duration, String> {
+fn block(arguments: &mut Arguments<'_>) -> Duration {
     const LONGEST: u64 = 366 * 24 * 60 * 60;
+    let seconds = arguments.number("seconds", 1);
     if seconds > LONGEST {
-        return Err(format!("seconds= is at most {LONGEST}, a year, got {seconds}"));
+        arguments.fault.get_or_insert_with(|| format!("seconds= is at most {LONGEST}, a year, got {seconds}"));
     }
-    Ok(Duration::from_secs(seconds))
+    Duration::from_secs(seconds)
 }
 
-fn command_alert(name: &str, argument: &str, groups: usize, active: Option<Schedule>) -> Result<CommandAlert, String> {
-    let mut arguments = Arguments::parse(name, argument, keys_of(name).unwrap_or_default())?;
-    let tags = arguments.tags()?;
-    let (group, text) = group_and_value(name, "match", arguments.required("match")?, groups)?;
-    let kind = if name == "alert_metric" {
-        CommandAlertKind::Metric { group: group_number(name, "metric", arguments.required("metric")?, groups)? }
+fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule) {
+    rule.tags = arguments.tags();
+    (rule.min, rule.max) = (arguments.number("min", 0), arguments.number("max", 0));
+    rule.message = arguments.message();
+    if rule.min > rule.max {
+        arguments.fail(format_args!("min={} is above max={}", rule.min, rule.max));
+    }
+}
+
+/// `None` where something is wrong with the limits.
+fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active: Option<Schedule>) -> Option<CommandAlert> {
+    let (tags, matched) = (arguments.tags(), arguments.required("match"));
+    let (group, text) = group_and_value(arguments, "match", matched, groups);
+    let kind = if arguments.name == "alert_metric" {
+        let metric = arguments.required("metric");
+        CommandAlertKind::Metric { group: group_number(arguments, "metric", metric, groups) }
     } else {
-        let mut limit = |key| -> Result<Option<(usize, Decimal)>, String> {
-            let Some(value) = arguments.optional(key)? else { return Ok(None) };
-            let (group, limit) = group_and_value(name, key, value, groups)?;
-            let number = Decimal::parse(limit).ok_or_else(|| format!("{name}: {key}= ends in a number, got \"{limit}\""))?;
-            Ok(Some((group, number)))
-        };
-        let (upper, lower) = (limit("upper_limit")?, limit("lower_limit")?);
-        let message = arguments.required("message")?.to_string();
+        let (upper, lower) = (limit(arguments, "upper_limit", groups), limit(arguments, "lower_limit", groups));
+        let message = arguments.message();
         match (upper, lower) {
             (Some((group, limit)), None) => CommandAlertKind::Above { group, limit, message },
             (None, Some((group, limit))) => CommandAlertKind::Below { group, limit, message },
-            _ => return Err(format!("{name}: needs either upper_limit= or lower_limit=")),
+            _ => {
+                arguments.fail(format_args!("needs either upper_limit= or lower_limit="));
+                return None;
+            }
         }
     };
-    Ok(CommandAlert { tags, group, text: text.to_string(), kind, active })
+    Some(CommandAlert { tags, group, text: text.to_string(), kind, active })
+}
+
+fn limit(arguments: &mut Arguments<'_>, key: &str, groups: usize) -> Option<(usize, Decimal)> {
+    let value = arguments.optional(key)?;
+    let (group, limit) = group_and_value(arguments, key, value, groups);
+    let number = Decimal::parse(limit);
+    if number.is_none() {
+        arguments.fail(format_args!("{key}= ends in a number, got \"{limit}\""));
+    }
+    number.map(|number| (group, number))
 }
 
 /// Reads `G,VALUE`.
-fn group_and_value<'a>(name: &str, key: &str, value: &'a str, groups: usize) -> Result<(usize, &'a str), String> {
-    let (group, rest) = value.split_once(',').ok_or_else(|| format!("{name}: {key}= is GROUP,VALUE, got \"{value}\""))?;
-    Ok((group_number(name, key, group, groups)?, rest.trim()))
+fn group_and_value<'a>(arguments: &mut Arguments<'_>, key: &str, value: &'a str, groups: usize) -> (usize, &'a str) {
+    let Some((group, rest)) = value.split_once(',') else {
+        arguments.fail(format_args!("{key}= is GROUP,VALUE, got \"{value}\""));
+        return (0, "");
+    };
+    (group_number(arguments, key, group, groups), rest.trim())
 }
 
-fn group_number(name: &str, key: &str, value: &str, groups: usize) -> Result<usize, String> {
-    let number = value.trim().parse().ok().filter(|n| (1..=groups).contains(n));
-    number.ok_or_else(|| format!("{name}: {key}= names group \"{value}\", but extract= has {groups} (counted from 1)"))
+fn group_number(arguments: &mut Arguments<'_>, key: &str, value: &str, groups: usize) -> usize {
+    let number = number(value.trim(), 10).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+    if !(1..=groups).contains(&number) {
+        arguments.fail(format_args!("{key}= names group \"{value}\", but extract= has {groups} (counted from 1)"));
+    }
+    number
 }
 
 #[cfg(test)]
