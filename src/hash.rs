@@ -15,6 +15,7 @@ impl Fnv1a {
     }
 
     /// The hash with these bytes behind the others.
+    #[inline(never)]
     pub fn with(self, bytes: &[u8]) -> Self {
         Self(bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
     }

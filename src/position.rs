@@ -49,11 +49,15 @@ pub struct Place<'a> {
 /// What tells a file that was read up to an offset from others: the hash of its first [`CONTEXT`] bytes and of as many before the offset;
 /// of all bytes before the offset where these are no more. `head` and `before` may be longer than what is needed of them.
 pub fn content_hash(head: &[u8], before: &[u8], offset: u64) -> u64 {
-    let before = &before[before.len().saturating_sub(CONTEXT)..];
-    if offset <= CONTEXT as u64 {
-        return Fnv1a::of(before);
-    }
-    Fnv1a::EMPTY.with(&head[..CONTEXT.min(head.len())]).with(before).value()
+    hash_of(head, before, &[], offset)
+}
+
+/// The same of bytes before the offset that lie in two places.
+fn hash_of(head: &[u8], before: &[u8], behind: &[u8], offset: u64) -> u64 {
+    let behind = &behind[behind.len().saturating_sub(CONTEXT)..];
+    let before = &before[(before.len() + behind.len()).saturating_sub(CONTEXT)..];
+    let head = if offset > CONTEXT as u64 { &head[..CONTEXT.min(head.len())] } else { &[] };
+    Fnv1a::EMPTY.with(head).with(before).with(behind).value()
 }
 
 impl Place<'_> {
@@ -65,13 +69,8 @@ impl Place<'_> {
     /// The position once all bytes before the line at `start` are done with, and of that line the rules up to `done`.
     pub fn within(&self, block: &[u8], start: usize, done: u32) -> Position {
         let offset = self.offset + start as u64;
-        let mut before = [0; 2 * CONTEXT];
-        let from_block = &block[start.saturating_sub(CONTEXT)..start];
-        let (old, new) = (self.before.len().min(CONTEXT), from_block.len());
-        before[..old].copy_from_slice(&self.before[self.before.len() - old..]);
-        before[old..old + new].copy_from_slice(from_block);
-        let file = FilePosition { offset, hash: content_hash(self.head, &before[..old + new], offset), inode: self.inode, done };
-        Position { files: [self.earlier, &[file], self.later].concat() }
+        let hash = hash_of(self.head, self.before, &block[..start], offset);
+        Position { files: [self.earlier, &[FilePosition { offset, hash, inode: self.inode, done }], self.later].concat() }
     }
 }
 
@@ -94,21 +93,24 @@ impl Position {
         if text.len() > Self::MAX_TEXT {
             return None;
         }
-        let files: Option<Vec<FilePosition>> = text.split('+').map(FilePosition::parse).collect();
-        files.filter(|files| files.len() <= Self::MAX_FILES).map(|files| Self { files })
+        let mut files = Vec::new();
+        for file in text.split('+') {
+            files.push(FilePosition::parse(file)?);
+        }
+        (files.len() <= Self::MAX_FILES).then_some(Self { files })
     }
 }
 
 impl FilePosition {
     fn parse(text: &str) -> Option<Self> {
-        let mut fields = text.split('.');
-        let mut next = || parse_base36(fields.next()?);
-        let (offset, hash, inode) = (next()?, next()?, next()?);
-        let done = match fields.next() {
-            None => 0,
-            Some(done) => u32::try_from(parse_base36(done)?).ok().filter(|done| *done != 0)?,
-        };
-        fields.next().is_none().then_some(Self { offset, hash, inode, done })
+        let (mut fields, mut count) = ([0; 4], 0);
+        for field in text.split('.') {
+            *fields.get_mut(count)? = parse_base36(field)?;
+            count += 1;
+        }
+        let [offset, hash, inode, done] = fields;
+        let done = u32::try_from(done).ok()?;
+        (count == 3 || (count == 4 && done > 0)).then_some(Self { offset, hash, inode, done })
     }
 }
 
@@ -121,9 +123,14 @@ impl fmt::Display for Position {
             if at > 0 {
                 f.write_char('+')?;
             }
-            write!(f, "{}.{}.{}", Base36(*offset), Base36(*hash), Base36(*inode))?;
-            if *done != 0 {
-                write!(f, ".{}", Base36((*done).into()))?;
+            for (at, field) in [*offset, *hash, *inode, u64::from(*done)].into_iter().enumerate() {
+                if at == 3 && field == 0 {
+                    break;
+                }
+                if at > 0 {
+                    f.write_char('.')?;
+                }
+                Base36(field).fmt(f)?;
             }
         }
         Ok(())

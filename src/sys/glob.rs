@@ -10,13 +10,18 @@ pub fn matches(pattern: &str) -> Vec<String> {
             if is_pattern(part.as_bytes()) {
                 add_names(&path, part, &mut found);
             } else {
-                found.push(path + part);
+                add(path + part, &mut found);
             }
         }
     }
-    found.retain(|path| std::fs::symlink_metadata(path).is_ok());
     found.sort_unstable();
     found
+}
+
+fn add(path: String, found: &mut Vec<String>) {
+    if std::fs::symlink_metadata(&path).is_ok() {
+        found.push(path);
+    }
 }
 
 /// Whether a path can match another than itself.
@@ -31,7 +36,7 @@ fn add_names(path: &str, part: &str, found: &mut Vec<String>) {
     // A folder that cannot be read holds nothing that matches.
     let _ = folder::list(path.as_bytes(), &mut |name, _| {
         if let Some(name) = std::str::from_utf8(name).ok().filter(|name| is_match(pattern.as_bytes(), name.as_bytes())) {
-            found.push([path, name, slash].concat());
+            add([path, name, slash].concat(), found);
         }
     });
 }

@@ -224,7 +224,10 @@ impl Follower {
         self.look_at_retired();
         self.let_go_of_deleted(now);
         self.unreadable = state.is_err();
-        state.and(self.read_failure.clone().map_or(Ok(()), Err))
+        match &self.read_failure {
+            Some(failure) if state.is_ok() => Err(failure.clone()),
+            _ => state,
+        }
     }
 
     /// Reads what was added, rotated files first. Returns whether there is more to read at once, unless the taker had no room.
@@ -236,11 +239,9 @@ impl Follower {
 
     /// Finds where to go on, if that can be told now.
     fn restore(&mut self) {
-        let Some(awaited) = self.awaited.take() else { return };
-        let Some(restored) = search::restore(&self.path, &awaited.position, awaited.seen) else {
-            self.awaited = Some(awaited);
-            return;
-        };
+        let Some(awaited) = &self.awaited else { return };
+        let Some(restored) = search::restore(&self.path, &awaited.position, awaited.seen) else { return };
+        self.awaited = None;
         self.fresh = true;
         self.retired = restored.earlier;
         self.current = restored.current;
@@ -338,7 +339,9 @@ impl Follower {
         let opened = self.opened();
         let mut files = Vec::with_capacity(opened.len() + 1);
         if self.current.is_some() && opened.iter().all(|open| open.offset() == 0) {
-            files.extend(self.known.last().filter(|last| last.had_name).map(|last| last.position));
+            if let Some(last) = self.known.last().filter(|last| last.had_name) {
+                files.push(last.position);
+            }
         }
         for open in opened {
             files.push(open.position());
@@ -359,7 +362,7 @@ fn others(files: &[FilePosition], at: usize) -> (Vec<FilePosition>, Vec<FilePosi
     }
     let mut earlier = files.to_vec();
     let at = bound(&mut earlier, at);
-    let later = earlier.split_off(earlier.len().min(at + 1));
+    let later = earlier.get(at + 1..).unwrap_or_default().to_vec();
     earlier.truncate(at);
     (earlier, later)
 }

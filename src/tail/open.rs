@@ -73,8 +73,7 @@ impl Open {
     }
 
     fn at(file: File, meta: &Metadata, offset: u64) -> io::Result<Box<Self>> {
-        let length = offset.min(CONTEXT as u64);
-        let (head, before) = (bytes_at(&file, 0, length)?, bytes_at(&file, offset - length, length)?);
+        let (head, before) = (bytes_before(&file, offset.min(CONTEXT as u64), CONTEXT)?, bytes_before(&file, offset, CONTEXT)?);
         let mut open = Box::new(Self {
             file,
             identity: identity(meta),
@@ -194,18 +193,18 @@ impl Open {
         }
         let size = signature.0;
         let (end, before) = &self.mark;
-        if size < *end || bytes_at(&self.file, end - before.len() as u64, before.len() as u64)? != *before {
+        if size < *end || bytes_before(&self.file, *end, CONTEXT)? != *before {
             return Ok(true);
         }
-        let head = bytes_at(&self.file, 0, size.min(CONTEXT as u64))?;
+        let length = size.min(CONTEXT as u64);
+        let head = bytes_before(&self.file, length, CONTEXT)?;
         if !head.starts_with(&self.head) {
             return Ok(true);
         }
         if *end == 0 {
             self.begun = self.begun.or(self.looked());
         }
-        let length = size.min(CONTEXT as u64);
-        let before = bytes_at(&self.file, size - length, length)?;
+        let before = bytes_before(&self.file, size, CONTEXT)?;
         // Zeros may stand where data is still to come.
         if before.len() as u64 == length && !before.contains(&0) && !head.contains(&0) {
             (self.head, self.mark) = (head, (size, before));
@@ -319,15 +318,16 @@ impl Open {
         if self.offset < MAX_LINE as u64 || matches!(self.before.last(), Some(b'\n' | 0)) {
             return Ok(false);
         }
-        let line = bytes_at(&self.file, self.offset - MAX_LINE as u64, MAX_LINE as u64)?;
+        let line = bytes_before(&self.file, self.offset, MAX_LINE)?;
         Ok(!line.contains(&b'\n'))
     }
 }
 
-/// As many bytes as the file has there.
-fn bytes_at(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-    let read = read_at(file, &mut bytes, offset)?;
+/// The bytes before an offset, but not more than so many; fewer than that also where the file has ended.
+fn bytes_before(file: &File, end: u64, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(end).unwrap_or(most).min(most)];
+    let start = end - bytes.len() as u64;
+    let read = read_at(file, &mut bytes, start)?;
     bytes.truncate(read);
     Ok(bytes)
 }
@@ -347,6 +347,7 @@ pub fn identity(meta: &Metadata) -> Identity {
     (meta.dev(), meta.ino())
 }
 
+#[inline(never)]
 pub(super) fn modified(meta: &Metadata) -> Time {
     time(meta.mtime(), meta.mtime_nsec())
 }

@@ -147,7 +147,7 @@ impl Follower {
 
     /// The copy of a file that was cut, to be read on where that was read to.
     fn find_copy(&self, cut: &Open) -> Option<Box<Open>> {
-        let around = Surroundings::of(&self.path, &[]);
+        let around = Surroundings::of(&self.path, &|_| false);
         let (known, read) = (cut.known_position(), cut.position());
         let copy = around.find_copy(&known, cut.identity).or_else(|| around.find_copy(&read, cut.identity))?;
         copy.moved(cut.offset()).ok()
@@ -182,12 +182,13 @@ impl Follower {
         elsewhere: Elsewhere<'_>,
     ) -> Vec<Retired> {
         let present = self.current.as_ref().map(|open| open.identity).filter(|present| Some(*present) != last);
-        // No file has the inode 0.
-        let inodes = [last, present].map(|identity| identity.map_or(0, |identity| identity.1));
-        let around = Surroundings::of(&self.path, &inodes);
+        let around = Surroundings::of(&self.path, &|inode| [last, present].iter().flatten().any(|identity| identity.1 == inode));
         let age = last.and_then(|last| around.age(last)).or(age.as_ref());
         let end = present.and_then(|present| around.age(present));
-        let mut claimed: Vec<Identity> = self.opened().iter().map(|open| open.identity).collect();
+        let mut claimed = Vec::new();
+        for open in self.opened() {
+            claimed.push(open.identity);
+        }
         claimed.extend(new);
         let mut files = Vec::new();
         for one in around.newer(age, since, &claimed) {

@@ -61,7 +61,7 @@ struct Found {
 
 /// Finds the files of a position, and those that came after them. `None` while that cannot be told, since the log cannot be read or has
 /// no file.
-pub(super) fn restore(path: &str, position: &Position, seen: u64) -> Option<Restored> {
+pub(super) fn restore(path: &str, position: &Position, seen: u64) -> Option<Box<Restored>> {
     for _ in 0..3 {
         let present = match Open::new(Path::new(path), 0) {
             Ok(open) => Some(open),
@@ -79,10 +79,9 @@ pub(super) fn restore(path: &str, position: &Position, seen: u64) -> Option<Rest
     None
 }
 
-fn restore_beside(path: &str, present: Option<Box<Open>>, position: &Position, seen: u64) -> Option<Restored> {
+fn restore_beside(path: &str, present: Option<Box<Open>>, position: &Position, seen: u64) -> Option<Box<Restored>> {
     let files = &position.files;
-    let inodes: Vec<u64> = files.iter().map(|file| file.inode).collect();
-    let around = Surroundings::of(path, &inodes);
+    let around = Surroundings::of(path, &|inode| files.iter().any(|file| file.inode == inode));
     let at_path = present.as_ref().map(|open| (Path::new(path), open.identity));
     // Where reading stopped must be there, or all files where none was begun. Those before may be gone: they had been read.
     let stopped = files.iter().rposition(|file| file.offset > 0);
@@ -113,7 +112,7 @@ fn restore_beside(path: &str, present: Option<Box<Open>>, position: &Position, s
         lost = Some(format!("{path} was rotated more often than can be read again: {excess} files are given up"));
     }
     let (earlier, current) = around.in_order(found, newer);
-    Some(Restored { earlier, current: current.or(present), lost })
+    Some(Box::new(Restored { earlier, current: current.or(present), lost }))
 }
 
 /// The start of the second before, since the times of files lag behind the clock.
@@ -123,13 +122,13 @@ fn before_second(seen: u64) -> Option<Time> {
 
 impl Surroundings {
     /// The files in the folder of the log, and of that to which it is a link, that rotations may have made of it: by their name, or by
-    /// one of these inodes.
-    pub(super) fn of(path: &str, inodes: &[u64]) -> Self {
+    /// an inode that one of them had.
+    pub(super) fn of(path: &str, had: &dyn Fn(u64) -> bool) -> Self {
         let mut around = Self::default();
-        around.add(path.as_bytes(), inodes);
+        around.add(path.as_bytes(), had);
         if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
             if let Ok(target) = folder::resolve(path.as_ref()) {
-                around.add(target.as_os_str().as_bytes(), inodes);
+                around.add(target.as_os_str().as_bytes(), had);
             }
         }
         around.turn_if_counting_up();
@@ -163,12 +162,12 @@ impl Surroundings {
         }
     }
 
-    fn add(&mut self, path: &[u8], inodes: &[u64]) {
+    fn add(&mut self, path: &[u8], had: &dyn Fn(u64) -> bool) {
         let (folder, name) = folder::split(path);
         // A folder that cannot be read has no files.
         let _ = folder::list(folder, &mut |entry, inode| {
             let suffix = suffix(entry, name);
-            if entry == name || !(suffix.is_some() || inodes.contains(&inode)) {
+            if entry == name || !(suffix.is_some() || had(inode)) {
                 return;
             }
             if is_compressed(entry) {
@@ -194,7 +193,8 @@ impl Surroundings {
     /// The file that was read so far: first where its inode is, then, since it may be a copy, from the newest on. `present` is what the
     /// log's path has.
     fn find(&self, present: Option<(&Path, Identity)>, file: &FilePosition, claimed: &[Identity]) -> Option<Found> {
-        for by_inode in [true, false] {
+        let mut by_inode = true;
+        loop {
             for at in (0..=self.siblings.len()).rev() {
                 let sibling = self.siblings.get(at).map(|one| (&*one.path, one.identity));
                 let Some((path, identity)) = sibling.or(present.filter(|_| at == self.siblings.len())) else { continue };
@@ -205,11 +205,11 @@ impl Surroundings {
                     return Some(Found { open, at });
                 }
             }
-            if file.offset == 0 {
-                break;
+            if !by_inode || file.offset == 0 {
+                return None;
             }
+            by_inode = false;
         }
-        None
     }
 
     /// The file that looks as described, other than the one that is known by that hint; a copy, that is.

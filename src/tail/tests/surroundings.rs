@@ -12,7 +12,7 @@ fn newer(name: &str, files: &[&str], than: &str, since: Option<i64>) -> Vec<Stri
         File::options().append(true).open(case.path(file)).unwrap().set_modified(time).unwrap();
     }
     let identity = identity(&fs::metadata(case.path(than)).unwrap());
-    let around = Surroundings::of(case.path("log").to_str().unwrap(), &[]);
+    let around = Surroundings::of(case.path("log").to_str().unwrap(), &|_| false);
     let newer = around.newer(Some(around.age(identity).unwrap()), since.map(|second| second * 1_000_000_000), &[identity]);
     let names = newer.into_iter().map(|one| one.open(0).unwrap().identity);
     let named = |wanted| files.iter().find(|file| super::identity(&fs::metadata(case.path(file)).unwrap()) == wanted).unwrap();
