@@ -132,6 +132,7 @@ pub fn list(folder: &[u8], each: &mut dyn FnMut(&[u8], u64)) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "folders to look into")]
 mod tests {
     use super::*;
 

@@ -367,7 +367,7 @@ mod tests {
                 libc::localtime_r(&time, &mut tm);
                 tm.tm_gmtoff
             };
-            assert_eq!(i64::from(offset(unix)), i64::from(expected), "{unix}");
+            assert_eq!(i64::from(offset(unix)), expected, "{unix}");
         }
     }
 }
