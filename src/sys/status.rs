@@ -41,27 +41,26 @@ mod linux {
     }
 
     pub(super) fn df() -> Result<String, String> {
-        let mut lines = String::new();
+        let mut lines: Vec<String> = Vec::new();
         let mut seen = Vec::new();
         let mounts = table("/proc/mounts")?;
         // What is mounted last over a folder is what one sees there.
-        for mount in mounts.lines().rev() {
-            let mut fields = mount.split(' ').skip(1);
-            let (Some(folder), Some(kind)) = (fields.next(), fields.next()) else { continue };
+        for mount in mounts.split('\n').rev() {
+            let mut fields = mount.split(' ');
+            let (_, Some(folder), Some(kind)) = (fields.next(), fields.next(), fields.next()) else { continue };
             let remote = REMOTE.contains(&kind) || kind.starts_with("fuse.");
             if remote || kind == "autofs" || seen.contains(&folder) {
                 continue;
             }
             seen.push(folder);
-            if let Some(line) = df_line(folder) {
-                lines.insert_str(0, &line);
-            }
+            lines.extend(df_line(folder));
         }
         // After a chroot the table need not have what is the root here.
         if !seen.contains(&"/") {
-            lines.insert_str(0, &df_line("/").unwrap_or_default());
+            lines.extend(df_line("/"));
         }
-        Ok(lines)
+        lines.reverse();
+        Ok(lines.concat())
     }
 
     fn df_line(folder: &str) -> Option<String> {
@@ -81,19 +80,17 @@ mod linux {
         if blocks == 0 {
             return None;
         }
-        let used = used_percent(blocks - free.min(blocks), available);
-        let inodes_used = used_percent(inodes - free_inodes.min(inodes), free_inodes);
-        let kib = |blocks: u64| u64::try_from(u128::from(blocks) * u128::from(size) / 1024).unwrap_or(u64::MAX);
+        let used = used_percent(blocks.saturating_sub(free), available);
+        let inodes_used = used_percent(inodes.saturating_sub(free_inodes), free_inodes);
+        // Blocks are halves of a KiB or larger, and mostly whole ones.
+        let kib = |blocks: u64| if size % 1024 == 0 { blocks.saturating_mul(size / 1024) } else { blocks.saturating_mul(size) / 1024 };
         Some(format!("{folder} {used}% {inodes_used}% {} {}\n", kib(available), kib(blocks)))
     }
 
-    /// As `df` shows it: rounded up, of what users can have.
+    /// As `df` shows it: rounded up, of what users can have. A hundredth of all that the numbers can tell is beyond any disk.
     fn used_percent(used: u64, available: u64) -> u64 {
-        let total = u128::from(used) + u128::from(available);
-        if total == 0 {
-            return 0;
-        }
-        u64::try_from((u128::from(used) * 100).div_ceil(total)).unwrap_or(100)
+        let total = used.saturating_add(available);
+        used.saturating_mul(100).div_ceil(total.max(1))
     }
 
     /// The table writes white space in the name of a folder as `\040` and so on.
@@ -112,8 +109,10 @@ mod linux {
 
     pub(super) fn load() -> Result<String, String> {
         let text = table("/proc/loadavg")?;
-        let averages: Vec<_> = text.split(' ').take(3).collect();
-        Ok(format!("load {}\n", averages.join(" ")))
+        // Behind the three averages come numbers of processes.
+        let mut words = text.split(' ');
+        let mut next = || words.next().unwrap_or_default();
+        Ok(format!("load {} {} {}\n", next(), next(), next()))
     }
 
     pub(super) fn mem() -> Result<String, String> {
@@ -122,14 +121,14 @@ mod linux {
 
     fn mem_of(text: &str) -> Result<String, String> {
         let kib = |name: &str| -> Option<u64> {
-            let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
-            line.split_whitespace().nth(1)?.parse().ok()
+            let rest = text.split('\n').find_map(|line| line.strip_prefix(name))?;
+            rest.split_ascii_whitespace().next()?.parse().ok()
         };
-        let total = kib("MemTotal").ok_or("/proc/meminfo: no MemTotal")?;
+        let total = kib("MemTotal:").ok_or("/proc/meminfo: no MemTotal")?;
         // Before Linux 3.14 there is no MemAvailable; what it estimates is mostly this sum.
-        let sum = || Some(kib("MemFree")? + kib("Buffers")? + kib("Cached")?);
-        let available = kib("MemAvailable").or_else(sum).unwrap_or(0).min(total);
-        let (swap, swap_free) = (kib("SwapTotal").unwrap_or(0), kib("SwapFree").unwrap_or(0));
+        let sum = || Some(kib("MemFree:")? + kib("Buffers:")? + kib("Cached:")?);
+        let available = kib("MemAvailable:").or_else(sum).unwrap_or(0).min(total);
+        let (swap, swap_free) = (kib("SwapTotal:").unwrap_or(0), kib("SwapFree:").unwrap_or(0));
         let mut lines = String::new();
         for (name, available, total) in [("mem", available, total), ("swap", swap_free.min(swap), swap)] {
             let _ = writeln!(lines, "{name} {}% {available} {total}", used_percent(total - available, available));
@@ -139,7 +138,7 @@ mod linux {
 
     pub(super) fn uptime() -> Result<String, String> {
         let text = table("/proc/uptime")?;
-        let seconds = text.split(['.', ' ']).next().unwrap_or_default();
+        let seconds = text.split('.').next().unwrap_or_default();
         Ok(format!("up {seconds}\n"))
     }
 

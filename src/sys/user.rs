@@ -2,6 +2,12 @@
 
 use std::io;
 
+/// The first four fields of a line of such a file.
+fn fields(line: &str) -> Option<[&str; 4]> {
+    let mut fields = line.split(':');
+    Some([fields.next()?, fields.next()?, fields.next()?, fields.next()?])
+}
+
 /// A user of this system and the groups that it is in, its own first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -23,17 +29,23 @@ impl User {
     }
 
     fn find_in(wanted: &str, users: &str, groups: &str) -> Option<Self> {
-        let (name, id, own) = users.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let (name, _, id, group) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-            (name == wanted || id == wanted).then_some((name, id.parse().ok()?, group.parse().ok()?))
-        })?;
-        let others = groups.lines().filter_map(|line| {
-            let mut fields = line.split(':').skip(2);
-            let (id, members) = (fields.next()?.parse().ok()?, fields.next()?);
-            (id != own && members.split(',').any(|member| member == name)).then_some(id)
-        });
-        Some(Self { id, groups: std::iter::once(own).chain(others).collect() })
+        let mut lines = users.split('\n');
+        let (name, id, group) = loop {
+            if let Some([name, _, id, group]) = fields(lines.next()?) {
+                if let (true, Ok(id), Ok(group)) = (name == wanted || id == wanted, id.parse(), group.parse()) {
+                    break (name, id, group);
+                }
+            }
+        };
+        let mut all = vec![group];
+        for line in groups.split('\n') {
+            let Some([_, _, id, members]) = fields(line) else { continue };
+            match id.parse() {
+                Ok(id) if id != group && members.split(',').any(|member| member == name) => all.push(id),
+                _ => {}
+            }
+        }
+        Some(Self { id, groups: all })
     }
 
     /// Makes this process, and what it starts, that user's for good.

@@ -71,11 +71,8 @@ impl Zone {
             return Some(Self { changes: Vec::new(), rule: Some(rule) });
         }
         let name = std::str::from_utf8(name.strip_prefix(b":").unwrap_or(name)).ok()?;
-        if name.starts_with(['/', '.']) {
-            return Self::read(&file(name)?);
-        }
-        let found = Self::FOLDERS.iter().find_map(|folder| file(&[folder, name].concat()))?;
-        Self::read(&found)
+        let folders = if name.starts_with('/') { &[""][..] } else { &Self::FOLDERS };
+        Self::read(&folders.iter().find_map(|folder| file(&[folder, name].concat()))?)
     }
 
     /// A file of the time zone database (RFC 8536).
