@@ -1,11 +1,12 @@
 //! The agent: its command line, its start and its loop.
 
 use super::follow::Followed;
+use super::getopts::{Known, Matches, Options};
 use super::log::Log;
-use super::options::Program;
+use super::options::{Program, COMMON};
 use super::positions::PositionsFile;
 use super::tasks::Tasks;
-use super::{getopts, keys, Failure};
+use super::{keys, Failure};
 use crate::agent::{Agent, Identity, Output, Policy};
 use crate::now::{earlier, Now};
 use crate::seal::Key;
@@ -24,7 +25,62 @@ const PROGRAM: Program = Program {
     brief: "aa436, the agent of Project 436: follows logs, counts processes and runs commands as its server says.\n\n\
             Usage: aa436 [options] PORT\n\n\
             PORT is the number that the server's file names with port:.",
+    options: Options(&[OPTIONS, COMMON]),
 };
+
+const OPTIONS: &[Known] = &[
+    Known {
+        short: "s",
+        long: "server",
+        value: "HOST[:PORT]",
+        repeats: false,
+        help: "speak with this server only, found by name or address; PORT where its port: differs",
+    },
+    Known {
+        short: "S",
+        long: "positions",
+        value: "FILE",
+        repeats: false,
+        help: "keep in FILE how far logs are read: for who has several servers",
+    },
+    Known { short: "n", long: "name", value: "NAME", repeats: false, help: "the host name to report (default: this system's)" },
+    Known {
+        short: "k",
+        long: "key",
+        value: "FILE",
+        repeats: false,
+        help: "speak only with servers that have the key in FILE (two keys while one replaces the other)",
+    },
+    Known { short: "x", long: "no-commands", value: "", repeats: false, help: "run no commands that a server asks for, but built-in ones" },
+    Known {
+        short: "a",
+        long: "allow",
+        value: "PATTERN",
+        repeats: true,
+        help: "run only commands of which PATTERN matches the whole line; may be repeated",
+    },
+    Known {
+        short: "f",
+        long: "files",
+        value: "PATH",
+        repeats: true,
+        help: "follow only files below PATH, links resolved; may be repeated",
+    },
+    Known {
+        short: "u",
+        long: "user",
+        value: "USER",
+        repeats: false,
+        help: "once the port is bound and the log is open, go on as that user",
+    },
+    Known {
+        short: "l",
+        long: "log",
+        value: "FILE",
+        repeats: false,
+        help: "write the log to FILE, - for standard error, syslog for syslog (default aa436.log)",
+    },
+];
 
 /// What the command line says.
 struct Settings {
@@ -50,17 +106,7 @@ struct FixedServer {
 /// # Errors
 /// The command line is wrong, or the agent cannot start.
 pub fn main(arguments: &[String]) -> Result<(), Failure> {
-    let mut options = getopts::Options::new();
-    options
-        .optopt("s", "server", "speak with this server only, found by name or address; PORT where its port: differs", "HOST[:PORT]")
-        .optopt("S", "positions", "keep in FILE how far logs are read: for who has several servers", "FILE")
-        .optopt("n", "name", "the host name to report (default: this system's)", "NAME")
-        .optopt("k", "key", "speak only with servers that have the key in FILE (two keys while one replaces the other)", "FILE")
-        .optflag("x", "no-commands", "run no commands that a server asks for, but built-in ones")
-        .optmulti("a", "allow", "run only commands of which PATTERN matches the whole line; may be repeated", "PATTERN")
-        .optmulti("f", "files", "follow only files below PATH, links resolved; may be repeated", "PATH")
-        .optopt("u", "user", "once the port is bound and the log is open, go on as that user", "USER");
-    let Some(matches) = PROGRAM.parse(options, arguments)? else { return Ok(()) };
+    let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     let settings = Settings::parse(&matches)?;
     let keys = settings.key_file.as_deref().map_or(Ok(Vec::new()), keys::own_keys)?;
     let mut common = PROGRAM.common(&matches)?;
@@ -81,54 +127,62 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
 }
 
 impl Settings {
-    fn parse(matches: &getopts::Matches) -> Result<Self, Failure> {
-        let usage = |text: String| Failure::Usage(text);
-        let [port] = &matches.free[..] else { return Err(usage("expected one argument, the UDP port; aa436 -h tells more".into())) };
-        let port = valid_port(port).ok_or_else(|| usage(format!("\"{port}\" is not a port from 1 to 65534")))?;
-        let host = matches.opt_str("n").unwrap_or_else(daemon::host_name);
+    fn parse(matches: &Matches) -> Result<Self, Failure> {
+        let [port] = &matches.free[..] else { return Err(usage("expected one argument, the UDP port; aa436 -h tells more")) };
+        let port = valid_port("", port)?;
+        let host = matches.opt_str("n").map_or_else(daemon::host_name, str::to_string);
         if host.is_empty() || host.len() > 255 || crate::text::clean_field(&host) != host || host.contains(char::is_whitespace) {
-            return Err(usage(format!(
+            return Err(Failure::Usage(format!(
                 "\"{host}\" cannot be a host name here: white space, control characters or % in it; -n gives another"
             )));
         }
-        let server = matches.opt_str("s").map(|server| FixedServer::parse(&server, port)).transpose()?;
-        let positions = matches.opt_str("S").map(|path| PositionsFile::new(&path));
-        fence::set(&matches.opt_strs("f")).map_err(|(path, e)| usage(format!("-f {path}: {}", reason(&e))))?;
-        let user = matches.opt_str("u").map(|name| User::find(&name).map_err(|e| usage(format!("-u {name}: {e}"))));
-        let (policy, key_file, user) = (policy(matches)?, matches.opt_str("k"), user.transpose()?);
-        Ok(Self { port, host, server, positions, policy, key_file, user })
+        let server = matches.opt_str("s").map(|server| FixedServer::parse(server, port)).transpose()?;
+        let positions = matches.opt_str("S").map(PositionsFile::new);
+        for folder in matches.opt_strs("f") {
+            fence::add(folder).map_err(|e| wrong_value("-f ", folder, &reason(&e)))?;
+        }
+        let user = matches.opt_str("u").map(|name| User::find(name).map_err(|e| wrong_value("-u ", name, &e))).transpose()?;
+        Ok(Self { port, host, server, positions, policy: policy(matches)?, key_file: matches.opt_str("k").map(str::to_string), user })
     }
 }
 
+fn usage(text: &str) -> Failure {
+    Failure::Usage(text.into())
+}
+
+fn wrong_value(option: &str, value: &str, reason: &str) -> Failure {
+    Failure::Usage([option, value, ": ", reason].concat())
+}
+
 /// What the command line lets a server have run.
-fn policy(matches: &getopts::Matches) -> Result<Policy, Failure> {
+fn policy(matches: &Matches) -> Result<Policy, Failure> {
     let allowed = matches.opt_strs("a");
     if matches.opt_present("x") {
-        let contradiction = || Failure::Usage("-x refuses all commands and -a allows some: only one of them can be given".into());
+        let contradiction = || usage("-x refuses all commands and -a allows some: only one of them can be given");
         return if allowed.is_empty() { Ok(Policy::None) } else { Err(contradiction()) };
     }
     let mut policy = Policy::default();
-    for pattern in &allowed {
-        policy.allow(pattern).map_err(|reason| Failure::Usage(format!("-a: {reason}")))?;
+    for pattern in allowed {
+        policy.allow(pattern).map_err(|reason| wrong_value("-a", "", &reason))?;
     }
     Ok(policy)
 }
 
-fn valid_port(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|port| (1..=65534).contains(port))
+fn valid_port(option: &str, text: &str) -> Result<u16, Failure> {
+    match text.parse() {
+        Ok(port @ 1..=65534) => Ok(port),
+        _ => Err(Failure::Usage(format!("{option}\"{text}\" is not a port from 1 to 65534"))),
+    }
 }
 
 impl FixedServer {
     fn parse(text: &str, default: u16) -> Result<Self, Failure> {
         let (host, port) = match text.rsplit_once(':') {
             None => (text, default),
-            Some((host, port)) => {
-                let port = valid_port(port).ok_or_else(|| Failure::Usage(format!("-s: \"{port}\" is not a port from 1 to 65534")))?;
-                (host, port)
-            }
+            Some((host, port)) => (host, valid_port("-s: ", port)?),
         };
         if host.is_empty() {
-            return Err(Failure::Usage("-s: the server's name or address is missing".into()));
+            return Err(usage("-s: the server's name or address is missing"));
         }
         Ok(Self { host: host.into(), port: port + 1, next_try: Duration::ZERO, resolved: false })
     }

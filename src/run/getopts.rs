@@ -1,31 +1,33 @@
 //! Command lines: short and long options, with or without a value, and what else stands there. Knows no option itself.
 
-/// The options that a program has.
-#[derive(Default)]
-pub(super) struct Options(Vec<Known>);
-
-struct Known {
+/// An option that a program has.
+pub(super) struct Known {
     /// One letter, or nothing.
-    short: &'static str,
-    long: &'static str,
-    help: String,
+    pub(super) short: &'static str,
+    pub(super) long: &'static str,
     /// What the help calls its value; nothing for an option without one.
-    value: &'static str,
-    repeats: Repeats,
+    pub(super) value: &'static str,
+    /// Whether it may be given more than once.
+    pub(super) repeats: bool,
+    pub(super) help: &'static str,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeats {
-    No,
-    Yes,
-}
+/// The options that a program has, in the order of its help.
+#[derive(Clone, Copy)]
+pub(super) struct Options(pub(super) &'static [&'static [Known]]);
 
 /// What a command line says.
 pub(super) struct Matches {
-    /// The two names of each option that is given, and its value; in the order in which they stand there.
-    given: Vec<([&'static str; 2], String)>,
+    /// Each option that is given, and its value; in the order in which they stand there.
+    given: Vec<(&'static Known, String)>,
     /// What is no option.
     pub(super) free: Vec<String>,
+}
+
+impl Known {
+    fn is(&self, name: &str) -> bool {
+        self.long == name || self.short == name
+    }
 }
 
 impl Options {
@@ -33,41 +35,17 @@ impl Options {
     const INDENT: usize = 24;
     const WIDTH: usize = 78;
 
-    pub(super) fn new() -> Self {
-        Self::default()
-    }
-
-    /// An option without a value.
-    pub(super) fn optflag(&mut self, short: &'static str, long: &'static str, help: &str) -> &mut Self {
-        self.add(short, long, help, "", Repeats::No)
-    }
-
-    /// An option with a value.
-    pub(super) fn optopt(&mut self, short: &'static str, long: &'static str, help: &str, value: &'static str) -> &mut Self {
-        self.add(short, long, help, value, Repeats::No)
-    }
-
-    /// An option with a value that may be given more than once.
-    #[allow(dead_code, reason = "no option repeats yet")]
-    pub(super) fn optmulti(&mut self, short: &'static str, long: &'static str, help: &str, value: &'static str) -> &mut Self {
-        self.add(short, long, help, value, Repeats::Yes)
-    }
-
-    fn add(&mut self, short: &'static str, long: &'static str, help: &str, value: &'static str, repeats: Repeats) -> &mut Self {
-        self.0.push(Known { short, long, help: help.into(), value, repeats });
-        self
-    }
-
     /// Reads a command line. What follows `--` is no option, whatever it looks like.
     ///
     /// # Errors
     /// An option that is not known, is given twice, or has no value or one too many.
-    pub(super) fn parse(&self, arguments: &[String]) -> Result<Matches, String> {
+    pub(super) fn parse(self, arguments: &[String]) -> Result<Matches, String> {
         let mut matches = Matches { given: Vec::new(), free: Vec::new() };
-        let mut arguments = arguments.iter();
-        while let Some(word) = arguments.next() {
+        let mut rest = arguments;
+        while let [word, behind @ ..] = rest {
+            rest = behind;
             if word == "--" {
-                matches.free.extend(arguments.cloned());
+                matches.free.extend_from_slice(rest);
                 break;
             }
             if let Some(long) = word.strip_prefix("--") {
@@ -76,56 +54,49 @@ impl Options {
                 if option.value.is_empty() && value.is_some() {
                     return Err(format!("Option '{name}' does not take an argument"));
                 }
-                matches.take(option, name, value, &mut arguments)?;
-            } else if word.len() > 1 && word.starts_with('-') {
-                self.take_letters(&word[1..], &mut arguments, &mut matches)?;
-            } else {
+                matches.take(option, name, value, &mut rest)?;
+                continue;
+            }
+            let Some(mut letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
                 matches.free.push(word.clone());
+                continue;
+            };
+            while let Some(letter) = letters.chars().next() {
+                let (name, after) = letters.split_at(letter.len_utf8());
+                let option = self.find(name, |option| option.short)?;
+                // Behind the letter of an option with a value, the rest is the value.
+                let has_value = !option.value.is_empty();
+                matches.take(option, name, Some(after).filter(|value| has_value && !value.is_empty()), &mut rest)?;
+                letters = if has_value { "" } else { after };
             }
         }
         Ok(matches)
     }
 
-    /// Reads letters behind one `-`: behind that of an option with a value, the rest is the value.
-    fn take_letters<'a>(
-        &self,
-        letters: &str,
-        arguments: &mut impl Iterator<Item = &'a String>,
-        matches: &mut Matches,
-    ) -> Result<(), String> {
-        let mut rest = letters;
-        while let Some(letter) = rest.chars().next() {
-            let (name, after) = rest.split_at(letter.len_utf8());
-            let option = self.find(name, |option| option.short)?;
-            if !option.value.is_empty() {
-                return matches.take(option, name, Some(after).filter(|value| !value.is_empty()), arguments);
+    fn find(self, name: &str, name_of: fn(&Known) -> &'static str) -> Result<&'static Known, String> {
+        for option in self.0.iter().copied().flatten() {
+            if !name.is_empty() && name_of(option) == name {
+                return Ok(option);
             }
-            matches.take(option, name, None, arguments)?;
-            rest = after;
         }
-        Ok(())
-    }
-
-    fn find(&self, name: &str, name_of: impl Fn(&Known) -> &'static str) -> Result<&Known, String> {
-        let mut named = self.0.iter().filter(|option| !name.is_empty() && name_of(option) == name);
-        named.next().ok_or_else(|| format!("Unrecognized option: '{name}'"))
+        Err(format!("Unrecognized option: '{name}'"))
     }
 
     /// The help: what is said first, and a paragraph for each option.
-    pub(super) fn usage(&self, brief: &str) -> String {
-        let mut text = format!("{brief}\n\nOptions:");
-        for option in &self.0 {
-            let mut names = String::from("    ");
-            match (option.short, option.long) {
-                ("", long) => names.extend(["    --", long]),
-                (short, "") => names.extend(["-", short]),
-                (short, long) => names.extend(["-", short, ", --", long]),
+    pub(super) fn usage(self, brief: &str) -> String {
+        let mut text = [brief, "\n\nOptions:"].concat();
+        for option in self.0.iter().copied().flatten() {
+            let begin = text.len() + 1;
+            let (dash, both) = match (option.short, option.long) {
+                ("", _) => ("    --", ""),
+                (_, "") => ("-", ""),
+                _ => ("-", ", --"),
+            };
+            let space = if option.value.is_empty() { "" } else { " " };
+            for piece in ["\n    ", dash, option.short, both, option.long, space, option.value] {
+                text.push_str(piece);
             }
-            if !option.value.is_empty() {
-                names.extend([" ", option.value]);
-            }
-            let mut column = names.len();
-            text.extend(["\n", &names]);
+            let mut column = text.len() - begin;
             if column >= Self::INDENT {
                 column = Self::WIDTH;
             }
@@ -135,7 +106,7 @@ impl Options {
                     column = 0;
                 }
                 let padding = Self::INDENT.saturating_sub(column).max(1);
-                text.extend(std::iter::repeat_n(' ', padding));
+                text.push_str(&"                        "[..padding]);
                 text.push_str(word);
                 column += padding + word.len();
             }
@@ -145,43 +116,43 @@ impl Options {
 }
 
 impl Matches {
-    fn take<'a>(
-        &mut self,
-        option: &Known,
-        name: &str,
-        value: Option<&str>,
-        arguments: &mut impl Iterator<Item = &'a String>,
-    ) -> Result<(), String> {
-        let value = match value {
-            Some(value) => value.to_string(),
-            None if option.value.is_empty() => String::new(),
-            None => arguments.next().ok_or_else(|| format!("Argument to option '{name}' missing"))?.clone(),
+    /// Notes an option. Its value is the one given here or, if it needs one, the next word.
+    fn take(&mut self, option: &'static Known, name: &str, value: Option<&str>, rest: &mut &[String]) -> Result<(), String> {
+        let value = match (value, *rest) {
+            (Some(value), _) => value,
+            (None, _) if option.value.is_empty() => "",
+            (None, [next, behind @ ..]) => {
+                *rest = behind;
+                next
+            }
+            (None, []) => return Err(format!("Argument to option '{name}' missing")),
         };
-        if option.repeats == Repeats::No && self.opt_present(option.long) {
+        if !option.repeats && self.given.iter().any(|(given, _)| std::ptr::eq(*given, option)) {
             return Err(format!("Option '{name}' given more than once"));
         }
-        self.given.push(([option.short, option.long], value));
+        self.given.push((option, value.into()));
         Ok(())
-    }
-
-    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a String> {
-        self.given.iter().filter(move |(names, _)| names.contains(&name)).map(|(_, value)| value)
     }
 
     /// Whether the option of that name, be it the short or the long one, is given.
     pub(super) fn opt_present(&self, name: &str) -> bool {
-        self.values(name).next().is_some()
+        self.opt_str(name).is_some()
     }
 
     /// Its value.
-    pub(super) fn opt_str(&self, name: &str) -> Option<String> {
-        self.values(name).next().cloned()
+    pub(super) fn opt_str(&self, name: &str) -> Option<&str> {
+        self.given.iter().find(|(option, _)| option.is(name)).map(|(_, value)| &**value)
     }
 
     /// Its values, where it is given more than once.
-    #[allow(dead_code, reason = "no option repeats yet")]
-    pub(super) fn opt_strs(&self, name: &str) -> Vec<String> {
-        self.values(name).cloned().collect()
+    pub(super) fn opt_strs(&self, name: &str) -> Vec<&str> {
+        let mut values = Vec::new();
+        for (option, value) in &self.given {
+            if option.is(name) {
+                values.push(&**value);
+            }
+        }
+        values
     }
 }
 
@@ -189,29 +160,39 @@ impl Matches {
 mod tests {
     use super::*;
 
-    fn options() -> Options {
-        let mut options = Options::new();
-        options.optflag("d", "daemon", "run in the background").optflag("x", "", "only a letter");
-        options.optopt("l", "log", "write the log to a FILE whose name is given here, and to no other one of all that there are", "FILE");
-        options.optopt("", "log-size", "bytes of a log", "BYTES").optmulti("a", "allow", "a pattern", "PATTERN");
-        options
-    }
+    const OPTIONS: Options = Options(&[
+        &[
+            Known { short: "d", long: "daemon", value: "", repeats: false, help: "run in the background" },
+            Known { short: "x", long: "", value: "", repeats: false, help: "only a letter" },
+        ],
+        &[
+            Known {
+                short: "l",
+                long: "log",
+                value: "FILE",
+                repeats: false,
+                help: "write the log to a FILE whose name is given here, and to no other one of all that there are",
+            },
+            Known { short: "", long: "log-size", value: "BYTES", repeats: false, help: "bytes of a log" },
+            Known { short: "a", long: "allow", value: "PATTERN", repeats: true, help: "a pattern" },
+        ],
+    ]);
 
     fn parse(line: &str) -> Result<Matches, String> {
-        options().parse(&line.split(' ').map(str::to_string).collect::<Vec<_>>())
+        OPTIONS.parse(&line.split(' ').map(str::to_string).collect::<Vec<_>>())
     }
 
     #[test]
     fn a_value_stands_behind_its_option_in_every_usual_way() {
         for line in ["-l x", "-lx", "-dlx", "-dl x", "--log x", "--log=x", "1 -l x", "-l x -- 1"] {
             let matches = parse(line).unwrap();
-            assert_eq!(matches.opt_str("l").as_deref(), Some("x"), "{line}");
+            assert_eq!(matches.opt_str("l"), Some("x"), "{line}");
             assert_eq!(matches.opt_str("log").as_deref(), Some("x"), "{line}");
             assert_eq!(matches.opt_present("daemon"), line.contains('d'), "{line}");
             assert_eq!(matches.free.concat(), if line.contains('1') { "1" } else { "" }, "{line}");
         }
-        assert_eq!(parse("--log=a=b").unwrap().opt_str("l").as_deref(), Some("a=b"));
-        assert_eq!(parse("-l -d").unwrap().opt_str("l").as_deref(), Some("-d"));
+        assert_eq!(parse("--log=a=b").unwrap().opt_str("l"), Some("a=b"));
+        assert_eq!(parse("-l -d").unwrap().opt_str("l"), Some("-d"));
     }
 
     #[test]
@@ -252,6 +233,6 @@ mod tests {
             \x20       --log-size BYTES\n\
             \x20                       bytes of a log\n\
             \x20   -a, --allow PATTERN a pattern";
-        assert_eq!(options().usage("Words."), usage);
+        assert_eq!(OPTIONS.usage("Words."), usage);
     }
 }

@@ -1,7 +1,7 @@
 //! A small text that is kept in a file from run to run: either whole, as it was kept last, or as the time before.
 
 use crate::hash::Fnv1a;
-use crate::sys::reason;
+use crate::sys::{read_file, reason};
 use std::fs::{self, File};
 use std::io::{self, Write};
 
@@ -27,7 +27,7 @@ impl Kept {
     pub(super) fn read(&self) -> (Option<String>, Vec<String>) {
         let mut faults = Vec::new();
         for path in [self.path.clone(), self.beside(".old")] {
-            match fs::read(&path) {
+            match read_file(&path) {
                 Ok(bytes) => match whole(&bytes) {
                     Some(text) => return (Some(text.to_string()), faults),
                     None => faults.push(format!("{path} is damaged")),

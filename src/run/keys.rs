@@ -6,8 +6,7 @@ use crate::directives::keys::{parse_own, HostKeys};
 use crate::directives::{text_of, Fault, Source};
 use crate::now::Now;
 use crate::seal::Key;
-use crate::sys::{daemon, reason};
-use std::io::Read;
+use crate::sys::{daemon, read_to_end, reason};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 /// Reads the key file of a server.
@@ -53,8 +52,7 @@ fn read(path: &str) -> Result<String, Failure> {
         let text = format!("the key file {path} can be read or written by others than its owner (mode {mode:04o}); chmod 600 {path}");
         return Err(Failure::Usage(text));
     }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|e| failure(&e))?;
+    let bytes = read_to_end(&mut file).map_err(|e| failure(&e))?;
     match text_of(path, bytes) {
         (_, Some(fault)) => Err(Failure::Configuration(vec![fault])),
         (text, None) => Ok(text),

@@ -1,6 +1,6 @@
 //! The options that both programs have, and how they read their command lines.
 
-use super::getopts::{Matches, Options};
+use super::getopts::{Known, Matches, Options};
 use super::log::Log;
 use super::{say, Failure};
 use crate::sys::daemon;
@@ -20,30 +20,34 @@ pub(super) struct Program {
     pub(super) name: &'static str,
     /// What the help says first.
     pub(super) brief: &'static str,
+    /// All options, its own first.
+    pub(super) options: Options,
 }
+
+/// The options that every program has.
+pub(super) const COMMON: &[Known] = &[
+    Known { short: "", long: "log-size", value: "BYTES", repeats: false, help: "bytes of a log file before it rolls (default 1000000)" },
+    Known { short: "", long: "log-keep", value: "NUMBER", repeats: false, help: "rolled log files to keep (default 4)" },
+    Known { short: "d", long: "daemon", value: "", repeats: false, help: "run in the background" },
+    Known { short: "p", long: "pid-file", value: "FILE", repeats: false, help: "write the process id to FILE" },
+    Known { short: "h", long: "help", value: "", repeats: false, help: "print this help and exit" },
+    Known { short: "V", long: "version", value: "", repeats: false, help: "print the version and exit" },
+];
+const _: () = assert!(Log::SIZE == 1_000_000 && Log::KEEP == 4, "the help says so");
 
 impl Program {
     /// Reads the command line. `None` when it only asked for help or the version, which are then printed.
     ///
     /// # Errors
     /// The options are not those of the program.
-    pub(super) fn parse(&self, mut options: Options, arguments: &[String]) -> Result<Option<Matches>, Failure> {
-        let default_log = format!("{}.log", self.name);
-        options
-            .optopt("l", "log", &format!("write the log to FILE, - for standard error, syslog for syslog (default {default_log})"), "FILE")
-            .optopt("", "log-size", &format!("bytes of a log file before it rolls (default {})", Log::SIZE), "BYTES")
-            .optopt("", "log-keep", &format!("rolled log files to keep (default {})", Log::KEEP), "NUMBER")
-            .optflag("d", "daemon", "run in the background")
-            .optopt("p", "pid-file", "write the process id to FILE", "FILE")
-            .optflag("h", "help", "print this help and exit")
-            .optflag("V", "version", "print the version and exit");
-        let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
+    pub(super) fn parse(&self, arguments: &[String]) -> Result<Option<Matches>, Failure> {
+        let matches = self.options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
         if matches.opt_present("h") {
-            say(&options.usage(self.brief));
+            say(&self.options.usage(self.brief));
             return Ok(None);
         }
         if matches.opt_present("V") {
-            say(&format!("{} {}", self.name, env!("CARGO_PKG_VERSION")));
+            say(&[self.name, " ", env!("CARGO_PKG_VERSION")].concat());
             return Ok(None);
         }
         Ok(Some(matches))
@@ -59,8 +63,13 @@ impl Program {
         if keep > Log::MOST_KEPT {
             return Err(Failure::Usage(format!("--log-keep: {keep} is above {}", Log::MOST_KEPT)));
         }
-        let name = matches.opt_str("l").unwrap_or_else(|| format!("{}.log", self.name));
-        Ok(Common { log: Log::open(&name, size, keep, self.name), background: matches.opt_present("d"), pid_file: matches.opt_str("p") })
+        let default = [self.name, ".log"].concat();
+        let name = matches.opt_str("l").unwrap_or(&default);
+        Ok(Common {
+            log: Log::open(name, size, keep, self.name),
+            background: matches.opt_present("d"),
+            pid_file: matches.opt_str("p").map(str::to_string),
+        })
     }
 }
 

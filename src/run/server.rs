@@ -2,10 +2,11 @@
 
 use super::event_stream::EventStream;
 use super::folder::{Change, Folder, Patience};
+use super::getopts::{Known, Options};
 use super::log::Log;
-use super::options::Program;
+use super::options::{Program, COMMON};
 use super::state::State;
-use super::{check, getopts, keys, Failure};
+use super::{check, keys, Failure};
 use crate::directives::keys::HostKeys;
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
@@ -27,23 +28,24 @@ const PROGRAM: Program = Program {
             \x20      ax436 -t CONF\n\
             \x20      ax436 -T HOSTFILE LOG [CONF]\n\
             \x20      ax436 -g [HOST [CONF]]",
+    options: Options(&[OPTIONS, COMMON]),
 };
+
+const OPTIONS: &[Known] = &[
+    Known { short: "t", long: "test", value: "", repeats: false, help: "check CONF, its key file and all host and include files, print every error, and exit" },
+    Known { short: "T", long: "try", value: "HOSTFILE", repeats: false, help: "print the events that the rules of HOSTFILE make of the lines of LOG (- for standard input), and exit; includes are those of CONF" },
+    Known { short: "g", long: "generate", value: "", repeats: false, help: "print a new key, or with HOST the key that it has of the master key in the key file of CONF, and exit" },
+    Known { short: "l", long: "log", value: "FILE", repeats: false, help: "write the log to FILE, - for standard error, syslog for syslog (default ax436.log)" },
+];
 
 /// Runs the server until a signal ends it, or does what else the command line asks for.
 ///
 /// # Errors
 /// The command line or the configuration is wrong, or the server cannot start.
 pub fn main(arguments: &[String]) -> Result<(), Failure> {
-    let mut options = getopts::Options::new();
-    let try_help =
-        "print the events that the rules of HOSTFILE make of the lines of LOG (- for standard input), and exit; includes are those of CONF";
-    options
-        .optflag("t", "test", "check CONF, its key file and all host and include files, print every error, and exit")
-        .optopt("T", "try", try_help, "HOSTFILE")
-        .optflag("g", "generate", "print a new key, or with HOST the key that it has of the master key in the key file of CONF, and exit");
-    let Some(matches) = PROGRAM.parse(options, arguments)? else { return Ok(()) };
+    let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     if let Some(host_file) = matches.opt_str("T") {
-        return check::try_rules(&host_file, &matches.free);
+        return check::try_rules(host_file, &matches.free);
     }
     if matches.opt_present("g") {
         return keys::generate(&matches.free);

@@ -12,18 +12,14 @@ use std::path::{Path, PathBuf};
 /// The folders, resolved. Unset there is no fence.
 static FOLDERS: Lasting<Vec<PathBuf>> = Lasting::new();
 
-/// From now on only what is below these folders can be opened.
+/// From now on only what is below this folder can be opened, or below others that were added.
 ///
 /// # Errors
-/// One of them does not exist.
-pub fn set(folders: &[String]) -> Result<(), (String, io::Error)> {
-    let mut resolved = Vec::new();
-    for folder in folders {
-        resolved.push(folder::resolve(folder.as_ref()).map_err(|e| (folder.clone(), e))?);
-    }
-    if !resolved.is_empty() {
-        FOLDERS.set(resolved);
-    }
+/// It does not exist.
+pub fn add(folder: &str) -> io::Result<()> {
+    let mut folders = FOLDERS.get().cloned().unwrap_or_default();
+    folders.push(folder::resolve(folder.as_ref())?);
+    FOLDERS.set(folders);
     Ok(())
 }
 

@@ -24,7 +24,8 @@ pub mod user;
 mod zone;
 
 use std::ffi::CStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -55,6 +56,38 @@ fn check<N: From<i8> + PartialEq>(result: N) -> io::Result<N> {
         return Err(io::Error::last_os_error());
     }
     Ok(result)
+}
+
+/// What a file holds. Few bytes at a time: most are short, and those of `/proc` do not tell how long they are.
+///
+/// # Errors
+/// It cannot be opened or read.
+#[allow(clippy::disallowed_methods, reason = "for the readers of configuration and what the system tells")]
+pub fn read_file(path: &str) -> io::Result<Vec<u8>> {
+    read_to_end(&mut File::open(path)?)
+}
+
+/// What is still to be read.
+///
+/// # Errors
+/// What `read(2)` reports.
+pub fn read_to_end(file: &mut File) -> io::Result<Vec<u8>> {
+    const STEP: usize = 4096;
+    let mut bytes = Vec::new();
+    loop {
+        let length = bytes.len();
+        bytes.resize(length + STEP, 0);
+        let count = file.read(&mut bytes[length..])?;
+        bytes.truncate(length + count);
+        if count == 0 {
+            return Ok(bytes);
+        }
+    }
+}
+
+/// What a table of the system holds.
+fn table(path: &str) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&read_file(path)?).into_owned())
 }
 
 /// A pipe, which no program that is started inherits.

@@ -21,14 +21,13 @@ pub fn lines() -> Result<Vec<u8>, String> {
 }
 
 #[cfg(target_os = "linux")]
-#[allow(clippy::disallowed_methods, reason = "no files, but tables of the system")]
 fn arguments(process: &str) -> Option<Vec<u8>> {
-    let mut arguments = std::fs::read(["/proc/", process, "/cmdline"].concat()).ok()?;
+    let mut arguments = super::read_file(&["/proc/", process, "/cmdline"].concat()).ok()?;
     while arguments.last() == Some(&0) {
         arguments.pop();
     }
     if arguments.is_empty() {
-        let mut name = std::fs::read(["/proc/", process, "/comm"].concat()).ok()?;
+        let mut name = super::read_file(&["/proc/", process, "/comm"].concat()).ok()?;
         name.retain(|b| *b != b'\n');
         arguments = [b"[".as_slice(), &name, b"]"].concat();
     }

@@ -28,14 +28,8 @@ pub(super) fn resolve(host: &str) -> Result<Ipv4Addr, &'static str> {
     if let Ok(address) = host.parse() {
         return Ok(address);
     }
-    let (hosts, settings) = (text_of("/etc/hosts"), text_of("/etc/resolv.conf"));
+    let (hosts, settings) = ["/etc/hosts", "/etc/resolv.conf"].map(|path| super::table(path).unwrap_or_default()).into();
     Resolver::new(&hosts, &settings).resolve(host)
-}
-
-#[allow(clippy::disallowed_methods, reason = "settings of the system")]
-fn text_of(path: &str) -> String {
-    let bytes = std::fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl<'a> Resolver<'a> {

@@ -34,10 +34,8 @@ mod linux {
     const REMOTE: [&str; 14] =
         ["nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "9p", "fuse", "ceph", "coda", "lustre", "orangefs"];
 
-    #[allow(clippy::disallowed_methods, reason = "no file, but a table of the system")]
     fn table(path: &str) -> Result<String, String> {
-        let bytes = std::fs::read(path).map_err(|e| format!("{path}: {}", crate::sys::reason(&e)))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        crate::sys::table(path).map_err(|e| [path, ": ", &crate::sys::reason(&e)].concat())
     }
 
     pub(super) fn df() -> Result<String, String> {

@@ -46,9 +46,8 @@ pub(super) fn offset(unix: i64) -> i32 {
     HERE.get().unwrap_or_else(|| HERE.set(Zone::of_system())).offset(unix)
 }
 
-#[allow(clippy::disallowed_methods, reason = "settings of the clock")]
 fn file(path: &str) -> Option<Vec<u8>> {
-    std::fs::read(path).ok()
+    super::read_file(path).ok()
 }
 
 impl Zone {
