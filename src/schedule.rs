@@ -59,7 +59,10 @@ impl Schedule {
     /// # Errors
     /// The reason, fit to follow `path:line: `.
     pub fn parse(argument: &str) -> Result<Self, String> {
-        let ranges = argument.split(',').map(Range::parse).collect::<Result<Vec<_>, _>>()?;
+        let mut ranges = Vec::new();
+        for range in argument.split(',') {
+            ranges.push(Range::parse(range)?);
+        }
         Ok(Self { ranges })
     }
 
@@ -71,20 +74,28 @@ impl Schedule {
     /// In how many minutes, counted from the start of `minute`, the alert next becomes active or inactive; `None` when it never changes.
     pub fn minutes_to_edge(&self, minute: WeekMinute) -> Option<u16> {
         let active = self.is_active(minute);
+        let mut soonest = None;
         // It changes at the first minute of a range, or at the one after its last, if at all.
-        let changes = self.ranges.iter().flat_map(Range::boundaries).filter(|boundary| self.is_active(*boundary) != active);
-        changes.map(|boundary| boundary.minutes_since(minute)).min()
+        for range in &self.ranges {
+            for day in (0..7).filter(|day| range.is_on(*day)) {
+                let last_day = if range.from <= range.to { day } else { day + 1 };
+                for boundary in [WeekMinute::new(day, 0, range.from), WeekMinute::new(last_day, 0, range.to + 1)] {
+                    let minutes = boundary.minutes_since(minute);
+                    if soonest.is_none_or(|soonest| minutes < soonest) && self.is_active(boundary) != active {
+                        soonest = Some(minutes);
+                    }
+                }
+            }
+        }
+        soonest
     }
 }
 
 impl Range {
     fn parse(text: &str) -> Result<Self, String> {
-        let malformed = || format!("active: expected DAYS;HH:MM-HH:MM, got \"{text}\"");
-        let (days, times) = text.trim().split_once(';').ok_or_else(malformed)?;
-        let (from, to) = times.split_once('-').ok_or_else(malformed)?;
-        if days.is_empty() {
-            return Err(malformed());
-        }
+        let Some((days, from, to)) = fields(text) else {
+            return Err(format!("active: expected DAYS;HH:MM-HH:MM, got \"{text}\""));
+        };
         let mut mask = 0;
         for day in days.bytes() {
             if !(b'0'..=b'6').contains(&day) {
@@ -92,26 +103,19 @@ impl Range {
             }
             mask |= 1 << (day - b'0');
         }
-        let time = |text| minute_of_day(text).ok_or_else(|| format!("active: a time is HH:MM from 00:00 to 23:59, got \"{text}\""));
-        Ok(Self { days: mask, from: time(from)?, to: time(to)? })
+        Ok(Self { days: mask, from: minute_of_day(from)?, to: minute_of_day(to)? })
     }
 
-    /// Where it begins, and the minutes after its ends.
-    fn boundaries(&self) -> impl Iterator<Item = WeekMinute> + '_ {
-        let days = (0..7).filter(|day| self.days & (1 << day) != 0);
-        days.flat_map(|day| {
-            let last_day = if self.from <= self.to { day } else { day + 1 };
-            [WeekMinute::new(day, 0, self.from), WeekMinute::new(last_day, 0, self.to).after(1)]
-        })
+    fn is_on(&self, day: u16) -> bool {
+        self.days & (1 << day) != 0
     }
 
     fn contains(&self, minute: WeekMinute) -> bool {
-        let on = |day: u16| self.days & (1 << day) != 0;
         let (day, time) = (minute.day(), minute.of_day());
         if self.from <= self.to {
-            return on(day) && (self.from..=self.to).contains(&time);
+            return self.is_on(day) && (self.from..=self.to).contains(&time);
         }
-        on(day) && time >= self.from || on((day + 6) % 7) && time <= self.to
+        self.is_on(day) && time >= self.from || self.is_on((day + 6) % 7) && time <= self.to
     }
 }
 
@@ -121,7 +125,7 @@ impl fmt::Display for Schedule {
             if i > 0 {
                 f.write_str(",")?;
             }
-            for day in (0..7).filter(|day| range.days & (1 << day) != 0) {
+            for day in (0..7).filter(|day| range.is_on(*day)) {
                 write!(f, "{day}")?;
             }
             let (from, to) = (range.from, range.to);
@@ -131,11 +135,22 @@ impl fmt::Display for Schedule {
     }
 }
 
-fn minute_of_day(text: &str) -> Option<u16> {
-    let digits = |text: &str| (text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u16>().ok())?;
-    let (hour, minute) = text.trim().split_once(':')?;
-    let (hour, minute) = (digits(hour)?, digits(minute)?);
-    (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+/// The parts of `DAYS;HH:MM-HH:MM`, with at least one day.
+fn fields(text: &str) -> Option<(&str, &str, &str)> {
+    let (days, times) = text.trim().split_once(';')?;
+    let (from, to) = times.split_once('-')?;
+    (!days.is_empty()).then_some((days, from, to))
+}
+
+fn minute_of_day(text: &str) -> Result<u16, String> {
+    if let [h @ b'0'..=b'2', hh @ b'0'..=b'9', b':', m @ b'0'..=b'5', mm @ b'0'..=b'9'] = text.trim().as_bytes() {
+        let [h, hh, m, mm] = [h, hh, m, mm].map(|digit| u16::from(digit - b'0'));
+        let minutes = (h * 10 + hh) * 60 + m * 10 + mm;
+        if minutes < WeekMinute::PER_DAY {
+            return Ok(minutes);
+        }
+    }
+    Err(format!("active: a time is HH:MM from 00:00 to 23:59, got \"{text}\""))
 }
 
 #[cfg(test)]

@@ -44,6 +44,11 @@ fn is_plain(bytes: &[u8]) -> bool {
     words.fold(0, |found, word| found | unprintable(word)) == 0 && rest.iter().all(|b| (0x20..0x7f).contains(b))
 }
 
+/// Whether the separator `%%` stands in a text.
+pub fn has_separator(text: &str) -> bool {
+    text.as_bytes().windows(2).any(|pair| pair == b"%%")
+}
+
 /// A clean text that can stand in any field of a message: what could be read as the separator `%%` is broken up.
 pub fn clean_field(text: &str) -> Cow<'_, str> {
     let text = clean(text);

@@ -1,6 +1,7 @@
 //! Decimal numbers as people and commands write them, compared exactly. There is no arithmetic: the standard library's binary numbers
 //! would take 14 KB for no more than this, and round.
 
+use crate::text::number;
 use std::cmp::Ordering;
 
 /// A decimal number of any length.
@@ -11,34 +12,43 @@ pub struct Decimal {
     /// How far its first digit stands before the point, or behind it where that is negative; 0 for 0.
     magnitude: i64,
     /// Its digits from the first to the last that is not 0.
-    digits: Box<[u8]>,
+    digits: Vec<u8>,
 }
 
 impl Decimal {
     /// Reads digits with or without a sign, a point and an exponent, as in `-3`, `.5`, `1e3` or `2.50E-7`; white space around them is
     /// passed over.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim_matches([' ', '\t', '\r', '\n']);
-        let (negative, unsigned) = signed(text);
-        let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
+        let (negative, unsigned) = signed(text.trim_ascii());
+        let (mantissa, exponent) = match unsigned.bytes().position(|byte| byte.eq_ignore_ascii_case(&b'e')) {
             Some(at) => (&unsigned[..at], exponent(&unsigned[at + 1..])?),
             None => (unsigned, 0),
         };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let mut digits = [whole.as_bytes(), fraction.as_bytes()].concat();
-        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return None;
+        let (mut digits, mut magnitude, mut has_digits, mut has_point) = (Vec::new(), 0, false, false);
+        for byte in mantissa.bytes() {
+            match byte {
+                b'.' if !has_point => {
+                    has_point = true;
+                    continue;
+                }
+                // Not yet the first of those that count.
+                b'0' if digits.is_empty() => magnitude -= i64::from(has_point),
+                b'0'..=b'9' => {
+                    digits.push(byte);
+                    magnitude += i64::from(!has_point);
+                }
+                _ => return None,
+            }
+            has_digits = true;
         }
-        let Some(first) = digits.iter().position(|digit| *digit != b'0') else {
-            return Some(Self { sign: Ordering::Equal, magnitude: 0, digits: Box::default() });
-        };
-        digits.drain(..first);
         while digits.last() == Some(&b'0') {
             digits.pop();
         }
-        let before_point = i64::try_from(whole.len()).ok()?.checked_sub(i64::try_from(first).ok()?)?;
+        if digits.is_empty() {
+            return has_digits.then_some(Self { sign: Ordering::Equal, magnitude: 0, digits });
+        }
         let sign = if negative { Ordering::Less } else { Ordering::Greater };
-        Some(Self { sign, magnitude: before_point.saturating_add(exponent), digits: digits.into() })
+        Some(Self { sign, magnitude: magnitude.saturating_add(exponent), digits })
     }
 }
 
@@ -58,10 +68,8 @@ impl PartialOrd for Decimal {
 
 /// Whether a minus stands before the rest, which has no sign any more.
 fn signed(text: &str) -> (bool, &str) {
-    match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    }
+    let negative = text.starts_with('-');
+    (negative, if negative || text.starts_with('+') { &text[1..] } else { text })
 }
 
 /// A whole number; one beyond all measure is taken for a very large one.
@@ -71,7 +79,7 @@ fn exponent(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let size = digits.parse().unwrap_or(LARGE).min(LARGE);
+    let size = number(digits, 10).and_then(|size| i64::try_from(size).ok()).unwrap_or(LARGE).min(LARGE);
     Some(if negative { -size } else { size })
 }
 

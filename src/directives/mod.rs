@@ -7,6 +7,7 @@ pub mod host;
 pub mod keys;
 pub mod server;
 
+use crate::text::{has_separator, number};
 use std::fmt;
 
 /// One file's name, for messages, and its text.
@@ -86,14 +87,14 @@ fn directive<'a>(line: &SourceLine<'a>) -> Result<(&'a str, &'a str), Fault> {
     let Some((name, argument)) = line.text.split_once(':').filter(|(name, _)| is_name(name)) else {
         return Err(line.fault(format!("expected \"name: argument\", got \"{}\"", line.text)));
     };
-    if !argument.is_empty() && !argument.starts_with(char::is_whitespace) {
-        return Err(line.fault(format!("{name}: white space is missing after the colon")));
-    }
-    let argument = argument.trim_start();
-    if argument.is_empty() {
+    let trimmed = argument.trim_start();
+    if trimmed.is_empty() {
         return Err(line.fault(format!("{name}: the argument is missing")));
     }
-    Ok((name, argument))
+    if trimmed.len() == argument.len() {
+        return Err(line.fault(format!("{name}: white space is missing after the colon")));
+    }
+    Ok((name, trimmed))
 }
 
 /// Whether a name that came over the network or out of a configuration may be that of a file inside a folder.
@@ -104,8 +105,8 @@ pub fn is_plain_file_name(name: &str) -> bool {
         && name.len() <= 255
         && !name.starts_with('.')
         && !backup
-        && !name.contains(|c: char| c == '/' || c == '\\' || c.is_control())
-        && !name.contains("%%")
+        && !name.chars().any(|c| c == '/' || c == '\\' || c.is_control())
+        && !has_separator(name)
 }
 
 /// A host file with its includes in their places.
@@ -170,13 +171,18 @@ pub fn emit_marked(lines: &[SourceLine<'_>]) -> String {
     text
 }
 
+/// The number and the path of a mark.
+fn mark(text: &str) -> Option<(usize, &str)> {
+    let (next, path) = text.strip_prefix(MARK)?.split_once(' ')?;
+    Some((usize::try_from(number(next, 10)?).ok()?, path))
+}
+
 /// The lines of a text made by [`emit_marked`]; `path` names those before the first mark.
 pub fn marked_lines<'a>(text: &'a str, path: &'a str) -> Vec<SourceLine<'a>> {
     let mut lines = Vec::new();
     let (mut path, mut number) = (path, 0);
     for text in text.lines() {
-        let mark = text.strip_prefix(MARK).and_then(|mark| mark.split_once(' '));
-        if let Some((Ok(next), next_path)) = mark.map(|(number, path)| (number.parse::<usize>(), path)) {
+        if let Some((next, next_path)) = mark(text) {
             (path, number) = (next_path, next.saturating_sub(1));
             continue;
         }

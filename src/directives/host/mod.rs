@@ -8,6 +8,7 @@ use super::{directive, Fault, SourceLine};
 use crate::hash::Fnv1a;
 use crate::pattern::Pattern;
 use crate::schedule::Schedule;
+use crate::text::has_separator;
 use std::time::Duration;
 
 /// What a host file says: its good groups, and everything that is wrong with the others.
@@ -263,7 +264,7 @@ impl Group<'_> {
     /// # Errors
     /// What in it such an agent does not know.
     pub fn classic_lines(&self) -> Result<Vec<String>, &'static str> {
-        if self.lines.iter().any(|line| line.text.contains("%%")) {
+        if self.lines.iter().any(|line| has_separator(line.text)) {
             return Err("a line with %% in it");
         }
         if let Some(extension) = self.rule.extension() {

@@ -244,7 +244,7 @@ fn no_alert(opener: &SourceLine<'_>) -> String {
 }
 
 fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule) {
-    rule.tags = arguments.tags();
+    rule.tags += arguments.tags();
     rule.alert = match arguments.name {
         "alert_all" => LogAlert::All { message: arguments.optional("message").map(str::to_string) },
         "alert_n" => {
@@ -266,9 +266,9 @@ fn block(arguments: &mut Arguments<'_>) -> Duration {
 }
 
 fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule) {
-    rule.tags = arguments.tags();
+    rule.tags += arguments.tags();
     (rule.min, rule.max) = (arguments.number("min", 0), arguments.number("max", 0));
-    rule.message = arguments.message();
+    rule.message += arguments.required("message");
     if rule.min > rule.max {
         arguments.fail(format_args!("min={} is above max={}", rule.min, rule.max));
     }
@@ -293,7 +293,7 @@ fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active: Option<Sc
             }
         }
     };
-    Some(CommandAlert { tags, group, text: text.to_string(), kind, active })
+    Some(CommandAlert { tags: tags.to_string(), group, text: text.to_string(), kind, active })
 }
 
 fn limit(arguments: &mut Arguments<'_>, key: &str, groups: usize) -> Option<(usize, Decimal)> {
