@@ -187,7 +187,7 @@ mod tests {
         for line in ["-l x", "-lx", "-dlx", "-dl x", "--log x", "--log=x", "1 -l x", "-l x -- 1"] {
             let matches = parse(line).unwrap();
             assert_eq!(matches.opt_str("l"), Some("x"), "{line}");
-            assert_eq!(matches.opt_str("log").as_deref(), Some("x"), "{line}");
+            assert_eq!(matches.opt_str("log"), Some("x"), "{line}");
             assert_eq!(matches.opt_present("daemon"), line.contains('d'), "{line}");
             assert_eq!(matches.free.concat(), if line.contains('1') { "1" } else { "" }, "{line}");
         }

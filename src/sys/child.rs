@@ -77,113 +77,8 @@ impl Drop for ChildProcess {
     }
 }
 
-#[cfg(target_os = "linux")]
-use linux::spawn;
-
-#[cfg(target_os = "linux")]
-mod linux {
-    use super::super::start::{environ, variable};
-    use super::super::{check, crash, signals};
-    use std::convert::Infallible;
-    use std::ffi::{c_char, c_int, c_void, CString};
-    use std::io;
-
-    /// Where programs are looked for if `PATH` is not set.
-    const PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
-
-    /// What a new process is to become.
-    struct Program<'a> {
-        /// Where it may lie.
-        paths: &'a [CString],
-        arguments: &'a [*const c_char],
-        output: c_int,
-        /// Why it could not be started, or 0.
-        error: c_int,
-    }
-
-    /// Starts a program in a group of its own, with no input, its output into that descriptor, and the signals as they are for one that a
-    /// shell starts. The standard library's way takes 20 KB, the C library's 3 KB.
-    pub(super) fn spawn(words: &[CString], output: c_int) -> io::Result<libc::pid_t> {
-        const STACK: usize = 32 * 1024;
-        let paths = paths(words.first().ok_or(io::ErrorKind::InvalidInput)?.to_bytes());
-        let mut arguments: Vec<_> = words.iter().map(|word| word.as_ptr()).collect();
-        arguments.push(std::ptr::null());
-        let mut program = Program { paths: &paths, arguments: &arguments, output, error: 0 };
-        let mut stack = vec![0_u128; STACK / size_of::<u128>()];
-        // SAFETY: the new process has the memory of this one, which waits until the other has ended or become another program, and a
-        // stack of its own, whose end is aligned. No signal is handled there before there are no handlers.
-        let id = unsafe {
-            let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-            libc::sigfillset(&mut all);
-            libc::sigprocmask(libc::SIG_BLOCK, &all, &mut before);
-            let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-            let id = check(libc::clone(begin, stack.as_mut_ptr_range().end.cast(), flags, (&raw mut program).cast()));
-            libc::sigprocmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-            id?
-        };
-        if program.error == 0 {
-            return Ok(id);
-        }
-        // SAFETY: no status is asked for, so that no memory is touched. The process has ended.
-        unsafe { libc::waitpid(id, std::ptr::null_mut(), 0) };
-        Err(io::Error::from_raw_os_error(program.error))
-    }
-
-    /// Where a shell would look for a program.
-    fn paths(program: &[u8]) -> Vec<CString> {
-        let folders = if program.contains(&b'/') { b"" } else { variable("PATH").unwrap_or(PATH) };
-        let mut paths = Vec::new();
-        for folder in folders.split(|b| *b == b':') {
-            let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
-            paths.extend(CString::new([folder, slash, program].concat()));
-        }
-        paths
-    }
-
-    /// The first function of the new process.
-    extern "C" fn begin(program: *mut c_void) -> c_int {
-        // SAFETY: the structure is not used elsewhere as long as this process is this program.
-        let program = unsafe { &mut *program.cast::<Program<'_>>() };
-        let Err(e) = program.replace_this();
-        program.error = e.raw_os_error().unwrap_or(libc::EIO);
-        127
-    }
-
-    impl Program<'_> {
-        /// Makes this process the program. Nothing in here allocates.
-        fn replace_this(&self) -> io::Result<Infallible> {
-            // SAFETY: none of the calls runs code of ours; the paths and arguments are strings that end in zero, and both lists of strings
-            // end in null pointers.
-            unsafe {
-                for signal in signals::SIGNALS.iter().chain(&crash::SIGNALS).chain(&[libc::SIGPIPE]) {
-                    signals::set_action(*signal, libc::SIG_DFL, 0)?;
-                }
-                let mut none = std::mem::zeroed();
-                libc::sigemptyset(&mut none);
-                libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-                check(libc::setpgid(0, 0))?;
-                let null = check(libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC))?;
-                for (standard, to) in [(0, null), (1, self.output), (2, null)] {
-                    check(libc::dup2(to, standard))?;
-                }
-                let mut failure = libc::ENOENT;
-                for path in self.paths {
-                    libc::execve(path.as_ptr(), self.arguments.as_ptr(), environ);
-                    match io::Error::last_os_error().raw_os_error() {
-                        // There may be one in the next folder.
-                        Some(libc::ENOENT | libc::ENOTDIR) => {}
-                        Some(libc::EACCES) => failure = libc::EACCES,
-                        _ => return Err(io::Error::last_os_error()),
-                    }
-                }
-                Err(io::Error::from_raw_os_error(failure))
-            }
-        }
-    }
-}
-
-/// The C library's `posix_spawnp`, to the same effect.
-#[cfg(not(target_os = "linux"))]
+/// The C library's `posix_spawnp`: in a group of its own, with no input, its output into that descriptor, and the signals as they are for
+/// a program that a shell starts. The standard library's way of starting a program takes 20 KB.
 fn spawn(words: &[CString], output: std::ffi::c_int) -> io::Result<libc::pid_t> {
     let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut arguments: Vec<*mut std::ffi::c_char> = words.iter().map(|word| word.as_ptr().cast_mut()).collect();
@@ -218,7 +113,6 @@ fn spawn(words: &[CString], output: std::ffi::c_int) -> io::Result<libc::pid_t> 
 }
 
 /// Turns the number that these calls return into the error that it stands for.
-#[cfg(not(target_os = "linux"))]
 fn errno(number: std::ffi::c_int) -> io::Result<()> {
     match number {
         0 => Ok(()),

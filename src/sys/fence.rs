@@ -18,7 +18,7 @@ static FOLDERS: Lasting<Vec<PathBuf>> = Lasting::new();
 /// It does not exist.
 pub fn add(folder: &str) -> io::Result<()> {
     let mut folders = FOLDERS.get().cloned().unwrap_or_default();
-    folders.push(folder::resolve(folder.as_ref())?);
+    folders.push(std::fs::canonicalize(folder)?);
     FOLDERS.set(folders);
     Ok(())
 }
@@ -29,12 +29,12 @@ pub fn add(folder: &str) -> io::Result<()> {
 /// It does not.
 pub fn admit(path: &Path) -> io::Result<()> {
     let Some(folders) = FOLDERS.get() else { return Ok(()) };
-    let real = folder::resolve(path).or_else(|_| {
+    let real = std::fs::canonicalize(path).or_else(|_| {
         let (parent, name) = folder::split(path.as_os_str().as_bytes());
         let parent = if parent.is_empty() { b"." } else { parent };
         match name {
             b"" | b"." | b".." => Err(refusal()),
-            name => Ok(folder::resolve(OsStr::from_bytes(parent).as_ref())?.join(OsStr::from_bytes(name))),
+            name => Ok(std::fs::canonicalize(OsStr::from_bytes(parent))?.join(OsStr::from_bytes(name))),
         }
     });
     match real {
@@ -64,7 +64,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     let real = match std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
         Ok(real) => real,
         Err(_) => {
-            let real = folder::resolve(path)?;
+            let real = std::fs::canonicalize(path)?;
             let (opened, there) = (file.metadata()?, real.metadata()?);
             if (opened.dev(), opened.ino()) != (there.dev(), there.ino()) {
                 return Err(refusal());

@@ -127,7 +127,7 @@ impl Surroundings {
         let mut around = Self::default();
         around.add(path.as_bytes(), had);
         if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
-            if let Ok(target) = folder::resolve(path.as_ref()) {
+            if let Ok(target) = fs::canonicalize(path) {
                 around.add(target.as_os_str().as_bytes(), had);
             }
         }
