@@ -16,6 +16,7 @@ use crate::sys::signals::Signals;
 use crate::sys::user::User;
 use crate::sys::{child, daemon, fence, reason, socket};
 use crate::wire::{Token, MAX_DATAGRAM};
+use std::mem::ManuallyDrop;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -117,16 +118,19 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     common.detach()?;
     let user = settings.user.clone();
-    let agent = Loop::new(clock, socket, signals, settings, keys, &mut common.log);
+    // Most of what it holds ends with the process.
+    let mut agent = ManuallyDrop::new(Loop::new(clock, socket, signals, settings, keys, &mut common.log));
     if let Some(user) = user {
         user.become_for_good().map_err(|e| Failure::system("cannot become the user that -u names", &e))?;
     }
     let outcome = agent.run();
+    agent.end_programs();
     common.finish();
     outcome
 }
 
 impl Settings {
+    #[inline(never)]
     fn parse(matches: &Matches) -> Result<Self, Failure> {
         let [port] = &matches.free[..] else { return Err(usage("expected one argument, the UDP port; aa436 -h tells more")) };
         let port = valid_port("", port)?;
@@ -219,6 +223,7 @@ impl<'a> Loop<'a> {
     /// How often a server that is silent is looked up again: it may have moved.
     const RESOLVE_AGAIN_INTERVAL: Duration = Duration::from_secs(300);
 
+    #[inline(never)]
     fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: Settings, keys: Vec<Key>, log: &'a mut Log) -> Self {
         let now = clock.now();
         log.write(now, &format!("aa436 {} on port {}, host {}", env!("CARGO_PKG_VERSION"), settings.port, settings.host));
@@ -251,7 +256,7 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn run(mut self) -> Result<(), Failure> {
+    fn run(&mut self) -> Result<(), Failure> {
         if self.server.is_some() {
             // Before the first heartbeat of another server is heard.
             self.agent.wait_for_fixed_server();
@@ -298,6 +303,12 @@ impl<'a> Loop<'a> {
         }
     }
 
+    /// Ends what it started.
+    fn end_programs(&mut self) {
+        self.tasks = Tasks::default();
+        self.followed = Followed::default();
+    }
+
     /// When there is a rest from work, what is in the buffer need not stay in memory.
     fn give_back_buffer(&mut self, quiet: bool) {
         if quiet && self.buffer_used {
@@ -321,6 +332,7 @@ impl<'a> Loop<'a> {
         }
     }
 
+    #[inline(never)]
     fn resolve_server(&mut self, now: Now) {
         let silent = self.agent.is_fixed_server_silent(now);
         let wanted = |server: &&mut FixedServer| (!server.resolved || silent) && server.next_try <= now.mono;

@@ -40,6 +40,7 @@ impl Program {
     ///
     /// # Errors
     /// The options are not those of the program.
+    #[inline(never)]
     pub(super) fn parse(&self, arguments: &[String]) -> Result<Option<Matches>, Failure> {
         let matches = self.options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
         if matches.opt_present("h") {
@@ -57,6 +58,7 @@ impl Program {
     ///
     /// # Errors
     /// One of them is not a number.
+    #[inline(never)]
     pub(super) fn common(&self, matches: &Matches) -> Result<Common, Failure> {
         let size = number(matches, "log-size", Log::SIZE)?;
         let keep = number(matches, "log-keep", Log::KEEP)?;
