@@ -3,6 +3,7 @@
 //! A handshake's datagrams end in `%%MAC` by the host's key. From the nonces of both sides comes the key of one session, and what is said
 //! in it ends in `%%COUNTER%%MAC`: the counter is that of the direction, and each number is taken once.
 
+use crate::text::{number, push_number};
 use crate::wire::Token;
 use hmac_sha256::HMAC;
 use std::fmt;
@@ -75,22 +76,27 @@ impl Key {
 
     /// Reads 64 hexadecimal digits.
     pub fn parse(digits: &str) -> Option<Self> {
-        unhex(digits.as_bytes()).map(Self)
+        let mut bytes = [0; 32];
+        unhex(digits.as_bytes(), &mut bytes).then_some(Self(bytes))
     }
 
     /// The key as 64 hexadecimal digits: for the one command whose purpose that is.
     pub fn emit(&self) -> String {
-        hex(&self.0)
+        let mut digits = String::new();
+        push_hex(&mut digits, &self.0);
+        digits
     }
 
     /// The key of a host whose keys come of this master: HMAC-SHA-256 of its name.
     pub fn of_host(&self, host: &str) -> Self {
-        Self(HMAC::mac(host, self.0))
+        Self(self.authenticate(&[host.as_bytes()]))
     }
 
     /// What ends a datagram of the handshake that `side` sends.
     pub fn tail(&self, side: Side, datagram: &[u8]) -> String {
-        format!("%%{}", hex(&self.mac(b"handshake", side, datagram, b"")))
+        let mut tail = String::from("%%");
+        push_hex(&mut tail, &self.mac(b"handshake", side, datagram, b""));
+        tail
     }
 
     /// The datagram of a handshake without its tail, if that is right.
@@ -106,22 +112,25 @@ impl Key {
     /// The beginning of a session, for the side whose end it is.
     pub fn begin(&self, side: Side, name: SessionName<'_>) -> Seal {
         let SessionName { host, run, nonce, cookie } = name;
-        let mut mac = HMAC::new(self.0);
-        mac.update(b"436 session\0");
         // All of one length but the last.
-        [run, nonce, cookie].into_iter().for_each(|token| mac.update(token.0.to_be_bytes()));
-        mac.update(host);
-        Seal { key: Self(mac.finalize()), side, sent: 0, received: Window::default() }
+        let [run, nonce, cookie] = [run, nonce, cookie].map(|token| token.0.to_be_bytes());
+        let key = Self(self.authenticate(&[b"436 session\0", &run, &nonce, &cookie, host.as_bytes()]));
+        Seal { key, side, sent: 0, received: Window::default() }
     }
 
     fn mac(&self, what: &[u8], side: Side, content: &[u8], counter: &[u8]) -> [u8; MAC] {
+        let mut half = [0; MAC];
+        half.copy_from_slice(&self.authenticate(&[b"436 ", what, side.label(), content, counter])[..MAC]);
+        half
+    }
+
+    /// HMAC-SHA-256 of these parts, one behind the other.
+    fn authenticate(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = HMAC::new(self.0);
-        for part in [b"436 ", what, side.label(), content, counter] {
+        for part in parts {
             mac.update(part);
         }
-        let mut half = [0; MAC];
-        half.copy_from_slice(&mac.finalize()[..MAC]);
-        half
+        mac.finalize()
     }
 
     fn check(&self, what: &[u8], side: Side, content: &[u8], counter: &[u8], given: [u8; MAC]) -> Result<(), Refusal> {
@@ -162,9 +171,12 @@ impl Seal {
     /// What ends the next datagram of this side.
     pub fn tail(&mut self, datagram: &[u8]) -> String {
         self.sent += 1;
-        let counter = format!("%%{}", self.sent);
-        let mac = self.key.mac(b"session", self.side, datagram, counter.as_bytes());
-        counter + "%%" + &hex(&mac)
+        let mut tail = String::from("%%");
+        push_number(&mut tail, self.sent, 10, 1);
+        let mac = self.key.mac(b"session", self.side, datagram, tail.as_bytes());
+        tail.push_str("%%");
+        push_hex(&mut tail, &mac);
+        tail
     }
 
     /// The datagram with its seal.
@@ -183,7 +195,7 @@ impl Seal {
         let digits = rest.iter().rev().take_while(|b| b.is_ascii_digit()).count();
         let (content, counter) = rest.split_at(rest.len() - digits);
         let content = content.strip_suffix(b"%%").ok_or(Refusal::Unsigned)?;
-        let number = std::str::from_utf8(counter).ok().and_then(|digits| digits.parse::<u64>().ok()).ok_or(Refusal::Unsigned)?;
+        let number = std::str::from_utf8(counter).ok().and_then(|digits| number(digits, 10)).ok_or(Refusal::Unsigned)?;
         self.key.check(b"session", self.side.other(), content, &rest[content.len()..], mac)?;
         if self.received.take(number) {
             Ok(content)
@@ -219,28 +231,37 @@ impl Window {
 fn split_mac(datagram: &[u8]) -> Result<(&[u8], [u8; MAC]), Refusal> {
     let at = datagram.len().checked_sub(2 * MAC).ok_or(Refusal::Unsigned)?;
     let content = datagram[..at].strip_suffix(b"%%").ok_or(Refusal::Unsigned)?;
-    Ok((content, unhex(&datagram[at..]).ok_or(Refusal::Unsigned)?))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
-}
-
-/// Reads lower-case digits. Which of several forms a key is written in would make two of one.
-fn unhex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    if digits.len() != 2 * N {
-        return None;
+    let mut mac = [0; MAC];
+    if unhex(&datagram[at..], &mut mac) {
+        Ok((content, mac))
+    } else {
+        Err(Refusal::Unsigned)
     }
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        push_number(text, (*byte).into(), 16, 2);
+    }
+}
+
+/// Reads lower-case digits, two for each of the bytes. Which of several forms a key is written in would make two of one.
+fn unhex(digits: &[u8], bytes: &mut [u8]) -> bool {
+    let mut well_formed = digits.len() == 2 * bytes.len();
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
+        for digit in pair {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => {
+                    well_formed = false;
+                    0
+                }
+            };
+            *byte = *byte << 4 | value;
+        }
     }
-    Some(bytes)
+    well_formed
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Which literals every match of a pattern must contain, read off its syntax. What is not understood yields none: never a wrong one.
 
+use crate::text::number;
+
 /// Most alternatives of a set of literals.
 const MAX_LITERALS: usize = 64;
 
@@ -31,34 +33,35 @@ pub(super) fn required(pattern: &str) -> Option<Required> {
     if !reader.rest.is_empty() {
         return None;
     }
-    let sufficient = matches!(found, Part::Exactly(_)) && !reader.conditional;
-    let mut sets = found.required();
-    // A single character is on most lines, and the replacement of bad bytes is not what the bytes were.
-    sets.retain(|set| shortest(set) >= 2 && set.iter().all(|literal| !literal.contains('\u{fffd}')));
-    sets.sort_by_key(|set| std::cmp::Reverse((shortest(set), std::cmp::Reverse(set.len()))));
+    let mut sets: Vec<Set> = Vec::new();
+    for set in found.sets {
+        // A single character is on most lines, and the replacement of bad bytes is not what the bytes were.
+        if shortest(&set) >= 2 && !set.iter().any(|literal| literal.contains('\u{fffd}')) {
+            let rarer = |other: &Set| (shortest(other), set.len()) >= (shortest(&set), other.len());
+            sets.insert(sets.partition_point(rarer), set);
+        }
+    }
+    let sufficient = found.exact && !reader.conditional;
     (!sets.is_empty()).then_some(Required { sets, caseless: sensitive.is_some(), sufficient })
 }
 
 /// What is known of a part of a pattern.
-enum Part {
-    /// It matches these texts and no others.
-    Exactly(Set),
+struct Part {
     /// What it matches contains one of each of these; nothing is known where there are none.
-    Containing(Vec<Set>),
+    sets: Vec<Set>,
+    /// It matches the texts of the only set and no others.
+    exact: bool,
 }
 
 impl Part {
-    const UNKNOWN: Self = Self::Containing(Vec::new());
+    const UNKNOWN: Self = Self { sets: Vec::new(), exact: false };
 
-    fn literal(c: char) -> Self {
-        Self::Exactly(vec![c.to_string()])
+    fn exactly(set: Set) -> Self {
+        Self { sets: vec![set], exact: true }
     }
 
-    fn required(self) -> Vec<Set> {
-        match self {
-            Self::Exactly(set) => vec![set],
-            Self::Containing(sets) => sets,
-        }
+    fn literal(c: char) -> Self {
+        Self::exactly(vec![c.to_string()])
     }
 }
 
@@ -79,10 +82,19 @@ impl Reader<'_> {
         Some(c)
     }
 
-    fn skip(&mut self, prefix: &str) -> bool {
-        let rest = self.rest.strip_prefix(prefix);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
+    fn skip(&mut self, c: char) -> bool {
+        let skipped = self.rest.starts_with(c);
+        if skipped {
+            self.rest = &self.rest[c.len_utf8()..];
+        }
+        skipped
+    }
+
+    /// What stands before that character, which is passed over too.
+    fn up_to(&mut self, c: char) -> Option<&str> {
+        let (before, rest) = self.rest.split_once(c)?;
+        self.rest = rest;
+        Some(before)
     }
 
     /// Everything up to the end of the group or pattern.
@@ -92,7 +104,7 @@ impl Reader<'_> {
             return None;
         }
         let mut whole = self.sequence()?;
-        while self.skip("|") {
+        while self.skip('|') {
             whole = either(whole, self.sequence()?);
         }
         self.depth -= 1;
@@ -106,27 +118,22 @@ impl Reader<'_> {
         let mut exact = true;
         while !self.rest.is_empty() && !self.rest.starts_with(['|', ')']) {
             let atom = self.atom()?;
-            match self.repeated(atom)? {
-                Part::Exactly(set) => match product(&run, &set) {
-                    Some(longer) => run = longer,
-                    None => {
-                        exact = false;
-                        sets.push(std::mem::replace(&mut run, set));
-                    }
-                },
-                Part::Containing(others) => {
+            let mut part = self.repeated(atom)?;
+            let next = if part.exact { part.sets.pop()? } else { vec![String::new()] };
+            match product(&run, &next).filter(|_| part.exact) {
+                Some(longer) => run = longer,
+                None => {
                     exact = false;
-                    sets.push(std::mem::replace(&mut run, vec![String::new()]));
-                    sets.extend(others);
+                    sets.push(std::mem::replace(&mut run, next));
+                    sets.append(&mut part.sets);
                 }
             }
         }
-        if exact {
-            return Some(Part::Exactly(run));
-        }
         sets.push(run);
-        sets.retain(|set| shortest(set) > 0);
-        Some(Part::Containing(sets))
+        if !exact {
+            sets.retain(|set| shortest(set) > 0);
+        }
+        Some(Part { sets, exact })
     }
 
     fn atom(&mut self) -> Option<Part> {
@@ -148,27 +155,26 @@ impl Reader<'_> {
 
     fn condition(&mut self) -> Part {
         self.conditional = true;
-        Part::Exactly(vec![String::new()])
+        Part::exactly(vec![String::new()])
     }
 
     fn group(&mut self) -> Option<Part> {
-        if self.skip("?") {
-            if self.skip("P<") || self.skip("<") {
-                let end = self.rest.find('>')?;
-                self.rest = &self.rest[end + 1..];
-            } else if !self.skip(":") {
+        if self.skip('?') {
+            if self.skip('P') || self.skip('<') {
+                self.up_to('>')?;
+            } else if !self.skip(':') {
                 // Flags change what literals mean.
                 return None;
             }
         }
         let inner = self.alternatives()?;
-        self.skip(")").then_some(inner)
+        self.skip(')').then_some(inner)
     }
 
     /// A class is as good as its characters when it lists a few.
     fn class(&mut self) -> Option<Part> {
         let mut listed = Vec::new();
-        let mut plain = !self.skip("^");
+        let mut plain = !self.skip('^');
         let mut first = true;
         loop {
             match self.next()? {
@@ -190,56 +196,67 @@ impl Reader<'_> {
             first = false;
         }
         plain &= listed.len() <= 3;
-        Some(if plain { Part::Exactly(listed) } else { Part::UNKNOWN })
+        Some(if plain { Part::exactly(listed) } else { Part::UNKNOWN })
     }
 
     /// Applies the repetition that follows, if one does.
     fn repeated(&mut self, atom: Part) -> Option<Part> {
         let mut part = atom;
         loop {
-            part = if self.skip("*") || self.skip("?") {
-                Part::UNKNOWN
-            } else if self.skip("+") {
-                Part::Containing(part.required())
-            } else if self.skip("{") {
-                let end = self.rest.find('}')?;
-                let least: u32 = self.rest[..end].split(',').next()?.parse().ok()?;
-                self.rest = &self.rest[end + 1..];
-                if least == 0 {
-                    Part::UNKNOWN
-                } else {
-                    Part::Containing(part.required())
-                }
+            let least = if self.skip('*') || self.skip('?') {
+                0
+            } else if self.skip('+') {
+                1
+            } else if self.skip('{') {
+                let times = self.up_to('}')?;
+                number(times.split_once(',').map_or(times, |(least, _)| least), 10)?
             } else {
                 return Some(part);
             };
+            part = if least == 0 { Part::UNKNOWN } else { Part { exact: false, ..part } };
         }
     }
 }
 
 /// Every text of the first set followed by every one of the second, if these are not too many.
 fn product(first: &[String], second: &[String]) -> Option<Set> {
-    let longest = |set: &[String]| set.iter().map(String::len).max().unwrap_or(0);
-    if first.len() * second.len() > MAX_PRODUCT || longest(first) + longest(second) > MAX_LENGTH {
+    if first.len() * second.len() > MAX_PRODUCT {
         return None;
     }
-    Some(first.iter().flat_map(|a| second.iter().map(move |b| format!("{a}{b}"))).collect())
+    let mut product = Vec::new();
+    for a in first {
+        for b in second {
+            if a.len() + b.len() > MAX_LENGTH {
+                return None;
+            }
+            let mut text = a.clone();
+            text.push_str(b);
+            product.push(text);
+        }
+    }
+    Some(product)
 }
 
 /// What is contained whichever of two parts it was: one of the best of either.
 fn either(a: Part, b: Part) -> Part {
-    let exact = matches!((&a, &b), (Part::Exactly(_), Part::Exactly(_)));
-    let best = |part: Part| part.required().into_iter().max_by_key(|set| shortest(set));
-    let Some((mut set, other)) = best(a).zip(best(b)) else { return Part::UNKNOWN };
-    if set.len() + other.len() > MAX_LITERALS {
-        return Part::UNKNOWN;
+    let exact = a.exact && b.exact;
+    match (best(a), best(b)) {
+        (Some(mut set), Some(mut other)) if set.len() + other.len() <= MAX_LITERALS => {
+            set.append(&mut other);
+            Part { sets: vec![set], exact }
+        }
+        _ => Part::UNKNOWN,
     }
-    set.extend(other);
-    if exact {
-        Part::Exactly(set)
-    } else {
-        Part::Containing(vec![set])
+}
+
+fn best(part: Part) -> Option<Set> {
+    let mut best: Option<Set> = None;
+    for set in part.sets {
+        if best.as_ref().is_none_or(|best| shortest(&set) >= shortest(best)) {
+            best = Some(set);
+        }
     }
+    best
 }
 
 fn shortest(set: &[String]) -> usize {
