@@ -1,9 +1,9 @@
 //! A file of bounded size that is appended to: at its limit it becomes `name.1`, that one `name.2`, and the oldest goes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 /// The file, which need not exist yet. It is opened when it is first written to, and again when it was moved or deleted meanwhile.
 pub struct RollingFile {
@@ -75,7 +75,7 @@ impl RollingFile {
     /// # Errors
     /// The file cannot be read or cut.
     pub fn cut_torn_line(&mut self) -> io::Result<()> {
-        let mut file = match OpenOptions::new().read(true).write(true).open(&self.path) {
+        let file = match OpenOptions::new().read(true).write(true).open(&self.path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             file => file?,
         };
@@ -87,8 +87,7 @@ impl RollingFile {
         while end > 0 {
             let start = end.saturating_sub(chunk.len() as u64);
             let piece = &mut chunk[..usize::try_from(end - start).unwrap_or(0)];
-            file.seek(SeekFrom::Start(start))?;
-            file.read_exact(piece)?;
+            file.read_exact_at(piece, start)?;
             if let Some(newline) = piece.iter().rposition(|byte| *byte == b'\n') {
                 end = start + newline as u64 + 1;
                 break;
@@ -165,9 +164,7 @@ fn open(path: &str) -> io::Result<Open> {
     // A line that a power cut tore must not swallow the next.
     if size > 0 && meta.is_file() {
         let mut last = [0];
-        file.seek(SeekFrom::Start(size - 1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
+        if file.read_at(&mut last, size - 1)? > 0 && last != *b"\n" {
             file.write_all(b"\n")?;
             size += 1;
         }

@@ -322,29 +322,23 @@ impl Follower {
         }
     }
 
-    fn opened(&self) -> Vec<&Open> {
-        let mut opened = Vec::with_capacity(self.retired.len() + 1);
-        for retired in &self.retired {
-            opened.push(&*retired.open);
-        }
-        if let Some(open) = &self.current {
-            opened.push(open);
-        }
-        opened
-    }
-
     /// How far the open files are read. Before them comes, while nothing was read of these, the last file that was let go: what may come
     /// between is found by it.
     fn files(&self) -> Vec<FilePosition> {
-        let opened = self.opened();
-        let mut files = Vec::with_capacity(opened.len() + 1);
-        if self.current.is_some() && opened.iter().all(|open| open.offset() == 0) {
-            if let Some(last) = self.known.last().filter(|last| last.had_name) {
-                files.push(last.position);
-            }
+        let mut files = Vec::with_capacity(self.retired.len() + 2);
+        let last = self.known.last().filter(|last| last.had_name);
+        if let (Some(last), Some(_)) = (last, &self.current) {
+            files.push(last.position);
         }
-        for open in opened {
+        let first = files.len();
+        for retired in &self.retired {
+            files.push(retired.open.position());
+        }
+        if let Some(open) = &self.current {
             files.push(open.position());
+        }
+        if first > 0 && files[first..].iter().any(|file| file.offset > 0) {
+            files.remove(0);
         }
         files
     }

@@ -181,14 +181,15 @@ impl Follower {
         new: Option<Identity>,
         elsewhere: Elsewhere<'_>,
     ) -> Vec<Retired> {
-        let present = self.current.as_ref().map(|open| open.identity).filter(|present| Some(*present) != last);
+        let present = self.identity().filter(|present| Some(*present) != last);
         let around = Surroundings::of(&self.path, &|inode| [last, present].iter().flatten().any(|identity| identity.1 == inode));
         let age = last.and_then(|last| around.age(last)).or(age.as_ref());
         let end = present.and_then(|present| around.age(present));
         let mut claimed = Vec::new();
-        for open in self.opened() {
-            claimed.push(open.identity);
+        for retired in &self.retired {
+            claimed.push(retired.open.identity);
         }
+        claimed.extend(self.identity());
         claimed.extend(new);
         let mut files = Vec::new();
         for one in around.newer(age, since, &claimed) {
