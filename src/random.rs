@@ -31,4 +31,9 @@ impl Random {
         let share = u32::try_from(self.bits() >> 48).unwrap_or_default();
         most * share / 65_536
     }
+
+    /// Any number below `end`, or 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        (self.bits() >> 33) % end.max(1)
+    }
 }

@@ -438,7 +438,7 @@ pub fn named_host(datagram: &[u8]) -> Option<(&str, &str)> {
 }
 
 /// What stands before the first `%%`, and what behind it. As `split_once`, but quick for the short fields that every event has.
-fn split_field(text: &str) -> Option<(&str, &str)> {
+pub(crate) fn split_field(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let mut from = 0;
     loop {

@@ -1,10 +1,9 @@
 //! How far each chain of this agent's events has come, as the server that is spoken with knows it: one chain for each log, and one for
 //! all events that come from no log. Until a chain is agreed upon its events wait.
 
-use crate::now::{earlier, Now};
+use crate::now::{Millis, Moment};
 use crate::position::Position;
 use crate::wire::{Chain, Message, Reached, Step, MAX_CHAINS_AT_ONCE};
-use std::time::Duration;
 
 pub(super) struct Chains {
     run: u64,
@@ -27,6 +26,8 @@ pub(super) enum Change {
 struct OpenChain {
     chain: Chain,
     state: State,
+    /// What the server has said of it, where that still matters: [`State::Known`], [`State::Taking`].
+    said: Option<OwnedReached>,
     /// Where its log was begun, or how far it is acknowledged; nothing until the log is opened.
     place: Option<OwnedReached>,
     /// How far the log is read, if that is known and no event tells of it.
@@ -35,22 +36,22 @@ struct OpenChain {
     waiting: usize,
     numbered: u64,
     /// When the server is asked or told next, and how often that was in vain.
-    due: Duration,
+    due: Millis,
     tries: u32,
     /// When the position was last told without an event, and when it is to be told again.
-    marked: Duration,
-    mark: Option<Duration>,
+    marked: Millis,
+    mark: Millis,
 }
 
 /// What is known of the server's view of a chain.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Nothing: it is to be asked.
     Unknown,
-    /// That, while the log is not opened yet.
-    Known(Option<OwnedReached>),
-    /// That it had come to this step; it is to be told that this run goes on with it.
-    Taking(Option<Step>),
+    /// What it has said, while the log is not opened yet.
+    Known,
+    /// The step that it has said; it is to be told that this run goes on with it.
+    Taking,
     /// Both sides agree.
     Agreed,
 }
@@ -64,7 +65,7 @@ pub(super) struct OwnedReached {
 }
 
 /// What is known of where a log was left.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Left {
     /// The server has not said yet.
     Unknown,
@@ -72,16 +73,6 @@ pub(super) enum Left {
     Never,
     /// Its chain had come to that.
     At(OwnedReached),
-}
-
-impl Left {
-    /// How far it was read, if that is known.
-    pub(super) fn position(&self) -> Option<Position> {
-        match self {
-            Self::At(reached) => Position::parse(&reached.position),
-            _ => None,
-        }
-    }
 }
 
 impl OwnedReached {
@@ -92,114 +83,130 @@ impl OwnedReached {
     pub(super) fn reached(&self) -> Reached<'_> {
         Reached { step: self.step, unix: self.unix, position: &self.position }
     }
+
+    /// The message that the chain, which had come to `from`, goes on from here.
+    fn take(&self, host: &str, chain: Chain, from: Option<Step>) -> Vec<u8> {
+        Message::Take { host, chain, from, to: self.reached() }.emit()
+    }
+}
+
+/// How long to wait for an answer to what was said before so often in vain.
+pub(super) fn patience(tries: u32) -> Millis {
+    const FIRST: u64 = 500;
+    const LONGEST: u64 = 10_000;
+    Millis::new(LONGEST.min(FIRST << tries.min(5)))
 }
 
 impl Chains {
-    const FIRST_REPEAT: Duration = Duration::from_millis(500);
-    const LONGEST_REPEAT: Duration = Duration::from_secs(10);
     /// How often it is told how far a log is read that makes no events; at once where it is another file.
-    const MARK_INTERVAL: Duration = Duration::from_secs(10 * 60);
+    const MARK_INTERVAL: Millis = Millis::from_secs(10 * 60);
     /// But then not more often than that.
-    const SHORTEST_MARK_INTERVAL: Duration = Duration::from_secs(1);
+    const SHORTEST_MARK_INTERVAL: Millis = Millis::from_secs(1);
     /// Or after so many bytes: they would be read again after a restart.
     const MARK_BYTES: u64 = 1 << 20;
 
     /// The chain of events that come from no log, and no other.
-    pub(super) fn new(now: Now, run: u64) -> Self {
+    pub(super) fn new(now: &Moment, run: u64) -> Self {
         let mut chains = Self { run, chains: Vec::new(), left: Vec::new(), changed: None };
         chains.open(now, Chain::NO_FILE, &Position::default());
         chains
     }
 
+    fn index(&self, chain: Chain) -> Option<usize> {
+        self.chains.iter().position(|open| open.chain == chain)
+    }
+
     fn get(&self, chain: Chain) -> Option<&OpenChain> {
-        self.chains.iter().find(|open| open.chain == chain)
+        self.index(chain).map(|at| &self.chains[at])
     }
 
     fn get_mut(&mut self, chain: Chain) -> Option<&mut OpenChain> {
-        self.chains.iter_mut().find(|open| open.chain == chain)
+        self.index(chain).map(|at| &mut self.chains[at])
     }
 
-    fn entry(&mut self, now: Now, chain: Chain) -> &mut OpenChain {
-        let at = self.chains.iter().position(|open| open.chain == chain).unwrap_or_else(|| {
-            let state = State::Unknown;
-            let open = OpenChain {
+    fn entry(&mut self, now: Millis, chain: Chain) -> &mut OpenChain {
+        let at = self.index(chain).unwrap_or(self.chains.len());
+        if at == self.chains.len() {
+            self.chains.push(OpenChain {
                 chain,
-                state,
+                state: State::Unknown,
+                said: None,
                 place: None,
                 read: None,
                 waiting: 0,
                 numbered: 0,
-                due: now.mono,
+                due: now,
                 tries: 0,
-                marked: now.mono,
-                mark: None,
-            };
-            self.chains.push(open);
-            self.chains.len() - 1
-        });
+                marked: now,
+                mark: Millis::NEVER,
+            });
+        }
         &mut self.chains[at]
     }
 
     /// Where a log was left; the server will be asked if that is not known.
-    pub(super) fn seek(&mut self, now: Now, chain: Chain) -> Left {
+    pub(super) fn seek(&mut self, now: Millis, chain: Chain) -> Left {
         let run = self.run;
         let open = self.entry(now, chain);
         if let Some(place) = &open.place {
             // It was followed by this run before. What was read then makes no second event.
-            let position = open.read.as_ref().map_or_else(|| place.position.clone(), Position::to_string);
-            return Left::At(OwnedReached { step: Step { run, number: open.numbered }, unix: place.unix, position });
+            let mut left = OwnedReached { step: Step { run, number: open.numbered }, ..place.clone() };
+            if let Some(read) = &open.read {
+                left.position = read.to_string();
+            }
+            return Left::At(left);
         }
-        match &open.state {
-            State::Known(None) => Left::Never,
-            State::Known(Some(reached)) => Left::At(reached.clone()),
+        match (open.state, &open.said) {
+            (State::Known, None) => Left::Never,
+            (State::Known, Some(reached)) => Left::At(reached.clone()),
             _ => Left::Unknown,
         }
     }
 
     /// A log is read from there on.
-    pub(super) fn open(&mut self, now: Now, chain: Chain, position: &Position) {
+    pub(super) fn open(&mut self, now: &Moment, chain: Chain, position: &Position) {
         let run = self.run;
-        let open = self.entry(now, chain);
+        let open = self.entry(now.mono, chain);
         open.read = Some(position.clone());
         if open.place.is_some() {
             return;
         }
-        // Of the same run it is where it is when it was closed meanwhile.
-        let known = match &open.state {
-            State::Known(known) => known.as_ref().map(|known| known.step),
-            _ => None,
-        };
-        let number = known.filter(|step| step.run == run).map_or(0, |step| step.number);
-        open.numbered = number;
-        open.place = Some(OwnedReached { step: Step { run, number }, unix: now.unix, position: position.to_string() });
-        if matches!(open.state, State::Known(_)) {
-            open.agree_upon(now.mono, State::Taking(known));
+        if open.state == State::Known {
+            open.agree_upon(now.mono, State::Taking);
         }
+        // Of the same run it is where it is when it was closed meanwhile.
+        open.numbered = match &open.said {
+            Some(said) if open.state == State::Taking && said.step.run == run => said.step.number,
+            _ => 0,
+        };
+        let step = Step { run, number: open.numbered };
+        open.place = Some(OwnedReached { step, unix: now.unix, position: position.to_string() });
         self.changed = Some(Change::Begun);
     }
 
     /// A log is not followed any more, and if it is again, then from that position on. Returns whether no event of it waits, so that its
     /// chain is forgotten.
-    pub(super) fn close(&mut self, now: Now, chain: Chain, position: &Position) -> bool {
-        let Some(at) = self.chains.iter().position(|open| open.chain == chain) else { return true };
+    pub(super) fn close(&mut self, now: &Moment, chain: Chain, position: &Position) -> bool {
+        let Some(at) = self.index(chain) else { return true };
         if self.chains[at].waiting > 0 {
             return false;
         }
         let open = self.chains.swap_remove(at);
-        if let (State::Agreed, Some(place)) = (open.state, open.place) {
+        if let (State::Agreed, Some(place)) = (open.state, &open.place) {
             self.left.push((chain, OwnedReached { step: place.step, unix: now.unix, position: position.to_string() }));
         }
         true
     }
 
     /// Names this run from now on otherwise, because another server is spoken with: what the one before knows of the events that wait
-    /// is of no use any more, and numbers begin anew.
-    pub(super) fn rename_run(&mut self, now: Duration, run: u64) {
+    /// is of no use any more, and numbers begin anew. [`Self::start_over`] has to follow.
+    pub(super) fn rename_run(&mut self, run: u64) {
         self.run = run;
         for open in &mut self.chains {
             open.numbered = 0;
-            open.place.iter_mut().for_each(|place| place.step = Step { run, number: 0 });
-            open.agree_upon(now, State::Unknown);
+            if let Some(place) = &mut open.place {
+                place.step = Step { run, number: 0 };
+            }
         }
         self.changed = Some(Change::Begun);
     }
@@ -211,20 +218,21 @@ impl Chains {
 
     /// An event was made.
     pub(super) fn handle_waiting(&mut self, chain: Chain) {
-        self.get_mut(chain).into_iter().for_each(|open| open.waiting += 1);
+        if let Some(open) = self.get_mut(chain) {
+            open.waiting += 1;
+        }
     }
 
     /// The number of an event that is sent for the first time.
     pub(super) fn next_number(&mut self, chain: Chain) -> u64 {
-        self.get_mut(chain).map_or(0, |open| {
-            open.numbered += 1;
-            open.numbered
-        })
+        let Some(open) = self.get_mut(chain) else { return 0 };
+        open.numbered += 1;
+        open.numbered
     }
 
     /// Whether events of a chain may be sent.
     pub(super) fn is_agreed(&self, chain: Chain) -> bool {
-        self.get(chain).is_some_and(|open| matches!(open.state, State::Agreed))
+        self.get(chain).is_some_and(|open| open.state == State::Agreed)
     }
 
     /// Whether both sides agree on a chain and all its events are acknowledged.
@@ -234,7 +242,7 @@ impl Chains {
 
     /// Whether the server has said that it knows nothing of a chain.
     pub(super) fn is_unknown_to_server(&self, chain: Chain) -> bool {
-        self.get(chain).is_some_and(|open| matches!(open.state, State::Known(None) | State::Taking(None)))
+        self.get(chain).is_some_and(|open| matches!(open.state, State::Known | State::Taking) && open.said.is_none())
     }
 
     /// How far a log is read.
@@ -243,44 +251,41 @@ impl Chains {
     }
 
     /// There is a session that knows nothing yet of what was agreed upon before.
-    pub(super) fn start_over(&mut self, now: Duration) {
-        self.chains.iter_mut().for_each(|open| open.agree_upon(now, State::Unknown));
-    }
-
-    /// The server says how far a chain has come. Returns the number up to which events are acknowledged by that.
-    pub(super) fn handle_at(&mut self, now: Duration, chain: Chain, reached: Option<Reached<'_>>) -> Option<u64> {
-        let run = self.run;
-        let open = self.get_mut(chain)?;
-        let Some(place) = &open.place else {
-            open.agree_upon(now, State::Known(reached.map(OwnedReached::of)));
-            return None;
-        };
-        let place = place.clone();
-        match reached.map(|reached| reached.step) {
-            // This run had followed that log before, and counts on from there.
-            Some(step) if step.run == run && step.number > open.numbered => {
-                open.numbered = step.number;
-                open.place = Some(OwnedReached { step, ..place });
-                open.agree_upon(now, State::Taking(Some(step)));
-                None
-            }
-            // What was acknowledged has arrived, or more.
-            Some(step) if step.run == run && step.number >= place.step.number => {
-                open.agree_upon(now, State::Agreed);
-                Some(step.number)
-            }
-            step => {
-                open.agree_upon(now, State::Taking(step));
-                None
-            }
+    pub(super) fn start_over(&mut self, now: Millis) {
+        for open in &mut self.chains {
+            open.agree_upon(now, State::Unknown);
         }
     }
 
+    /// The server says how far a chain has come. Returns the number up to which events are acknowledged by that.
+    pub(super) fn handle_at(&mut self, now: Millis, chain: Chain, reached: Option<Reached<'_>>) -> Option<u64> {
+        let run = self.run;
+        let open = self.get_mut(chain)?;
+        open.said = reached.map(OwnedReached::of);
+        let step = reached.map(|reached| reached.step).filter(|step| step.run == run);
+        let (mut state, mut acknowledged) = (State::Taking, None);
+        match (&mut open.place, step) {
+            (None, _) => state = State::Known,
+            // This run had followed that log before, and counts on from there.
+            (Some(place), Some(step)) if step.number > open.numbered => {
+                open.numbered = step.number;
+                place.step = step;
+            }
+            // What was acknowledged has arrived, or more.
+            (Some(place), Some(step)) if step.number >= place.step.number => {
+                (state, acknowledged) = (State::Agreed, Some(step.number));
+            }
+            _ => {}
+        }
+        open.agree_upon(now, state);
+        acknowledged
+    }
+
     /// The server has all events of a chain up to that step. Returns whether that is a chain of this run.
-    pub(super) fn handle_done(&mut self, now: Duration, chain: Chain, step: Step) -> bool {
+    pub(super) fn handle_done(&mut self, now: Millis, chain: Chain, step: Step) -> bool {
         let run = self.run;
         let Some(open) = self.get_mut(chain).filter(|_| step.run == run) else { return false };
-        if matches!(open.state, State::Taking(_)) {
+        if open.state == State::Taking {
             open.agree_upon(now, State::Agreed);
         }
         true
@@ -290,27 +295,34 @@ impl Chains {
     pub(super) fn handle_acknowledged(&mut self, chain: Chain, number: Option<u64>, place: Option<(u64, &str)>) {
         let Some(open) = self.get_mut(chain) else { return };
         open.waiting -= 1;
+        let mut advanced = false;
         if let (Some(acknowledged), Some((unix, position))) = (&mut open.place, place) {
             acknowledged.step.number = number.unwrap_or(acknowledged.step.number);
             acknowledged.unix = unix;
             position.clone_into(&mut acknowledged.position);
-            self.changed = self.changed.max(Some(Change::Advanced));
+            advanced = true;
         }
-        self.update_mark(chain);
+        open.update_mark();
+        if advanced {
+            self.advance();
+        }
     }
 
-    fn update_mark(&mut self, chain: Chain) {
-        if let Some(open) = self.get_mut(chain) {
-            open.mark = open.mark_due();
-        }
+    fn advance(&mut self) {
+        self.changed = self.changed.max(Some(Change::Advanced));
     }
 
     /// A log is read that far, without an event after the last.
     pub(super) fn handle_read(&mut self, chain: Chain, position: Position) {
         if let Some(open) = self.get_mut(chain).filter(|open| open.read.as_ref() != Some(&position)) {
             open.read = Some(position);
-            self.update_mark(chain);
+            open.update_mark();
         }
+    }
+
+    /// How far a chain is acknowledged, if its log is open.
+    pub(super) fn place(&self, chain: Chain) -> Option<Reached<'_>> {
+        self.get(chain)?.place.as_ref().map(OwnedReached::reached)
     }
 
     /// All acknowledged positions, of which none has changed then.
@@ -324,71 +336,92 @@ impl Chains {
         self.changed
     }
 
-    /// The datagrams that are due to agree upon chains. They count as sent.
-    pub(super) fn transmit(&mut self, now: Now, host: &str, mut send: impl FnMut(Vec<u8>)) {
+    /// The datagrams that are due to agree upon chains, and then those that tell how far logs are read of which no event tells; these may
+    /// get lost: then a little is read twice after a restart. All count as sent.
+    pub(super) fn transmit(&mut self, now: &Moment, host: &str) -> Vec<Vec<u8>> {
+        let mut datagrams = Vec::new();
         let mut asked: Vec<Chain> = Vec::new();
-        for open in self.chains.iter_mut().filter(|open| open.due <= now.mono) {
-            match (&open.state, &open.place) {
-                (State::Unknown, _) => asked.push(open.chain),
-                (State::Taking(from), Some(place)) => {
-                    send(Message::Take { host, chain: open.chain, from: *from, to: place.reached() }.emit());
-                }
-                _ => continue,
+        for open in &mut self.chains {
+            if open.agreement_due() > now.mono {
+                continue;
             }
-            open.due = now.mono + Self::LONGEST_REPEAT.min(Self::FIRST_REPEAT * 2u32.pow(open.tries.min(5)));
+            open.due = now.mono + patience(open.tries);
             open.tries += 1;
+            match &open.place {
+                Some(place) if open.state == State::Taking => {
+                    datagrams.push(place.take(host, open.chain, open.said.as_ref().map(|said| said.step)));
+                }
+                _ => asked.push(open.chain),
+            }
         }
         for chains in asked.chunks(MAX_CHAINS_AT_ONCE) {
-            send(Message::Seek { host, chains: chains.to_vec() }.emit());
+            datagrams.push(Message::Seek { host, chains: chains.to_vec() }.emit());
         }
-    }
-
-    /// Tells how far logs are read of which no event tells. These datagrams may get lost: then a little is read twice after a restart.
-    pub(super) fn transmit_marks(&mut self, now: Now, host: &str, mut send: impl FnMut(Vec<u8>)) {
-        for (chain, place) in self.left.drain(..) {
-            send(Message::Take { host, chain, from: Some(place.step), to: place.reached() }.emit());
+        for (chain, place) in std::mem::take(&mut self.left) {
+            datagrams.push(place.take(host, chain, Some(place.step)));
         }
         for open in &mut self.chains {
-            let due = open.mark.is_some_and(|due| due <= now.mono) && open.is_told();
-            let (Some(read), Some(place)) = (&open.read, open.place.as_mut().filter(|_| due)) else { continue };
-            open.mark = None;
-            (place.position, place.unix, open.marked) = (read.to_string(), now.unix, now.mono);
+            let (true, Some(read), Some(place)) = (open.mark_due() <= now.mono, &open.read, &mut open.place) else { continue };
+            (open.mark, open.marked) = (Millis::NEVER, now.mono);
+            (place.position, place.unix) = (read.to_string(), now.unix);
+            datagrams.push(place.take(host, open.chain, Some(place.step)));
             self.changed = self.changed.max(Some(Change::Advanced));
-            send(Message::Take { host, chain: open.chain, from: Some(place.step), to: place.reached() }.emit());
         }
+        datagrams
     }
 
     /// When there is something to be sent.
-    pub(super) fn next_deadline(&self) -> Option<Duration> {
-        self.chains.iter().map(|open| earlier(open.agreement_due(), open.mark.filter(|_| open.is_told()))).fold(None, earlier)
+    pub(super) fn next_deadline(&self) -> Millis {
+        let mut next = Millis::NEVER;
+        for open in &self.chains {
+            next = next.min(open.agreement_due()).min(open.mark_due());
+        }
+        next
     }
 }
 
 impl OpenChain {
-    fn agree_upon(&mut self, now: Duration, state: State) {
+    fn agree_upon(&mut self, now: Millis, state: State) {
         (self.state, self.due, self.tries) = (state, now, 0);
     }
 
-    fn agreement_due(&self) -> Option<Duration> {
+    fn agreement_due(&self) -> Millis {
         match self.state {
-            State::Unknown | State::Taking(_) => Some(self.due),
-            State::Known(_) | State::Agreed => None,
+            State::Unknown | State::Taking => self.due,
+            State::Known | State::Agreed => Millis::NEVER,
+        }
+    }
+
+    /// When it is to be told how far the log is read: not while an event is on its way that tells it.
+    fn mark_due(&self) -> Millis {
+        if self.is_told() {
+            self.mark
+        } else {
+            Millis::NEVER
         }
     }
 
     /// Whether both sides agree and no event is on its way that tells how far the log is read.
     fn is_told(&self) -> bool {
-        matches!(self.state, State::Agreed) && self.waiting == 0
+        self.state == State::Agreed && self.waiting == 0
     }
 
-    /// When it is to be told how far the log is read, unless an event tells it before.
-    fn mark_due(&self) -> Option<Duration> {
-        let (read, place) = (self.read.as_ref()?, self.place.as_ref()?);
-        let told = Position::parse(&place.position).filter(|told| told != read)?;
-        let same_files = told.files.len() == read.files.len() && told.files.iter().zip(&read.files).all(|(a, b)| a.inode == b.inode);
-        let bytes: u64 = told.files.iter().zip(&read.files).map(|(told, read)| read.offset.saturating_sub(told.offset)).sum();
-        let soon = !same_files || bytes >= Chains::MARK_BYTES;
-        Some(self.marked + if soon { Chains::SHORTEST_MARK_INTERVAL } else { Chains::MARK_INTERVAL })
+    /// Finds out when it is to be told how far the log is read, unless an event tells it before.
+    fn update_mark(&mut self) {
+        self.mark = Millis::NEVER;
+        let (Some(read), Some(place)) = (&self.read, &self.place) else { return };
+        let Some(told) = Position::parse(&place.position) else { return };
+        if told == *read {
+            return;
+        }
+        let mut soon = told.files.len() != read.files.len();
+        let mut bytes = 0;
+        for (told, read) in told.files.iter().zip(&read.files) {
+            soon |= told.inode != read.inode;
+            bytes += read.offset.saturating_sub(told.offset);
+        }
+        soon |= bytes >= Chains::MARK_BYTES;
+        self.mark = self.marked + if soon { Chains::SHORTEST_MARK_INTERVAL } else { Chains::MARK_INTERVAL };
     }
 }
 
@@ -399,35 +432,32 @@ mod tests {
 
     const LOG: Chain = Chain(5);
 
-    fn now() -> Now {
-        Now { mono: Duration::from_secs(9), unix: 1_795_347_336, local: WeekMinute::new(0, 0, 0), second: 0 }
+    fn now() -> Moment {
+        Moment { mono: Millis::from_secs(9), unix: 1_795_347_336, local: WeekMinute::new(0, 0, 0), second: 0 }
     }
 
     fn said(chains: &mut Chains) -> Vec<String> {
-        let mut said = Vec::new();
-        chains.transmit(now(), "h", |datagram| said.push(String::from_utf8(datagram).unwrap()));
-        chains.transmit_marks(now(), "h", |datagram| said.push(String::from_utf8(datagram).unwrap()));
-        said
+        chains.transmit(&now(), "h").into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect()
     }
 
     #[test]
     fn a_log_that_is_followed_again_counts_on() {
-        let mut chains = Chains::new(now(), 7);
+        let mut chains = Chains::new(&now(), 7);
         chains.handle_at(now().mono, Chain::NO_FILE, None);
         chains.handle_done(now().mono, Chain::NO_FILE, Step { run: 7, number: 0 });
         let position = Position::parse("1.1.1").unwrap();
-        chains.open(now(), LOG, &position);
+        chains.open(&now(), LOG, &position);
         chains.handle_at(now().mono, LOG, None);
         chains.handle_done(now().mono, LOG, Step { run: 7, number: 0 });
         chains.handle_waiting(LOG);
         assert_eq!(chains.next_number(LOG), 1);
-        assert!(!chains.close(now(), LOG, &Position::default()), "an event waits");
+        assert!(!chains.close(&now(), LOG, &Position::default()), "an event waits");
         chains.handle_acknowledged(LOG, Some(1), Some((now().unix, "1.1.1")));
-        assert!(chains.close(now(), LOG, &Position::default()));
+        assert!(chains.close(&now(), LOG, &Position::default()));
         assert_eq!(said(&mut chains), ["TAKE%%h%%5%%7.1%%7.1%%1795347336%%-"]);
 
         // Another file has that name now, and is open before the server says how far the chain had come.
-        chains.open(now(), LOG, &position);
+        chains.open(&now(), LOG, &position);
         assert_eq!(said(&mut chains), ["SEEK%%h%%5"]);
         let reached = Reached { step: Step { run: 7, number: 1 }, unix: 1, position: "-" };
         assert_eq!(chains.handle_at(now().mono, LOG, Some(reached)), None);

@@ -2,9 +2,8 @@
 
 use super::outbox::{Event, Outbox};
 use crate::directives::decimal::Decimal;
-use crate::directives::host::{CommandAlert, CommandAlertKind, CommandLine, CommandRule};
-use crate::now::Now;
-use std::time::Duration;
+use crate::directives::host::{CommandAlertKind, CommandLine, CommandRule};
+use crate::now::{Millis, Moment};
 
 /// All command rules in force. A command that several rules name is run once for all of them.
 #[derive(Default)]
@@ -14,29 +13,33 @@ pub(super) struct CommandRules {
 
 struct Command {
     line: CommandLine,
-    next_run: Duration,
+    next_run: Millis,
     running: bool,
     rules: Vec<CommandRule>,
 }
 
 impl CommandRules {
-    const INTERVAL: Duration = Duration::from_secs(60);
+    const INTERVAL: Millis = Millis::from_secs(60);
+    const SHORTEST_INTERVAL: Millis = Millis::from_secs(30);
 
     /// Puts new rules in the place of the present ones. A command that was there already is run when it was going to be.
-    pub(super) fn replace(&mut self, now: Now, rules: Vec<CommandRule>) {
+    pub(super) fn replace(&mut self, now: &Moment, rules: Vec<CommandRule>) {
         let mut old = std::mem::take(&mut self.commands);
         for rule in rules {
-            if let Some(command) = self.commands.iter_mut().find(|command| command.line == rule.command) {
-                command.rules.push(rule);
-                continue;
+            let at = self.index(&rule.command).unwrap_or(self.commands.len());
+            if at == self.commands.len() {
+                let command = match old.iter().position(|old| old.line == rule.command) {
+                    Some(at) => Command { rules: Vec::new(), ..old.swap_remove(at) },
+                    None => Command { line: rule.command.clone(), next_run: now.mono, running: false, rules: Vec::new() },
+                };
+                self.commands.push(command);
             }
-            let mut command = match old.iter().position(|old| old.line == rule.command) {
-                Some(at) => old.swap_remove(at),
-                None => Command { line: rule.command.clone(), next_run: now.mono, running: false, rules: Vec::new() },
-            };
-            command.rules = vec![rule];
-            self.commands.push(command);
+            self.commands[at].rules.push(rule);
         }
+    }
+
+    fn index(&self, line: &CommandLine) -> Option<usize> {
+        self.commands.iter().position(|command| command.line == *line)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,7 +47,7 @@ impl CommandRules {
     }
 
     pub(super) fn contains(&self, line: &CommandLine) -> bool {
-        self.commands.iter().any(|command| command.line == *line)
+        self.index(line).is_some()
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -52,51 +55,55 @@ impl CommandRules {
     }
 
     /// The next command that is due; it counts as running until [`Self::end_run`].
-    pub(super) fn begin_run(&mut self, now: Now) -> Option<CommandLine> {
+    pub(super) fn begin_run(&mut self, now: &Moment) -> Option<CommandLine> {
         let command = self.commands.iter_mut().find(|command| !command.running && command.next_run <= now.mono)?;
         command.running = true;
         // A device that slept runs a command once, not as often as it missed.
-        command.next_run = (command.next_run + Self::INTERVAL).max(now.mono + Self::INTERVAL / 2);
+        command.next_run = (command.next_run + Self::INTERVAL).max(now.mono + Self::SHORTEST_INTERVAL);
         Some(command.line.clone())
     }
 
     /// One line that a command printed.
-    pub(super) fn handle_line(&self, now: Now, line: &CommandLine, text: &str, outbox: &mut Outbox) {
-        for rule in self.commands.iter().filter(|command| command.line == *line).flat_map(|command| &command.rules) {
+    pub(super) fn handle_line(&self, now: &Moment, line: &CommandLine, text: &str, outbox: &mut Outbox) {
+        let Some(at) = self.index(line) else { return };
+        for rule in &self.commands[at].rules {
             let Some(captures) = rule.extract.captures(text) else { continue };
-            let group = |number| captures.get(number).map_or("", |group| group.as_str());
             for alert in &rule.alerts {
-                if let Some(text) = alert.event_text(now, group) {
-                    outbox.push(now, Event { tags: &alert.tags, file: None, text });
+                let group = |number| captures.get(number).map_or("", |group| group.as_str());
+                let active = alert.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
+                if !active || group(alert.group) != alert.text {
+                    continue;
                 }
+                let text = match &alert.kind {
+                    CommandAlertKind::Metric { group: of } => group(*of),
+                    CommandAlertKind::Above { group: of, limit, message } if Decimal::parse(group(*of)).is_some_and(|n| n > *limit) => {
+                        message
+                    }
+                    CommandAlertKind::Below { group: of, limit, message } if Decimal::parse(group(*of)).is_some_and(|n| n < *limit) => {
+                        message
+                    }
+                    _ => continue,
+                };
+                outbox.push(now, Event { tags: &alert.tags, file: None, text });
             }
         }
     }
 
     /// A command has ended, however it did.
     pub(super) fn end_run(&mut self, line: &CommandLine) {
-        if let Some(command) = self.commands.iter_mut().find(|command| command.line == *line) {
-            command.running = false;
+        if let Some(at) = self.index(line) {
+            self.commands[at].running = false;
         }
     }
 
     /// When the next command is due.
-    pub(super) fn next_deadline(&self) -> Option<Duration> {
-        self.commands.iter().filter(|command| !command.running).map(|command| command.next_run).min()
-    }
-}
-
-impl CommandAlert {
-    /// The text of the event that a line makes whose groups are given, if it makes one.
-    fn event_text<'t>(&'t self, now: Now, group: impl Fn(usize) -> &'t str) -> Option<&'t str> {
-        let active = self.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
-        if !active || group(self.group) != self.text {
-            return None;
+    pub(super) fn next_deadline(&self) -> Millis {
+        let mut next = Millis::NEVER;
+        for command in &self.commands {
+            if !command.running {
+                next = next.min(command.next_run);
+            }
         }
-        match &self.kind {
-            CommandAlertKind::Above { group: of, limit, message } => Decimal::parse(group(*of)).filter(|n| n > limit).map(|_| &**message),
-            CommandAlertKind::Below { group: of, limit, message } => Decimal::parse(group(*of)).filter(|n| n < limit).map(|_| &**message),
-            CommandAlertKind::Metric { group: of } => Some(group(*of)),
-        }
+        next
     }
 }

@@ -5,50 +5,59 @@ use super::selection::Protocol;
 use super::{Agent, Output, Purpose, Strange, Subject};
 use crate::directives::host::{HostFile, LogSource, Rule};
 use crate::directives::{marked_lines, SourceLine};
-use crate::now::Now;
-use crate::wire::{Message, Revision};
+use crate::now::Millis;
+use crate::wire::{split_field, Message, Revision};
 use std::net::SocketAddrV4;
 
 impl Agent {
-    pub(super) fn handle_classic_config(&mut self, now: Now, from: SocketAddrV4, lines: &str) {
-        self.selection.handle_classic_answer(now.mono);
-        if self.selection.protocol() != Protocol::Classic || self.next_config_request.take().is_none() {
+    pub(super) fn handle_classic_config(&mut self, from: SocketAddrV4, lines: &str) {
+        self.selection.handle_classic_answer(self.now.mono);
+        if self.selection.protocol() != Protocol::Classic || self.next_config_request == Millis::NEVER {
             // It was not asked for, or is a repeat.
             return;
         }
-        let lines: Vec<_> =
-            (1..).zip(lines.split("%%")).map(|(number, text)| SourceLine { path: Self::CLASSIC_PATH, number, text: text.trim() }).collect();
-        let text: String = lines.iter().flat_map(|line| [line.text, "\n"]).collect();
-        let said = lines.into_iter().filter(|line| !line.text.is_empty() && !line.text.starts_with('#'));
-        self.adopt(now, from, Revision::of(&text), HostFile::parse(said));
+        self.next_config_request = Millis::NEVER;
+        let (mut whole, mut said) = (String::new(), Vec::new());
+        let (mut rest, mut number) = (Some(lines), 0);
+        while let Some(lines) = rest {
+            let (line, more) = split_field(lines).map_or((lines, None), |(line, more)| (line, Some(more)));
+            (rest, number) = (more, number + 1);
+            let text = line.trim();
+            whole.push_str(text);
+            whole.push('\n');
+            if !text.is_empty() && !text.starts_with('#') {
+                said.push(SourceLine { path: Self::CLASSIC_PATH, number, text });
+            }
+        }
+        self.adopt(from, Revision::of(&whole), said);
     }
 
-    pub(super) fn handle_reset(&mut self, now: Now) {
+    pub(super) fn handle_reset(&mut self) {
         match self.selection.protocol() {
-            Protocol::Classic => self.next_config_request = Some(now.mono),
+            Protocol::Classic => self.next_config_request = self.now.mono,
             // A session tells by itself which revision is in force; this is a hint to ask.
-            _ => self.selection.hurry_alive(now.mono),
+            _ => self.selection.hurry_alive(self.now.mono),
         }
     }
 
-    pub(super) fn handle_part(&mut self, now: Now, from: SocketAddrV4, revision: Revision, index: u32, count: u32, text: &str) {
+    pub(super) fn handle_part(&mut self, from: SocketAddrV4, revision: Revision, index: u32, count: u32, text: &str) {
         // A part that was not asked for is late: it must not bring an old configuration back.
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.revision() == revision) else { return };
-        match fetch.take(now.mono, index, count, text) {
+        match fetch.take(self.now.mono, index, count, text) {
             Progress::Incomplete => {}
             Progress::Corrupt => {
-                self.log_of_strangers(now, Strange::Corrupt, format!("a part of configuration {revision} does not belong to it"));
+                self.log_of_strangers(Strange::Corrupt, format!("a part of configuration {revision} does not belong to it"));
             }
             Progress::Complete(text) => {
                 self.fetch = None;
-                self.adopt(now, from, revision, HostFile::parse(marked_lines(&text, Self::CLASSIC_PATH)));
+                self.adopt(from, revision, marked_lines(&text, Self::CLASSIC_PATH));
             }
         }
     }
 
-    pub(super) fn handle_stale(&mut self, now: Now, from: SocketAddrV4, revision: Revision) {
+    pub(super) fn handle_stale(&mut self, from: SocketAddrV4, revision: Revision) {
         if revision == Revision::NONE {
-            return self.handle_no_file(now, from);
+            return self.handle_no_file(from);
         }
         if self.in_force.is_some_and(|(in_force, _)| in_force == revision) {
             self.fetch = None;
@@ -57,45 +66,46 @@ impl Agent {
             return;
         }
         if self.fetch.as_ref().is_none_or(|fetch| fetch.revision() != revision) {
-            self.fetch = Some(Fetch::new(revision, now.mono));
+            self.fetch = Some(Fetch::new(revision, self.now.mono));
         }
     }
 
     /// The server has no file for this host: rules that came from it stop, those of another server go on.
-    fn handle_no_file(&mut self, now: Now, from: SocketAddrV4) {
+    fn handle_no_file(&mut self, from: SocketAddrV4) {
         self.fetch = None;
         match self.in_force {
             Some((Revision::NONE, _)) => {}
             Some((_, server)) if server.ip() != from.ip() => {}
-            _ => self.adopt(now, from, Revision::NONE, HostFile::default()),
+            _ => self.adopt(from, Revision::NONE, Vec::new()),
         }
     }
 
-    fn adopt(&mut self, now: Now, from: SocketAddrV4, revision: Revision, file: HostFile<'_>) {
+    fn adopt(&mut self, from: SocketAddrV4, revision: Revision, lines: Vec<SourceLine<'_>>) {
         let known = self.in_force.replace((revision, from)).is_some_and(|(in_force, _)| in_force == revision);
-        self.selection.hurry_alive(now.mono);
+        self.selection.hurry_alive(self.now.mono);
         if known {
             return;
         }
-        for fault in file.faults.iter().take(Self::MAX_FAULTS_REPORTED) {
-            self.system_event(now, &format!("Configuration error: {fault}"));
+        let file = HostFile::parse(lines);
+        for (reported, fault) in file.faults.iter().enumerate() {
+            if reported == Self::MAX_FAULTS_REPORTED {
+                self.system_event(format!("Configuration error: and {} more", file.faults.len() - reported));
+                break;
+            }
+            self.system_event(format!("Configuration error: {fault}"));
         }
-        if let Some(more) = file.faults.len().checked_sub(Self::MAX_FAULTS_REPORTED).filter(|more| *more > 0) {
-            self.system_event(now, &format!("Configuration error: and {more} more"));
-        }
-        self.put_in_force(now, file);
+        self.put_in_force(file);
         let rules = self.logs.len() + self.processes.len() + self.commands.len();
-        let rules = if rules == 1 { "1 rule".to_string() } else { format!("{rules} rules") };
-        self.system_event(now, &format!("Configuration {revision} in force: {rules}"));
+        let plural = if rules == 1 { "" } else { "s" };
+        self.system_event(format!("Configuration {revision} in force: {rules} rule{plural}"));
     }
 
-    fn put_in_force(&mut self, now: Now, file: HostFile<'_>) {
+    fn put_in_force(&mut self, file: HostFile<'_>) {
         let (mut logs, mut processes, mut commands) = (Vec::new(), Vec::new(), Vec::new());
         self.process_list = None;
         for group in file.groups {
             if let Some((what, command)) = self.policy.refused(&group.rule) {
-                let text = format!("Refused by this host: {what}{}", command.as_str());
-                self.system_event(now, &text);
+                self.system_event(format!("Refused by this host: {what}{}", command.as_str()));
                 continue;
             }
             let identity = group.identity();
@@ -106,50 +116,68 @@ impl Agent {
                 Rule::ProcessList(command) => self.process_list = Some(command),
             }
         }
-        self.logs.replace(now, logs);
-        self.processes.replace(now, processes);
-        self.commands.replace(now, commands);
-        let commands = &self.commands;
-        let outputs = &mut self.outputs;
-        self.jobs.retain(|(job, purpose)| {
-            let wanted = matches!(purpose, Purpose::Command(command) if commands.contains(command));
-            if !wanted {
-                outputs.push_back(Output::Stop(*job));
-            }
-            wanted
-        });
+        self.logs.replace(&self.now, logs);
+        self.processes.replace(&self.now, processes);
+        self.commands.replace(&self.now, commands);
+        self.stop_tasks();
         let sources = self.logs.sources();
-        let list = self.process_list_name();
-        self.failing.retain(|subject| match subject {
-            Subject::Log(path) => sources.iter().any(|source| matches!(source, LogSource::Glob(_)) || source.field() == *path),
-            Subject::Command(name) => *name == list || self.commands.names().any(|command| command == name),
-        });
+        self.forget_failures(&sources);
         self.following.replace(&sources);
         self.outputs.push_back(Output::Follow(sources));
     }
 
-    pub(super) fn request_configuration(&mut self, now: Now) {
-        let Some(server) = self.selection.address() else { return };
-        match self.selection.protocol() {
-            Protocol::Unknown => {}
-            Protocol::Classic => {
-                if self.in_force.is_none() {
-                    self.next_config_request.get_or_insert(now.mono);
-                }
-                if self.next_config_request.is_some_and(|due| due <= now.mono) {
-                    self.next_config_request = Some(now.mono + Self::CONFIG_REQUEST_INTERVAL);
-                    self.last_classic = now.mono;
-                    let request = Message::ConfigRequest { host: &self.host }.emit();
-                    self.send(server, request);
-                }
-            }
-            Protocol::Session => {
-                let Some(fetch) = &mut self.fetch else { return };
-                if let Some(parts) = fetch.request(now.mono) {
-                    let need = Message::Need { host: &self.host, revision: fetch.revision(), parts }.emit();
-                    self.send(server, need);
-                }
+    /// Stops all that is not asked for any more; a process list, because it may be another.
+    fn stop_tasks(&mut self) {
+        let mut at = 0;
+        while let Some((job, purpose)) = self.jobs.get(at) {
+            if matches!(purpose, Purpose::Command(command) if self.commands.contains(command)) {
+                at += 1;
+            } else {
+                self.outputs.push_back(Output::Stop(*job));
+                self.jobs.swap_remove(at);
             }
         }
+    }
+
+    /// What is not asked for any more, does not fail.
+    fn forget_failures(&mut self, sources: &[LogSource]) {
+        let list = self.process_list_name();
+        let mut at = 0;
+        while let Some(subject) = self.failing.get(at) {
+            let wanted = match subject {
+                Subject::Log(path) => sources.iter().any(|source| matches!(source, LogSource::Glob(_)) || source.field() == *path),
+                Subject::Command(name) => *name == list || self.commands.names().any(|command| command == name),
+            };
+            if wanted {
+                at += 1;
+            } else {
+                self.failing.swap_remove(at);
+            }
+        }
+    }
+
+    pub(super) fn request_configuration(&mut self) {
+        let Some(server) = self.selection.address() else { return };
+        let (now, host) = (self.now.mono, &self.host);
+        let request = match (self.selection.protocol(), &mut self.fetch) {
+            (Protocol::Classic, _) => {
+                if self.in_force.is_none() && self.next_config_request == Millis::NEVER {
+                    self.next_config_request = now;
+                }
+                if self.next_config_request > now {
+                    return;
+                }
+                self.next_config_request = now + Self::CONFIG_REQUEST_INTERVAL;
+                self.last_classic = now;
+                Message::ConfigRequest { host }
+            }
+            (Protocol::Session, Some(fetch)) => {
+                let Some(parts) = fetch.request(now) else { return };
+                Message::Need { host, revision: fetch.revision(), parts }
+            }
+            _ => return,
+        };
+        let datagram = request.emit();
+        self.send(server, datagram);
     }
 }

@@ -4,14 +4,14 @@ use super::following::Link;
 use super::log_rules::{Block, LogRules};
 use super::outbox::Outbox;
 use crate::directives::host::{LogRule, LogSource};
-use crate::now::Now;
+use crate::now::{Moment, Now};
 use crate::random::Random;
 
 /// All log rules of one file, with every line given to each, as if all lines had been written within one block of time.
 pub struct DryRun {
     rules: LogRules,
     outbox: Outbox,
-    now: Now,
+    now: Moment,
 }
 
 impl DryRun {
@@ -21,8 +21,9 @@ impl DryRun {
             rule.active = None;
             rule
         };
-        let mut dry = Self { rules: LogRules::default(), outbox: Outbox::new(now, host, 0, Random::new(0)), now };
-        dry.rules.replace(now, (0..).zip(rules.into_iter().map(always)).collect());
+        let now = Moment::from(now);
+        let mut dry = Self { rules: LogRules::default(), outbox: Outbox::new(&now, host, 0, Random::new(0)), now };
+        dry.rules.replace(&now, (0..).zip(rules.into_iter().map(always)).collect());
         for (log, source) in dry.rules.sources().iter().enumerate() {
             if let LogSource::Glob(pattern) = source {
                 dry.rules.handle_found(log, pattern);
@@ -40,7 +41,7 @@ impl DryRun {
             let mut start = 0;
             while start < bytes.len() {
                 let block = Block { path: &path, position: 0, place: None, bytes: &bytes[start..] };
-                start += self.rules.handle_lines(self.now, log, block, &mut Link::default(), &mut self.outbox);
+                start += self.rules.handle_lines(&self.now, log, block, &mut Link::default(), &mut self.outbox);
                 events.extend(self.outbox.drain());
             }
         }
@@ -50,7 +51,7 @@ impl DryRun {
     /// Ends the block. Returns the events that this makes, and each rule with the number of lines that matched.
     pub fn finish(mut self) -> (Vec<Vec<u8>>, Vec<(LogRule, u64)>) {
         let mut events = Vec::new();
-        self.rules.report_blocks(self.now, &mut self.outbox, |outbox| events.extend(outbox.drain()));
+        self.rules.report_blocks(&self.now, &mut self.outbox, |outbox| events.extend(outbox.drain()));
         (events, self.rules.matches().map(|(rule, matched)| (rule.clone(), matched)).collect())
     }
 }

@@ -1,7 +1,7 @@
 //! A configuration that arrives in parts. Parts of two revisions never mix, and the whole must have the hash that its revision names.
 
+use crate::now::Millis;
 use crate::wire::{Revision, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT};
-use std::time::Duration;
 
 /// The parts of one revision that have arrived so far.
 #[derive(Debug)]
@@ -9,7 +9,7 @@ pub(super) struct Fetch {
     revision: Revision,
     /// Empty until the first part says how many there are.
     parts: Vec<Option<Box<str>>>,
-    next_request: Duration,
+    next_request: Millis,
     /// The last one of the parts that were asked for.
     last_asked: u32,
 }
@@ -26,10 +26,10 @@ pub(super) enum Progress {
 }
 
 impl Fetch {
-    const REQUEST_INTERVAL: Duration = Duration::from_millis(500);
+    const REQUEST_INTERVAL: Millis = Millis::new(500);
 
     /// Nothing has arrived, and a request is due at that time.
-    pub(super) fn new(revision: Revision, first_request: Duration) -> Self {
+    pub(super) fn new(revision: Revision, first_request: Millis) -> Self {
         Self { revision, parts: Vec::new(), next_request: first_request, last_asked: 1 }
     }
 
@@ -38,7 +38,7 @@ impl Fetch {
     }
 
     /// Takes part `index` of `count`, counted from 1.
-    pub(super) fn take(&mut self, now: Duration, index: u32, count: u32, text: &str) -> Progress {
+    pub(super) fn take(&mut self, now: Millis, index: u32, count: u32, text: &str) -> Progress {
         let well_formed = (1..=MAX_PARTS).contains(&count) && (1..=count).contains(&index) && text.len() <= MAX_PART_TEXT;
         if !well_formed || !self.parts.is_empty() && self.parts.len() != count as usize {
             self.parts.clear();
@@ -50,7 +50,10 @@ impl Fetch {
             self.next_request = if index == self.last_asked { now } else { now + Self::REQUEST_INTERVAL };
             return Progress::Incomplete;
         }
-        let whole: String = self.parts.iter().flatten().map(|part| &**part).collect();
+        let mut whole = String::new();
+        for part in &self.parts {
+            whole.push_str(part.as_deref().unwrap_or_default());
+        }
         if Revision::of(&whole) != self.revision {
             self.parts.clear();
             self.next_request = now + Self::REQUEST_INTERVAL;
@@ -60,18 +63,25 @@ impl Fetch {
     }
 
     /// The parts to ask for, if it is time to.
-    pub(super) fn request(&mut self, now: Duration) -> Option<Vec<u32>> {
+    pub(super) fn request(&mut self, now: Millis) -> Option<Vec<u32>> {
         if now < self.next_request {
             return None;
         }
         self.next_request = now + Self::REQUEST_INTERVAL;
-        let missing = (1..).zip(&self.parts).filter(|(_, part)| part.is_none()).map(|(index, _)| index);
-        let parts: Vec<u32> = if self.parts.is_empty() { vec![1] } else { missing.take(MAX_PARTS_AT_ONCE).collect() };
+        let mut parts = Vec::new();
+        for (index, part) in (1..).zip(&self.parts) {
+            if part.is_none() && parts.len() < MAX_PARTS_AT_ONCE {
+                parts.push(index);
+            }
+        }
+        if parts.is_empty() {
+            parts.push(1);
+        }
         self.last_asked = parts.last().copied().unwrap_or(1);
         Some(parts)
     }
 
-    pub(super) fn next_deadline(&self) -> Duration {
+    pub(super) fn next_deadline(&self) -> Millis {
         self.next_request
     }
 }
@@ -80,8 +90,8 @@ impl Fetch {
 mod tests {
     use super::*;
 
-    const START: Duration = Duration::ZERO;
-    const LATER: Duration = Duration::from_secs(1);
+    const START: Millis = Millis::ZERO;
+    const LATER: Millis = Millis::from_secs(1);
 
     #[test]
     fn parts_in_any_order_and_twice_make_the_whole() {

@@ -5,6 +5,7 @@ use super::outbox::Event;
 use super::selection::Protocol;
 use super::{Agent, Output, SYSTEM};
 use crate::directives::host::LogSource;
+use crate::lines::lines;
 use crate::now::Now;
 use crate::position::Position;
 use crate::wire::{Chain, Message, Reached};
@@ -42,8 +43,11 @@ impl Link {
     /// The position of a log with what is known of a line that is half done.
     fn complete(&self, mut position: Position) -> Position {
         if let Some((offset, hash, done)) = self.half_done {
-            let half_done = position.files.iter_mut().filter(|file| file.offset == offset && file.hash == hash);
-            half_done.for_each(|file| file.done = done);
+            for file in &mut position.files {
+                if file.offset == offset && file.hash == hash {
+                    file.done = done;
+                }
+            }
         }
         position
     }
@@ -59,6 +63,16 @@ struct File {
     opened: bool,
     /// What is to be said if the server turns out to know nothing of this log: with that it does.
     announcement: Option<String>,
+}
+
+impl File {
+    fn is(&self, source: &LogSource, path: &str) -> bool {
+        self.path == path && self.source == *source
+    }
+
+    fn is_of_wildcard(&self, wildcard: &str) -> bool {
+        matches!(&self.source, LogSource::Glob(pattern) if pattern == wildcard)
+    }
 }
 
 /// A wildcard: that it was followed before tells that files which are not known are new.
@@ -83,29 +97,37 @@ pub(super) struct Following {
 impl Following {
     /// Forgets the files of sources that are not followed any more.
     pub(super) fn replace(&mut self, sources: &[LogSource]) {
-        let Self { files, wildcards, closing, .. } = self;
-        files.retain(|file| {
-            let stays = sources.contains(&file.source);
-            if !stays {
-                closing.push((file.link.chain, Position::end()));
-            }
-            stays
-        });
-        wildcards.retain(|wildcard| {
-            let stays = sources.iter().any(|source| matches!(source, LogSource::Glob(pattern) if *pattern == wildcard.pattern));
-            if !stays {
-                closing.push((wildcard.chain, Position::end()));
-            }
-            stays
-        });
+        self.let_go(&Position::end(), &|file| !sources.contains(&file.source));
+        let mut before = std::mem::take(&mut self.wildcards);
         for source in sources {
             let LogSource::Glob(pattern) = source else { continue };
-            if !wildcards.iter().any(|wildcard| wildcard.pattern == *pattern) {
-                let chain = Chain::of_log(pattern);
-                closing.retain(|(closing, _)| *closing != chain);
-                wildcards.push(Wildcard { pattern: pattern.clone(), chain, found: None, announced: false });
-            }
+            let wildcard = match before.iter().position(|wildcard| wildcard.pattern == *pattern) {
+                Some(at) => before.swap_remove(at),
+                None => Wildcard { pattern: pattern.clone(), chain: self.begin(Chain::of_log(pattern)), found: None, announced: false },
+            };
+            self.wildcards.push(wildcard);
         }
+        for wildcard in before {
+            self.closing.push((wildcard.chain, Position::end()));
+        }
+    }
+
+    /// Forgets files; if one is followed again, then from that position on.
+    fn let_go(&mut self, position: &Position, is_gone: &dyn Fn(&File) -> bool) {
+        let closing = &mut self.closing;
+        self.files.retain(|file| {
+            let is_gone = is_gone(file);
+            if is_gone {
+                closing.push((file.link.chain, position.clone()));
+            }
+            !is_gone
+        });
+    }
+
+    /// A chain that is not to be closed, whatever it was before.
+    fn begin(&mut self, chain: Chain) -> Chain {
+        self.closing.retain(|(closing, _)| *closing != chain);
+        chain
     }
 
     /// What the events of a file are named by.
@@ -114,19 +136,20 @@ impl Following {
     }
 
     fn find(&mut self, source: &LogSource, path: &str) -> Option<&mut File> {
-        self.files.iter_mut().find(|file| file.path == path && file.source == *source)
+        self.files.iter_mut().find(|file| file.is(source, path))
     }
 
-    fn add(&mut self, source: LogSource, path: &str, late: bool) {
-        if self.find(&source, path).is_none() {
-            let chain = match &source {
+    fn add(&mut self, source: &LogSource, path: &str, late: bool) -> &mut File {
+        let at = self.files.iter().position(|file| file.is(source, path)).unwrap_or(self.files.len());
+        if at == self.files.len() {
+            let chain = self.begin(match source {
                 LogSource::Glob(pattern) => Chain::of_file(pattern, path),
                 _ => Chain::of_log(path),
-            };
-            self.closing.retain(|(closing, _)| *closing != chain);
+            });
             let link = Link { chain, half_done: None };
-            self.files.push(File { source, path: path.to_string(), link, late, opened: false, announcement: None });
+            self.files.push(File { source: source.clone(), path: path.to_string(), link, late, opened: false, announcement: None });
         }
+        &mut self.files[at]
     }
 
     fn is_waiting(&self) -> bool {
@@ -138,103 +161,107 @@ impl Agent {
     /// A log has that file, whether it exists yet or not; one of a wildcard may have come after the others. It is to be opened when
     /// [`Output::Open`] says so.
     pub fn handle_found(&mut self, now: Now, log: usize, path: &str, late: bool) {
-        let Some(source) = self.logs.source(log).cloned() else { return };
+        self.now = now.into();
         self.logs.handle_found(log, path);
-        self.following.add(source, path, late);
-        self.open_logs(now);
+        if let Some(source) = self.logs.source(log) {
+            self.following.add(source, path, late);
+            self.open_logs();
+        }
     }
 
     /// A file of a wildcard has another name now, and is read on under that.
     pub fn handle_renamed(&mut self, now: Now, log: usize, path: &str, position: &Position) {
-        let Some(source) = self.logs.source(log).cloned() else { return };
+        self.now = now.into();
         self.logs.handle_found(log, path);
-        self.following.add(source.clone(), path, true);
-        let Some(file) = self.following.find(&source, path) else { return };
-        file.opened = true;
-        self.outbox.chains.open(now, file.link.chain, position);
+        if let Some(source) = self.logs.source(log) {
+            let file = self.following.add(source, path, true);
+            file.opened = true;
+            self.outbox.chains.open(&self.now, file.link.chain, position);
+        }
     }
 
     /// All files are found that a wildcard matches at first.
     pub fn handle_searched(&mut self, log: usize) {
         let Some(LogSource::Glob(pattern)) = self.logs.source(log) else { return };
-        let files = self.following.files.iter().filter(|file| file.source.field() == *pattern).count();
-        for wildcard in self.following.wildcards.iter_mut().filter(|wildcard| wildcard.pattern == *pattern) {
-            wildcard.found.get_or_insert(files);
+        let Following { files, wildcards, .. } = &mut self.following;
+        if let Some(wildcard) = wildcards.iter_mut().find(|wildcard| wildcard.pattern == *pattern) {
+            wildcard.found.get_or_insert(files.iter().filter(|file| file.is_of_wildcard(pattern)).count());
         }
     }
 
     /// A file that a wildcard had found is gone and read to its end.
     pub fn handle_gone(&mut self, log: usize, path: &str) {
         self.logs.handle_gone(log, path);
-        let Some(source) = self.logs.source(log) else { return };
-        let Following { files, closing, .. } = &mut self.following;
-        files.retain(|file| {
-            let stays = file.path != path || file.source != *source;
-            if !stays {
-                closing.push((file.link.chain, Position::default()));
-            }
-            stays
-        });
+        if let Some(source) = self.logs.source(log) {
+            self.following.let_go(&Position::default(), &|file| file.is(source, path));
+        }
     }
 
     /// Orders the logs to be opened of which it is known where they were left.
-    pub(super) fn open_logs(&mut self, now: Now) {
+    pub(super) fn open_logs(&mut self) {
         let protocol = self.selection.certain_protocol();
         if protocol == Protocol::Unknown || !self.following.is_waiting() {
             return;
         }
+        // A server without a file of this host keeps nothing in mind of it either.
+        let is_remembered = protocol == Protocol::Session && self.has_file;
         for at in 0..self.following.files.len() {
-            let File { source, path, link, late, opened: false, .. } = &self.following.files[at] else { continue };
-            // A server without a file of this host keeps nothing in mind of it either.
-            let is_remembered = protocol == Protocol::Session && self.has_file;
-            let left = if is_remembered { self.outbox.chains.seek(now, link.chain) } else { Left::Never };
-            let (left, is_new) = match (self.weigh(left, link.chain), source) {
-                (Left::Never, LogSource::Glob(pattern)) if !late && is_remembered => {
-                    match self.outbox.chains.seek(now, Chain::of_log(pattern)) {
-                        Left::Unknown => (Left::Unknown, false),
-                        known => (Left::Never, known.position().is_some_and(|position| position != Position::end())),
-                    }
-                }
-                (left, _) => (left, *late),
-            };
-            let start = match left {
-                Left::Unknown => continue,
-                Left::Never if is_new => Start::Beginning,
-                Left::Never => Start::End,
-                Left::At(reached) => match Position::parse(&reached.position).unwrap_or_default() {
-                    position if position == Position::end() => Start::End,
-                    position if position.files.is_empty() => Start::Beginning,
-                    position => Start::At(position, reached.unix),
-                },
-            };
-            let log = self.logs.number_of(source);
-            let path = path.clone();
-            self.following.files[at].opened = true;
-            if let Some(log) = log {
-                self.outputs.push_back(Output::Open { log, path, start });
+            if self.following.files[at].opened {
+                continue;
+            }
+            let Some(start) = self.start_of(at, is_remembered) else { continue };
+            let file = &mut self.following.files[at];
+            file.opened = true;
+            if let Some(log) = self.logs.number_of(&file.source) {
+                self.outputs.push_back(Output::Open { log, path: file.path.clone(), start });
             }
         }
-        self.announce_wildcards(now);
+        self.announce_wildcards();
+    }
+
+    /// Where reading of a file begins, if that is known.
+    fn start_of(&mut self, at: usize, is_remembered: bool) -> Option<Start> {
+        let File { source, link, late, .. } = &self.following.files[at];
+        let now = self.now.mono;
+        let left = if is_remembered { self.outbox.chains.seek(now, link.chain) } else { Left::Never };
+        let mut is_new = *late;
+        match (self.weigh(left, link.chain), source) {
+            (Left::Unknown, _) => return None,
+            (Left::At(reached), _) => {
+                let position = Position::parse(&reached.position).unwrap_or_default();
+                if !is_end(&position) && !position.files.is_empty() {
+                    return Some(Start::At(position, reached.unix));
+                }
+                is_new = position.files.is_empty();
+            }
+            (Left::Never, LogSource::Glob(pattern)) if !late && is_remembered => {
+                match self.outbox.chains.seek(now, Chain::of_log(pattern)) {
+                    Left::Unknown => return None,
+                    left => is_new = is_followed(&left),
+                }
+            }
+            (Left::Never, _) => {}
+        }
+        Some(if is_new { Start::Beginning } else { Start::End })
     }
 
     /// What the server and a file of the agent's own know of where a log was left: of one run, whatever is further; else the file,
     /// which also knows of other servers.
     fn weigh(&self, left: Left, chain: Chain) -> Left {
         let Some((_, remembered)) = self.following.remembered.iter().find(|(known, _)| *known == chain) else { return left };
+        let (own, kept) = (self.outbox.chains.run(), remembered.step);
         match left {
-            Left::Unknown => Left::Unknown,
-            Left::At(reached) if reached.step.run == self.outbox.chains.run() => Left::At(reached),
-            Left::At(reached) if reached.step.run == remembered.step.run && reached.step.number >= remembered.step.number => {
-                Left::At(reached)
-            }
+            Left::Unknown => left,
+            Left::At(OwnedReached { step, .. }) if step.run == own || step.run == kept.run && step.number >= kept.number => left,
             _ => Left::At(remembered.clone()),
         }
     }
 
     /// Answers [`Output::Open`]: the log is read from that position on. What was not found again of where it was left is `lost`.
     pub fn handle_opened(&mut self, now: Now, log: usize, path: &str, start: &Start, position: &Position, lost: Option<String>) {
-        let Some(source) = self.logs.source(log).cloned() else { return };
-        let Some(file) = self.following.find(&source, path) else { return };
+        self.now = now.into();
+        let Some(source) = self.logs.source(log) else { return };
+        let Some(file) = self.following.find(source, path) else { return };
         let chain = file.link.chain;
         if let Start::At(left, _) = start {
             file.link.half_done = left.files.iter().find(|file| file.done != 0).map(|file| (file.offset, file.hash, file.done));
@@ -245,47 +272,49 @@ impl Agent {
             let what = if position.files.is_empty() { ", which does not exist yet" } else { " from its end" };
             file.announcement = Some(format!("Following {path}{what}"));
         }
-        self.outbox.chains.open(now, chain, position);
+        self.outbox.chains.open(&self.now, chain, position);
         if let Some(lost) = lost {
-            self.log_event(now, chain, position, &lost);
+            self.log_event(chain, position, lost);
         }
-        if self.outbox.chains.is_unknown_to_server(chain) {
-            self.handle_unknown_chain(now, chain);
-        }
+        self.announce_unknown(chain);
     }
 
-    /// The server knows nothing of a chain.
-    pub(super) fn handle_unknown_chain(&mut self, now: Now, chain: Chain) {
-        let files = &mut self.following.files;
-        let announcement = files.iter_mut().find(|file| file.link.chain == chain).and_then(|file| file.announcement.take());
-        if let (Some(text), Some(position)) = (announcement, self.outbox.chains.read_position(chain).cloned()) {
-            self.log_event(now, chain, &position, &text);
+    /// Says that a log is followed of which the server knows nothing.
+    pub(super) fn announce_unknown(&mut self, chain: Chain) {
+        if !self.outbox.chains.is_unknown_to_server(chain) {
+            return;
+        }
+        let Some(file) = self.following.files.iter_mut().find(|file| file.link.chain == chain) else { return };
+        if let (Some(text), Some(position)) = (file.announcement.take(), self.outbox.chains.read_position(chain).cloned()) {
+            self.log_event(chain, &position, text);
         }
     }
 
     /// Once all of its first files are known to the server, a wildcard is: what it finds from then on is new.
-    fn announce_wildcards(&mut self, now: Now) {
+    fn announce_wildcards(&mut self) {
         for at in 0..self.following.wildcards.len() {
-            let Wildcard { pattern, chain, found: Some(found), announced: false } = &self.following.wildcards[at] else { continue };
-            let (pattern, chain, found) = (pattern.clone(), *chain, *found);
-            let files = self.following.files.iter().filter(|file| file.source.field() == pattern && !file.late);
-            let left = self.outbox.chains.seek(now, chain);
-            if left == Left::Unknown || !files.into_iter().all(|file| file.opened && self.outbox.chains.is_settled(file.link.chain)) {
+            let Following { files, wildcards, .. } = &mut self.following;
+            let Wildcard { pattern, chain, found: Some(found), announced: announced @ false } = &mut wildcards[at] else { continue };
+            let (chain, found) = (*chain, *found);
+            let left = self.outbox.chains.seek(self.now.mono, chain);
+            let is_known = |file: &File| file.opened && self.outbox.chains.is_settled(file.link.chain);
+            if matches!(left, Left::Unknown) || files.iter().any(|file| !file.late && file.is_of_wildcard(pattern) && !is_known(file)) {
                 continue;
             }
-            self.following.wildcards[at].announced = true;
-            self.outbox.chains.open(now, chain, &Position::default());
-            if left.position().is_none_or(|position| position == Position::end()) {
-                let files = if found == 1 { "file" } else { "files" };
-                self.log_event(now, chain, &Position::default(), &format!("Following {pattern}: {found} {files}"));
+            *announced = true;
+            self.outbox.chains.open(&self.now, chain, &Position::default());
+            if !is_followed(&left) {
+                let plural = if found == 1 { "" } else { "s" };
+                let text = format!("Following {pattern}: {found} file{plural}");
+                self.log_event(chain, &Position::default(), text);
             }
         }
     }
 
     /// An event about a log, which is read up to that position.
-    fn log_event(&mut self, now: Now, chain: Chain, position: &Position, text: &str) {
-        self.log(text.to_string());
-        self.outbox.push_line(now, chain, Some(position), Event { tags: SYSTEM, file: None, text });
+    fn log_event(&mut self, chain: Chain, position: &Position, text: String) {
+        self.outbox.push_line(&self.now, chain, Some(position), Event { tags: SYSTEM, file: None, text: &text });
+        self.log(text);
     }
 
     /// A file is read up to that position; its lines were handed on before.
@@ -298,16 +327,18 @@ impl Agent {
 
     /// Bytes or lines of a log are lost or were cut.
     pub fn handle_loss(&mut self, now: Now, text: &str) {
-        self.system_event(now, text);
+        self.now = now.into();
+        self.system_event(text.to_string());
     }
 
     /// Takes over positions that an earlier run kept, as [`Self::positions`] gave them.
     pub fn remember(&mut self, text: &str) {
-        let at = |line: &str| match Message::parse_of_server(line.as_bytes()) {
-            Ok(Message::At { chain, reached: Some(reached), .. }) => Some((chain, OwnedReached::of(reached))),
-            _ => None,
-        };
-        self.following.remembered = text.lines().filter_map(at).collect();
+        self.following.remembered.clear();
+        for (_, line) in lines(text.as_bytes()) {
+            if let Ok(Message::At { chain, reached: Some(reached), .. }) = Message::parse_of_server(line) {
+                self.following.remembered.push((chain, OwnedReached::of(reached)));
+            }
+        }
     }
 
     /// The positions that are acknowledged, and those that were remembered and not asked for yet, if that has changed since the last
@@ -317,19 +348,19 @@ impl Agent {
         if hurry == Hurry::OnlyIfUrgent && change != Change::Begun {
             return None;
         }
-        let mut text = String::new();
-        let host = &self.host;
+        let (mut text, host) = (String::new(), &self.host);
         let mut emit = |chain: Chain, reached: Reached<'_>| {
             Message::At { host, chain, reached: Some(reached) }.emit_into(&mut text);
             text.push('\n');
         };
-        let mut known = Vec::new();
         for (chain, reached) in self.outbox.chains.places() {
-            known.push(chain);
             emit(chain, reached);
         }
-        let others = self.following.remembered.iter().filter(|(chain, _)| !known.contains(chain));
-        others.for_each(|(chain, reached)| emit(*chain, reached.reached()));
+        for (chain, reached) in &self.following.remembered {
+            if self.outbox.chains.place(*chain).is_none() {
+                emit(*chain, reached.reached());
+            }
+        }
         Some(text)
     }
 
@@ -339,8 +370,27 @@ impl Agent {
     }
 
     /// Lets go of chains whose logs are not followed any more, once their last events are acknowledged.
-    pub(super) fn close_logs(&mut self, now: Now) {
-        let Self { following: Following { closing, .. }, outbox, .. } = self;
-        closing.retain(|(chain, position)| !outbox.chains.close(now, *chain, position));
+    pub(super) fn close_logs(&mut self) {
+        let closing = &mut self.following.closing;
+        let mut at = 0;
+        while let Some((chain, position)) = closing.get(at) {
+            if self.outbox.chains.close(&self.now, *chain, position) {
+                closing.swap_remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+}
+
+fn is_end(position: &Position) -> bool {
+    *position == Position::end()
+}
+
+/// Whether a wildcard was followed until that was said of it, and not let go since.
+fn is_followed(left: &Left) -> bool {
+    match left {
+        Left::At(reached) => Position::parse(&reached.position).is_some_and(|position| !is_end(&position)),
+        _ => false,
     }
 }

@@ -5,14 +5,12 @@ use super::following::Link;
 use super::outbox::{Event, Outbox};
 use crate::directives::host::{LogAlert, LogRule, LogSource};
 use crate::hash::Fnv1a;
-use crate::now::{earlier, Now};
+use crate::now::{Millis, Moment};
 use crate::pattern::Candidates;
-use crate::position::Place;
-use crate::schedule::Schedule;
+use crate::position::{Place, Position};
+use crate::wire::Chain;
 use memchr::{memchr, memrchr};
-use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// All log rules in force, ordered by what they follow: every log is read once, whatever number of rules is on it.
 #[derive(Default)]
@@ -23,6 +21,8 @@ pub(super) struct LogRules {
 struct Log {
     source: LogSource,
     rules: Vec<ActiveRule>,
+    /// Their places by their names: in an order that stays the same when the configuration is written in another.
+    order: Vec<usize>,
     /// What the rules look for, each once however many rules share it.
     matchers: Vec<Rc<LogRule>>,
     /// Reading stands still because no more events find room.
@@ -39,7 +39,9 @@ struct ActiveRule {
     id: u32,
     /// Whether the alert's times include the present.
     active: bool,
-    block_start: Duration,
+    /// How long its blocks are; [`Millis::NEVER`] where it has none.
+    block: Millis,
+    block_start: Millis,
     /// Whether a part of the present block lies outside the alert's times.
     block_touched: bool,
     files: Vec<FollowedFile>,
@@ -56,13 +58,8 @@ struct FollowedFile {
     matched: u64,
     /// Whether the lines that are being read were written within the alert's times …
     active: bool,
-    /// … and from which position on that changes.
-    edges: VecDeque<Edge>,
-}
-
-struct Edge {
-    position: u64,
-    active: bool,
+    /// … and the positions from which on that changes.
+    edges: Vec<u64>,
 }
 
 /// A stretch of whole lines of one log.
@@ -80,26 +77,29 @@ pub struct Block<'a> {
 
 impl LogRules {
     /// Puts new rules in the place of the present ones. A rule that was there already keeps its state.
-    pub(super) fn replace(&mut self, now: Now, rules: Vec<(u64, LogRule)>) {
-        let mut kept: Vec<ActiveRule> = std::mem::take(&mut self.logs).into_iter().flat_map(|log| log.rules).collect();
-        for (identity, rule) in rules {
-            let source = rule.log.clone();
-            let active_rule = match kept.iter().position(|old| old.identity == identity) {
-                Some(at) => kept.swap_remove(at),
-                None => ActiveRule::new(now, identity, rule),
-            };
-            match self.logs.iter_mut().find(|log| log.source == source) {
-                Some(log) => log.rules.push(active_rule),
-                None => self.logs.push(Log { source, rules: vec![active_rule], matchers: Vec::new(), stalled: false }),
-            }
+    pub(super) fn replace(&mut self, now: &Moment, rules: Vec<(u64, LogRule)>) {
+        let mut kept = Vec::new();
+        for mut log in std::mem::take(&mut self.logs) {
+            kept.append(&mut log.rules);
         }
-        // A new rule on a wildcard that is followed already has the files that its neighbours have.
+        for (identity, rule) in rules {
+            let log = self.log_of(&rule.log);
+            let known = kept.iter().position(|old: &ActiveRule| old.identity == identity);
+            log.rules.push(known.map_or_else(|| ActiveRule::new(now, identity, rule), |at| kept.swap_remove(at)));
+        }
         for log in &mut self.logs {
-            let paths: Vec<String> = log.rules.iter().flat_map(|rule| &rule.files).map(|file| file.path.clone()).collect();
-            log.rules.iter_mut().for_each(|rule| paths.iter().for_each(|path| rule.open(path)));
+            log.share_files();
             log.share_matchers();
             log.name_rules();
         }
+    }
+
+    fn log_of(&mut self, source: &LogSource) -> &mut Log {
+        let at = self.number_of(source).unwrap_or(self.logs.len());
+        if at == self.logs.len() {
+            self.logs.push(Log { source: source.clone(), rules: Vec::new(), order: Vec::new(), matchers: Vec::new(), stalled: false });
+        }
+        &mut self.logs[at]
     }
 
     /// What that log follows.
@@ -129,73 +129,81 @@ impl LogRules {
 
     /// A wildcard found that file.
     pub(super) fn handle_found(&mut self, log: usize, path: &str) {
-        if let Some(log) = self.logs.get_mut(log) {
-            log.rules.iter_mut().for_each(|rule| rule.open(path));
+        let Some(log) = self.logs.get_mut(log) else { return };
+        for rule in &mut log.rules {
+            rule.open(path);
         }
     }
 
     /// A file that a wildcard had found is gone and read to its end.
     pub(super) fn handle_gone(&mut self, log: usize, path: &str) {
-        if let Some(log) = self.logs.get_mut(log) {
-            log.rules.iter_mut().for_each(|rule| rule.files.retain(|file| file.path != path));
+        let Some(log) = self.logs.get_mut(log) else { return };
+        for rule in &mut log.rules {
+            if let Some(at) = rule.index(path) {
+                rule.files.remove(at);
+            }
         }
     }
 
     /// A log ends at that position at the moment.
     pub(super) fn handle_end(&mut self, log: usize, path: &str, position: u64) {
         let Some(log) = self.logs.get_mut(log) else { return };
-        for rule in log.rules.iter_mut().filter(|rule| rule.rule.active.is_some()) {
-            let active = rule.active;
-            for file in rule.files.iter_mut().filter(|file| file.path == path) {
-                if file.edges.back().map_or(file.active, |edge| edge.active) != active {
-                    // Two edges with no line between them undo each other.
-                    if file.edges.back().is_some_and(|edge| edge.position == position) {
-                        file.edges.pop_back();
-                    } else {
-                        file.edges.push_back(Edge { position, active });
-                    }
-                }
+        for rule in &mut log.rules {
+            if rule.rule.active.is_some() {
+                rule.handle_end(path, position);
             }
         }
     }
 
     /// Matches lines until there is no room for more events. Returns how many bytes of the block are done with.
-    pub(super) fn handle_lines(&mut self, now: Now, log: usize, block: Block<'_>, link: &mut Link, outbox: &mut Outbox) -> usize {
+    pub(super) fn handle_lines(&mut self, now: &Moment, log: usize, block: Block<'_>, link: &mut Link, outbox: &mut Outbox) -> usize {
         let Some(log) = self.logs.get_mut(log) else { return block.bytes.len() };
         for rule in &mut log.rules {
-            rule.reading = rule.files.iter().position(|file| file.path == block.path).unwrap_or(usize::MAX);
+            rule.reading = rule.index(block.path).unwrap_or(usize::MAX);
         }
         let matchers = log.matchers.clone();
-        let mut searches: Vec<Search> = matchers.iter().map(|rule| Search::new(rule, block.bytes)).collect();
-        let mut matches = vec![false; searches.len()];
+        let mut searches = Vec::with_capacity(matchers.len());
+        for rule in &matchers {
+            searches.push(Search::new(rule, block.bytes));
+        }
         let mut alerting = Vec::new();
         let mut consumed = 0;
-        while let Some(at) = searches.iter_mut().filter_map(|search| search.next_from(consumed)).min() {
+        loop {
+            let at = searches.iter_mut().fold(usize::MAX, |first, search| first.min(search.next_from(consumed)));
+            if at == usize::MAX {
+                log.stalled = false;
+                return block.bytes.len();
+            }
             let (start, end, line) = line_around(block.bytes, at);
-            if !outbox.has_room() {
-                log.stalled = true;
+            log.stalled = !outbox.has_room();
+            if log.stalled {
                 return start;
             }
             let text = String::from_utf8_lossy(line);
-            for (matches, search) in matches.iter_mut().zip(&searches) {
-                *matches = search.next.is_some_and(|at| at < end) && search.rule.matches(&text);
+            for search in &mut searches {
+                search.matches = search.next < end && search.rule.matches(&text);
             }
+            let done = take_done(link, &block, start);
             alerting.clear();
-            let matching = log.rules.iter_mut().enumerate().filter(|(_, rule)| matches[rule.matcher]);
-            alerting.extend(matching.filter_map(|(at, rule)| rule.handle_match(block.position + start as u64).then_some(at)));
-            // In an order that stays the same when the configuration is written in another.
-            alerting.sort_unstable_by_key(|rule| log.rules[*rule].id);
-            log.skip_done(&mut alerting, link, &block, start);
-            log.push_events(now, &alerting, link, &block, (start, end), &text, outbox);
+            for at in &log.order {
+                let rule = &mut log.rules[*at];
+                if searches[rule.matcher].matches && rule.handle_match(block.position + start as u64) && rule.id > done {
+                    alerting.push(*at);
+                }
+            }
+            for (number, at) in (1..).zip(&alerting) {
+                // Only with the last of its events the line is done with.
+                let (upto, done) = if number == alerting.len() { (end, 0) } else { (start, log.rules[*at].id) };
+                let position = block.place.map(|place| place.within(block.bytes, upto, done));
+                log.rules[*at].push_event(now, link.chain, position.as_ref(), block.path, &text, outbox);
+            }
             consumed = end;
         }
-        log.stalled = false;
-        block.bytes.len()
     }
 
     /// Ends blocks and notices the edges of the alerts' times. Returns whether there was such an edge: then the
     /// present ends of all logs must be told by [`Self::handle_end`].
-    pub(super) fn handle_timeout(&mut self, now: Now, outbox: &mut Outbox) -> bool {
+    pub(super) fn handle_timeout(&mut self, now: &Moment, outbox: &mut Outbox) -> bool {
         let mut edge = false;
         for log in &mut self.logs {
             // Without room nothing is read at all.
@@ -209,7 +217,7 @@ impl LogRules {
     }
 
     /// Makes the events that the present blocks would make if they ended now, and tells after those of each rule.
-    pub(super) fn report_blocks(&self, now: Now, outbox: &mut Outbox, mut after_each: impl FnMut(&mut Outbox)) {
+    pub(super) fn report_blocks(&self, now: &Moment, outbox: &mut Outbox, mut after_each: impl FnMut(&mut Outbox)) {
         for (log, rule) in self.logs.iter().flat_map(|log| log.rules.iter().map(move |rule| (log, rule))) {
             rule.report_block(now, false, &log.source, outbox);
             after_each(outbox);
@@ -217,57 +225,58 @@ impl LogRules {
     }
 
     /// When the next block ends or the next alert's times begin or end.
-    pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
-        let rules = self.logs.iter().flat_map(|log| &log.rules);
-        rules.map(|rule| earlier(rule.block_end(), next_edge(now, rule.rule.active.as_ref()))).fold(None, earlier)
+    pub(super) fn next_deadline(&self, now: &Moment) -> Millis {
+        let mut next = Millis::NEVER;
+        for log in &self.logs {
+            for rule in &log.rules {
+                next = next.min(rule.block_end()).min(rule.next_edge(now));
+            }
+        }
+        next
     }
 }
 
-impl Log {
-    /// Leaves out the rules that have made their events of this line in an earlier run.
-    fn skip_done(&self, alerting: &mut Vec<usize>, link: &mut Link, block: &Block<'_>, start: usize) {
-        let (Some((offset, hash, done)), Some(place)) = (link.half_done, block.place) else { return };
-        if place.offset + start as u64 != offset || place.at(block.bytes, start).files[place.earlier.len()].hash != hash {
-            return;
-        }
-        link.half_done = None;
-        alerting.retain(|rule| self.rules[*rule].id > done);
+/// The last of the rules that have made their events of a line in an earlier run, which is half done; 0 for any other line.
+fn take_done(link: &mut Link, block: &Block<'_>, start: usize) -> u32 {
+    let (Some((offset, hash, done)), Some(place)) = (link.half_done, block.place) else { return 0 };
+    if place.offset + start as u64 != offset || place.at(block.bytes, start).files[place.earlier.len()].hash != hash {
+        return 0;
     }
+    link.half_done = None;
+    done
+}
 
-    /// Queues the events that rules make of one line. Only with the last one is the line done with.
-    #[allow(clippy::too_many_arguments, reason = "all of one line")]
-    fn push_events(
-        &self,
-        now: Now,
-        alerting: &[usize],
-        link: &Link,
-        block: &Block<'_>,
-        (start, end): (usize, usize),
-        line: &str,
-        outbox: &mut Outbox,
-    ) {
-        for (number, rule) in (1..).zip(alerting.iter().filter_map(|rule| self.rules.get(*rule))) {
-            let LogAlert::All { message } = &rule.rule.alert else { continue };
-            let text = message.as_deref().unwrap_or(line.trim());
-            let is_last = number == alerting.len();
-            let position = block.place.map(|place| match is_last {
-                true => place.at(block.bytes, end),
-                false => place.within(block.bytes, start, rule.id),
-            });
-            outbox.push_line(now, link.chain, position.as_ref(), Event { tags: &rule.rule.tags, file: Some(block.path), text });
+impl Log {
+    /// A new rule on a wildcard that is followed already has the files that its neighbours have.
+    fn share_files(&mut self) {
+        let mut paths: Vec<String> = Vec::new();
+        for file in self.rules.iter().flat_map(|rule| &rule.files) {
+            if !paths.contains(&file.path) {
+                paths.push(file.path.clone());
+            }
+        }
+        for rule in &mut self.rules {
+            paths.iter().for_each(|path| rule.open(path));
         }
     }
 
     /// Names rules by what they look for, and those that look for the same by their order too.
     fn name_rules(&mut self) {
+        self.order.clear();
         for at in 0..self.rules.len() {
-            let (before, rest) = self.rules.split_at_mut(at);
-            let Some(rule) = rest.first_mut() else { break };
-            let same = before.iter().filter(|other| other.rule.matches_like(&rule.rule)).count() as u64;
-            let LogRule { patterns, ignores, .. } = &*rule.rule;
-            let texts = patterns.iter().map(|pattern| (b"match", pattern)).chain(ignores.iter().map(|pattern| (b"ignor", pattern)));
-            let hash = texts.fold(Fnv1a::EMPTY, |hash, (what, pattern)| hash.with(what).with(pattern.as_str().as_bytes()).with(b"\n"));
-            rule.id = u32::try_from(hash.with(&same.to_le_bytes()).value() >> 32).unwrap_or(1).max(1);
+            let matcher = self.rules[at].matcher;
+            let same = self.rules[..at].iter().filter(|other| other.matcher == matcher).count() as u64;
+            let mut hash = Fnv1a::EMPTY;
+            let LogRule { patterns, ignores, .. } = &*self.matchers[matcher];
+            for (what, patterns) in [(b"match", patterns), (b"ignor", ignores)] {
+                for pattern in patterns {
+                    hash = hash.with(what).with(pattern.as_str().as_bytes()).with(b"\n");
+                }
+            }
+            let id = u32::try_from(hash.with(&same.to_le_bytes()).value() >> 32).unwrap_or(1).max(1);
+            self.rules[at].id = id;
+            let place = self.order.partition_point(|other| self.rules[*other].id <= id);
+            self.order.insert(place, at);
         }
     }
 
@@ -288,18 +297,24 @@ impl Log {
 struct Search<'a> {
     rule: &'a LogRule,
     patterns: Vec<Candidates<'a>>,
-    /// A byte of the next such line, as far as it was asked for.
-    next: Option<usize>,
+    /// A byte of the next such line, as far as it was asked for; `usize::MAX` where there is none.
+    next: usize,
+    /// Whether the rule matches the line that is looked at.
+    matches: bool,
 }
 
 impl<'a> Search<'a> {
     fn new(rule: &'a LogRule, block: &'a [u8]) -> Self {
-        Self { rule, patterns: rule.patterns.iter().map(|pattern| pattern.candidates(block)).collect(), next: Some(0) }
+        let mut patterns = Vec::with_capacity(rule.patterns.len());
+        for pattern in &rule.patterns {
+            patterns.push(pattern.candidates(block));
+        }
+        Self { rule, patterns, next: 0, matches: false }
     }
 
-    fn next_from(&mut self, from: usize) -> Option<usize> {
-        if self.next.is_some() {
-            self.next = self.patterns.iter_mut().filter_map(|pattern| pattern.next_from(from)).min();
+    fn next_from(&mut self, from: usize) -> usize {
+        if self.next != usize::MAX {
+            self.next = self.patterns.iter_mut().fold(usize::MAX, |next, pattern| next.min(pattern.next_from(from).unwrap_or(usize::MAX)));
         }
         self.next
     }
@@ -314,19 +329,18 @@ fn line_around(block: &[u8], at: usize) -> (usize, usize, &[u8]) {
     (start, end, line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// When the times next begin or end, by the clock as it runs now.
-pub(super) fn next_edge(now: Now, schedule: Option<&Schedule>) -> Option<Duration> {
-    let minutes = schedule?.minutes_to_edge(now.local)?;
-    Some(now.mono + Duration::from_secs(60 * u64::from(minutes) - u64::from(now.second.min(59))))
-}
-
 impl ActiveRule {
-    fn new(now: Now, identity: u64, rule: LogRule) -> Self {
+    fn new(now: &Moment, identity: u64, rule: LogRule) -> Self {
         let active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
+        let block = match rule.alert {
+            LogAlert::All { .. } => Millis::NEVER,
+            LogAlert::Threshold { block, .. } | LogAlert::Count { block } | LogAlert::Inactive { block, .. } => block.into(),
+        };
         let mut new = Self {
             identity,
             id: 0,
             active,
+            block,
             block_start: now.mono,
             block_touched: !active,
             files: Vec::new(),
@@ -341,69 +355,105 @@ impl ActiveRule {
         new
     }
 
+    fn index(&self, path: &str) -> Option<usize> {
+        self.files.iter().position(|file| file.path == path)
+    }
+
     fn open(&mut self, path: &str) {
-        if !self.files.iter().any(|file| file.path == path) {
-            self.files.push(FollowedFile { path: path.to_string(), matched: 0, active: self.active, edges: VecDeque::new() });
+        if self.index(path).is_none() {
+            self.files.push(FollowedFile { path: path.to_string(), matched: 0, active: self.active, edges: Vec::new() });
+        }
+    }
+
+    /// A file ends at that position while the alert's times begin or end, or some other's.
+    fn handle_end(&mut self, path: &str, position: u64) {
+        let Some(at) = self.index(path) else { return };
+        let file = &mut self.files[at];
+        let active_at_end = file.active ^ (file.edges.len() % 2 == 1);
+        if active_at_end == self.active {
+            return;
+        }
+        // Two edges with no line between them undo each other.
+        if file.edges.last() == Some(&position) {
+            file.edges.pop();
+        } else {
+            file.edges.push(position);
         }
     }
 
     /// A line at that position matches. Returns whether the rule makes an event of it now.
     fn handle_match(&mut self, position: u64) -> bool {
         let Some(file) = self.files.get_mut(self.reading) else { return false };
-        while file.edges.front().is_some_and(|edge| edge.position <= position) {
-            file.active = file.edges.pop_front().is_some_and(|edge| edge.active);
+        while file.edges.first().is_some_and(|edge| *edge <= position) {
+            file.edges.remove(0);
+            file.active = !file.active;
         }
         self.matched += 1;
         file.matched += u64::from(file.active);
         file.active && matches!(self.rule.alert, LogAlert::All { .. })
     }
 
+    /// Queues the event that the rule makes of a line. With it the log is read up to that position.
+    fn push_event(&self, now: &Moment, chain: Chain, position: Option<&Position>, path: &str, line: &str, outbox: &mut Outbox) {
+        let LogAlert::All { message } = &self.rule.alert else { return };
+        let text = message.as_deref().unwrap_or(line.trim());
+        outbox.push_line(now, chain, position, Event { tags: &self.rule.tags, file: Some(path), text });
+    }
+
     /// Returns whether the alert's times began or ended.
-    fn update_schedule(&mut self, now: Now) -> bool {
+    fn update_schedule(&mut self, now: &Moment) -> bool {
         let Some(schedule) = &self.rule.active else { return false };
         let active = schedule.is_active(now.local);
         self.block_touched |= !active;
         std::mem::replace(&mut self.active, active) != active
     }
 
-    fn block(&self) -> Option<Duration> {
-        match self.rule.alert {
-            LogAlert::All { .. } => None,
-            LogAlert::Threshold { block, .. } | LogAlert::Count { block } | LogAlert::Inactive { block, .. } => Some(block),
+    /// When the alert's times next begin or end, by the clock as it runs now.
+    fn next_edge(&self, now: &Moment) -> Millis {
+        match self.rule.active.as_ref().and_then(|schedule| schedule.minutes_to_edge(now.local)) {
+            Some(minutes) => now.mono + Millis::from_secs(60 * u64::from(minutes) - u64::from(now.second.min(59))),
+            None => Millis::NEVER,
         }
     }
 
-    fn block_end(&self) -> Option<Duration> {
-        self.block().map(|block| self.block_start + block)
+    fn block_end(&self) -> Millis {
+        match self.block {
+            Millis::NEVER => Millis::NEVER,
+            block => self.block_start + block,
+        }
     }
 
-    fn end_block(&mut self, now: Now, stalled: bool, source: &LogSource, outbox: &mut Outbox) {
-        let (Some(block), Some(end)) = (self.block(), self.block_end()) else { return };
-        if now.mono < end {
+    fn end_block(&mut self, now: &Moment, stalled: bool, source: &LogSource, outbox: &mut Outbox) {
+        if now.mono < self.block_end() {
             return;
         }
         // Of blocks that passed unseen, while the device slept, only the present one counts.
-        while self.block_start + block <= now.mono {
-            let passed = (now.mono - self.block_start).as_secs() / block.as_secs();
-            self.block_start += block * u32::try_from(passed).unwrap_or(u32::MAX);
-        }
+        let present = (now.mono - self.block_start).count() % self.block.count();
+        self.block_start = now.mono - Millis::new(present);
         if !self.block_touched {
             self.report_block(now, stalled, source, outbox);
         }
-        self.files.iter_mut().for_each(|file| file.matched = 0);
+        for file in &mut self.files {
+            file.matched = 0;
+        }
         self.block_touched = !self.active;
     }
 
-    fn report_block(&self, now: Now, stalled: bool, source: &LogSource, outbox: &mut Outbox) {
+    fn report_block(&self, now: &Moment, stalled: bool, source: &LogSource, outbox: &mut Outbox) {
         let mut report = |path: &str, text: &str| outbox.push(now, Event { tags: &self.rule.tags, file: Some(path), text });
         for file in &self.files {
-            match &self.rule.alert {
-                LogAlert::Threshold { threshold, message, .. } if file.matched > *threshold => report(&file.path, message),
-                LogAlert::Count { .. } => report(&file.path, &file.matched.to_string()),
+            let number;
+            let text = match &self.rule.alert {
+                LogAlert::Threshold { threshold, message, .. } if file.matched > *threshold => message,
+                LogAlert::Count { .. } => {
+                    number = file.matched.to_string();
+                    &number
+                }
                 // Among the lines that wait to be read may be one that matches.
-                LogAlert::Inactive { message, .. } if file.matched == 0 && !stalled => report(&file.path, message),
-                _ => {}
-            }
+                LogAlert::Inactive { message, .. } if file.matched == 0 && !stalled => message,
+                _ => continue,
+            };
+            report(&file.path, text);
         }
         if let (LogAlert::Inactive { message, .. }, LogSource::Glob(pattern), []) = (&self.rule.alert, source, &self.files[..]) {
             report(pattern, message);
@@ -420,10 +470,10 @@ mod tests {
     use crate::schedule::WeekMinute;
 
     /// Wednesday, so many seconds after 12:00.
-    fn at(seconds: u64) -> Now {
+    fn at(seconds: u64) -> Moment {
         let minute = WeekMinute::new(3, 12, u16::try_from(seconds / 60).unwrap());
-        Now {
-            mono: Duration::from_secs(1000 + seconds),
+        Moment {
+            mono: Millis::from_secs(1000 + seconds),
             unix: 43_200 + seconds,
             local: minute,
             second: u8::try_from(seconds % 60).unwrap(),
@@ -438,7 +488,7 @@ mod tests {
 
     impl Bench {
         fn new(text: &str) -> Self {
-            let mut bench = Self { rules: LogRules::default(), outbox: Outbox::new(at(0), "h", 7, Random::new(1)), position: 0 };
+            let mut bench = Self { rules: LogRules::default(), outbox: Outbox::new(&at(0), "h", 7, Random::new(1)), position: 0 };
             bench.configure(0, text);
             bench
         }
@@ -450,20 +500,20 @@ mod tests {
                 (identity, Rule::Log(rule)) => (identity, rule),
                 (_, rule) => panic!("{rule:?}"),
             });
-            self.rules.replace(at(seconds), rules.collect());
+            self.rules.replace(&at(seconds), rules.collect());
         }
 
         /// Reads lines of `/log`, which is the first log.
         fn lines(&mut self, seconds: u64, text: &str) -> usize {
             let block = Block { path: "/log", position: self.position, place: None, bytes: text.as_bytes() };
-            let consumed = self.rules.handle_lines(at(seconds), 0, block, &mut Link::default(), &mut self.outbox);
+            let consumed = self.rules.handle_lines(&at(seconds), 0, block, &mut Link::default(), &mut self.outbox);
             self.position += consumed as u64;
             consumed
         }
 
         /// Lets the time be so late. At an edge `unread` bytes wait in `/log`.
         fn time(&mut self, seconds: u64, unread: u64) {
-            if self.rules.handle_timeout(at(seconds), &mut self.outbox) {
+            if self.rules.handle_timeout(&at(seconds), &mut self.outbox) {
                 self.rules.handle_end(0, "/log", self.position + unread);
             }
         }
@@ -495,7 +545,7 @@ mod tests {
         // The device slept: one block of those that passed counts, and the next ends where it would have.
         bench.time(57, 0);
         assert_eq!(bench.events(), ["C 1"]);
-        assert_eq!(bench.rules.next_deadline(at(57)), Some(at(60).mono));
+        assert_eq!(bench.rules.next_deadline(&at(57)), at(60).mono);
         bench.time(60, 0);
         assert_eq!(bench.events(), ["C 0"]);
     }
@@ -579,7 +629,7 @@ mod tests {
     fn the_next_edge_is_a_deadline() {
         let bench = Bench::new(MORNING);
         for (now, edge) in [(0, 120), (119, 120), (121, 300)] {
-            assert_eq!(bench.rules.next_deadline(at(now)), Some(at(edge).mono), "{now}");
+            assert_eq!(bench.rules.next_deadline(&at(now)), at(edge).mono, "{now}");
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! `selection` finds a server and a session with it, `fetch` brings a configuration, the three kinds of rules make events of
 //! what they see, and `outbox` holds these until the server has them.
+#![allow(clippy::vec_box, reason = "what is put into lists and taken out of them is moved as one word: the program has to be small")]
 
 mod chains;
 mod command_rules;
@@ -24,7 +25,7 @@ pub use policy::Policy;
 
 use crate::directives::host::{Builtin, CommandLine, LogSource};
 use crate::lines::lines;
-use crate::now::{earlier, Now};
+use crate::now::{Millis, Moment, Now};
 use crate::random::Random;
 use crate::seal::Key;
 use crate::wire::{Message, Revision, Token};
@@ -32,7 +33,7 @@ use command_rules::CommandRules;
 use fetch::Fetch;
 use following::{Following, Link};
 use log_rules::LogRules;
-use outbox::{Event, Form, Outbox};
+use outbox::{Form, Outbox};
 use process_rules::ProcessRules;
 use selection::{Protocol, Selection};
 use std::collections::VecDeque;
@@ -115,11 +116,13 @@ enum Strange {
 
 /// The state machine.
 pub struct Agent {
+    /// When the call came that is being answered.
+    now: Moment,
     host: String,
     selection: Selection,
     fetch: Option<Fetch>,
-    /// When to ask a version 1 server for the configuration, if it is to be asked.
-    next_config_request: Option<Duration>,
+    /// When to ask a version 1 server for the configuration; [`Millis::NEVER`] if it is not to be asked.
+    next_config_request: Millis,
     /// What is in force, and the address of the server that it came from.
     in_force: Option<(Revision, SocketAddrV4)>,
     /// What of a configuration is not done here.
@@ -139,20 +142,18 @@ pub struct Agent {
     /// Whether the server of the session has a file of this host.
     has_file: bool,
     /// When something was last said to a version 1 server.
-    last_classic: Duration,
-    /// Datagrams that were ignored.
-    ignored: u64,
-    next_stranger_logs: [Duration; 3],
+    last_classic: Millis,
+    next_stranger_logs: [Millis; 3],
     outputs: VecDeque<Output>,
 }
 
 impl Agent {
     /// An agent that has not said anything to a version 1 server for so long says that it idles.
-    const IDLE_AFTER: Duration = Duration::from_secs(67);
+    const IDLE_AFTER: Millis = Millis::from_secs(67);
     /// With so many events waiting it need not.
     const IDLE_BELOW: usize = 3;
-    const CONFIG_REQUEST_INTERVAL: Duration = Duration::from_secs(10);
-    const STRANGER_LOG_INTERVAL: Duration = Duration::from_secs(60);
+    const CONFIG_REQUEST_INTERVAL: Millis = Millis::from_secs(10);
+    const STRANGER_LOG_INTERVAL: Millis = Millis::from_secs(60);
     /// Errors of one configuration that are reported one by one.
     const MAX_FAULTS_REPORTED: usize = 20;
     /// What the lines of a version 1 configuration are counted in: it does not say which file they come from.
@@ -163,11 +164,13 @@ impl Agent {
         let Identity { host, run, server_port, seed } = identity;
         let random = Random::new(seed);
         let chain_run = u64::try_from(run.0 >> 64).unwrap_or(u64::MAX);
+        let now = Moment::from(now);
         let mut agent = Self {
+            now,
             selection: Selection::new(&host, run, Random::new(seed ^ 1), server_port),
-            outbox: Outbox::new(now, &host, chain_run, random),
+            outbox: Outbox::new(&now, &host, chain_run, random),
             fetch: None,
-            next_config_request: None,
+            next_config_request: Millis::NEVER,
             in_force: None,
             policy: Policy::default(),
             process_list: None,
@@ -181,12 +184,11 @@ impl Agent {
             spoken_with: None,
             has_file: false,
             last_classic: now.mono,
-            ignored: 0,
             next_stranger_logs: [now.mono; 3],
             outputs: VecDeque::new(),
             host,
         };
-        agent.system_event(now, &format!("Agent started, version {}", env!("CARGO_PKG_VERSION")));
+        agent.system_event(format!("Agent started, version {}", env!("CARGO_PKG_VERSION")));
         agent
     }
 
@@ -198,7 +200,7 @@ impl Agent {
     /// Speaks only with servers that have one of these keys, and asks the one that it speaks with to prove that anew.
     pub fn set_keys(&mut self, now: Now, keys: Vec<Key>) {
         if !keys.is_empty() {
-            self.selection.set_keys(now.mono, keys);
+            self.selection.set_keys(now.mono.into(), keys);
         }
     }
 
@@ -209,128 +211,123 @@ impl Agent {
 
     /// Speaks with the server at that address only.
     pub fn fix_server(&mut self, now: Now, address: SocketAddrV4) {
-        if self.selection.fix(now.mono, address) {
-            self.handle_selected(now);
+        self.now = now.into();
+        if self.selection.fix(self.now.mono, address) {
+            self.handle_selected();
         }
     }
 
     /// Whether the server that was given has been silent for so long that it may have another address by now.
     pub fn is_fixed_server_silent(&self, now: Now) -> bool {
-        self.selection.is_fixed_and_silent(now.mono)
+        self.selection.is_fixed_and_silent(now.mono.into())
     }
 
     /// Takes a datagram.
     pub fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8]) {
-        let Some((content, proof)) = self.selection.admit(now.mono, *from.ip(), datagram) else {
-            self.ignored += 1;
-            return;
-        };
+        self.now = now.into();
+        let Some((content, proof)) = self.selection.admit(self.now.mono, *from.ip(), datagram) else { return };
         if proof == Proof::Begins {
-            self.joined(now);
+            self.joined();
         }
-        let message = match Message::parse_of_server(content) {
-            Ok(Message::Heartbeat { .. }) => return self.handle_heartbeat(now, from, None),
-            Ok(Message::Capability { run, .. }) => return self.handle_heartbeat(now, from, Some(run)),
-            Ok(Message::Offer { host, nonce, cookie }) if host == self.host => {
-                if proof != Proof::Hint && self.selection.is_selected(*from.ip()) {
-                    self.selection.handle_answer(now.mono);
-                }
-                if let Some(join) = self.selection.handle_offer(now.mono, *from.ip(), nonce, cookie, datagram) {
-                    self.outputs.push_back(Output::Send { to: from, datagram: join });
-                }
-                return;
-            }
-            Ok(message) => message,
-            Err(_) => {
-                self.ignored += 1;
-                return;
-            }
-        };
+        match Message::parse_of_server(content) {
+            Ok(Message::Heartbeat { .. }) => self.handle_heartbeat(from, None),
+            Ok(Message::Capability { run, .. }) => self.handle_heartbeat(from, Some(run)),
+            Ok(message) => self.handle_message(from, &message, proof, datagram),
+            Err(_) => {}
+        }
+    }
+
+    fn handle_message(&mut self, from: SocketAddrV4, message: &Message<'_>, proof: Proof, datagram: &[u8]) {
+        let (now, ip) = (self.now.mono, *from.ip());
+        let is_selected = self.selection.is_selected(ip);
+        let is_proven = proof != Proof::Hint;
+        let to_others = message.host().is_some_and(|host| host != self.host);
         let is_answer = matches!(message, Message::Here { .. } | Message::Lost { .. } | Message::Stale { .. });
-        if is_answer && proof != Proof::Hint && message.host() == Some(&*self.host) {
-            self.selection.handle_alive_answer(now.mono, *from.ip());
+        if is_answer && is_proven && !to_others {
+            self.selection.handle_alive_answer(now, ip);
         }
-        if !self.selection.is_selected(*from.ip()) {
-            if let Message::Lost { .. } = message {
-                self.selection.handle_lost_by_other(now.mono, *from.ip());
+        if is_selected && is_proven {
+            self.selection.handle_answer(now);
+        }
+        match *message {
+            Message::Lost { .. } if !is_selected => self.selection.handle_lost_by_other(now, ip),
+            Message::Offer { nonce, cookie, .. } if !to_others => {
+                if let Some(datagram) = self.selection.handle_offer(now, ip, nonce, cookie, datagram) {
+                    self.outputs.push_back(Output::Send { to: from, datagram });
+                }
             }
-            self.ignored += 1;
-            return;
-        }
-        if proof != Proof::Hint {
-            self.selection.handle_answer(now.mono);
-        }
-        match message {
-            Message::Config { lines } => self.handle_classic_config(now, from, lines),
-            Message::Reset { host } if host == self.host => self.handle_reset(now),
+            _ if to_others || !is_selected => {}
+            Message::Config { lines } => self.handle_classic_config(from, lines),
+            Message::Reset { .. } => self.handle_reset(),
             Message::Ack { uid } => {
-                self.selection.handle_classic_answer(now.mono);
-                self.outbox.acknowledge(now, uid);
+                self.selection.handle_classic_answer(now);
+                self.outbox.acknowledge(&self.now, uid);
             }
-            Message::Done { host, chain, step, held } if host == self.host => {
-                if self.outbox.chains.handle_done(now.mono, chain, step) {
-                    self.outbox.acknowledge_chain(now, chain, step.number, held);
+            Message::Done { chain, step, held, .. } => {
+                let is_known = self.outbox.chains.handle_done(now, chain, step);
+                if is_known {
+                    self.outbox.acknowledge_chain(&self.now, chain, step.number, held);
                 }
             }
-            Message::At { host, chain, reached } if host == self.host => {
-                if let Some(number) = self.outbox.chains.handle_at(now.mono, chain, reached) {
-                    self.outbox.acknowledge_chain(now, chain, number, 0);
+            Message::At { chain, reached, .. } => {
+                if let Some(number) = self.outbox.chains.handle_at(now, chain, reached) {
+                    self.outbox.acknowledge_chain(&self.now, chain, number, 0);
                 }
-                if self.outbox.chains.is_unknown_to_server(chain) {
-                    self.handle_unknown_chain(now, chain);
-                }
+                self.announce_unknown(chain);
             }
-            Message::Part { host, revision, index, count, text } if host == self.host => {
-                self.handle_part(now, from, revision, index, count, text);
-            }
-            Message::Stale { host, revision } if host == self.host => {
+            Message::Part { revision, index, count, text, .. } => self.handle_part(from, revision, index, count, text),
+            Message::Stale { revision, .. } => {
                 if proof == Proof::Open {
-                    self.joined(now);
+                    self.joined();
                 }
                 self.has_file = revision != Revision::NONE;
                 // Without a session it is late, or answers an ALIVE from before this server was selected.
                 if self.selection.protocol() == Protocol::Session {
-                    self.handle_stale(now, from, revision);
+                    self.handle_stale(from, revision);
                 }
             }
-            Message::Lost { host } if host == self.host => self.selection.handle_hint(now.mono),
-            Message::Here { host } if host == self.host => {}
-            _ => self.ignored += 1,
+            Message::Lost { .. } => self.selection.handle_hint(now),
+            _ => {}
         }
     }
 
-    fn handle_heartbeat(&mut self, now: Now, from: SocketAddrV4, run: Option<Token>) {
-        if self.selection.handle_heartbeat(now.mono, *from.ip(), run) {
-            self.handle_selected(now);
+    fn handle_heartbeat(&mut self, from: SocketAddrV4, run: Option<Token>) {
+        if self.selection.handle_heartbeat(self.now.mono, *from.ip(), run) {
+            self.handle_selected();
         }
     }
 
-    fn handle_selected(&mut self, now: Now) {
-        self.outbox.start_over(now);
+    fn handle_selected(&mut self) {
+        self.start_over();
         self.fetch = None;
-        self.next_config_request = None;
         // Which server that is with a key, is said when it has proven it: anyone can be heard.
-        if let Some(address) = self.selection.address().filter(|_| !self.selection.is_keyed()) {
+        if let (Some(address), false) = (self.selection.address(), self.selection.is_keyed()) {
             self.log(format!("server {} selected", address.ip()));
         }
     }
 
     /// The server has said what it only says within a session.
-    fn joined(&mut self, now: Now) {
-        if self.selection.handle_joined(now.mono) {
-            self.next_config_request = None;
-            self.outbox.start_over(now);
-            let proven = self.selection.address().filter(|_| self.selection.is_keyed()).map(|address| *address.ip());
-            let proven = proven.map_or(String::new(), |server| format!(": {server} has the key"));
-            self.log_of_strangers(now, Strange::Session, format!("session with the server begun{proven}"));
+    fn joined(&mut self) {
+        if self.selection.handle_joined(self.now.mono) {
+            self.start_over();
+            let mut text = "session with the server begun".to_string();
+            if let (Some(address), true) = (self.selection.address(), self.selection.is_keyed()) {
+                text += &format!(": {} has the key", address.ip());
+            }
+            self.log_of_strangers(Strange::Session, text);
         }
     }
 
+    fn start_over(&mut self) {
+        self.outbox.start_over(self.now.mono);
+        self.next_config_request = Millis::NEVER;
+    }
+
     /// Logs what strangers can bring about: once a minute at most for each reason.
-    fn log_of_strangers(&mut self, now: Now, reason: Strange, text: String) {
+    fn log_of_strangers(&mut self, reason: Strange, text: String) {
         let next = &mut self.next_stranger_logs[reason as usize];
-        if now.mono >= *next {
-            *next = now.mono + Self::STRANGER_LOG_INTERVAL;
+        if self.now.mono >= *next {
+            *next = self.now.mono + Self::STRANGER_LOG_INTERVAL;
             self.log(text);
         }
     }
@@ -343,7 +340,7 @@ impl Agent {
     /// Takes lines of a log. Returns how many bytes of the block are done with: fewer than all when events find no room.
     pub fn handle_log_lines(&mut self, now: Now, log: usize, block: Block<'_>) -> usize {
         let link = self.logs.source(log).and_then(|source| self.following.link_mut(source, block.path));
-        self.logs.handle_lines(now, log, block, link.unwrap_or(&mut Link::default()), &mut self.outbox)
+        self.logs.handle_lines(&now.into(), log, block, link.unwrap_or(&mut Link::default()), &mut self.outbox)
     }
 
     /// Whether enough lines of logs find room for it to make sense to read them.
@@ -358,101 +355,103 @@ impl Agent {
 
     /// Tells whether a log can be read, and why not; it may be told as often as one likes.
     pub fn handle_log_state(&mut self, now: Now, path: &str, state: Result<(), String>) {
-        let subject = Subject::Log(path.to_string());
-        match state {
-            Err(reason) => self.begins_to_fail(now, subject, &format!("Cannot read {path}: {reason}")),
-            Ok(()) => self.works_again(now, &subject, &format!("Can read {path} again")),
-        }
+        self.now = now.into();
+        self.handle_state(Subject::Log(path.to_string()), state);
     }
 
     /// Takes lines that a task printed.
     pub fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8]) {
         let Some((_, purpose)) = self.jobs.iter().find(|(known, _)| *known == job) else { return };
+        let now = now.into();
         for (_, line) in lines(bytes) {
             let text = String::from_utf8_lossy(line);
             match purpose {
                 Purpose::ProcessList => self.processes.handle_line(&text),
-                Purpose::Command(command) => self.commands.handle_line(now, command, &text, &mut self.outbox),
+                Purpose::Command(command) => self.commands.handle_line(&now, command, &text, &mut self.outbox),
             }
         }
     }
 
     /// A task has ended, and well or why not.
     pub fn handle_task_end(&mut self, now: Now, job: JobId, outcome: Result<(), String>) {
+        self.now = now.into();
         let Some(at) = self.jobs.iter().position(|(known, _)| *known == job) else { return };
         let (_, purpose) = self.jobs.swap_remove(at);
-        let name = match &purpose {
+        let name = match purpose {
             Purpose::Command(command) => {
-                self.commands.end_run(command);
+                self.commands.end_run(&command);
                 command.as_str().to_string()
             }
-            Purpose::ProcessList => self.process_list_name(),
+            Purpose::ProcessList => {
+                if outcome.is_ok() {
+                    self.processes.end_sample(&self.now, &mut self.outbox);
+                }
+                self.process_list_name()
+            }
         };
-        if purpose == Purpose::ProcessList && outcome.is_ok() {
-            self.processes.end_sample(now, &mut self.outbox);
-        }
-        let subject = Subject::Command(name.clone());
-        match outcome {
-            Err(reason) => self.begins_to_fail(now, subject, &format!("Command failed: {name}: {reason}")),
-            Ok(()) => self.works_again(now, &subject, &format!("Command works again: {name}")),
-        }
+        self.handle_state(Subject::Command(name), outcome);
     }
 
     fn process_list_name(&self) -> String {
-        self.process_list.as_ref().map_or("/proc".to_string(), |command| command.as_str().to_string())
+        self.process_list.as_ref().map_or("/proc", CommandLine::as_str).to_string()
     }
 
-    fn begins_to_fail(&mut self, now: Now, subject: Subject, text: &str) {
-        if !self.failing.contains(&subject) {
-            self.failing.push(subject);
-            self.system_event(now, text);
+    /// Tells when something begins to fail, and when it works again.
+    fn handle_state(&mut self, subject: Subject, state: Result<(), String>) {
+        let known = self.failing.iter().position(|failing| *failing == subject);
+        let text = match (&subject, state, known) {
+            (Subject::Log(path), Err(reason), None) => format!("Cannot read {path}: {reason}"),
+            (Subject::Log(path), Ok(()), Some(_)) => format!("Can read {path} again"),
+            (Subject::Command(name), Err(reason), None) => format!("Command failed: {name}: {reason}"),
+            (Subject::Command(name), Ok(()), Some(_)) => format!("Command works again: {name}"),
+            _ => return,
+        };
+        match known {
+            Some(at) => drop(self.failing.swap_remove(at)),
+            None => self.failing.push(subject),
         }
-    }
-
-    fn works_again(&mut self, now: Now, subject: &Subject, text: &str) {
-        if let Some(at) = self.failing.iter().position(|failing| failing == subject) {
-            self.failing.swap_remove(at);
-            self.system_event(now, text);
-        }
+        self.system_event(text);
     }
 
     /// Does all that is due.
     pub fn handle_timeout(&mut self, now: Now) {
-        let mut transmit = Vec::new();
+        self.now = now.into();
         let revision = self.in_force.map_or(Revision::NONE, |(revision, _)| revision);
-        if self.selection.handle_timeout(now.mono, revision, &mut transmit) {
+        if self.selection.handle_timeout(self.now.mono, revision, &mut self.outputs) {
             if !self.selection.is_keyed() {
                 self.log("the server is silent: deselected".into());
             }
-            self.handle_selected(now);
+            self.handle_selected();
         }
         if let Some(server) = self.selection.take_unproven() {
-            self.log_of_strangers(now, Strange::Unproven, format!("server {server} does not prove that it has the key of this host"));
+            self.log_of_strangers(Strange::Unproven, format!("server {server} does not prove that it has the key of this host"));
         }
-        self.outputs.extend(transmit.into_iter().map(|(to, datagram)| Output::Send { to, datagram }));
         if self.selection.protocol() == Protocol::Session {
             // Should the server turn out to speak version 1 after all, the time runs from then on.
-            self.last_classic = now.mono;
+            self.last_classic = self.now.mono;
         }
-        self.request_configuration(now);
-        self.open_logs(now);
-        self.close_logs(now);
-        if self.logs.handle_timeout(now, &mut self.outbox) {
+        self.request_configuration();
+        self.open_logs();
+        self.close_logs();
+        if self.logs.handle_timeout(&self.now, &mut self.outbox) {
             self.outputs.push_back(Output::Measure);
         }
-        self.processes.handle_timeout(now, &mut self.outbox);
-        self.start_tasks(now);
-        self.say_idle(now);
-        self.transmit_events(now);
+        self.processes.handle_timeout(&self.now, &mut self.outbox);
+        self.start_tasks();
+        self.say_idle();
+        self.transmit_events();
     }
 
-    fn start_tasks(&mut self, now: Now) {
-        let sampling = self.jobs.iter().any(|(_, purpose)| *purpose == Purpose::ProcessList);
-        if !sampling && self.processes.begin_sample(now) {
+    fn is_sampling(&self) -> bool {
+        self.jobs.iter().any(|(_, purpose)| matches!(purpose, Purpose::ProcessList))
+    }
+
+    fn start_tasks(&mut self) {
+        if !self.is_sampling() && self.processes.begin_sample(&self.now) {
             let task = self.process_list.clone().map_or(Task::ProcessTable, Task::Command);
             self.start(Purpose::ProcessList, task);
         }
-        while let Some(command) = self.commands.begin_run(now) {
+        while let Some(command) = self.commands.begin_run(&self.now) {
             let task = command.builtin().map_or_else(|| Task::Command(command.clone()), Task::Builtin);
             self.start(Purpose::Command(command), task);
         }
@@ -465,15 +464,19 @@ impl Agent {
         self.outputs.push_back(Output::Start { job, task });
     }
 
-    fn say_idle(&mut self, now: Now) {
-        if self.idle_at().is_some_and(|at| at <= now.mono) {
-            self.last_classic = now.mono;
-            self.system_event(now, "Idle");
+    fn say_idle(&mut self) {
+        if self.idle_at() <= self.now.mono {
+            self.last_classic = self.now.mono;
+            self.system_event("Idle".into());
         }
     }
 
-    fn idle_at(&self) -> Option<Duration> {
-        (self.selection.is_heard_as_classic() && self.outbox.len() < Self::IDLE_BELOW).then_some(self.last_classic + Self::IDLE_AFTER)
+    fn idle_at(&self) -> Millis {
+        if self.selection.is_heard_as_classic() && self.outbox.len() < Self::IDLE_BELOW {
+            self.last_classic + Self::IDLE_AFTER
+        } else {
+            Millis::NEVER
+        }
     }
 
     /// How events go to the selected server, if they may.
@@ -487,8 +490,9 @@ impl Agent {
         }
     }
 
-    fn transmit_events(&mut self, now: Now) {
-        self.outbox.handle_timeout(now);
+    fn transmit_events(&mut self) {
+        self.outbox.handle_timeout(&self.now);
+        let now = self.now.mono;
         let (Some(server), Some(form)) = (self.selection.address(), self.form()) else { return };
         // To the same server events are what they were before, though it was silent for a while. At its address there may be another
         // now, though, if it speaks version 1 suddenly.
@@ -496,23 +500,22 @@ impl Agent {
         if spoken_with.is_some_and(|(before, was)| before != server || was != Form::Classic && form == Form::Classic) {
             self.outbox.change_server(now);
         }
-        let Self { outbox, outputs, host, selection, .. } = self;
         if form == Form::Chain {
-            let mut send = |datagram| outputs.push_back(Output::Send { to: server, datagram: selection.seal(datagram) });
-            outbox.chains.transmit(now, host, &mut send);
-            outbox.chains.transmit_marks(now, host, &mut send);
+            for datagram in self.outbox.chains.transmit(&self.now, &self.host) {
+                self.send(server, datagram);
+            }
         }
         while let Some(datagram) = self.outbox.next_due(now, form) {
             if form == Form::Classic {
-                self.last_classic = now.mono;
+                self.last_classic = now;
             }
             self.send(server, datagram);
         }
     }
 
-    fn system_event(&mut self, now: Now, text: &str) {
-        self.log(text.to_string());
-        self.outbox.push(now, Event { tags: SYSTEM, file: None, text });
+    fn system_event(&mut self, text: String) {
+        self.outbox.push_system(&self.now, &text);
+        self.log(text);
     }
 
     /// Sends something to the selected server.
@@ -532,23 +535,18 @@ impl Agent {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub fn next_deadline(&self, now: Now) -> Option<Duration> {
-        let configuration = match self.selection.protocol() {
-            Protocol::Unknown => None,
-            Protocol::Classic => self.next_config_request,
-            Protocol::Session => self.fetch.as_ref().map(Fetch::next_deadline),
-        };
-        let sampling = self.jobs.iter().any(|(_, purpose)| *purpose == Purpose::ProcessList);
-        let processes = if sampling { None } else { self.processes.next_deadline() };
-        let events = self.form().and_then(|form| self.outbox.next_deadline(form));
-        let deadlines = [
-            self.selection.next_deadline(),
-            configuration,
-            self.logs.next_deadline(now),
-            processes,
-            self.commands.next_deadline(),
-            self.idle_at(),
-            events,
-        ];
-        deadlines.into_iter().fold(None, earlier)
+        let mut next = self.selection.next_deadline();
+        next = next.min(match (self.selection.protocol(), &self.fetch) {
+            (Protocol::Classic, _) => self.next_config_request,
+            (Protocol::Session, Some(fetch)) => fetch.next_deadline(),
+            _ => Millis::NEVER,
+        });
+        if !self.is_sampling() {
+            next = next.min(self.processes.next_deadline());
+        }
+        if let Some(form) = self.form() {
+            next = next.min(self.outbox.next_deadline(form));
+        }
+        next.min(self.logs.next_deadline(&now.into())).min(self.commands.next_deadline()).min(self.idle_at()).into()
     }
 }

@@ -1,13 +1,12 @@
 //! Events that wait until the server has acknowledged them: a bounded queue, of which the first few are in flight.
 
-use super::chains::Chains;
-use crate::now::{earlier, Now};
+use super::chains::{patience, Chains};
+use super::SYSTEM;
+use crate::now::{Millis, Moment};
 use crate::position::Position;
 use crate::random::Random;
 use crate::text::{clean, clean_field, truncate, MAX_EVENT_TEXT};
 use crate::wire::{Alert, Chain, ChainEvent, Message, Reached, Step};
-use std::collections::VecDeque;
-use std::time::Duration;
 
 /// What happened, before it has a place in the queue.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +29,7 @@ enum Origin {
 /// How events are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As ALERT to a version 1 server, which writes every repeat into its stream: again always after [`Outbox::LONGEST_REPEAT`].
+    /// As ALERT to a version 1 server, which writes every repeat into its stream: again always after [`Outbox::REPEAT`].
     Classic,
     /// As ALERT to a version 2 server that keeps nothing of this host: again soon, then less and less often.
     Alert,
@@ -43,14 +42,16 @@ pub(super) struct Outbox {
     random: Random,
     /// Counts events for the uids that version 1 knows.
     numbered: u64,
-    queue: VecDeque<Entry>,
+    /// Boxed, because events leave it in any order.
+    queue: Vec<Box<Entry>>,
     lines: usize,
     /// Most events that may be in flight at the moment, and when that was last made less.
     window: usize,
-    narrowed: Duration,
+    narrowed: Millis,
     dropped: Option<Count>,
     cut: Option<Count>,
-    cut_reported: Option<Duration>,
+    /// When cut events may be reported next.
+    next_cut_report: Millis,
     pub(super) chains: Chains,
 }
 
@@ -66,8 +67,8 @@ struct Entry {
     origin: Origin,
     /// How often it was sent, when last, and when it is due again.
     sent: u32,
-    last_sent: Duration,
-    due: Duration,
+    last_sent: Millis,
+    due: Millis,
 }
 
 /// As what an event was first sent to the present server, which recognises a repeat only in the same form.
@@ -105,27 +106,27 @@ impl Outbox {
     const WINDOW_BYTES: usize = 64 * 1024;
     /// Events in flight at first, and while many of them get lost: hundreds of agents may return at once when a server does.
     const NARROW_WINDOW: usize = 4;
-    /// Longest time between two sendings.
-    const LONGEST_REPEAT: Duration = Duration::from_secs(10);
-    /// Time before the first repeat to a version 2 server; it doubles.
-    const FIRST_REPEAT: Duration = Duration::from_millis(500);
+    /// Time between two sendings to a version 1 server.
+    const REPEAT: Millis = Millis::from_secs(10);
+    /// An event that is not acknowledged after so long was sent in vain.
+    const IN_VAIN_AFTER: Millis = Millis::new(500);
     /// An event that is missing while later ones have arrived is sent again that long after it was last.
-    const FAST_REPEAT: Duration = Duration::from_millis(50);
+    const FAST_REPEAT: Millis = Millis::new(50);
     /// Least time between two reports of events that were cut.
-    const CUT_INTERVAL: Duration = Duration::from_secs(60);
+    const CUT_INTERVAL: Millis = Millis::from_secs(60);
 
-    pub(super) fn new(now: Now, host: &str, run: u64, random: Random) -> Self {
+    pub(super) fn new(now: &Moment, host: &str, run: u64, random: Random) -> Self {
         Self {
             host: clean_field(host).into_owned(),
             random,
             numbered: 0,
-            queue: VecDeque::new(),
+            queue: Vec::new(),
             lines: 0,
             window: Self::NARROW_WINDOW,
             narrowed: now.mono,
             dropped: None,
             cut: None,
-            cut_reported: None,
+            next_cut_report: Millis::ZERO,
             chains: Chains::new(now, run),
         }
     }
@@ -147,20 +148,25 @@ impl Outbox {
 
     /// Queues the event of a line, for which the caller has looked for room, or one about a log itself. With it the log is read up to
     /// that position; a line that comes from no file has none, and is of [`Chain::NO_FILE`].
-    pub(super) fn push_line(&mut self, now: Now, chain: Chain, position: Option<&Position>, event: Event<'_>) {
+    pub(super) fn push_line(&mut self, now: &Moment, chain: Chain, position: Option<&Position>, event: Event<'_>) {
         self.lines += 1;
-        self.enqueue(now, chain, position, event, Origin::Line);
+        self.enqueue(now, chain, position.unwrap_or(&Position::default()), event, Origin::Line);
     }
 
     /// Queues any other event, or counts it as dropped.
-    pub(super) fn push(&mut self, now: Now, event: Event<'_>) {
+    pub(super) fn push(&mut self, now: &Moment, event: Event<'_>) {
         if self.queue.len() - self.lines >= Self::MAX_OTHERS {
             return Count::add(&mut self.dropped, now.unix);
         }
-        self.enqueue(now, Chain::NO_FILE, None, event, Origin::Other);
+        self.enqueue(now, Chain::NO_FILE, &Position::default(), event, Origin::Other);
     }
 
-    fn enqueue(&mut self, now: Now, chain: Chain, position: Option<&Position>, event: Event<'_>, origin: Origin) {
+    /// Queues an event about the monitoring itself.
+    pub(super) fn push_system(&mut self, now: &Moment, text: &str) {
+        self.push(now, Event { tags: SYSTEM, file: None, text });
+    }
+
+    fn enqueue(&mut self, now: &Moment, chain: Chain, position: &Position, event: Event<'_>, origin: Origin) {
         let uid = format!("{}_{}", now.unix, self.numbered);
         self.numbered += 1;
         let text = clean(truncate(event.text, MAX_EVENT_TEXT));
@@ -168,10 +174,10 @@ impl Outbox {
             Count::add(&mut self.cut, now.unix);
         }
         self.chains.handle_waiting(chain);
-        self.queue.push_back(Entry {
+        self.queue.push(Box::new(Entry {
             chain,
             sent_as: SentAs::Nothing,
-            position: position.map_or_else(|| Position::default().to_string(), Position::to_string),
+            position: position.to_string(),
             uid,
             unix: now.unix,
             tags: clean_field(event.tags).into_owned(),
@@ -179,88 +185,79 @@ impl Outbox {
             text: truncate(&text, MAX_EVENT_TEXT).to_string(),
             origin,
             sent: 0,
-            last_sent: Duration::ZERO,
-            due: Duration::ZERO,
-        });
+            last_sent: Millis::ZERO,
+            due: Millis::ZERO,
+        }));
     }
 
     /// Forgets the event of that uid, which the server has. Returns whether there was one.
-    pub(super) fn acknowledge(&mut self, now: Now, uid: &str) -> bool {
-        let Some(at) = self.queue.iter().take(Self::WINDOW).position(|entry| entry.sent > 0 && entry.uid == uid) else { return false };
+    pub(super) fn acknowledge(&mut self, now: &Moment, uid: &str) -> bool {
+        let in_flight = &self.queue[..self.queue.len().min(Self::WINDOW)];
+        let Some(at) = in_flight.iter().position(|entry| entry.sent > 0 && entry.uid == uid) else { return false };
         self.remove(at);
         self.handle_removed(now, 1);
         true
     }
 
     /// Forgets the events of a chain up to that number, which the server has. Bits in `held` tell of later ones that it has and cannot
-    /// use yet.
-    pub(super) fn acknowledge_chain(&mut self, now: Now, chain: Chain, number: u64, held: u64) {
-        let mut removed = 0;
-        let mut at = 0;
-        while let Some(entry) = self.queue.get(at) {
-            if entry.chain == chain && entry.number().is_some_and(|own| own <= number) {
-                self.remove(at);
-                removed += 1;
-            } else {
-                at += 1;
+    /// use yet: what is missing between those is sent again soon, and they are not for a while.
+    pub(super) fn acknowledge_chain(&mut self, now: &Moment, chain: Chain, number: u64, held: u64) {
+        let last_held = number.saturating_add(u64::from(u64::BITS - held.leading_zeros()));
+        let (mut at, mut removed) = (0, 0);
+        while let Some(entry) = self.queue.get_mut(at) {
+            match entry.sent_as {
+                SentAs::Event(own) if entry.chain == chain && own <= number => {
+                    self.remove(at);
+                    removed += 1;
+                    continue;
+                }
+                SentAs::Event(own) if entry.chain == chain && own <= last_held => {
+                    let is_held = held >> (own - number - 1) & 1 == 1;
+                    entry.due = if is_held { now.mono + Self::REPEAT } else { entry.due.min(entry.last_sent + Self::FAST_REPEAT) };
+                }
+                _ => {}
             }
+            at += 1;
         }
-        self.handle_held(now, chain, number, held);
         self.handle_removed(now, removed);
     }
 
-    /// What is missing between events that have arrived is sent again soon, and those are not for a while.
-    fn handle_held(&mut self, now: Now, chain: Chain, number: u64, held: u64) {
-        let Some(last) = held.checked_ilog2().map(|bit| number + 1 + u64::from(bit)) else { return };
-        for entry in self.queue.iter_mut().filter(|entry| entry.chain == chain) {
-            let Some(own) = entry.number().filter(|own| *own <= last) else { continue };
-            let is_held = own.checked_sub(number + 1).is_some_and(|bit| bit < 64 && held >> bit & 1 == 1);
-            entry.due = if is_held { now.mono + Self::LONGEST_REPEAT } else { entry.due.min(entry.last_sent + Self::FAST_REPEAT) };
-        }
-    }
-
     fn remove(&mut self, at: usize) {
-        let Some(entry) = self.queue.remove(at) else { return };
-        let number = entry.number();
-        match self.queue.iter_mut().take(at).rev().find(|before| before.chain == entry.chain) {
+        let entry = self.queue.remove(at);
+        self.lines -= usize::from(entry.origin == Origin::Line);
+        match self.queue[..at].iter_mut().rev().find(|before| before.chain == entry.chain) {
             // With the one before, the log will be done with up to here.
             Some(before) => {
-                self.chains.handle_acknowledged(entry.chain, None, None);
                 before.position = entry.position;
+                self.chains.handle_acknowledged(entry.chain, None, None);
             }
-            None => self.chains.handle_acknowledged(entry.chain, number, Some((entry.unix, &entry.position))),
+            None => self.chains.handle_acknowledged(entry.chain, entry.number(), Some((entry.unix, &entry.position))),
         }
-        self.lines -= usize::from(entry.origin == Origin::Line);
     }
 
-    fn handle_removed(&mut self, now: Now, count: usize) {
+    fn handle_removed(&mut self, now: &Moment, count: usize) {
         self.window = Self::WINDOW.min(self.window + count);
-        self.report_dropped(now);
+        if self.queue.len() - self.lines < Self::MAX_OTHERS {
+            let dropped = self.dropped.take();
+            self.report(now, dropped, "dropped", ": more than 256 waited");
+        }
         self.report_cut(now);
         if self.queue.is_empty() {
-            self.queue.shrink_to_fit();
+            self.queue = Vec::new();
         }
     }
 
-    fn report_dropped(&mut self, now: Now) {
-        if self.queue.len() - self.lines >= Self::MAX_OTHERS {
-            return;
-        }
-        if let Some(Count { count, first, last }) = self.dropped.take() {
-            let text = format!("{count} events dropped between {first} and {last}: more than {} waited", Self::MAX_OTHERS);
-            self.push(now, Event { tags: super::SYSTEM, file: None, text: &text });
+    fn report_cut(&mut self, now: &Moment) {
+        if self.cut.is_some() && now.mono >= self.next_cut_report {
+            self.next_cut_report = now.mono + Self::CUT_INTERVAL;
+            let cut = self.cut.take();
+            self.report(now, cut, "cut to 8192 bytes", "");
         }
     }
 
-    fn report_cut(&mut self, now: Now) {
-        if self.cut_reported.is_some_and(|at| now.mono - at < Self::CUT_INTERVAL) {
-            return;
-        }
-        if let Some(Count { count, first, last }) = self.cut.take() {
-            self.cut_reported = Some(now.mono);
-            let text = format!("{count} events cut to {MAX_EVENT_TEXT} bytes between {first} and {last}");
-            self.push(now, Event { tags: super::SYSTEM, file: None, text: &text });
-        }
+    fn report(&mut self, now: &Moment, count: Option<Count>, what: &str, why: &str) {
+        let Some(Count { count, first, last }) = count else { return };
+        self.push_system(now, &format!("{count} events {what} between {first} and {last}{why}"));
     }
 
     /// Takes out all that waits, as if it had been acknowledged: the datagrams that version 1 has for it.
@@ -271,74 +268,88 @@ impl Outbox {
     }
 
     /// There is another server now, which knows nothing of what was sent.
-    pub(super) fn change_server(&mut self, now: Now) {
-        self.queue.iter_mut().for_each(|entry| entry.sent_as = SentAs::Nothing);
-        self.chains.rename_run(now.mono, self.random.bits());
+    pub(super) fn change_server(&mut self, now: Millis) {
+        for entry in &mut self.queue {
+            entry.sent_as = SentAs::Nothing;
+        }
+        self.chains.rename_run(self.random.bits());
         self.start_over(now);
     }
 
     /// Makes every event due again: the server may have begun anew.
-    pub(super) fn start_over(&mut self, now: Now) {
+    pub(super) fn start_over(&mut self, now: Millis) {
         for entry in &mut self.queue {
-            (entry.sent, entry.due) = (0, Duration::ZERO);
+            (entry.sent, entry.due) = (0, Millis::ZERO);
         }
-        (self.window, self.narrowed) = (Self::NARROW_WINDOW, now.mono);
-        self.chains.start_over(now.mono);
+        (self.window, self.narrowed) = (Self::NARROW_WINDOW, now);
+        self.chains.start_over(now);
     }
 
     /// The next datagram that is due, if any; it counts as sent.
-    pub(super) fn next_due(&mut self, now: Now, form: Form) -> Option<Vec<u8>> {
-        let at = self.window(form).find(|(_, entry)| entry.due <= now.mono)?.0;
+    pub(super) fn next_due(&mut self, now: Millis, form: Form) -> Option<Vec<u8>> {
+        let at = self.first_due(now, form).ok()?;
         let entry = &mut self.queue[at];
-        let wait = match form {
-            Form::Classic => Self::LONGEST_REPEAT,
-            Form::Alert | Form::Chain => {
-                let wait = Self::LONGEST_REPEAT.min(Self::FIRST_REPEAT * 2u32.pow(entry.sent.min(5)));
-                wait + self.random.up_to(wait / 4)
-            }
-        };
-        let in_vain = entry.sent > 0 && now.mono - entry.last_sent >= Self::FIRST_REPEAT;
+        let mut wait = Self::REPEAT;
+        if form != Form::Classic {
+            wait = patience(entry.sent);
+            wait = wait + Millis::new(self.random.below(wait.count() / 4));
+        }
+        let in_vain = entry.sent > 0 && now - entry.last_sent >= Self::IN_VAIN_AFTER;
         entry.sent = entry.sent.saturating_add(1);
-        (entry.last_sent, entry.due) = (now.mono, now.mono + wait);
+        (entry.last_sent, entry.due) = (now, now + wait);
         if entry.sent_as == SentAs::Nothing {
             entry.sent_as = if form == Form::Chain { SentAs::Event(self.chains.next_number(entry.chain)) } else { SentAs::Alert };
         }
-        let datagram = match entry.number() {
+        if in_vain && now - self.narrowed >= Self::IN_VAIN_AFTER {
+            (self.window, self.narrowed) = (Self::NARROW_WINDOW.max(self.window / 2), now);
+        }
+        Some(match entry.number() {
             None => entry.alert(&self.host),
             Some(number) => entry.event(&self.host, Step { run: self.chains.run(), number }),
-        };
-        if in_vain && now.mono - self.narrowed >= Self::FIRST_REPEAT {
-            (self.window, self.narrowed) = (Self::NARROW_WINDOW.max(self.window / 2), now.mono);
-        }
-        Some(datagram)
+        })
     }
 
     /// When the next datagram is due.
-    pub(super) fn next_deadline(&self, form: Form) -> Option<Duration> {
-        let events = self.window(form).map(|(_, entry)| entry.due).min();
-        let cut = self.cut.as_ref().map(|_| self.cut_reported.map_or(Duration::ZERO, |at| at + Self::CUT_INTERVAL));
-        let chains = if form == Form::Chain { self.chains.next_deadline() } else { None };
-        earlier(earlier(events, cut), chains)
+    pub(super) fn next_deadline(&self, form: Form) -> Millis {
+        let mut next = self.first_due(Millis::ZERO, form).err().unwrap_or(Millis::ZERO);
+        if self.cut.is_some() {
+            next = next.min(self.next_cut_report);
+        }
+        if form == Form::Chain {
+            next = next.min(self.chains.next_deadline());
+        }
+        next
     }
 
     /// Does what is due besides sending.
-    pub(super) fn handle_timeout(&mut self, now: Now) {
+    pub(super) fn handle_timeout(&mut self, now: &Moment) {
         self.report_cut(now);
     }
 
-    /// The events that may be in flight, and where they stand in the queue.
-    fn window(&self, form: Form) -> impl Iterator<Item = (usize, &Entry)> {
+    /// Where in the queue the first event stands that is due, among those that may be in flight; or when one of them is.
+    fn first_due(&self, now: Millis, form: Form) -> Result<usize, Millis> {
         let width = if form == Form::Classic { Self::WINDOW } else { self.window };
-        let (mut bytes, mut turn) = (0, Turn { last: None, blocked: Vec::new() });
-        let entries = self.queue.iter().enumerate().filter(move |(_, entry)| turn.has_come(form, entry, &self.chains));
-        entries.take(width).take_while(move |(_, entry)| {
+        let mut turn = Turn { last: None, blocked: Vec::new() };
+        let (mut in_flight, mut bytes, mut next) = (0, 0, Millis::NEVER);
+        for (at, entry) in self.queue.iter().enumerate() {
+            if form == Form::Chain && !turn.has_come(entry, &self.chains) {
+                continue;
+            }
+            in_flight += 1;
             bytes += entry.text.len() + 200;
-            bytes <= Self::WINDOW_BYTES
-        })
+            if in_flight > width || bytes > Self::WINDOW_BYTES {
+                break;
+            }
+            if entry.due <= now {
+                return Ok(at);
+            }
+            next = next.min(entry.due);
+        }
+        Err(next)
     }
 }
 
-/// Which events may be sent, as they are looked at in the order of the queue.
+/// Which events may be sent as EVENT, as they are looked at in the order of the queue.
 struct Turn {
     /// The chain that was looked at last, and whether both sides agree on it.
     last: Option<(Chain, bool)>,
@@ -347,21 +358,18 @@ struct Turn {
 }
 
 impl Turn {
-    fn has_come(&mut self, form: Form, entry: &Entry, chains: &Chains) -> bool {
-        match entry.sent_as {
-            _ if form != Form::Chain => true,
-            SentAs::Alert => {
-                self.blocked.push(entry.chain);
-                true
-            }
-            _ => {
-                // Most events in a row are of one chain.
-                let known = self.last.filter(|(chain, _)| *chain == entry.chain);
-                let (chain, agreed) = known.unwrap_or_else(|| (entry.chain, chains.is_agreed(entry.chain)));
-                self.last = Some((chain, agreed));
-                agreed && !self.blocked.contains(&chain)
-            }
+    fn has_come(&mut self, entry: &Entry, chains: &Chains) -> bool {
+        if entry.sent_as == SentAs::Alert {
+            self.blocked.push(entry.chain);
+            return true;
         }
+        // Most events in a row are of one chain.
+        let agreed = match self.last {
+            Some((chain, agreed)) if chain == entry.chain => agreed,
+            _ => chains.is_agreed(entry.chain),
+        };
+        self.last = Some((entry.chain, agreed));
+        agreed && !self.blocked.contains(&entry.chain)
     }
 }
 
@@ -390,27 +398,27 @@ mod tests {
     use super::*;
     use crate::schedule::WeekMinute;
 
-    fn at(seconds: u64) -> Now {
-        Now { mono: Duration::from_secs(seconds), unix: 1_795_347_336 + seconds, local: WeekMinute::new(0, 0, 0), second: 0 }
+    fn at(seconds: u64) -> Moment {
+        Moment { mono: Millis::from_secs(seconds), unix: 1_795_347_336 + seconds, local: WeekMinute::new(0, 0, 0), second: 0 }
     }
 
     fn outbox() -> Outbox {
-        Outbox::new(at(0), "nas1", 7, Random::new(1))
+        Outbox::new(&at(0), "nas1", 7, Random::new(1))
     }
 
     fn event(text: &str) -> Event<'_> {
         Event { tags: "T", file: None, text }
     }
 
-    fn sent(outbox: &mut Outbox, now: Now, form: Form) -> Vec<String> {
-        std::iter::from_fn(|| outbox.next_due(now, form)).map(|datagram| String::from_utf8(datagram).unwrap()).collect()
+    fn sent(outbox: &mut Outbox, now: Moment, form: Form) -> Vec<String> {
+        std::iter::from_fn(|| outbox.next_due(now.mono, form)).map(|datagram| String::from_utf8(datagram).unwrap()).collect()
     }
 
     #[test]
     fn an_event_is_the_classic_datagram() {
         let mut outbox = outbox();
-        outbox.push_line(at(0), Chain::NO_FILE, None, Event { tags: "TAG1", file: Some("/var/log/messages"), text: "A Message" });
-        outbox.push(at(5), event("two\nlines"));
+        outbox.push_line(&at(0), Chain::NO_FILE, None, Event { tags: "TAG1", file: Some("/var/log/messages"), text: "A Message" });
+        outbox.push(&at(5), event("two\nlines"));
         assert_eq!(
             sent(&mut outbox, at(5), Form::Classic),
             [
@@ -423,20 +431,20 @@ mod tests {
     #[test]
     fn an_event_is_repeated_every_ten_seconds_until_acknowledged() {
         let mut outbox = outbox();
-        outbox.push(at(0), event("x"));
+        outbox.push(&at(0), event("x"));
         for (seconds, count) in [(0, 1), (1, 0), (9, 0), (10, 1), (19, 0), (20, 1)] {
             assert_eq!(sent(&mut outbox, at(seconds), Form::Classic).len(), count, "{seconds}");
         }
-        assert!(!outbox.acknowledge(at(20), "1795347336_7"));
-        assert!(outbox.acknowledge(at(20), "1795347336_0"));
-        assert!(!outbox.acknowledge(at(20), "1795347336_0"));
-        assert_eq!(outbox.next_deadline(Form::Classic), None);
+        assert!(!outbox.acknowledge(&at(20), "1795347336_7"));
+        assert!(outbox.acknowledge(&at(20), "1795347336_0"));
+        assert!(!outbox.acknowledge(&at(20), "1795347336_0"));
+        assert_eq!(outbox.next_deadline(Form::Classic), Millis::NEVER);
     }
 
     #[test]
     fn repeats_within_a_session_slow_down() {
         let mut outbox = outbox();
-        outbox.push(at(0), event("x"));
+        outbox.push(&at(0), event("x"));
         let times: Vec<u64> = (0..60).filter(|s| !sent(&mut outbox, at(*s), Form::Alert).is_empty()).collect();
         assert_eq!(times[0], 0);
         assert!(times[1] <= 2, "{times:?}");
@@ -446,17 +454,17 @@ mod tests {
     #[test]
     fn an_event_that_was_never_sent_cannot_be_acknowledged() {
         let mut outbox = outbox();
-        outbox.push(at(0), event("x"));
-        assert!(!outbox.acknowledge(at(0), "1795347336_0"));
+        outbox.push(&at(0), event("x"));
+        assert!(!outbox.acknowledge(&at(0), "1795347336_0"));
         assert_eq!(outbox.len(), 1);
     }
 
     #[test]
     fn only_a_window_is_in_flight() {
         let mut outbox = outbox();
-        (0..100).for_each(|_| outbox.push_line(at(0), Chain::NO_FILE, None, event("x")));
+        (0..100).for_each(|_| outbox.push_line(&at(0), Chain::NO_FILE, None, event("x")));
         assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), Outbox::WINDOW);
-        assert!(outbox.acknowledge(at(0), "1795347336_5"));
+        assert!(outbox.acknowledge(&at(0), "1795347336_5"));
         assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), 1);
         assert_eq!(outbox.lines, 99);
     }
@@ -464,7 +472,7 @@ mod tests {
     /// An outbox whose server has agreed upon the chain of events without a file, and upon that of a log.
     fn agreed() -> (Outbox, Chain) {
         let (mut outbox, log) = (outbox(), Chain(5));
-        outbox.chains.open(at(0), log, &Position::default());
+        outbox.chains.open(&at(0), log, &Position::default());
         for chain in [Chain::NO_FILE, log] {
             outbox.chains.handle_at(at(0).mono, chain, None);
             assert!(outbox.chains.handle_done(at(0).mono, chain, Step { run: 7, number: 0 }));
@@ -475,17 +483,17 @@ mod tests {
     #[test]
     fn the_window_grows_with_what_arrives_and_narrows_with_what_does_not() {
         let (mut outbox, log) = agreed();
-        (0..200).for_each(|_| outbox.push_line(at(0), log, Some(&Position::default()), event("x")));
+        (0..200).for_each(|_| outbox.push_line(&at(0), log, Some(&Position::default()), event("x")));
         assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), 4);
-        outbox.acknowledge_chain(at(0), log, 3, 0);
+        outbox.acknowledge_chain(&at(0), log, 3, 0);
         assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), 6);
         for number in [10, 24, 52] {
-            outbox.acknowledge_chain(at(0), log, number, 0);
+            outbox.acknowledge_chain(&at(0), log, number, 0);
             sent(&mut outbox, at(0), Form::Chain);
         }
-        assert_eq!(outbox.window(Form::Chain).count(), Outbox::WINDOW);
+        assert_eq!(outbox.window, Outbox::WINDOW);
         let repeats: Vec<usize> = (1..60).map(|seconds| sent(&mut outbox, at(seconds), Form::Chain).len()).collect();
-        assert_eq!(outbox.window(Form::Chain).count(), Outbox::NARROW_WINDOW, "{repeats:?}");
+        assert_eq!(outbox.window, Outbox::NARROW_WINDOW, "{repeats:?}");
         assert!(repeats[20..].iter().all(|repeats| *repeats <= 4), "{repeats:?}");
     }
 
@@ -493,13 +501,13 @@ mod tests {
     fn events_of_a_chain_wait_until_it_is_agreed_upon() {
         let mut outbox = outbox();
         let log = Chain(5);
-        outbox.chains.open(at(0), log, &Position::default());
-        outbox.push_line(at(0), log, Some(&Position::default()), event("of the log"));
-        outbox.push(at(0), event("other"));
+        outbox.chains.open(&at(0), log, &Position::default());
+        outbox.push_line(&at(0), log, Some(&Position::default()), event("of the log"));
+        outbox.push(&at(0), event("other"));
         assert_eq!(sent(&mut outbox, at(0), Form::Chain), [""; 0]);
         outbox.chains.handle_at(at(0).mono, Chain::NO_FILE, Some(Reached { step: Step { run: 3, number: 9 }, unix: 1, position: "-" }));
-        let mut said = Vec::new();
-        outbox.chains.transmit(at(0), "nas1", |datagram| said.push(String::from_utf8(datagram).unwrap()));
+        let said: Vec<String> =
+            outbox.chains.transmit(&at(0), "nas1").into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect();
         assert_eq!(said, ["TAKE%%nas1%%0%%3.9%%7.0%%1795347336%%-", "SEEK%%nas1%%5"]);
         outbox.chains.handle_done(at(0).mono, Chain::NO_FILE, Step { run: 7, number: 0 });
         assert_eq!(sent(&mut outbox, at(0), Form::Chain), ["EVENT%%nas1%%0%%7.1%%-%%1795347336%%T%%NULL%%other"]);
@@ -507,11 +515,11 @@ mod tests {
         outbox.chains.handle_at(at(0).mono, log, None);
         outbox.chains.handle_done(at(0).mono, log, Step { run: 7, number: 0 });
         assert_eq!(sent(&mut outbox, at(0), Form::Chain), ["EVENT%%nas1%%5%%7.1%%-%%1795347336%%T%%NULL%%of the log"]);
-        outbox.start_over(at(1));
+        outbox.start_over(at(1).mono);
         let reached = Reached { step: Step { run: 7, number: 1 }, unix: 1, position: "-" };
         assert_eq!(outbox.chains.handle_at(at(1).mono, log, Some(reached)), Some(1));
-        outbox.acknowledge_chain(at(1), log, 1, 0);
-        outbox.acknowledge_chain(at(1), Chain::NO_FILE, 1, 0);
+        outbox.acknowledge_chain(&at(1), log, 1, 0);
+        outbox.acknowledge_chain(&at(1), Chain::NO_FILE, 1, 0);
         assert_eq!((outbox.len(), outbox.lines), (0, 0));
     }
 
@@ -519,24 +527,24 @@ mod tests {
     fn an_event_keeps_the_form_in_which_the_server_may_have_it() {
         let (mut outbox, log) = agreed();
         let position = |offset| Position::parse(&format!("{offset}.1.1")).unwrap();
-        (1..4).for_each(|n| outbox.push_line(at(0), log, Some(&position(n)), event(&format!("x{n}"))));
+        (1..4).for_each(|n| outbox.push_line(&at(0), log, Some(&position(n)), event(&format!("x{n}"))));
         assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), 3);
-        outbox.push_line(at(0), log, Some(&position(4)), event("x4"));
+        outbox.push_line(&at(0), log, Some(&position(4)), event("x4"));
         // The server turns out to speak version 2. What it may have as ALERT stays one, and the next waits for that.
-        outbox.start_over(at(1));
+        outbox.start_over(at(1).mono);
         outbox.chains.handle_at(at(1).mono, log, Some(Reached { step: Step { run: 7, number: 0 }, unix: 1, position: "-" }));
         let again = sent(&mut outbox, at(1), Form::Chain);
         assert_eq!((again.len(), again.iter().filter(|datagram| datagram.starts_with("ALERT%%")).count()), (3, 3));
-        assert!(outbox.acknowledge(at(1), "1795347336_0") && outbox.acknowledge(at(1), "1795347336_2"));
+        assert!(outbox.acknowledge(&at(1), "1795347336_0") && outbox.acknowledge(&at(1), "1795347336_2"));
         let reached =
             |outbox: &mut Outbox| outbox.chains.places().find(|(chain, _)| *chain == log).map(|(_, reached)| reached.position.to_string());
         assert_eq!(reached(&mut outbox).as_deref(), Some("1.1.1"), "the second still waits");
         assert_eq!(sent(&mut outbox, at(1), Form::Chain), [""; 0]);
-        assert!(outbox.acknowledge(at(1), "1795347336_1"));
+        assert!(outbox.acknowledge(&at(1), "1795347336_1"));
         assert_eq!(reached(&mut outbox).as_deref(), Some("3.1.1"));
         assert_eq!(sent(&mut outbox, at(1), Form::Chain), ["EVENT%%nas1%%5%%7.1%%4.1.1%%1795347336%%T%%NULL%%x4"]);
         // Another server gets it under another name of this run.
-        outbox.change_server(at(2));
+        outbox.change_server(at(2).mono);
         outbox.chains.handle_at(at(2).mono, log, None);
         let run = outbox.chains.run();
         assert!(outbox.chains.handle_done(at(2).mono, log, Step { run, number: 0 }) && run != 7);
@@ -546,12 +554,12 @@ mod tests {
     #[test]
     fn what_is_missing_between_others_is_sent_again_soon() {
         let (mut outbox, log) = agreed();
-        (0..4).for_each(|number| outbox.push_line(at(0), log, Some(&Position::default()), event(&format!("x{number}"))));
+        (0..4).for_each(|number| outbox.push_line(&at(0), log, Some(&Position::default()), event(&format!("x{number}"))));
         assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), 4);
         // The first and the third have not arrived.
-        outbox.acknowledge_chain(at(0), log, 0, 0b1010);
-        let soon = Now { mono: at(0).mono + Outbox::FAST_REPEAT, ..at(0) };
-        assert_eq!(outbox.next_deadline(Form::Chain), Some(soon.mono));
+        outbox.acknowledge_chain(&at(0), log, 0, 0b1010);
+        let soon = Moment { mono: at(0).mono + Outbox::FAST_REPEAT, ..at(0) };
+        assert_eq!(outbox.next_deadline(Form::Chain), soon.mono);
         let texts: Vec<String> = sent(&mut outbox, soon, Form::Chain).iter().map(|text| text[text.len() - 2..].to_string()).collect();
         assert_eq!(texts, ["x0", "x2"]);
         // Though it was there once, the server may have lost it again.
@@ -562,28 +570,28 @@ mod tests {
     fn texts_that_are_cut_are_counted() {
         let (mut outbox, _) = agreed();
         let long = "x".repeat(MAX_EVENT_TEXT + 1);
-        (0..3).for_each(|_| outbox.push(at(0), event(&long)));
-        outbox.handle_timeout(at(0));
-        outbox.push(at(1), event(&long));
-        outbox.handle_timeout(at(1));
+        (0..3).for_each(|_| outbox.push(&at(0), event(&long)));
+        outbox.handle_timeout(&at(0));
+        outbox.push(&at(1), event(&long));
+        outbox.handle_timeout(&at(1));
         let texts =
             |outbox: &Outbox| outbox.queue.iter().map(|entry| entry.text.clone()).filter(|text| text.contains("cut")).collect::<Vec<_>>();
         assert_eq!(texts(&outbox), ["3 events cut to 8192 bytes between 1795347336 and 1795347336"]);
-        assert_eq!(outbox.next_deadline(Form::Chain).map(|at| at.min(Duration::from_secs(60))), Some(Duration::ZERO));
-        outbox.handle_timeout(at(60));
+        assert_eq!(outbox.next_deadline(Form::Chain), Millis::ZERO);
+        outbox.handle_timeout(&at(60));
         assert_eq!(texts(&outbox).len(), 2);
     }
 
     #[test]
     fn what_is_dropped_is_counted_and_reported_once() {
         let mut outbox = outbox();
-        (0..Outbox::MAX_OTHERS).for_each(|_| outbox.push(at(0), event("x")));
-        outbox.push(at(3), event("lost"));
-        outbox.push(at(7), event("lost"));
+        (0..Outbox::MAX_OTHERS).for_each(|_| outbox.push(&at(0), event("x")));
+        outbox.push(&at(3), event("lost"));
+        outbox.push(&at(7), event("lost"));
         sent(&mut outbox, at(8), Form::Alert);
-        assert!(outbox.acknowledge(at(8), "1795347336_0"));
-        assert!(outbox.acknowledge(at(8), "1795347336_1"));
-        let last = outbox.queue.back().unwrap();
+        assert!(outbox.acknowledge(&at(8), "1795347336_0"));
+        assert!(outbox.acknowledge(&at(8), "1795347336_1"));
+        let last = outbox.queue.last().unwrap();
         assert_eq!(last.text, "2 events dropped between 1795347339 and 1795347343: more than 256 waited");
         assert_eq!(outbox.len(), Outbox::MAX_OTHERS - 1);
     }
@@ -591,8 +599,8 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_between_characters() {
         let mut outbox = outbox();
-        outbox.push(at(0), event(&"ä\n".repeat(MAX_EVENT_TEXT)));
-        let datagram = outbox.next_due(at(0), Form::Classic).unwrap();
+        outbox.push(&at(0), event(&"ä\n".repeat(MAX_EVENT_TEXT)));
+        let datagram = outbox.next_due(at(0).mono, Form::Classic).unwrap();
         assert!(datagram.len() < MAX_EVENT_TEXT + 100);
         assert!(std::str::from_utf8(&datagram).is_ok());
     }
@@ -600,9 +608,9 @@ mod tests {
     #[test]
     fn another_server_gets_everything_again_at_once() {
         let mut outbox = outbox();
-        outbox.push(at(0), event("x"));
+        outbox.push(&at(0), event("x"));
         sent(&mut outbox, at(0), Form::Classic);
-        outbox.change_server(at(1));
+        outbox.change_server(at(1).mono);
         assert_eq!(sent(&mut outbox, at(1), Form::Classic).len(), 1);
     }
 }

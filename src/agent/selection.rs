@@ -1,15 +1,15 @@
 //! Which servers are heard, which one is selected, and which version of the protocol is spoken with it.
 
 use super::trust::{is_hint, Join, Proof, Sign, Trust};
-use crate::now::earlier;
+use super::Output;
+use crate::now::Millis;
 use crate::random::Random;
 use crate::seal::{Key, SessionName};
 use crate::wire::{Message, Revision, Token};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::Duration;
 
-/// The datagrams that the selection wants sent, oldest first.
-pub(super) type Transmit = Vec<(SocketAddrV4, Vec<u8>)>;
+/// What is to be done, oldest first.
+type Outputs = std::collections::VecDeque<Output>;
 
 pub(super) struct Selection {
     host: String,
@@ -30,9 +30,9 @@ pub(super) struct Selection {
 /// A server whose heartbeat was heard lately.
 struct Heard {
     ip: Ipv4Addr,
-    last: Duration,
+    last: Millis,
     /// When it last said that it speaks version 2, and in which run.
-    capability: Option<(Token, Duration)>,
+    capability: Option<(Token, Millis)>,
     alive: LifeSign,
     /// The sign of life where there is a key.
     sign: Sign,
@@ -40,32 +40,34 @@ struct Heard {
 
 struct Selected {
     address: SocketAddrV4,
-    last_heard: Duration,
+    last_heard: Millis,
     /// When it last said something that it had sealed.
-    last_proven: Duration,
+    last_proven: Millis,
     protocol: Protocol,
     handshake: Option<Handshake>,
     /// The server's run in which the session began, once it is known.
     server_run: Option<Token>,
     alive: LifeSign,
     /// When the session began.
-    joined: Duration,
+    joined: Millis,
     /// Whether the server was heard to speak as version 1 servers do, and is not just silent.
     heard_classic: bool,
     /// When the server last said something that only version 2 has, how many heartbeats came, and when that was last counted.
-    version_2: Option<Duration>,
+    version_2: Option<Millis>,
     heartbeats: u32,
-    counted: Duration,
-    /// Since when it says what version 1 servers say, and nothing that only version 2 has; and whether that was long enough.
-    classic: Option<(Duration, Certainty)>,
+    counted: Millis,
+    /// Since when it says what version 1 servers say, and nothing that only version 2 has; and whether that was long enough to
+    /// be certain that it keeps no positions, so that it is right to begin logs at their end.
+    classic: Option<Millis>,
+    is_certain: bool,
 }
 
 /// When a server is told next that this agent lives. Three lost datagrams in a row must not make a dead host of a live one.
 #[derive(Clone, Copy, Debug)]
 struct LifeSign {
-    next: Duration,
+    next: Millis,
     /// When it will be told if what was said last is answered; `None` while nothing waits for an answer.
-    next_if_answered: Option<Duration>,
+    next_if_answered: Option<Millis>,
     repeats: u32,
 }
 
@@ -80,47 +82,44 @@ pub(super) enum Protocol {
     Session,
 }
 
-/// Whether a server is known to keep no positions, so that it is right to begin logs at their end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Certainty {
-    Guessed,
-    Certain,
-}
-
 struct Handshake {
     nonce: Token,
     unanswered: u32,
-    next_hello: Duration,
+    next_hello: Millis,
     /// Once the server has made an offer.
     join: Option<Join>,
 }
 
 impl Selected {
-    fn handle_version_2(&mut self, now: Duration) {
+    fn handle_version_2(&mut self, now: Millis) {
         self.version_2 = Some(now);
-        self.classic = None;
+        self.forget_classic();
     }
 
-    fn handle_classic(&mut self, now: Duration) {
+    fn handle_classic(&mut self, now: Millis) {
         if self.protocol != Protocol::Session {
-            self.classic.get_or_insert((now, Certainty::Guessed));
+            self.classic.get_or_insert(now);
         }
+    }
+
+    fn forget_classic(&mut self) {
+        (self.classic, self.is_certain) = (None, false);
     }
 }
 
 impl LifeSign {
     /// Time before the first repeat, and between repeats.
-    const REPEAT_INTERVAL: Duration = Duration::from_secs(5);
+    const REPEAT_INTERVAL: Millis = Millis::from_secs(5);
     /// Nearly the time between two signs of life.
-    const REPEATED_FOR: Duration = Duration::from_secs(50);
+    const REPEATED_FOR: Millis = Millis::from_secs(50);
 
-    fn due(now: Duration) -> Self {
+    fn due(now: Millis) -> Self {
         Self { next: now, next_if_answered: None, repeats: 0 }
     }
 
     /// It was told; the next time is after the interval, or after the pause where an answer is expected and does not come.
-    fn say(&mut self, now: Duration, interval: Duration, is_answered: bool, pause: Duration) {
-        let repeat = is_answered && pause * self.repeats < Self::REPEATED_FOR && interval > pause;
+    fn say(&mut self, now: Millis, interval: Millis, is_answered: bool, pause: Millis) {
+        let repeat = is_answered && interval > pause && pause.count() * u64::from(self.repeats) < Self::REPEATED_FOR.count();
         (self.next, self.next_if_answered, self.repeats) =
             if repeat { (now + pause, Some(now + interval), self.repeats + 1) } else { (now + interval, None, 0) };
     }
@@ -134,34 +133,34 @@ impl LifeSign {
 
 impl Selection {
     /// A server whose heartbeat was not heard for so long is given up.
-    const SILENCE: Duration = Duration::from_secs(30);
-    const HELLO_INTERVAL: Duration = Duration::from_secs(2);
+    const SILENCE: Millis = Millis::from_secs(30);
+    const HELLO_INTERVAL: Millis = Millis::from_secs(2);
     /// Time between two HELLOs to a server that is not known to speak version 2 and may come to.
-    const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+    const PROBE_INTERVAL: Millis = Millis::from_secs(10);
     /// After so many unanswered HELLOs a server that is heard speaks version 1 …
     const HELLOS: u32 = 5;
     /// … if so many heartbeats of it were heard, and never that it speaks version 2: whoever takes it for older than it is does not
     /// learn how far logs were read.
     const HEARTBEATS: u32 = 4;
     /// Two that come sooner one after the other are one that the network doubled.
-    const BETWEEN_HEARTBEATS: Duration = Duration::from_secs(3);
+    const BETWEEN_HEARTBEATS: Millis = Millis::from_secs(3);
     /// A fixed server, whose heartbeats may not come this far, speaks version 1 after so many unanswered HELLOs.
     const HELLOS_TO_FIXED: u32 = 12;
     /// A server that spoke version 2 and has been heard for so long without a sign of that was replaced. One that is silent was not.
-    const REPLACED_AFTER: Duration = Duration::from_secs(120);
+    const REPLACED_AFTER: Millis = Millis::from_secs(120);
     /// For so long a server says only what version 1 servers say, until it is certain that it is one. One of version 2 says more with
     /// every heartbeat and answers HELLO; much of that may get lost, but not all.
-    const CERTAIN_AFTER: Duration = Duration::from_secs(60);
-    const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
+    const CERTAIN_AFTER: Millis = Millis::from_secs(60);
+    const ALIVE_INTERVAL: Millis = Millis::from_secs(60);
     /// A host without a file asks so often whether it has one now.
-    const ALIVE_WITHOUT_FILE: Duration = Duration::from_secs(2);
+    const ALIVE_WITHOUT_FILE: Millis = Millis::from_secs(2);
     /// A fixed server, whose heartbeats may not come this far, is asked so often whether it is there.
-    const ALIVE_TO_FIXED: Duration = Duration::from_secs(15);
+    const ALIVE_TO_FIXED: Millis = Millis::from_secs(15);
     /// A JOIN is said so often before another offer is asked for.
     const JOINS: u32 = 4;
     /// After so long without anything that the server has sealed its session is to be proven again, or another server found. A sign of
     /// life is repeated for most of that time.
-    const PROOF_SILENCE: Duration = Duration::from_secs(75);
+    const PROOF_SILENCE: Millis = Millis::from_secs(75);
     /// Most servers of one network that are kept in mind.
     const MAX_HEARD: usize = 16;
 
@@ -181,7 +180,7 @@ impl Selection {
     }
 
     /// Believes only servers that have one of these keys. A session that was proven before goes on until another one is.
-    pub(super) fn set_keys(&mut self, now: Duration, keys: Vec<Key>) {
+    pub(super) fn set_keys(&mut self, now: Millis, keys: Vec<Key>) {
         self.trust.set_keys(keys);
         if let Some(selected) = &mut self.selected {
             selected.handshake = None;
@@ -195,20 +194,21 @@ impl Selection {
     }
 
     /// What the agent may act on of a datagram, without its seal, and how that is proven.
-    pub(super) fn admit<'d>(&mut self, now: Duration, from: Ipv4Addr, datagram: &'d [u8]) -> Option<(&'d [u8], Proof)> {
+    pub(super) fn admit<'d>(&mut self, now: Millis, from: Ipv4Addr, datagram: &'d [u8]) -> Option<(&'d [u8], Proof)> {
         if !self.trust.is_keyed() {
             return Some((datagram, Proof::Open));
         }
-        if let Some(selected) = self.selected.as_mut().filter(|selected| *selected.address.ip() == from) {
-            let opened = self.trust.open(datagram).map(|content| (content, Proof::Session));
-            let join = selected.handshake.as_mut().and_then(|handshake| handshake.join.as_mut());
-            let begun = || join?.seal.as_mut()?.open(datagram).ok().map(|content| (content, Proof::Begins));
-            if let Some(admitted) = opened.or_else(begun) {
+        if let Some(selected) = at(&mut self.selected, from) {
+            let mut content = self.trust.open(datagram).map(|content| (content, Proof::Session));
+            if let (None, Some(Handshake { join: Some(Join { seal: Some(seal), .. }), .. })) = (content, &mut selected.handshake) {
+                content = seal.open(datagram).ok().map(|content| (content, Proof::Begins));
+            }
+            if content.is_some() {
                 selected.last_proven = now;
-                return Some(admitted);
+                return content;
             }
         }
-        if let Some(heard) = self.heard.iter_mut().find(|heard| heard.ip == from) {
+        if let Some(heard) = heard_at(&mut self.heard, from) {
             if heard.sign.open(datagram) {
                 heard.alive.handle_answer();
                 self.proven = Some(from);
@@ -229,15 +229,14 @@ impl Selection {
     }
 
     /// A server that is not selected says, without proof, that it knows no session.
-    pub(super) fn handle_lost_by_other(&mut self, now: Duration, ip: Ipv4Addr) {
-        let heard = self.heard.iter_mut().find(|heard| heard.ip == ip);
-        if let Some(heard) = heard.filter(|heard| heard.sign.has_session()) {
+    pub(super) fn handle_lost_by_other(&mut self, now: Millis, ip: Ipv4Addr) {
+        if let Some(heard) = heard_at(&mut self.heard, ip).filter(|heard| heard.sign.has_session()) {
             (heard.sign, heard.alive) = (Sign::default(), LifeSign::due(now));
         }
     }
 
     /// Something that ends nothing says that the session may be over.
-    pub(super) fn handle_hint(&mut self, now: Duration) {
+    pub(super) fn handle_hint(&mut self, now: Millis) {
         if self.trust.may_follow_hint(now) {
             self.start_handshake(now);
         }
@@ -264,7 +263,7 @@ impl Selection {
     }
 
     /// Selects that server whatever is heard, and keeps it. Returns whether it is another one than before.
-    pub(super) fn fix(&mut self, now: Duration, address: SocketAddrV4) -> bool {
+    pub(super) fn fix(&mut self, now: Millis, address: SocketAddrV4) -> bool {
         self.fixed = true;
         let another = self.address() != Some(address);
         if another {
@@ -274,14 +273,14 @@ impl Selection {
     }
 
     /// Asks the selected server for a session; one that runs goes on until the new one begins.
-    pub(super) fn start_handshake(&mut self, now: Duration) {
+    pub(super) fn start_handshake(&mut self, now: Millis) {
         let nonce = self.random.token();
         if let Some(selected) = &mut self.selected {
             selected.handshake.get_or_insert(Handshake { nonce, unanswered: 0, next_hello: now, join: None });
         }
     }
 
-    fn select(&mut self, now: Duration, address: SocketAddrV4) {
+    fn select(&mut self, now: Millis, address: SocketAddrV4) {
         self.trust.begin(None);
         self.selected = Some(Selected {
             address,
@@ -297,28 +296,14 @@ impl Selection {
             heartbeats: 1,
             counted: now,
             classic: None,
+            is_certain: false,
         });
         self.start_handshake(now);
     }
 
     /// A server's heartbeat, or with its run the sign that it speaks version 2. Returns whether it is selected only now.
-    pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: Ipv4Addr, run: Option<Token>) -> bool {
-        let at = self.heard.iter().position(|heard| heard.ip == ip);
-        if at.is_none() && self.heard.len() == Self::MAX_HEARD && self.trust.is_keyed() {
-            // Heartbeats prove nothing: made up ones shall not keep the true one out for good.
-            let at = self.below(Self::MAX_HEARD);
-            if !self.heard[at].sign.has_session() {
-                self.heard.remove(at);
-            }
-        }
-        if at.is_none() && self.heard.len() < Self::MAX_HEARD {
-            self.heard.push(Heard { ip, last: now, capability: None, alive: LifeSign::due(now), sign: Sign::default() });
-        }
-        let at = at.or_else(|| self.heard.len().checked_sub(1).filter(|last| self.heard[*last].ip == ip));
-        if let Some(heard) = at.map(|at| &mut self.heard[at]) {
-            heard.last = now;
-            heard.capability = run.map(|run| (run, now)).or(heard.capability);
-        }
+    pub(super) fn handle_heartbeat(&mut self, now: Millis, ip: Ipv4Addr, run: Option<Token>) -> bool {
+        self.handle_heard(now, ip, run);
         let Some(selected) = &mut self.selected else {
             if self.fixed {
                 return false;
@@ -331,13 +316,14 @@ impl Selection {
         }
         selected.last_heard = now;
         selected.heard_classic |= run.is_none();
-        match run {
-            Some(_) => selected.handle_version_2(now),
-            None => selected.handle_classic(now),
-        }
-        if run.is_none() && now - selected.counted >= Self::BETWEEN_HEARTBEATS {
-            selected.heartbeats += 1;
-            selected.counted = now;
+        if run.is_some() {
+            selected.handle_version_2(now);
+        } else {
+            selected.handle_classic(now);
+            if now - selected.counted >= Self::BETWEEN_HEARTBEATS {
+                selected.heartbeats += 1;
+                selected.counted = now;
+            }
         }
         let in_session = selected.protocol == Protocol::Session;
         let another_run = match run {
@@ -351,38 +337,62 @@ impl Selection {
         false
     }
 
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.random.bits() >> 33).unwrap_or(0) % end.max(1)
+    /// Keeps in mind that a server was heard.
+    fn handle_heard(&mut self, now: Millis, ip: Ipv4Addr, run: Option<Token>) {
+        if heard_at(&mut self.heard, ip).is_none() {
+            if self.heard.len() == Self::MAX_HEARD && self.trust.is_keyed() {
+                // Heartbeats prove nothing: made up ones shall not keep the true one out for good.
+                let at = self.below(Self::MAX_HEARD);
+                if !self.heard[at].sign.has_session() {
+                    self.heard.remove(at);
+                }
+            }
+            if self.heard.len() < Self::MAX_HEARD {
+                self.heard.push(Heard { ip, last: now, capability: None, alive: LifeSign::due(now), sign: Sign::default() });
+            }
+        }
+        let Some(heard) = heard_at(&mut self.heard, ip) else { return };
+        heard.last = now;
+        if let Some(run) = run {
+            heard.capability = Some((run, now));
+        }
     }
 
-    fn session_is_old(&self, now: Duration) -> bool {
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.random.below(end as u64)).unwrap_or(0)
+    }
+
+    fn session_is_old(&self, now: Millis) -> bool {
         self.selected.as_ref().is_some_and(|selected| now - selected.joined > Self::SILENCE)
     }
 
     /// Says ALIVE to the selected server with the next timeout: what is in force has changed.
-    pub(super) fn hurry_alive(&mut self, now: Duration) {
+    pub(super) fn hurry_alive(&mut self, now: Millis) {
         if let Some(selected) = &mut self.selected {
             selected.alive = LifeSign::due(now);
         }
     }
 
     /// The server at that address said what answers an ALIVE.
-    pub(super) fn handle_alive_answer(&mut self, now: Duration, ip: Ipv4Addr) {
-        self.selected.iter_mut().filter(|selected| *selected.address.ip() == ip).for_each(|selected| selected.handle_version_2(now));
-        let selected = self.selected.as_mut().filter(|selected| *selected.address.ip() == ip).map(|selected| &mut selected.alive);
-        let heard = self.heard.iter_mut().find(|heard| heard.ip == ip).map(|heard| &mut heard.alive);
-        selected.into_iter().chain(heard).for_each(LifeSign::handle_answer);
+    pub(super) fn handle_alive_answer(&mut self, now: Millis, ip: Ipv4Addr) {
+        if let Some(selected) = at(&mut self.selected, ip) {
+            selected.handle_version_2(now);
+            selected.alive.handle_answer();
+        }
+        if let Some(heard) = heard_at(&mut self.heard, ip) {
+            heard.alive.handle_answer();
+        }
     }
 
     /// Anything that the selected server said to this agent.
-    pub(super) fn handle_answer(&mut self, now: Duration) {
+    pub(super) fn handle_answer(&mut self, now: Millis) {
         if let Some(selected) = self.selected.as_mut().filter(|_| self.fixed) {
             selected.last_heard = now;
         }
     }
 
     /// The selected server says what version 1 servers say, and others say too to who speaks so.
-    pub(super) fn handle_classic_answer(&mut self, now: Duration) {
+    pub(super) fn handle_classic_answer(&mut self, now: Millis) {
         if let Some(selected) = self.selected.as_mut().filter(|s| s.protocol != Protocol::Session && s.version_2.is_none()) {
             selected.protocol = Protocol::Classic;
             selected.heard_classic = true;
@@ -393,11 +403,10 @@ impl Selection {
     /// How to speak with the selected server, as far as that is certain: a guess that it is of version 1 would cost the place in every log
     /// if it was wrong.
     pub(super) fn certain_protocol(&self) -> Protocol {
-        let selected = self.selected.as_ref().filter(|selected| match selected.protocol {
-            Protocol::Classic => selected.classic.is_some_and(|(_, certainty)| certainty == Certainty::Certain),
-            _ => true,
-        });
-        selected.map_or(Protocol::Unknown, |selected| selected.protocol)
+        match &self.selected {
+            Some(selected) if selected.protocol != Protocol::Classic || selected.is_certain => selected.protocol,
+            _ => Protocol::Unknown,
+        }
     }
 
     /// Whether the selected server speaks version 1, and that is more than a guess from its silence.
@@ -406,30 +415,31 @@ impl Selection {
     }
 
     /// Whether the server that was given has been silent for long.
-    pub(super) fn is_fixed_and_silent(&self, now: Duration) -> bool {
+    pub(super) fn is_fixed_and_silent(&self, now: Millis) -> bool {
         self.fixed && self.selected.as_ref().is_some_and(|selected| now - selected.last_heard >= Self::SILENCE)
     }
 
     /// A server offers a session by that datagram. Returns the answer. That of a server that is not selected is a sign of life.
-    pub(super) fn handle_offer(&mut self, now: Duration, ip: Ipv4Addr, nonce: Token, cookie: Token, offer: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn handle_offer(&mut self, now: Millis, ip: Ipv4Addr, nonce: Token, cookie: Token, offer: &[u8]) -> Option<Vec<u8>> {
         let name = SessionName { host: &self.host, run: self.run, nonce, cookie };
-        let Some(selected) = self.selected.as_mut().filter(|selected| *selected.address.ip() == ip) else {
-            return self.heard.iter_mut().find(|heard| heard.ip == ip)?.sign.handle_offer(&self.trust, offer, name);
+        let Some(selected) = at(&mut self.selected, ip) else {
+            return heard_at(&mut self.heard, ip)?.sign.handle_offer(&self.trust, offer, name);
         };
         let handshake = selected.handshake.as_mut().filter(|handshake| handshake.nonce == nonce)?;
         if handshake.join.is_none() {
             handshake.join = Some(self.trust.join(offer, name)?);
         }
-        selected.classic = None;
         handshake.unanswered = 0;
         handshake.next_hello = now + Self::HELLO_INTERVAL;
         let join = handshake.join.as_mut()?;
         join.said += 1;
-        Some(join.datagram.clone())
+        let datagram = join.datagram.clone();
+        selected.forget_classic();
+        Some(datagram)
     }
 
     /// The server sent what follows a JOIN. Returns whether the session begins with that; not before a JOIN was sent: then it is late.
-    pub(super) fn handle_joined(&mut self, now: Duration) -> bool {
+    pub(super) fn handle_joined(&mut self, now: Millis) -> bool {
         let capability = self.selected.as_ref().and_then(|selected| self.capability(*selected.address.ip(), now));
         let Some(selected) = self.selected.as_mut() else { return false };
         let Some(join) = selected.handshake.as_mut().and_then(|handshake| handshake.join.take()) else { return false };
@@ -439,18 +449,18 @@ impl Selection {
         selected.server_run = capability;
         selected.joined = now;
         selected.heard_classic = false;
-        selected.classic = None;
+        selected.forget_classic();
         true
     }
 
     /// In which run the server that has that address said lately that it speaks version 2.
-    fn capability(&self, ip: Ipv4Addr, now: Duration) -> Option<Token> {
+    fn capability(&self, ip: Ipv4Addr, now: Millis) -> Option<Token> {
         let heard = self.heard.iter().find(|heard| heard.ip == ip)?;
         heard.capability.filter(|(_, at)| now - *at < Self::SILENCE).map(|(run, _)| run)
     }
 
     /// Says what is due. Returns whether another server, or none, is selected now.
-    pub(super) fn handle_timeout(&mut self, now: Duration, revision: Revision, transmit: &mut Transmit) -> bool {
+    pub(super) fn handle_timeout(&mut self, now: Millis, revision: Revision, outputs: &mut Outputs) -> bool {
         self.heard.retain(|heard| now - heard.last < Self::SILENCE);
         let silent = self.selected.as_ref().is_some_and(|selected| now - selected.last_heard >= Self::SILENCE);
         if silent && self.fixed || self.is_unproven(now) {
@@ -464,24 +474,23 @@ impl Selection {
                 self.select(now, SocketAddrV4::new(ip, self.port));
             }
         }
-        let classic = self.selected.as_mut().and_then(|selected| selected.classic.as_mut());
-        for (_, certainty) in classic.into_iter().filter(|(since, _)| now - *since >= Self::CERTAIN_AFTER) {
-            *certainty = Certainty::Certain;
+        if let Some(selected) = &mut self.selected {
+            selected.is_certain |= selected.classic.is_some_and(|since| now - since >= Self::CERTAIN_AFTER);
         }
         let left = self.leave_unproven(now);
-        self.say_hello(now, transmit);
-        self.say_alive(now, revision, transmit);
+        self.say_hello(now, outputs);
+        self.say_alive(now, revision, outputs);
         deselected || left
     }
 
     /// Whether a server that has proven the key has not done so for long, whatever is heard of it.
-    fn is_unproven(&self, now: Duration) -> bool {
+    fn is_unproven(&self, now: Millis) -> bool {
         self.trust.is_keyed() && self.selected.as_ref().is_some_and(|selected| now - selected.last_proven >= Self::PROOF_SILENCE)
     }
 
     /// With a key a server that does not answer the handshake is none: another is
     /// selected, one that has proven the key if there is one. Returns whether.
-    fn leave_unproven(&mut self, now: Duration) -> bool {
+    fn leave_unproven(&mut self, now: Millis) -> bool {
         let unproven = self.is_unproven(now);
         let proven = self.proven.take().filter(|_| !self.fixed && (unproven || self.protocol() == Protocol::Unknown));
         if let Some(ip) = proven {
@@ -495,7 +504,12 @@ impl Selection {
         }
         let ip = *selected.address.ip();
         self.unproven = Some(ip);
-        let others: Vec<Ipv4Addr> = self.heard.iter().map(|heard| heard.ip).filter(|heard| *heard != ip).collect();
+        let mut others = Vec::new();
+        for heard in &self.heard {
+            if heard.ip != ip {
+                others.push(heard.ip);
+            }
+        }
         if self.fixed || others.is_empty() {
             return false;
         }
@@ -504,7 +518,7 @@ impl Selection {
         true
     }
 
-    fn say_hello(&mut self, now: Duration, transmit: &mut Transmit) {
+    fn say_hello(&mut self, now: Millis, outputs: &mut Outputs) {
         let Some(ip) = self.selected.as_ref().map(|selected| *selected.address.ip()) else { return };
         let speaks_version_2 = self.capability(ip, now).is_some();
         let Some(selected) = &mut self.selected else { return };
@@ -512,7 +526,7 @@ impl Selection {
         if let Some(join) = handshake.join.as_mut().filter(|join| join.said < Self::JOINS) {
             join.said += 1;
             handshake.next_hello = now + Self::HELLO_INTERVAL;
-            transmit.push((selected.address, join.datagram.clone()));
+            outputs.push_back(Output::Send { to: selected.address, datagram: join.datagram.clone() });
             return;
         }
         if handshake.join.take().is_some() {
@@ -532,13 +546,13 @@ impl Selection {
             }
         }
         let hello = Message::Hello { host: &self.host, run: self.run, nonce: handshake.nonce }.emit();
-        transmit.push((selected.address, self.trust.sign_hello(hello)));
+        outputs.push_back(Output::Send { to: selected.address, datagram: self.trust.sign_hello(hello) });
         handshake.unanswered += 1;
         let patient = (self.fixed || self.trust.is_keyed()) && handshake.unanswered > Self::HELLOS_TO_FIXED;
         handshake.next_hello = now + if patient { Self::PROBE_INTERVAL } else { Self::HELLO_INTERVAL };
     }
 
-    fn say_alive(&mut self, now: Duration, revision: Revision, transmit: &mut Transmit) {
+    fn say_alive(&mut self, now: Millis, revision: Revision, outputs: &mut Outputs) {
         let alive = Message::Alive { host: &self.host, run: self.run, revision };
         let selected = self.selected.as_mut();
         let selected_ip = selected.as_ref().map(|selected| *selected.address.ip());
@@ -549,34 +563,54 @@ impl Selection {
                 _ => Self::ALIVE_INTERVAL,
             };
             selected.alive.say(now, interval, true, LifeSign::REPEAT_INTERVAL);
-            transmit.push((selected.address, self.trust.seal(alive.emit())));
+            outputs.push_back(Output::Send { to: selected.address, datagram: self.trust.seal(alive.emit()) });
         }
-        let others = self.heard.iter_mut().filter(|heard| Some(heard.ip) != selected_ip);
-        for heard in others.filter(|heard| heard.alive.next <= now) {
-            let is_answered = heard.capability.is_some();
-            let sign = if self.trust.is_keyed() {
-                heard.alive.say(now, Self::ALIVE_INTERVAL, is_answered, Self::HELLO_INTERVAL);
-                heard.sign.say(&mut self.trust, self.random.token(), &alive)
-            } else {
-                heard.alive.say(now, Self::ALIVE_INTERVAL, is_answered, LifeSign::REPEAT_INTERVAL);
-                alive.emit()
-            };
-            transmit.push((SocketAddrV4::new(heard.ip, self.port), sign));
+        for heard in &mut self.heard {
+            if Some(heard.ip) == selected_ip || heard.alive.next > now {
+                continue;
+            }
+            let is_keyed = self.trust.is_keyed();
+            let pause = if is_keyed { Self::HELLO_INTERVAL } else { LifeSign::REPEAT_INTERVAL };
+            heard.alive.say(now, Self::ALIVE_INTERVAL, heard.capability.is_some(), pause);
+            let datagram = if is_keyed { heard.sign.say(&mut self.trust, self.random.token(), &alive) } else { alive.emit() };
+            outputs.push_back(Output::Send { to: SocketAddrV4::new(heard.ip, self.port), datagram });
         }
     }
 
     /// When the next thing is due.
-    pub(super) fn next_deadline(&self) -> Option<Duration> {
-        let of_selected = self.selected.as_ref().and_then(|selected| {
-            let alive = (selected.protocol == Protocol::Session).then_some(selected.alive.next);
-            let silence = (!self.fixed || selected.handshake.is_none()).then_some(selected.last_heard + Self::SILENCE);
-            let hello = selected.handshake.as_ref().map(|handshake| handshake.next_hello);
-            let proof = (self.trust.is_keyed() && selected.handshake.is_none()).then_some(selected.last_proven + Self::PROOF_SILENCE);
-            let guess = selected.classic.filter(|(_, certainty)| *certainty == Certainty::Guessed);
-            let certain = guess.map(|(since, _)| since + Self::CERTAIN_AFTER);
-            earlier(earlier(earlier(silence, hello), earlier(alive, proof)), certain)
-        });
-        let others = self.heard.iter().filter(|heard| !self.is_selected(heard.ip));
-        earlier(of_selected, others.map(|heard| heard.alive.next).min())
+    pub(super) fn next_deadline(&self) -> Millis {
+        let mut next = Millis::NEVER;
+        if let Some(selected) = &self.selected {
+            if !self.fixed || selected.handshake.is_none() {
+                next = selected.last_heard + Self::SILENCE;
+            }
+            match &selected.handshake {
+                Some(handshake) => next = next.min(handshake.next_hello),
+                None if self.trust.is_keyed() => next = next.min(selected.last_proven + Self::PROOF_SILENCE),
+                None => {}
+            }
+            if selected.protocol == Protocol::Session {
+                next = next.min(selected.alive.next);
+            }
+            if let (Some(since), false) = (selected.classic, selected.is_certain) {
+                next = next.min(since + Self::CERTAIN_AFTER);
+            }
+        }
+        for heard in &self.heard {
+            if !self.is_selected(heard.ip) {
+                next = next.min(heard.alive.next);
+            }
+        }
+        next
     }
+}
+
+/// The selected server, if it has that address.
+fn at(selected: &mut Option<Selected>, ip: Ipv4Addr) -> Option<&mut Selected> {
+    selected.as_mut().filter(|selected| *selected.address.ip() == ip)
+}
+
+/// The server with that address among those that are heard.
+fn heard_at(heard: &mut [Heard], ip: Ipv4Addr) -> Option<&mut Heard> {
+    heard.iter_mut().find(|heard| heard.ip == ip)
 }

@@ -1,8 +1,8 @@
 //! The keys by which an agent knows its server, and the session that was proven with one of them. Without keys every server is believed.
 
+use crate::now::Millis;
 use crate::seal::{Key, Seal, SessionName, Side};
 use crate::wire::{Message, Token};
-use std::time::Duration;
 
 /// What an agent holds against servers that have not its key.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(super) struct Trust {
     /// The session that was proven last, which lives until another one is.
     session: Option<Seal>,
     /// When what no one has proven may next cause a handshake.
-    next_hint: Duration,
+    next_hint: Millis,
 }
 
 /// The answer to an offer: what is said until the server answers that, and the session that begins then.
@@ -93,7 +93,7 @@ pub(super) enum Proof {
 
 impl Trust {
     /// What is not proven causes a handshake this often at most.
-    const HINT_INTERVAL: Duration = Duration::from_secs(10);
+    const HINT_INTERVAL: Millis = Millis::from_secs(10);
 
     pub(super) fn set_keys(&mut self, keys: Vec<Key>) {
         self.keys = keys;
@@ -104,7 +104,7 @@ impl Trust {
     }
 
     /// Whether a hint is to be followed; if so it counts as followed.
-    pub(super) fn may_follow_hint(&mut self, now: Duration) -> bool {
+    pub(super) fn may_follow_hint(&mut self, now: Millis) -> bool {
         let may = !self.is_keyed() || now >= self.next_hint;
         if may {
             self.next_hint = now + Self::HINT_INTERVAL;
