@@ -6,10 +6,11 @@ use crate::position::Position;
 use crate::wire::{Chain, Message, Reached, Step, MAX_CHAINS_AT_ONCE};
 
 pub(super) struct Chains {
+    host: String,
     run: u64,
     chains: Vec<OpenChain>,
-    /// How far logs were left that are not followed any more, to be told once.
-    left: Vec<(Chain, OwnedReached)>,
+    /// Datagrams that tell once how far logs were left that are not followed any more.
+    left: Vec<Vec<u8>>,
     /// Whether a place changed since all were asked for, and whether one was begun.
     changed: Option<Change>,
 }
@@ -106,8 +107,8 @@ impl Chains {
     const MARK_BYTES: u64 = 1 << 20;
 
     /// The chain of events that come from no log, and no other.
-    pub(super) fn new(now: &Moment, run: u64) -> Self {
-        let mut chains = Self { run, chains: Vec::new(), left: Vec::new(), changed: None };
+    pub(super) fn new(now: &Moment, host: &str, run: u64) -> Self {
+        let mut chains = Self { host: host.to_string(), run, chains: Vec::new(), left: Vec::new(), changed: None };
         chains.open(now, Chain::NO_FILE, &Position::default());
         chains
     }
@@ -193,7 +194,8 @@ impl Chains {
         }
         let open = self.chains.swap_remove(at);
         if let (State::Agreed, Some(place)) = (open.state, &open.place) {
-            self.left.push((chain, OwnedReached { step: place.step, unix: now.unix, position: position.to_string() }));
+            let left = OwnedReached { step: place.step, unix: now.unix, position: position.to_string() };
+            self.left.push(left.take(&self.host, chain, Some(place.step)));
         }
         true
     }
@@ -336,36 +338,32 @@ impl Chains {
         self.changed
     }
 
-    /// The datagrams that are due to agree upon chains, and then those that tell how far logs are read of which no event tells; these may
+    /// The datagrams that are due to agree upon chains, and those that tell how far logs are read of which no event tells; these may
     /// get lost: then a little is read twice after a restart. All count as sent.
-    pub(super) fn transmit(&mut self, now: &Moment, host: &str) -> Vec<Vec<u8>> {
-        let mut datagrams = Vec::new();
+    pub(super) fn transmit(&mut self, now: &Moment) -> Vec<Vec<u8>> {
+        let (host, mut datagrams) = (&*self.host, std::mem::take(&mut self.left));
         let mut asked: Vec<Chain> = Vec::new();
         for open in &mut self.chains {
-            if open.agreement_due() > now.mono {
+            if open.next_due() > now.mono {
                 continue;
             }
-            open.due = now.mono + patience(open.tries);
-            open.tries += 1;
+            let mut from = open.said.as_ref().map(|said| said.step);
+            if open.state != State::Agreed {
+                open.due = now.mono + patience(open.tries);
+                open.tries += 1;
+            } else if let (Some(read), Some(place)) = (&open.read, &mut open.place) {
+                (open.mark, open.marked) = (Millis::NEVER, now.mono);
+                (place.position, place.unix) = (read.to_string(), now.unix);
+                from = Some(place.step);
+                self.changed = self.changed.max(Some(Change::Advanced));
+            }
             match &open.place {
-                Some(place) if open.state == State::Taking => {
-                    datagrams.push(place.take(host, open.chain, open.said.as_ref().map(|said| said.step)));
-                }
+                Some(place) if open.state != State::Unknown => datagrams.push(place.take(host, open.chain, from)),
                 _ => asked.push(open.chain),
             }
         }
         for chains in asked.chunks(MAX_CHAINS_AT_ONCE) {
             datagrams.push(Message::Seek { host, chains: chains.to_vec() }.emit());
-        }
-        for (chain, place) in std::mem::take(&mut self.left) {
-            datagrams.push(place.take(host, chain, Some(place.step)));
-        }
-        for open in &mut self.chains {
-            let (true, Some(read), Some(place)) = (open.mark_due() <= now.mono, &open.read, &mut open.place) else { continue };
-            (open.mark, open.marked) = (Millis::NEVER, now.mono);
-            (place.position, place.unix) = (read.to_string(), now.unix);
-            datagrams.push(place.take(host, open.chain, Some(place.step)));
-            self.changed = self.changed.max(Some(Change::Advanced));
         }
         datagrams
     }
@@ -374,7 +372,7 @@ impl Chains {
     pub(super) fn next_deadline(&self) -> Millis {
         let mut next = Millis::NEVER;
         for open in &self.chains {
-            next = next.min(open.agreement_due()).min(open.mark_due());
+            next = next.min(open.next_due());
         }
         next
     }
@@ -385,19 +383,12 @@ impl OpenChain {
         (self.state, self.due, self.tries) = (state, now, 0);
     }
 
-    fn agreement_due(&self) -> Millis {
+    /// When something is to be said of it: to agree upon it, or how far its log is read, where no event is on its way that tells that.
+    fn next_due(&self) -> Millis {
         match self.state {
             State::Unknown | State::Taking => self.due,
+            State::Agreed if self.waiting == 0 => self.mark,
             State::Known | State::Agreed => Millis::NEVER,
-        }
-    }
-
-    /// When it is to be told how far the log is read: not while an event is on its way that tells it.
-    fn mark_due(&self) -> Millis {
-        if self.is_told() {
-            self.mark
-        } else {
-            Millis::NEVER
         }
     }
 
@@ -437,12 +428,12 @@ mod tests {
     }
 
     fn said(chains: &mut Chains) -> Vec<String> {
-        chains.transmit(&now(), "h").into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect()
+        chains.transmit(&now()).into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect()
     }
 
     #[test]
     fn a_log_that_is_followed_again_counts_on() {
-        let mut chains = Chains::new(&now(), 7);
+        let mut chains = Chains::new(&now(), "h", 7);
         chains.handle_at(now().mono, Chain::NO_FILE, None);
         chains.handle_done(now().mono, Chain::NO_FILE, Step { run: 7, number: 0 });
         let position = Position::parse("1.1.1").unwrap();

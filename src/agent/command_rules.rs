@@ -22,20 +22,25 @@ impl CommandRules {
     const INTERVAL: Millis = Millis::from_secs(60);
     const SHORTEST_INTERVAL: Millis = Millis::from_secs(30);
 
-    /// Puts new rules in the place of the present ones. A command that was there already is run when it was going to be.
-    pub(super) fn replace(&mut self, now: &Moment, rules: Vec<CommandRule>) {
-        let mut old = std::mem::take(&mut self.commands);
-        for rule in rules {
-            let at = self.index(&rule.command).unwrap_or(self.commands.len());
-            if at == self.commands.len() {
-                let command = match old.iter().position(|old| old.line == rule.command) {
-                    Some(at) => Command { rules: Vec::new(), ..old.swap_remove(at) },
-                    None => Command { line: rule.command.clone(), next_run: now.mono, running: false, rules: Vec::new() },
-                };
-                self.commands.push(command);
-            }
-            self.commands[at].rules.push(rule);
+    /// Begins to put new rules in the place of the present ones.
+    pub(super) fn forget_rules(&mut self) {
+        for command in &mut self.commands {
+            command.rules.clear();
         }
+    }
+
+    /// One of the new rules. A command that was there already is run when it was going to be.
+    pub(super) fn add(&mut self, now: &Moment, rule: CommandRule) {
+        let at = self.index(&rule.command).unwrap_or(self.commands.len());
+        if at == self.commands.len() {
+            self.commands.push(Command { line: rule.command.clone(), next_run: now.mono, running: false, rules: Vec::new() });
+        }
+        self.commands[at].rules.push(rule);
+    }
+
+    /// Those were all.
+    pub(super) fn handle_replaced(&mut self) {
+        self.commands.retain(|command| !command.rules.is_empty());
     }
 
     fn index(&self, line: &CommandLine) -> Option<usize> {

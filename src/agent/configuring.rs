@@ -101,8 +101,9 @@ impl Agent {
     }
 
     fn put_in_force(&mut self, file: HostFile<'_>) {
-        let (mut logs, mut processes, mut commands) = (Vec::new(), Vec::new(), Vec::new());
         self.process_list = None;
+        let (mut logs_before, mut processes_before) = (self.logs.take(), self.processes.take(&self.now));
+        self.commands.forget_rules();
         for group in file.groups {
             if let Some((what, command)) = self.policy.refused(&group.rule) {
                 self.system_event(format!("Refused by this host: {what}{}", command.as_str()));
@@ -110,15 +111,15 @@ impl Agent {
             }
             let identity = group.identity();
             match group.rule {
-                Rule::Log(rule) => logs.push((identity, rule)),
-                Rule::Process(rule) => processes.push((identity, rule)),
-                Rule::Command(rule) => commands.push(rule),
+                Rule::Log(rule) => self.logs.add(&self.now, &mut logs_before, identity, rule),
+                Rule::Process(rule) => self.processes.add(&mut processes_before, identity, rule),
+                Rule::Command(rule) => self.commands.add(&self.now, rule),
                 Rule::ProcessList(command) => self.process_list = Some(command),
             }
         }
-        self.logs.replace(&self.now, logs);
-        self.processes.replace(&self.now, processes);
-        self.commands.replace(&self.now, commands);
+        self.logs.handle_replaced();
+        self.processes.handle_replaced();
+        self.commands.handle_replaced();
         self.stop_tasks();
         let sources = self.logs.sources();
         self.forget_failures(&sources);
@@ -157,7 +158,6 @@ impl Agent {
     }
 
     pub(super) fn request_configuration(&mut self) {
-        let Some(server) = self.selection.address() else { return };
         let (now, host) = (self.now.mono, &self.host);
         let request = match (self.selection.protocol(), &mut self.fetch) {
             (Protocol::Classic, _) => {
@@ -178,6 +178,6 @@ impl Agent {
             _ => return,
         };
         let datagram = request.emit();
-        self.send(server, datagram);
+        self.send(datagram);
     }
 }

@@ -17,13 +17,12 @@ pub struct DryRun {
 impl DryRun {
     /// The rules, of which `active:` is left out: the lines do not say when they were written.
     pub fn new(now: Now, host: &str, rules: impl IntoIterator<Item = LogRule>) -> Self {
-        let always = |mut rule: LogRule| {
-            rule.active = None;
-            rule
-        };
         let now = Moment::from(now);
         let mut dry = Self { rules: LogRules::default(), outbox: Outbox::new(&now, host, 0, Random::new(0)), now };
-        dry.rules.replace(&now, (0..).zip(rules.into_iter().map(always)).collect());
+        for (identity, rule) in (0..).zip(rules) {
+            dry.rules.add(&now, &mut Vec::new(), identity, LogRule { active: None, ..rule });
+        }
+        dry.rules.handle_replaced();
         for (log, source) in dry.rules.sources().iter().enumerate() {
             if let LogSource::Glob(pattern) = source {
                 dry.rules.handle_found(log, pattern);

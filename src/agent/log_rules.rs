@@ -20,7 +20,7 @@ pub(super) struct LogRules {
 
 struct Log {
     source: LogSource,
-    rules: Vec<ActiveRule>,
+    rules: Vec<Box<ActiveRule>>,
     /// Their places by their names: in an order that stays the same when the configuration is written in another.
     order: Vec<usize>,
     /// What the rules look for, each once however many rules share it.
@@ -30,7 +30,7 @@ struct Log {
 }
 
 /// One rule, and where it stands in its present block.
-struct ActiveRule {
+pub(super) struct ActiveRule {
     rule: Rc<LogRule>,
     /// Which of the log's matchers is this rule's.
     matcher: usize,
@@ -76,17 +76,27 @@ pub struct Block<'a> {
 }
 
 impl LogRules {
-    /// Puts new rules in the place of the present ones. A rule that was there already keeps its state.
-    pub(super) fn replace(&mut self, now: &Moment, rules: Vec<(u64, LogRule)>) {
-        let mut kept = Vec::new();
-        for mut log in std::mem::take(&mut self.logs) {
-            kept.append(&mut log.rules);
+    /// Takes out all rules, for new ones to be put in their place.
+    pub(super) fn take(&mut self) -> Vec<Box<ActiveRule>> {
+        let mut rules = Vec::new();
+        for log in &mut self.logs {
+            rules.append(&mut log.rules);
         }
-        for (identity, rule) in rules {
-            let log = self.log_of(&rule.log);
-            let known = kept.iter().position(|old: &ActiveRule| old.identity == identity);
-            log.rules.push(known.map_or_else(|| ActiveRule::new(now, identity, rule), |at| kept.swap_remove(at)));
-        }
+        self.logs.clear();
+        rules
+    }
+
+    /// One of the new rules. One that was there before keeps its state.
+    pub(super) fn add(&mut self, now: &Moment, before: &mut Vec<Box<ActiveRule>>, identity: u64, rule: LogRule) {
+        let log = self.log_of(&rule.log);
+        log.rules.push(match before.iter().position(|old| old.identity == identity) {
+            Some(at) => before.swap_remove(at),
+            None => Box::new(ActiveRule::new(now, identity, rule)),
+        });
+    }
+
+    /// Those were all.
+    pub(super) fn handle_replaced(&mut self) {
         for log in &mut self.logs {
             log.share_files();
             log.share_matchers();
@@ -161,9 +171,9 @@ impl LogRules {
         for rule in &mut log.rules {
             rule.reading = rule.index(block.path).unwrap_or(usize::MAX);
         }
-        let matchers = log.matchers.clone();
-        let mut searches = Vec::with_capacity(matchers.len());
-        for rule in &matchers {
+        let Log { rules, order, matchers, stalled, .. } = log;
+        let mut searches = Vec::new();
+        for rule in matchers {
             searches.push(Search::new(rule, block.bytes));
         }
         let mut alerting = Vec::new();
@@ -171,12 +181,12 @@ impl LogRules {
         loop {
             let at = searches.iter_mut().fold(usize::MAX, |first, search| first.min(search.next_from(consumed)));
             if at == usize::MAX {
-                log.stalled = false;
+                *stalled = false;
                 return block.bytes.len();
             }
             let (start, end, line) = line_around(block.bytes, at);
-            log.stalled = !outbox.has_room();
-            if log.stalled {
+            *stalled = !outbox.has_room();
+            if *stalled {
                 return start;
             }
             let text = String::from_utf8_lossy(line);
@@ -185,17 +195,17 @@ impl LogRules {
             }
             let done = take_done(link, &block, start);
             alerting.clear();
-            for at in &log.order {
-                let rule = &mut log.rules[*at];
+            for at in &*order {
+                let rule = &mut rules[*at];
                 if searches[rule.matcher].matches && rule.handle_match(block.position + start as u64) && rule.id > done {
                     alerting.push(*at);
                 }
             }
             for (number, at) in (1..).zip(&alerting) {
                 // Only with the last of its events the line is done with.
-                let (upto, done) = if number == alerting.len() { (end, 0) } else { (start, log.rules[*at].id) };
+                let (upto, done) = if number == alerting.len() { (end, 0) } else { (start, rules[*at].id) };
                 let position = block.place.map(|place| place.within(block.bytes, upto, done));
-                log.rules[*at].push_event(now, link.chain, position.as_ref(), block.path, &text, outbox);
+                rules[*at].push_event(now, link.chain, position.as_ref(), block.path, &text, outbox);
             }
             consumed = end;
         }
@@ -305,7 +315,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(rule: &'a LogRule, block: &'a [u8]) -> Self {
-        let mut patterns = Vec::with_capacity(rule.patterns.len());
+        let mut patterns = Vec::new();
         for pattern in &rule.patterns {
             patterns.push(pattern.candidates(block));
         }
@@ -500,7 +510,9 @@ mod tests {
                 (identity, Rule::Log(rule)) => (identity, rule),
                 (_, rule) => panic!("{rule:?}"),
             });
-            self.rules.replace(&at(seconds), rules.collect());
+            let mut before = self.rules.take();
+            rules.for_each(|(identity, rule)| self.rules.add(&at(seconds), &mut before, identity, rule));
+            self.rules.handle_replaced();
         }
 
         /// Reads lines of `/log`, which is the first log.

@@ -252,8 +252,8 @@ impl Agent {
         match *message {
             Message::Lost { .. } if !is_selected => self.selection.handle_lost_by_other(now, ip),
             Message::Offer { nonce, cookie, .. } if !to_others => {
-                if let Some(datagram) = self.selection.handle_offer(now, ip, nonce, cookie, datagram) {
-                    self.outputs.push_back(Output::Send { to: from, datagram });
+                if let Some(join) = self.selection.handle_offer(now, ip, nonce, cookie, datagram) {
+                    selection::send(&mut self.outputs, from, join);
                 }
             }
             _ if to_others || !is_selected => {}
@@ -399,13 +399,14 @@ impl Agent {
     /// Tells when something begins to fail, and when it works again.
     fn handle_state(&mut self, subject: Subject, state: Result<(), String>) {
         let known = self.failing.iter().position(|failing| *failing == subject);
-        let text = match (&subject, state, known) {
-            (Subject::Log(path), Err(reason), None) => format!("Cannot read {path}: {reason}"),
-            (Subject::Log(path), Ok(()), Some(_)) => format!("Can read {path} again"),
-            (Subject::Command(name), Err(reason), None) => format!("Command failed: {name}: {reason}"),
-            (Subject::Command(name), Ok(()), Some(_)) => format!("Command works again: {name}"),
+        let (before, name, after) = match (&subject, &state, known) {
+            (Subject::Log(path), Err(_), None) => ("Cannot read ", path, ": "),
+            (Subject::Log(path), Ok(()), Some(_)) => ("Can read ", path, " again"),
+            (Subject::Command(name), Err(_), None) => ("Command failed: ", name, ": "),
+            (Subject::Command(name), Ok(()), Some(_)) => ("Command works again: ", name, ""),
             _ => return,
         };
+        let text = [before, name, after, &state.err().unwrap_or_default()].concat();
         match known {
             Some(at) => drop(self.failing.swap_remove(at)),
             None => self.failing.push(subject),
@@ -501,15 +502,15 @@ impl Agent {
             self.outbox.change_server(now);
         }
         if form == Form::Chain {
-            for datagram in self.outbox.chains.transmit(&self.now, &self.host) {
-                self.send(server, datagram);
+            for datagram in self.outbox.chains.transmit(&self.now) {
+                self.send(datagram);
             }
         }
         while let Some(datagram) = self.outbox.next_due(now, form) {
             if form == Form::Classic {
                 self.last_classic = now;
             }
-            self.send(server, datagram);
+            self.send(datagram);
         }
     }
 
@@ -519,9 +520,8 @@ impl Agent {
     }
 
     /// Sends something to the selected server.
-    fn send(&mut self, to: SocketAddrV4, datagram: Vec<u8>) {
-        let datagram = self.selection.seal(datagram);
-        self.outputs.push_back(Output::Send { to, datagram });
+    fn send(&mut self, datagram: Vec<u8>) {
+        self.selection.send(datagram, &mut self.outputs);
     }
 
     fn log(&mut self, text: String) {

@@ -116,8 +116,8 @@ impl Outbox {
     const CUT_INTERVAL: Millis = Millis::from_secs(60);
 
     pub(super) fn new(now: &Moment, host: &str, run: u64, random: Random) -> Self {
+        let host = clean_field(host).into_owned();
         Self {
-            host: clean_field(host).into_owned(),
             random,
             numbered: 0,
             queue: Vec::new(),
@@ -127,7 +127,8 @@ impl Outbox {
             dropped: None,
             cut: None,
             next_cut_report: Millis::ZERO,
-            chains: Chains::new(now, run),
+            chains: Chains::new(now, &host, run),
+            host,
         }
     }
 
@@ -506,8 +507,7 @@ mod tests {
         outbox.push(&at(0), event("other"));
         assert_eq!(sent(&mut outbox, at(0), Form::Chain), [""; 0]);
         outbox.chains.handle_at(at(0).mono, Chain::NO_FILE, Some(Reached { step: Step { run: 3, number: 9 }, unix: 1, position: "-" }));
-        let said: Vec<String> =
-            outbox.chains.transmit(&at(0), "nas1").into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect();
+        let said: Vec<String> = outbox.chains.transmit(&at(0)).into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect();
         assert_eq!(said, ["TAKE%%nas1%%0%%3.9%%7.0%%1795347336%%-", "SEEK%%nas1%%5"]);
         outbox.chains.handle_done(at(0).mono, Chain::NO_FILE, Step { run: 7, number: 0 });
         assert_eq!(sent(&mut outbox, at(0), Form::Chain), ["EVENT%%nas1%%0%%7.1%%-%%1795347336%%T%%NULL%%other"]);

@@ -6,14 +6,14 @@ use crate::now::{Millis, Moment};
 
 #[derive(Default)]
 pub(super) struct ProcessRules {
-    rules: Vec<ActiveRule>,
+    rules: Vec<Box<ActiveRule>>,
     next_sample: Millis,
     /// When all is clear again if the samples stay good; nothing while it is clear.
     all_clear: Option<Millis>,
     last_sample_good: bool,
 }
 
-struct ActiveRule {
+pub(super) struct ActiveRule {
     rule: ProcessRule,
     identity: u64,
     /// Lines of the sample that is being taken.
@@ -28,18 +28,24 @@ impl ProcessRules {
     const SAMPLES_FOR_AN_EVENT: u32 = 2;
     const ALL_CLEAR_AFTER: Millis = Millis::from_secs(70);
 
-    /// Puts new rules in the place of the present ones. A rule that was there already keeps its state.
-    pub(super) fn replace(&mut self, now: &Moment, rules: Vec<(u64, ProcessRule)>) {
+    /// Takes out all rules, for new ones to be put in their place.
+    pub(super) fn take(&mut self, now: &Moment) -> Vec<Box<ActiveRule>> {
         if self.rules.is_empty() {
             self.next_sample = now.mono + Self::SAMPLE_INTERVAL;
         }
-        let mut old = std::mem::take(&mut self.rules);
-        for (identity, rule) in rules {
-            self.rules.push(match old.iter().position(|old| old.identity == identity) {
-                Some(at) => old.swap_remove(at),
-                None => ActiveRule { rule, identity, count: 0, out_of_bounds: 0 },
-            });
-        }
+        std::mem::take(&mut self.rules)
+    }
+
+    /// One of the new rules. One that was there before keeps its state.
+    pub(super) fn add(&mut self, before: &mut Vec<Box<ActiveRule>>, identity: u64, rule: ProcessRule) {
+        self.rules.push(match before.iter().position(|old| old.identity == identity) {
+            Some(at) => before.swap_remove(at),
+            None => Box::new(ActiveRule { rule, identity, count: 0, out_of_bounds: 0 }),
+        });
+    }
+
+    /// Those were all.
+    pub(super) fn handle_replaced(&mut self) {
         if self.rules.is_empty() {
             self.all_clear = None;
         }
@@ -72,7 +78,8 @@ impl ProcessRules {
     /// The process list was complete.
     pub(super) fn end_sample(&mut self, now: &Moment, outbox: &mut Outbox) {
         self.last_sample_good = true;
-        for ActiveRule { rule, count, out_of_bounds, .. } in &mut self.rules {
+        for rule in &mut self.rules {
+            let ActiveRule { rule, count, out_of_bounds, .. } = &mut **rule;
             let good = (rule.min..=rule.max).contains(count);
             self.last_sample_good &= good;
             if good || rule.active.as_ref().is_some_and(|schedule| !schedule.is_active(now.local)) {

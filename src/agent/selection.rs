@@ -9,7 +9,7 @@ use crate::wire::{Message, Revision, Token};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// What is to be done, oldest first.
-type Outputs = std::collections::VecDeque<Output>;
+pub(super) type Outputs = std::collections::VecDeque<Output>;
 
 pub(super) struct Selection {
     host: String,
@@ -18,7 +18,7 @@ pub(super) struct Selection {
     /// The port on which servers listen.
     port: u16,
     fixed: bool,
-    heard: Vec<Heard>,
+    heard: Vec<Box<Heard>>,
     selected: Option<Selected>,
     trust: Trust,
     /// A server that does not prove the key, until that is told.
@@ -218,9 +218,11 @@ impl Selection {
         is_hint(datagram).then_some((datagram, Proof::Hint))
     }
 
-    /// A message to the selected server as it goes out.
-    pub(super) fn seal(&mut self, datagram: Vec<u8>) -> Vec<u8> {
-        self.trust.seal(datagram)
+    /// Sends a message to the selected server.
+    pub(super) fn send(&mut self, datagram: Vec<u8>, outputs: &mut Outputs) {
+        if let Some(selected) = &self.selected {
+            send(outputs, selected.address, self.trust.seal(datagram));
+        }
     }
 
     /// A server that was asked and does not prove the key, if there is another such since the last time.
@@ -348,7 +350,7 @@ impl Selection {
                 }
             }
             if self.heard.len() < Self::MAX_HEARD {
-                self.heard.push(Heard { ip, last: now, capability: None, alive: LifeSign::due(now), sign: Sign::default() });
+                self.heard.push(Box::new(Heard { ip, last: now, capability: None, alive: LifeSign::due(now), sign: Sign::default() }));
             }
         }
         let Some(heard) = heard_at(&mut self.heard, ip) else { return };
@@ -461,7 +463,14 @@ impl Selection {
 
     /// Says what is due. Returns whether another server, or none, is selected now.
     pub(super) fn handle_timeout(&mut self, now: Millis, revision: Revision, outputs: &mut Outputs) -> bool {
-        self.heard.retain(|heard| now - heard.last < Self::SILENCE);
+        let mut at = 0;
+        while let Some(heard) = self.heard.get(at) {
+            if now - heard.last < Self::SILENCE {
+                at += 1;
+            } else {
+                self.heard.remove(at);
+            }
+        }
         let silent = self.selected.as_ref().is_some_and(|selected| now - selected.last_heard >= Self::SILENCE);
         if silent && self.fixed || self.is_unproven(now) {
             self.start_handshake(now);
@@ -526,7 +535,7 @@ impl Selection {
         if let Some(join) = handshake.join.as_mut().filter(|join| join.said < Self::JOINS) {
             join.said += 1;
             handshake.next_hello = now + Self::HELLO_INTERVAL;
-            outputs.push_back(Output::Send { to: selected.address, datagram: join.datagram.clone() });
+            send(outputs, selected.address, join.datagram.clone());
             return;
         }
         if handshake.join.take().is_some() {
@@ -546,7 +555,7 @@ impl Selection {
             }
         }
         let hello = Message::Hello { host: &self.host, run: self.run, nonce: handshake.nonce }.emit();
-        outputs.push_back(Output::Send { to: selected.address, datagram: self.trust.sign_hello(hello) });
+        send(outputs, selected.address, self.trust.sign_hello(hello));
         handshake.unanswered += 1;
         let patient = (self.fixed || self.trust.is_keyed()) && handshake.unanswered > Self::HELLOS_TO_FIXED;
         handshake.next_hello = now + if patient { Self::PROBE_INTERVAL } else { Self::HELLO_INTERVAL };
@@ -563,7 +572,7 @@ impl Selection {
                 _ => Self::ALIVE_INTERVAL,
             };
             selected.alive.say(now, interval, true, LifeSign::REPEAT_INTERVAL);
-            outputs.push_back(Output::Send { to: selected.address, datagram: self.trust.seal(alive.emit()) });
+            send(outputs, selected.address, self.trust.seal(alive.emit()));
         }
         for heard in &mut self.heard {
             if Some(heard.ip) == selected_ip || heard.alive.next > now {
@@ -573,7 +582,7 @@ impl Selection {
             let pause = if is_keyed { Self::HELLO_INTERVAL } else { LifeSign::REPEAT_INTERVAL };
             heard.alive.say(now, Self::ALIVE_INTERVAL, heard.capability.is_some(), pause);
             let datagram = if is_keyed { heard.sign.say(&mut self.trust, self.random.token(), &alive) } else { alive.emit() };
-            outputs.push_back(Output::Send { to: SocketAddrV4::new(heard.ip, self.port), datagram });
+            send(outputs, SocketAddrV4::new(heard.ip, self.port), datagram);
         }
     }
 
@@ -605,12 +614,17 @@ impl Selection {
     }
 }
 
+/// Orders a datagram to be sent.
+pub(super) fn send(outputs: &mut Outputs, to: SocketAddrV4, datagram: Vec<u8>) {
+    outputs.push_back(Output::Send { to, datagram });
+}
+
 /// The selected server, if it has that address.
 fn at(selected: &mut Option<Selected>, ip: Ipv4Addr) -> Option<&mut Selected> {
     selected.as_mut().filter(|selected| *selected.address.ip() == ip)
 }
 
 /// The server with that address among those that are heard.
-fn heard_at(heard: &mut [Heard], ip: Ipv4Addr) -> Option<&mut Heard> {
-    heard.iter_mut().find(|heard| heard.ip == ip)
+fn heard_at(heard: &mut [Box<Heard>], ip: Ipv4Addr) -> Option<&mut Heard> {
+    heard.iter_mut().find(|heard| heard.ip == ip).map(|heard| &mut **heard)
 }

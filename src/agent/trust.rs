@@ -11,7 +11,7 @@ pub(super) struct Trust {
     /// Which key was used last.
     turn: usize,
     /// The session that was proven last, which lives until another one is.
-    session: Option<Seal>,
+    session: Option<Box<Seal>>,
     /// When what no one has proven may next cause a handshake.
     next_hint: Millis,
 }
@@ -20,7 +20,7 @@ pub(super) struct Trust {
 pub(super) struct Join {
     pub(super) datagram: Vec<u8>,
     pub(super) said: u32,
-    pub(super) seal: Option<Seal>,
+    pub(super) seal: Option<Box<Seal>>,
 }
 
 /// How an agent with a key shows a server that it has not selected that it lives: by a session that serves for nothing else.
@@ -28,7 +28,7 @@ pub(super) struct Join {
 pub(super) struct Sign {
     nonce: Option<Token>,
     join: Option<Join>,
-    session: Option<Seal>,
+    session: Option<Box<Seal>>,
     unanswered: u32,
 }
 
@@ -129,11 +129,11 @@ impl Trust {
             return Some(Join { datagram: join, said: 0, seal: None });
         }
         let key = self.keys.iter().find(|key| key.open(Side::Server, offer).is_ok())?;
-        Some(Join { datagram: signed(*key, join), said: 0, seal: Some(key.begin(Side::Agent, name)) })
+        Some(Join { datagram: signed(*key, join), said: 0, seal: Some(Box::new(key.begin(Side::Agent, name))) })
     }
 
     /// That session is the one from now on.
-    pub(super) fn begin(&mut self, session: Option<Seal>) {
+    pub(super) fn begin(&mut self, session: Option<Box<Seal>>) {
         self.session = session;
     }
 
