@@ -8,7 +8,7 @@ use crate::wire::{Chain, Message, Reached, Step, MAX_CHAINS_AT_ONCE};
 pub(super) struct Chains {
     host: String,
     run: u64,
-    chains: Vec<OpenChain>,
+    chains: Vec<Box<OpenChain>>,
     /// Datagrams that tell once how far logs were left that are not followed any more.
     left: Vec<Vec<u8>>,
     /// Whether a place changed since all were asked for, and whether one was begun.
@@ -118,17 +118,17 @@ impl Chains {
     }
 
     fn get(&self, chain: Chain) -> Option<&OpenChain> {
-        self.index(chain).map(|at| &self.chains[at])
+        self.index(chain).map(|at| &*self.chains[at])
     }
 
     fn get_mut(&mut self, chain: Chain) -> Option<&mut OpenChain> {
-        self.index(chain).map(|at| &mut self.chains[at])
+        self.index(chain).map(|at| &mut *self.chains[at])
     }
 
     fn entry(&mut self, now: Millis, chain: Chain) -> &mut OpenChain {
         let at = self.index(chain).unwrap_or(self.chains.len());
         if at == self.chains.len() {
-            self.chains.push(OpenChain {
+            self.chains.push(Box::new(OpenChain {
                 chain,
                 state: State::Unknown,
                 said: None,
@@ -140,7 +140,7 @@ impl Chains {
                 tries: 0,
                 marked: now,
                 mark: Millis::NEVER,
-            });
+            }));
         }
         &mut self.chains[at]
     }

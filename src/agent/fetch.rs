@@ -44,7 +44,9 @@ impl Fetch {
             self.parts.clear();
             return Progress::Corrupt;
         }
-        self.parts.resize(count as usize, None);
+        while self.parts.len() < count as usize {
+            self.parts.push(None);
+        }
         self.parts[index as usize - 1] = Some(text.into());
         if self.parts.iter().any(Option::is_none) {
             self.next_request = if index == self.last_asked { now } else { now + Self::REQUEST_INTERVAL };

@@ -86,10 +86,10 @@ struct Wildcard {
 
 #[derive(Default)]
 pub(super) struct Following {
-    files: Vec<File>,
+    files: Vec<Box<File>>,
     wildcards: Vec<Wildcard>,
-    /// Chains of files that are not followed any more and may have events that wait, and where they will be begun if they are again.
-    closing: Vec<(Chain, Position)>,
+    /// Chains of files that are not followed any more and may have events that wait, and whether these files are gone.
+    closing: Vec<(Chain, bool)>,
     /// Positions that a file of the agent's own has kept.
     remembered: Vec<(Chain, OwnedReached)>,
 }
@@ -97,7 +97,7 @@ pub(super) struct Following {
 impl Following {
     /// Forgets the files of sources that are not followed any more.
     pub(super) fn replace(&mut self, sources: &[LogSource]) {
-        self.let_go(&Position::end(), &|file| !sources.contains(&file.source));
+        self.let_go(false, &|file| !sources.contains(&file.source));
         let mut before = std::mem::take(&mut self.wildcards);
         for source in sources {
             let LogSource::Glob(pattern) = source else { continue };
@@ -108,19 +108,19 @@ impl Following {
             self.wildcards.push(wildcard);
         }
         for wildcard in before {
-            self.closing.push((wildcard.chain, Position::end()));
+            self.closing.push((wildcard.chain, false));
         }
     }
 
-    /// Forgets files; if one is followed again, then from that position on.
-    fn let_go(&mut self, position: &Position, is_gone: &dyn Fn(&File) -> bool) {
+    /// Forgets files, because they are gone or because no rule asks for them any more.
+    fn let_go(&mut self, gone: bool, is_let_go: &dyn Fn(&File) -> bool) {
         let closing = &mut self.closing;
         self.files.retain(|file| {
-            let is_gone = is_gone(file);
-            if is_gone {
-                closing.push((file.link.chain, position.clone()));
+            let is_let_go = is_let_go(file);
+            if is_let_go {
+                closing.push((file.link.chain, gone));
             }
-            !is_gone
+            !is_let_go
         });
     }
 
@@ -136,7 +136,7 @@ impl Following {
     }
 
     fn find(&mut self, source: &LogSource, path: &str) -> Option<&mut File> {
-        self.files.iter_mut().find(|file| file.is(source, path))
+        self.files.iter_mut().find(|file| file.is(source, path)).map(|file| &mut **file)
     }
 
     fn add(&mut self, source: &LogSource, path: &str, late: bool) -> &mut File {
@@ -147,7 +147,8 @@ impl Following {
                 _ => Chain::of_log(path),
             });
             let link = Link { chain, half_done: None };
-            self.files.push(File { source: source.clone(), path: path.to_string(), link, late, opened: false, announcement: None });
+            let path = path.to_string();
+            self.files.push(Box::new(File { source: source.clone(), path, link, late, opened: false, announcement: None }));
         }
         &mut self.files[at]
     }
@@ -193,7 +194,7 @@ impl Agent {
     pub fn handle_gone(&mut self, log: usize, path: &str) {
         self.logs.handle_gone(log, path);
         if let Some(source) = self.logs.source(log) {
-            self.following.let_go(&Position::default(), &|file| file.is(source, path));
+            self.following.let_go(true, &|file| file.is(source, path));
         }
     }
 
@@ -221,7 +222,7 @@ impl Agent {
 
     /// Where reading of a file begins, if that is known.
     fn start_of(&mut self, at: usize, is_remembered: bool) -> Option<Start> {
-        let File { source, link, late, .. } = &self.following.files[at];
+        let File { source, link, late, .. } = &*self.following.files[at];
         let now = self.now.mono;
         let left = if is_remembered { self.outbox.chains.seek(now, link.chain) } else { Left::Never };
         let mut is_new = *late;
@@ -373,8 +374,10 @@ impl Agent {
     pub(super) fn close_logs(&mut self) {
         let closing = &mut self.following.closing;
         let mut at = 0;
-        while let Some((chain, position)) = closing.get(at) {
-            if self.outbox.chains.close(&self.now, *chain, position) {
+        while let Some((chain, gone)) = closing.get(at) {
+            // What has the name of a file that is gone is read from its beginning.
+            let position = if *gone { Position::default() } else { Position::end() };
+            if self.outbox.chains.close(&self.now, *chain, &position) {
                 closing.swap_remove(at);
             } else {
                 at += 1;

@@ -19,7 +19,7 @@ pub(super) struct Selection {
     port: u16,
     fixed: bool,
     heard: Vec<Box<Heard>>,
-    selected: Option<Selected>,
+    selected: Option<Box<Selected>>,
     trust: Trust,
     /// A server that does not prove the key, until that is told.
     unproven: Option<Ipv4Addr>,
@@ -284,7 +284,7 @@ impl Selection {
 
     fn select(&mut self, now: Millis, address: SocketAddrV4) {
         self.trust.begin(None);
-        self.selected = Some(Selected {
+        self.selected = Some(Box::new(Selected {
             address,
             last_heard: now,
             last_proven: now,
@@ -299,7 +299,7 @@ impl Selection {
             counted: now,
             classic: None,
             is_certain: false,
-        });
+        }));
         self.start_handshake(now);
     }
 
@@ -620,8 +620,8 @@ pub(super) fn send(outputs: &mut Outputs, to: SocketAddrV4, datagram: Vec<u8>) {
 }
 
 /// The selected server, if it has that address.
-fn at(selected: &mut Option<Selected>, ip: Ipv4Addr) -> Option<&mut Selected> {
-    selected.as_mut().filter(|selected| *selected.address.ip() == ip)
+fn at(selected: &mut Option<Box<Selected>>, ip: Ipv4Addr) -> Option<&mut Selected> {
+    selected.as_deref_mut().filter(|selected| *selected.address.ip() == ip)
 }
 
 /// The server with that address among those that are heard.
