@@ -124,7 +124,7 @@ impl Agent {
         let sources = self.logs.sources();
         self.forget_failures(&sources);
         self.following.replace(&sources);
-        self.outputs.push_back(Output::Follow(sources));
+        self.outputs.push(Output::Follow(sources));
     }
 
     /// Stops all that is not asked for any more; a process list, because it may be another.
@@ -134,7 +134,7 @@ impl Agent {
             if matches!(purpose, Purpose::Command(command) if self.commands.contains(command)) {
                 at += 1;
             } else {
-                self.outputs.push_back(Output::Stop(*job));
+                self.outputs.push(Output::Stop(*job));
                 self.jobs.swap_remove(at);
             }
         }

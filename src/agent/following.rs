@@ -214,7 +214,7 @@ impl Agent {
             let file = &mut self.following.files[at];
             file.opened = true;
             if let Some(log) = self.logs.number_of(&file.source) {
-                self.outputs.push_back(Output::Open { log, path: file.path.clone(), start });
+                self.outputs.push(Output::Open { log, path: file.path.clone(), start });
             }
         }
         self.announce_wildcards();

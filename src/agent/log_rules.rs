@@ -258,6 +258,7 @@ fn take_done(link: &mut Link, block: &Block<'_>, start: usize) -> u32 {
 
 impl Log {
     /// A new rule on a wildcard that is followed already has the files that its neighbours have.
+    #[inline(never)]
     fn share_files(&mut self) {
         let mut paths: Vec<String> = Vec::new();
         for file in self.rules.iter().flat_map(|rule| &rule.files) {
@@ -271,6 +272,7 @@ impl Log {
     }
 
     /// Names rules by what they look for, and those that look for the same by their order too.
+    #[inline(never)]
     fn name_rules(&mut self) {
         self.order.clear();
         for at in 0..self.rules.len() {
@@ -291,6 +293,7 @@ impl Log {
     }
 
     /// Rules that look for the same share one matcher.
+    #[inline(never)]
     fn share_matchers(&mut self) {
         self.matchers.clear();
         for rule in &mut self.rules {
@@ -314,6 +317,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
+    #[inline(never)]
     fn new(rule: &'a LogRule, block: &'a [u8]) -> Self {
         let mut patterns = Vec::new();
         for pattern in &rule.patterns {
@@ -322,6 +326,7 @@ impl<'a> Search<'a> {
         Self { rule, patterns, next: 0, matches: false }
     }
 
+    #[inline(never)]
     fn next_from(&mut self, from: usize) -> usize {
         if self.next != usize::MAX {
             self.next = self.patterns.iter_mut().fold(usize::MAX, |next, pattern| next.min(pattern.next_from(from).unwrap_or(usize::MAX)));
@@ -340,6 +345,7 @@ fn line_around(block: &[u8], at: usize) -> (usize, usize, &[u8]) {
 }
 
 impl ActiveRule {
+    #[inline(never)]
     fn new(now: &Moment, identity: u64, rule: LogRule) -> Self {
         let active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
         let block = match rule.alert {
@@ -449,6 +455,7 @@ impl ActiveRule {
         self.block_touched = !self.active;
     }
 
+    #[inline(never)]
     fn report_block(&self, now: &Moment, stalled: bool, source: &LogSource, outbox: &mut Outbox) {
         let mut report = |path: &str, text: &str| outbox.push(now, Event { tags: &self.rule.tags, file: Some(path), text });
         for file in &self.files {

@@ -36,7 +36,6 @@ use log_rules::LogRules;
 use outbox::{Form, Outbox};
 use process_rules::ProcessRules;
 use selection::{Protocol, Selection};
-use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 use trust::Proof;
@@ -144,7 +143,9 @@ pub struct Agent {
     /// When something was last said to a version 1 server.
     last_classic: Millis,
     next_stranger_logs: [Millis; 3],
-    outputs: VecDeque<Output>,
+    outputs: Vec<Output>,
+    /// Those that were there when outputs were last asked for, the oldest last.
+    ready: Vec<Output>,
 }
 
 impl Agent {
@@ -185,7 +186,8 @@ impl Agent {
             has_file: false,
             last_classic: now.mono,
             next_stranger_logs: [now.mono; 3],
-            outputs: VecDeque::new(),
+            outputs: Vec::new(),
+            ready: Vec::new(),
             host,
         };
         agent.system_event(format!("Agent started, version {}", env!("CARGO_PKG_VERSION")));
@@ -232,11 +234,14 @@ impl Agent {
         match Message::parse_of_server(content) {
             Ok(Message::Heartbeat { .. }) => self.handle_heartbeat(from, None),
             Ok(Message::Capability { run, .. }) => self.handle_heartbeat(from, Some(run)),
-            Ok(message) => self.handle_message(from, &message, proof, datagram),
-            Err(_) => {}
+            Ok(message) if proof != Proof::Hint || matches!(message, Message::Lost { .. } | Message::Offer { .. }) => {
+                self.handle_message(from, &message, proof, datagram);
+            }
+            _ => {}
         }
     }
 
+    #[inline(never)]
     fn handle_message(&mut self, from: SocketAddrV4, message: &Message<'_>, proof: Proof, datagram: &[u8]) {
         let (now, ip) = (self.now.mono, *from.ip());
         let is_selected = self.selection.is_selected(ip);
@@ -435,7 +440,7 @@ impl Agent {
         self.open_logs();
         self.close_logs();
         if self.logs.handle_timeout(&self.now, &mut self.outbox) {
-            self.outputs.push_back(Output::Measure);
+            self.outputs.push(Output::Measure);
         }
         self.processes.handle_timeout(&self.now, &mut self.outbox);
         self.start_tasks();
@@ -462,7 +467,7 @@ impl Agent {
         let job = JobId(self.next_job);
         self.next_job += 1;
         self.jobs.push((job, purpose));
-        self.outputs.push_back(Output::Start { job, task });
+        self.outputs.push(Output::Start { job, task });
     }
 
     fn say_idle(&mut self) {
@@ -525,12 +530,16 @@ impl Agent {
     }
 
     fn log(&mut self, text: String) {
-        self.outputs.push_back(Output::Log(text));
+        self.outputs.push(Output::Log(text));
     }
 
     /// The next thing to be done; to be drained after every call of a `handle_` method.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        if self.ready.is_empty() {
+            std::mem::swap(&mut self.ready, &mut self.outputs);
+            self.ready.reverse();
+        }
+        self.ready.pop()
     }
 
     /// When [`Self::handle_timeout`] has something to do.

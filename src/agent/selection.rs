@@ -1,15 +1,12 @@
 //! Which servers are heard, which one is selected, and which version of the protocol is spoken with it.
 
-use super::trust::{is_hint, Join, Proof, Sign, Trust};
+use super::trust::{Join, Proof, Sign, Trust};
 use super::Output;
 use crate::now::Millis;
 use crate::random::Random;
 use crate::seal::{Key, SessionName};
 use crate::wire::{Message, Revision, Token};
 use std::net::{Ipv4Addr, SocketAddrV4};
-
-/// What is to be done, oldest first.
-pub(super) type Outputs = std::collections::VecDeque<Output>;
 
 pub(super) struct Selection {
     host: String,
@@ -193,7 +190,7 @@ impl Selection {
         self.trust.is_keyed()
     }
 
-    /// What the agent may act on of a datagram, without its seal, and how that is proven.
+    /// A datagram without its seal, and how that is proven; nothing where it was for this module alone.
     pub(super) fn admit<'d>(&mut self, now: Millis, from: Ipv4Addr, datagram: &'d [u8]) -> Option<(&'d [u8], Proof)> {
         if !self.trust.is_keyed() {
             return Some((datagram, Proof::Open));
@@ -215,11 +212,11 @@ impl Selection {
                 return None;
             }
         }
-        is_hint(datagram).then_some((datagram, Proof::Hint))
+        Some((datagram, Proof::Hint))
     }
 
     /// Sends a message to the selected server.
-    pub(super) fn send(&mut self, datagram: Vec<u8>, outputs: &mut Outputs) {
+    pub(super) fn send(&mut self, datagram: Vec<u8>, outputs: &mut Vec<Output>) {
         if let Some(selected) = &self.selected {
             send(outputs, selected.address, self.trust.seal(datagram));
         }
@@ -462,7 +459,7 @@ impl Selection {
     }
 
     /// Says what is due. Returns whether another server, or none, is selected now.
-    pub(super) fn handle_timeout(&mut self, now: Millis, revision: Revision, outputs: &mut Outputs) -> bool {
+    pub(super) fn handle_timeout(&mut self, now: Millis, revision: Revision, outputs: &mut Vec<Output>) -> bool {
         let mut at = 0;
         while let Some(heard) = self.heard.get(at) {
             if now - heard.last < Self::SILENCE {
@@ -527,7 +524,7 @@ impl Selection {
         true
     }
 
-    fn say_hello(&mut self, now: Millis, outputs: &mut Outputs) {
+    fn say_hello(&mut self, now: Millis, outputs: &mut Vec<Output>) {
         let Some(ip) = self.selected.as_ref().map(|selected| *selected.address.ip()) else { return };
         let speaks_version_2 = self.capability(ip, now).is_some();
         let Some(selected) = &mut self.selected else { return };
@@ -561,7 +558,7 @@ impl Selection {
         handshake.next_hello = now + if patient { Self::PROBE_INTERVAL } else { Self::HELLO_INTERVAL };
     }
 
-    fn say_alive(&mut self, now: Millis, revision: Revision, outputs: &mut Outputs) {
+    fn say_alive(&mut self, now: Millis, revision: Revision, outputs: &mut Vec<Output>) {
         let alive = Message::Alive { host: &self.host, run: self.run, revision };
         let selected = self.selected.as_mut();
         let selected_ip = selected.as_ref().map(|selected| *selected.address.ip());
@@ -615,8 +612,8 @@ impl Selection {
 }
 
 /// Orders a datagram to be sent.
-pub(super) fn send(outputs: &mut Outputs, to: SocketAddrV4, datagram: Vec<u8>) {
-    outputs.push_back(Output::Send { to, datagram });
+pub(super) fn send(outputs: &mut Vec<Output>, to: SocketAddrV4, datagram: Vec<u8>) {
+    outputs.push(Output::Send { to, datagram });
 }
 
 /// The selected server, if it has that address.

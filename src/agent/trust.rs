@@ -83,7 +83,7 @@ impl Sign {
 pub(super) enum Proof {
     /// None is asked for.
     Open,
-    /// None, but what it says ends nothing.
+    /// None: it may only say what ends nothing.
     Hint,
     /// The seal of the session.
     Session,
@@ -149,12 +149,6 @@ impl Trust {
             None => datagram,
         }
     }
-}
-
-/// Whether a datagram that no one has proven may be listened to all the same: it ends nothing.
-pub(super) fn is_hint(datagram: &[u8]) -> bool {
-    let message = Message::parse_of_server(datagram);
-    matches!(message, Ok(Message::Heartbeat { .. } | Message::Capability { .. } | Message::Lost { .. } | Message::Offer { .. }))
 }
 
 fn signed(key: Key, mut datagram: Vec<u8>) -> Vec<u8> {
