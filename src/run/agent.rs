@@ -142,9 +142,7 @@ impl Settings {
         }
         let server = matches.opt_str("s").map(|server| FixedServer::parse(server, port)).transpose()?;
         let positions = matches.opt_str("S").map(PositionsFile::new);
-        for folder in matches.opt_strs("f") {
-            fence::add(folder).map_err(|e| wrong_value("-f ", folder, &reason(&e)))?;
-        }
+        fence::set(&matches.opt_strs("f")).map_err(|(folder, e)| wrong_value("-f ", folder, &reason(&e)))?;
         let user = matches.opt_str("u").map(|name| User::find(name).map_err(|e| wrong_value("-u ", name, &e))).transpose()?;
         Ok(Self { port, host, server, positions, policy: policy(matches)?, key_file: matches.opt_str("k").map(str::to_string), user })
     }

@@ -6,8 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::Mutex;
 
 /// A process that was started and has not been reaped. Dropping it ends its group.
 pub struct ChildProcess {
@@ -73,7 +72,10 @@ impl Drop for ChildProcess {
             return;
         }
         self.kill_group();
-        reap_with(vec![self.id]);
+        if let Ok(mut dying) = DYING.lock() {
+            dying.push(self.id);
+        }
+        reap();
     }
 }
 
@@ -122,35 +124,13 @@ fn errno(number: std::ffi::c_int) -> io::Result<()> {
 
 /// Processes that were killed and have not been reaped. One that hangs in the kernel, as on a dead file server, dies when it pleases:
 /// nobody waits for it.
-static DYING: AtomicPtr<Vec<libc::pid_t>> = AtomicPtr::new(null_mut());
-
-/// Puts another list there, and returns the one that was.
-fn exchange_dying(list: Vec<libc::pid_t>) -> Vec<libc::pid_t> {
-    let new = if list.is_empty() { null_mut() } else { Box::into_raw(Box::new(list)) };
-    let old = DYING.swap(new, Ordering::AcqRel);
-    if old.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: it came of a box, and is no longer there for anyone else.
-    *unsafe { Box::from_raw(old) }
-}
+static DYING: Mutex<Vec<libc::pid_t>> = Mutex::new(Vec::new());
 
 /// Reaps what was killed and is dead now.
 pub fn reap() {
-    reap_with(Vec::new());
-}
-
-fn reap_with(mut more: Vec<libc::pid_t>) {
-    loop {
-        more.append(&mut exchange_dying(Vec::new()));
-        // SAFETY: no status is asked for, so that no memory is touched. The processes are ours and not reaped, so the numbers are theirs.
-        more.retain(|id| unsafe { libc::waitpid(*id, null_mut(), libc::WNOHANG) } == 0);
-        // What another thread has put there meanwhile.
-        more = exchange_dying(more);
-        if more.is_empty() {
-            return;
-        }
-    }
+    let Ok(mut dying) = DYING.lock() else { return };
+    // SAFETY: no status is asked for, so that no memory is touched. The processes are ours and not reaped, so the numbers are theirs.
+    dying.retain(|id| unsafe { libc::waitpid(*id, std::ptr::null_mut(), libc::WNOHANG) } == 0);
 }
 
 /// Why an end was none that a command should have; `None` for success.

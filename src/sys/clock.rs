@@ -1,9 +1,12 @@
 //! The clocks: the only place that reads them.
 
-use super::{start, zone};
+use super::read_file;
+use super::start::variable;
 use crate::now::Now;
 use crate::schedule::WeekMinute;
-use std::time::Duration;
+use std::ffi::CString;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// All clocks of one process.
 ///
@@ -11,7 +14,7 @@ use std::time::Duration;
 /// the system's clock begins at `UNIX` seconds. No time of the protocol need be known to a test for that.
 #[derive(Debug)]
 pub struct Clock {
-    started: Duration,
+    started: Instant,
     speed: u32,
     /// What the system's clock is taken to have been at the start, in tests.
     pretended_start: Option<u64>,
@@ -34,17 +37,19 @@ pub struct LocalTime {
     pub hour: u16,
     /// From 0 to 59.
     pub minute: u16,
-    /// From 0 to 59; no leap seconds.
+    /// From 0 to 60.
     pub second: u16,
 }
 
+#[allow(clippy::disallowed_methods, reason = "the one place that reads a clock")]
 impl Clock {
-    /// Starts the monotonic clock.
+    /// Starts the monotonic clock and finds the time zone.
     pub fn start() -> Self {
-        let test = start::variable("PROJECT436_TEST_CLOCK").and_then(|test| std::str::from_utf8(test).ok()).unwrap_or_default();
+        adopt_openwrt_time_zone();
+        let test = variable("PROJECT436_TEST_CLOCK").and_then(|test| std::str::from_utf8(test).ok()).unwrap_or_default();
         let (speed, start) = test.split_once('@').map_or((test, None), |(speed, start)| (speed, start.parse().ok()));
         Self {
-            started: read(libc::CLOCK_MONOTONIC),
+            started: Instant::now(),
             speed: speed.parse().unwrap_or(1).clamp(1, 1000),
             pretended_start: start,
             minute: std::cell::Cell::new(None),
@@ -53,12 +58,12 @@ impl Clock {
 
     /// Reads all clocks once.
     pub fn now(&self) -> Now {
-        let elapsed = read(libc::CLOCK_MONOTONIC).saturating_sub(self.started);
+        let elapsed = self.started.elapsed();
         let mono = elapsed * self.speed;
         let unix = match self.pretended_start {
             Some(start) => start + mono.as_secs(),
             // The system's clock, which may jump, and in tests what it would show had it run as fast as ours.
-            None => read(libc::CLOCK_REALTIME).as_secs() + (mono - elapsed).as_secs(),
+            None => system_seconds() + (mono - elapsed).as_secs(),
         };
         let minute = unix / 60;
         let local = self.minute.get().filter(|(known, _)| *known == minute).map(|(_, local)| local);
@@ -82,23 +87,19 @@ impl Clock {
 impl LocalTime {
     /// The local time at so many seconds since 1970.
     pub fn at(unix: u64) -> Self {
-        /// The end of the year 9999.
-        const LAST: i64 = 253_402_300_799;
-        let utc = i64::try_from(unix).unwrap_or(LAST).min(LAST);
-        let local = utc + i64::from(zone::offset(utc));
-        let days = zone::days(local);
-        let (year, month, day) = zone::date(days);
-        let second = i32::try_from(local.rem_euclid(24 * 60 * 60)).unwrap_or_default();
-        let small = |number: i32| u16::try_from(number).unwrap_or_default();
+        // SAFETY: all fields of the structure are numbers or a pointer, for which zero is a value.
+        let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+        let seconds = i64::try_from(unix).unwrap_or(i64::MAX);
+        time64::local_time(seconds, &mut tm);
+        let small = |value: libc::c_int| u16::try_from(value).unwrap_or_default();
         Self {
-            year,
-            month: small(month),
-            day: small(day),
-            // 1970 began with a Thursday.
-            weekday: small((days + 4).rem_euclid(7)),
-            hour: small(second / 3600),
-            minute: small(second / 60 % 60),
-            second: small(second % 60),
+            year: tm.tm_year.saturating_add(1900),
+            month: small(tm.tm_mon) + 1,
+            day: small(tm.tm_mday),
+            weekday: small(tm.tm_wday),
+            hour: small(tm.tm_hour),
+            minute: small(tm.tm_min),
+            second: small(tm.tm_sec),
         }
     }
 
@@ -121,55 +122,82 @@ impl std::fmt::Display for LocalTime {
     }
 }
 
-/// What the system's clocks show together: hardly ever the same again, not even after it was set back or the device booted anew.
-pub(super) fn moment() -> u64 {
-    let [a, b] = [libc::CLOCK_MONOTONIC, libc::CLOCK_REALTIME].map(read);
-    a.as_secs() ^ u64::from(a.subsec_nanos()).rotate_left(32) ^ b.as_secs().rotate_left(16) ^ u64::from(b.subsec_nanos())
+/// On OpenWrt the time zone stands in `/etc/TZ`, which its C library reads by itself and ours does not.
+fn adopt_openwrt_time_zone() {
+    if variable("TZ").is_some() || Path::new("/etc/localtime").exists() {
+        return;
+    }
+    let Ok(zone) = read_file("/etc/TZ") else { return };
+    let Ok(zone) = CString::new(zone.trim_ascii()) else { return };
+    if !zone.is_empty() {
+        // SAFETY: both are strings that live through the call, and the process has one thread.
+        unsafe { libc::setenv(c"TZ".as_ptr(), zone.as_ptr(), 1) };
+    }
 }
 
-/// What a clock of the system shows, in 64 bits: on 32-bit musl the plain names are those of the old interface, which ends in 2038;
-/// `time.h` there gives programs the other (musl 1.2.0, release notes on time64). Elsewhere the kernel itself is asked: the C library
-/// looks for a faster way, with 1 KB, and two readings in each turn of the loop are not worth that.
-#[cfg(target_os = "linux")]
-#[cfg(any(target_pointer_width = "64", target_env = "musl"))]
-fn read(clock: libc::clockid_t) -> Duration {
+/// What the system's clock shows: hardly ever the same again, not even after the device booted anew.
+#[allow(clippy::disallowed_methods, reason = "not for the time")]
+pub(super) fn moment() -> u64 {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since_1970.as_secs().rotate_left(32) ^ u64::from(since_1970.subsec_nanos())
+}
+
+pub(super) fn system_seconds() -> u64 {
+    // A device whose clock stands before 1970 reports 1970.
+    u64::try_from(time64::system_seconds()).unwrap_or_default()
+}
+
+/// The C library's times in 64 bits. On 32-bit musl the plain names are those of the old interface, which ends in 2038; `time.h`
+/// there gives programs the others (musl 1.2.0, release notes on time64).
+#[cfg(all(target_env = "musl", target_pointer_width = "32"))]
+mod time64 {
     #[repr(C)]
     struct Timespec {
         seconds: i64,
-        /// In 32-bit programs the lower half counts, wherever it lies.
-        nanoseconds: i64,
+        nanoseconds_and_padding: [i32; 2],
     }
-    #[cfg(target_pointer_width = "32")]
+
     extern "C" {
-        #[link_name = "__clock_gettime64"]
-        fn get(clock: libc::clockid_t, time: *mut Timespec) -> libc::c_int;
+        fn __clock_gettime64(clock: libc::clockid_t, time: *mut Timespec) -> libc::c_int;
+        fn __localtime64_r(seconds: *const i64, tm: *mut libc::tm) -> *mut libc::tm;
     }
-    #[cfg(target_pointer_width = "64")]
-    unsafe fn get(clock: libc::clockid_t, time: *mut Timespec) -> libc::c_long {
-        // SAFETY: as the caller says.
-        unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) }
+
+    pub(super) fn system_seconds() -> i64 {
+        let mut time = Timespec { seconds: 0, nanoseconds_and_padding: [0; 2] };
+        // SAFETY: the structure has the size and layout that musl's `struct timespec` has on 32-bit systems.
+        unsafe { __clock_gettime64(libc::CLOCK_REALTIME, &mut time) };
+        time.seconds
     }
-    let mut time = Timespec { seconds: 0, nanoseconds: 0 };
-    // SAFETY: the structure has the size and layout of `struct timespec` with a time of 64 bits.
-    unsafe { get(clock, &mut time) };
-    // A device whose clock stands before 1970 reports 1970.
-    Duration::new(u64::try_from(time.seconds).unwrap_or_default(), u32::try_from(time.nanoseconds).unwrap_or_default())
+
+    pub(super) fn local_time(seconds: i64, tm: &mut libc::tm) {
+        // SAFETY: both point to values that live through the call.
+        unsafe { __localtime64_r(&seconds, tm) };
+    }
 }
 
-/// What a clock of the system shows. The standard library knows the C library's 64-bit interface where there is another one.
-#[cfg(not(all(target_os = "linux", any(target_pointer_width = "64", target_env = "musl"))))]
-#[allow(clippy::disallowed_methods, reason = "the one place that reads a clock")]
-fn read(clock: libc::clockid_t) -> Duration {
-    if clock == libc::CLOCK_REALTIME {
-        return std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+#[cfg(not(all(target_env = "musl", target_pointer_width = "32")))]
+mod time64 {
+    /// After 28 years a date is on the same day of the week again; so it is until 2100.
+    const CALENDAR_CYCLE: i64 = (28 * 365 + 7) * 24 * 60 * 60;
+    const YEARS: libc::c_int = 28;
+
+    /// The standard library knows the C library's 64-bit interface where there is another one.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads a clock")]
+    pub(super) fn system_seconds() -> i64 {
+        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)
     }
-    // SAFETY: all fields of the structure are numbers, for which zero is a value, and it lives through the call.
-    let time = unsafe {
-        let mut time: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(clock, &mut time);
-        time
-    };
-    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
+
+    /// Where times may have 32 bits, as in 32-bit programs with glibc, those that do not fit are looked up some cycles earlier.
+    pub(super) fn local_time(seconds: i64, tm: &mut libc::tm) {
+        let beyond = if cfg!(target_pointer_width = "32") { seconds - i64::from(i32::MAX) } else { 0 };
+        let cycles = u64::try_from(beyond).unwrap_or_default().div_ceil(CALENDAR_CYCLE.unsigned_abs());
+        let cycles = i32::try_from(cycles).unwrap_or_default();
+        let fitting = seconds - i64::from(cycles) * CALENDAR_CYCLE;
+        // SAFETY: both point to values that live through the call. The type is the system's; its name is deprecated for musl.
+        unsafe { libc::localtime_r(&(fitting as _), tm) };
+        tm.tm_year = tm.tm_year.saturating_add(cycles.saturating_mul(YEARS));
+    }
 }
 
 #[cfg(test)]

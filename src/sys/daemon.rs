@@ -62,22 +62,12 @@ pub fn daemonize() -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(not(target_env = "musl"))]
-use libc::fork;
-
-#[cfg(target_env = "musl")]
-extern "C" {
-    /// `fork` without what it does for other threads: 0.5 KB.
-    #[link_name = "_Fork"]
-    fn fork() -> libc::pid_t;
-}
-
 /// Goes on in a child process.
 fn leave_parent() -> io::Result<()> {
     // SAFETY: the process has one thread, so the child is a whole copy; the parent ends at once, without running what is
     // registered for its end.
     unsafe {
-        if super::check(fork())? > 0 {
+        if super::check(libc::fork())? > 0 {
             libc::_exit(0);
         }
     }

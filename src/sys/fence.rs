@@ -1,6 +1,6 @@
 //! Below which folders this process may open logs. It is set once, at the start, by the owner of the device.
 
-use super::{folder, Lasting};
+use super::folder;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
@@ -8,18 +8,23 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The folders, resolved. Unset there is no fence.
-static FOLDERS: Lasting<Vec<PathBuf>> = Lasting::new();
+static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
 
-/// From now on only what is below this folder can be opened, or below others that were added.
+/// From now on only what is below these folders can be opened.
 ///
 /// # Errors
-/// It does not exist.
-pub fn add(folder: &str) -> io::Result<()> {
-    let mut folders = FOLDERS.get().cloned().unwrap_or_default();
-    folders.push(std::fs::canonicalize(folder)?);
-    FOLDERS.set(folders);
+/// That one does not exist.
+pub fn set<'f>(folders: &[&'f str]) -> Result<(), (&'f str, io::Error)> {
+    let mut resolved = Vec::new();
+    for folder in folders {
+        resolved.push(std::fs::canonicalize(folder).map_err(|e| (*folder, e))?);
+    }
+    if !resolved.is_empty() {
+        let _ = FOLDERS.set(resolved);
+    }
     Ok(())
 }
 

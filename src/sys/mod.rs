@@ -21,34 +21,11 @@ pub mod start;
 pub mod status;
 pub mod syslog;
 pub mod user;
-mod zone;
 
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicPtr, Ordering};
-
-/// A value that is set at the start, and then lasts as long as the program. What the standard library has for that can wait for another
-/// thread, with 1 KB.
-struct Lasting<T: Send + Sync + 'static>(AtomicPtr<T>);
-
-impl<T: Send + Sync + 'static> Lasting<T> {
-    const fn new() -> Self {
-        Self(AtomicPtr::new(std::ptr::null_mut()))
-    }
-
-    fn get(&self) -> Option<&'static T> {
-        // SAFETY: what is there was leaked, and may be shared by threads.
-        unsafe { self.0.load(Ordering::Acquire).as_ref() }
-    }
-
-    fn set(&self, value: T) -> &'static T {
-        let value = Box::leak(Box::new(value));
-        self.0.store(value, Ordering::Release);
-        value
-    }
-}
 
 /// Turns the -1 of a system call into the error that it stands for.
 fn check<N: From<i8> + PartialEq>(result: N) -> io::Result<N> {

@@ -60,15 +60,6 @@ pub(super) fn variable(name: &str) -> Option<&'static [u8]> {
     None
 }
 
-/// C's `exit`, which in programs that hold the C library would first see to its streams, and bring those with it: 1 KB. Nothing here uses
-/// them, or registers anything for the end.
-#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
-#[no_mangle]
-extern "C" fn exit(code: c_int) -> ! {
-    // SAFETY: touches no memory.
-    unsafe { libc::_exit(code) }
-}
-
 /// Writes a line to a standard stream, where a closed one is no error.
 pub fn print(stream: Stream, line: &str) {
     // SAFETY: the descriptor is not closed here, and nothing in the program closes it.

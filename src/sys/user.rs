@@ -54,47 +54,16 @@ impl User {
         let (id, group) = (self.id, self.groups[0]);
         // SAFETY: the list lives through the call and its length is given; the other calls touch no memory.
         unsafe {
-            super::check(setgroups(self.groups.len() as _, self.groups.as_ptr()))?;
-            super::check(setgid(group))?;
-            super::check(setuid(id))?;
+            super::check(libc::setgroups(self.groups.len() as _, self.groups.as_ptr()))?;
+            super::check(libc::setgid(group))?;
+            super::check(libc::setuid(id))?;
             let stays = libc::getuid() == id && libc::geteuid() == id && libc::getgid() == group && libc::getegid() == group;
-            if !stays || id != 0 && (setuid(0) == 0 || setgid(0) == 0 && group != 0) {
+            if !stays || id != 0 && (libc::setuid(0) == 0 || libc::setgid(0) == 0 && group != 0) {
                 // The way back is still open.
                 return Err(io::Error::from_raw_os_error(libc::EPERM));
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-use libc::{setgid, setgroups, setuid};
-#[cfg(target_os = "linux")]
-use own_thread::{setgid, setgroups, setuid};
-
-/// The system calls, which count for the thread that calls them. The C library's functions see to the other ones, of which there are
-/// none here, and take 2 KB for it.
-#[cfg(target_os = "linux")]
-mod own_thread {
-    #[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
-    use libc::{SYS_setgid as SETGID, SYS_setgroups as SETGROUPS, SYS_setuid as SETUID};
-    // The plain ones have numbers of 16 bits there.
-    #[cfg(any(target_arch = "arm", target_arch = "x86"))]
-    use libc::{SYS_setgid32 as SETGID, SYS_setgroups32 as SETGROUPS, SYS_setuid32 as SETUID};
-
-    pub(super) unsafe fn setgroups(count: libc::size_t, groups: *const libc::gid_t) -> libc::c_long {
-        // SAFETY: as the caller says.
-        unsafe { libc::syscall(SETGROUPS, count, groups) }
-    }
-
-    pub(super) unsafe fn setgid(id: libc::gid_t) -> libc::c_long {
-        // SAFETY: touches no memory.
-        unsafe { libc::syscall(SETGID, id) }
-    }
-
-    pub(super) unsafe fn setuid(id: libc::uid_t) -> libc::c_long {
-        // SAFETY: touches no memory.
-        unsafe { libc::syscall(SETUID, id) }
     }
 }
 
