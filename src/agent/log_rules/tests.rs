@@ -1,0 +1,218 @@
+//! Log rules with lines and times of the test's making.
+
+use super::*;
+use crate::directives::host::{HostFile, Rule};
+use crate::directives::Source;
+use crate::random::Random;
+use crate::schedule::WeekMinute;
+
+/// Wednesday, so many seconds after 12:00.
+fn at(seconds: u64) -> Moment {
+    let minute = WeekMinute::new(3, 12, u16::try_from(seconds / 60).unwrap());
+    Moment { mono: Millis::from_secs(1000 + seconds), unix: 43_200 + seconds, local: minute, second: u8::try_from(seconds % 60).unwrap() }
+}
+
+struct Bench {
+    rules: LogRules,
+    outbox: Outbox,
+    position: u64,
+}
+
+impl Bench {
+    fn new(text: &str) -> Self {
+        let mut bench = Self { rules: LogRules::default(), outbox: Outbox::new(&at(0), "h", 7, Random::new(1)), position: 0 };
+        bench.configure(0, text);
+        bench
+    }
+
+    fn configure(&mut self, seconds: u64, text: &str) {
+        let file = HostFile::parse(Source { path: "h", text }.lines());
+        assert_eq!(file.faults, []);
+        let rules = file.groups.into_iter().map(|group| match (group.identity(), group.rule) {
+            (identity, Rule::Log(rule)) => (identity, rule),
+            (_, rule) => panic!("{rule:?}"),
+        });
+        let mut before = self.rules.take();
+        rules.for_each(|(identity, rule)| self.rules.add(&at(seconds), &mut before, identity, rule));
+        self.rules.handle_replaced();
+    }
+
+    /// Reads lines of `/log`, which is the first log.
+    fn lines(&mut self, seconds: u64, text: &str) -> usize {
+        let block = Block { path: "/log", position: self.position, place: None, bytes: text.as_bytes() };
+        let consumed = self.rules.handle_lines(&at(seconds), 0, block, &mut Link::default(), &mut self.outbox);
+        self.position += consumed as u64;
+        consumed
+    }
+
+    /// Lets the time be so late. At an edge `unread` bytes wait in `/log`.
+    fn time(&mut self, seconds: u64, unread: u64) {
+        if self.rules.handle_timeout(&at(seconds), &mut self.outbox) {
+            self.rules.handle_end(0, "/log", self.position + unread);
+        }
+    }
+
+    /// Tags and text of the events since the last call.
+    fn events(&mut self) -> Vec<String> {
+        let texts = self.outbox.drain().map(|datagram| {
+            let text = String::from_utf8(datagram).unwrap();
+            let fields: Vec<&str> = text.splitn(7, "%%").collect();
+            format!("{} {}", fields[4], fields[6])
+        });
+        texts.collect()
+    }
+}
+
+const COUNT: &str = "file: /log\nmatch: x\nalert_count: tags=C seconds=10\n";
+const ALL: &str = "file: /log\nmatch: x\nalert_all: tags=A\n";
+/// Closed at 12:02.
+const MORNING: &str = "file: /log\nmatch: x\nactive: 3;08:00-12:01,3;12:05-13:00\nalert_all: tags=A\n";
+
+#[test]
+fn blocks_stand_back_to_back_from_the_start_of_the_rule() {
+    let mut bench = Bench::new(COUNT);
+    for (seconds, lines, event) in [(3, 1, None), (9, 2, None), (10, 0, Some("C 3")), (19, 0, None), (20, 1, Some("C 0"))] {
+        bench.time(seconds, 0);
+        assert_eq!(bench.events(), event.into_iter().collect::<Vec<_>>(), "{seconds}");
+        bench.lines(seconds, &"x\n".repeat(lines));
+    }
+    // The device slept: one block of those that passed counts, and the next ends where it would have.
+    bench.time(57, 0);
+    assert_eq!(bench.events(), ["C 1"]);
+    assert_eq!(bench.rules.next_deadline(&at(57)), at(60).mono);
+    bench.time(60, 0);
+    assert_eq!(bench.events(), ["C 0"]);
+}
+
+#[test]
+fn a_threshold_is_passed_by_more_lines_than_it_and_once_a_block() {
+    let mut bench = Bench::new("file: /log\nmatch: x\nalert_n: tags=N threshold=2 seconds=10 message=M\n");
+    for (seconds, lines, events) in [(1, 2, 0), (11, 3, 0), (21, 9, 1), (31, 0, 1), (41, 0, 0)] {
+        bench.time(seconds, 0);
+        assert_eq!(bench.events(), vec!["N M"; events], "{seconds}");
+        bench.lines(seconds, &"x\nother\n".repeat(lines));
+    }
+}
+
+#[test]
+fn silence_is_no_match_in_a_block_but_not_while_lines_wait() {
+    let mut bench = Bench::new(&format!("{ALL}file: /log\nmatch: x\nalert_inactive: tags=I seconds=10 message=M\n"));
+    bench.lines(1, "x\n");
+    bench.time(10, 0);
+    assert_eq!(bench.events(), ["A x"]);
+    bench.lines(11, "other\n");
+    bench.time(20, 0);
+    assert_eq!(bench.events(), ["I M"]);
+    let many = "x\n".repeat(Outbox::MAX_LINES + 1);
+    assert_eq!(bench.lines(20, &many), many.len() - 2);
+    bench.time(30, 0);
+    bench.time(40, 0);
+    assert!(!bench.events().contains(&"I M".to_string()));
+}
+
+#[test]
+fn silence_is_not_told_of_while_nothing_is_read() {
+    let mut bench = Bench::new(&format!("{ALL}file: /log\nmatch: y\nalert_inactive: tags=I seconds=10 message=M\n"));
+    let many = "x\n".repeat(Outbox::MAX_LINES / 2 + 1);
+    assert_eq!(bench.lines(1, &many), many.len());
+    bench.time(10, 0);
+    assert!(!bench.events().contains(&"I M".to_string()));
+    bench.time(20, 0);
+    assert_eq!(bench.events(), ["I M"]);
+}
+
+#[test]
+fn a_line_that_finds_no_room_is_left_for_later() {
+    let mut bench = Bench::new(&(ALL.to_string() + &ALL.replace("tags=A", "tags=B") + &ALL.replace("tags=A", "tags=C")));
+    let line = "x\n".len();
+    assert_eq!(bench.lines(1, &"x\n".repeat(100)), Outbox::MAX_LINES.div_ceil(3) * line);
+    assert_eq!(bench.lines(1, "x\n"), 0);
+    bench.events();
+    assert_eq!(bench.lines(1, "x\n"), line);
+}
+
+#[test]
+fn any_number_of_rules_leaves_room_for_a_line() {
+    let rules: String = (0..Outbox::MAX_LINES + 50).map(|n| ALL.replace("tags=A", &format!("tags=T{n}"))).collect();
+    let mut bench = Bench::new(&rules);
+    assert_eq!(bench.lines(1, "x\n"), 2);
+    assert_eq!(bench.events().len(), Outbox::MAX_LINES + 50);
+}
+
+#[test]
+fn lines_written_before_the_edge_alert_however_late_they_are_read() {
+    let mut bench = Bench::new(MORNING);
+    bench.lines(100, "x 1\n");
+    bench.time(120, 8);
+    bench.lines(130, "x 2\nx 3\nx 4\n");
+    bench.time(300, 0);
+    bench.lines(301, "x 5\n");
+    assert_eq!(bench.events(), ["A x 1", "A x 2", "A x 3", "A x 5"]);
+}
+
+#[test]
+fn lines_of_the_closed_time_are_dropped_though_they_are_read_when_it_is_open_again() {
+    let mut bench = Bench::new(MORNING);
+    bench.time(120, 4);
+    bench.time(300, 8);
+    bench.lines(310, "x 1\nx 2\nx 3\n");
+    assert_eq!(bench.events(), ["A x 1", "A x 3"]);
+}
+
+#[test]
+fn the_next_edge_is_a_deadline() {
+    let bench = Bench::new(MORNING);
+    for (now, edge) in [(0, 120), (119, 120), (121, 300)] {
+        assert_eq!(bench.rules.next_deadline(&at(now)), at(edge).mono, "{now}");
+    }
+}
+
+#[test]
+fn a_block_that_touches_the_closed_time_is_dropped() {
+    let mut bench = Bench::new("file: /log\nmatch: x\nactive: 3;08:00-12:01,3;12:03-13:00\nalert_count: tags=C seconds=50\n");
+    let mut events = Vec::new();
+    for seconds in (0..=300).step_by(10) {
+        bench.time(seconds, 0);
+        events.extend(bench.events().into_iter().map(|event| (seconds, event)));
+        bench.lines(seconds, "x\n");
+    }
+    // Closed from 120 to 180: the blocks that end at 150 and 200 touch that.
+    assert_eq!(events, [50, 100, 250, 300].map(|seconds| (seconds, "C 5".to_string())));
+}
+
+#[test]
+fn a_rule_that_stays_keeps_its_block_and_one_that_changed_begins_anew() {
+    let mut bench = Bench::new(COUNT);
+    bench.lines(1, "x\nx\n");
+    let other = "file: /other\nmatch: x\nalert_all: tags=O\n";
+    bench.configure(5, &format!("{COUNT}{}{other}", COUNT.replace("tags=C", "tags=D")));
+    bench.lines(6, "x\n");
+    bench.time(10, 0);
+    assert_eq!(bench.events(), ["C 3"]);
+    bench.time(15, 0);
+    assert_eq!(bench.events(), ["D 1"]);
+}
+
+#[test]
+fn a_rule_that_stays_keeps_the_edges_that_lie_ahead() {
+    let mut bench = Bench::new(MORNING);
+    bench.time(120, 4);
+    bench.configure(130, &format!("{MORNING}{COUNT}"));
+    bench.lines(131, "x 1\nx 2\n");
+    assert_eq!(bench.events(), ["A x 1"]);
+}
+
+#[test]
+fn files_of_a_wildcard_are_counted_apart() {
+    let mut bench = Bench::new(&COUNT.replace("/log", "/*"));
+    bench.rules.handle_found(0, "/log");
+    bench.rules.handle_found(0, "/other");
+    bench.lines(1, "x\nx\n");
+    bench.configure(5, &format!("{}{}", COUNT.replace("/log", "/*"), COUNT.replace("/log", "/*").replace("tags=C", "tags=D")));
+    bench.time(10, 0);
+    assert_eq!(bench.events(), ["C 2", "C 0"]);
+    bench.rules.handle_gone(0, "/other");
+    bench.lines(11, "x\n");
+    bench.time(20, 0);
+    assert_eq!(bench.events(), ["C 1", "D 1"]);
+}
