@@ -5,7 +5,7 @@
 # Debian has no BusyBox for big-endian MIPS and PowerPC: check-install.sh makes up their headers.
 #
 # Needs Debian with qemu-user-static, and Linux 6.7 (or, before that, qemu's entries of the package binfmt-support); not root.
-# The packages come once, from the servers that apt knows, into target/emulated/; the system's apt and dpkg are left alone.
+# Status 77 says that the packages or the kernel's part cannot be had here. The packages come once, from the servers that apt knows, into target/emulated/; the system's apt and dpkg are left alone.
 set -eu
 if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/.."; fi
 . scripts/checking.sh
@@ -73,7 +73,7 @@ if [ "${1:-}" != --inside ]; then
     need qemu-arm-static qemu-user-static
     if [ ! -e "$work/fetched" ] && ! fetch; then
         echo "check-install-emulated.sh: the packages busybox-static of other processors could not be fetched" >&2
-        exit 1
+        exit 77
     fi
     # In a namespace of users of its own, it may tell the kernel how to start the programs of other processors.
     exec unshare --user --map-root-user --mount --net --pid --fork --kill-child sh scripts/check-install-emulated.sh --inside
@@ -140,6 +140,11 @@ mkdir -p "$work/devices"
 if ! mount -t binfmt_misc binfmt_misc $formats 2>/dev/null; then
     echo "There is no binfmt_misc for namespaces here: what the system has counts."
     emulate() { :; }
+    first=$(find "$work" -name 'busybox-s390x' -o -name 'busybox-arm64' | head -n 1)
+    if ! "$first" true 2>/dev/null; then
+        echo "check-install-emulated.sh: this system starts no programs of other processors" >&2
+        exit 77
+    fi
 fi
 make_ssh
 while IFS='|' read -r name architecture processor model machine features target; do

@@ -2,7 +2,8 @@
 # Runs scripts/init/*.service under a systemd of their own, in namespaces, on a copy of this system's files that is forgotten at the end: what
 # the agent and its commands may do there and what they may not, and that both programs come back when they are killed.
 #   scripts/check-systemd.sh [FOLDER]      with the static programs; by default dist/x86_64-unknown-linux-musl
-# Needs root, Debian's systemd, a kernel with overlayfs, and a cgroup2 in which it may make a group.
+# Needs root, Debian's systemd, a kernel with overlayfs, and a cgroup2 in which it may make a group; status 77 says that the system does not
+# let it do that.
 set -eu
 case ${1:-} in
 --boot | --look) stage=$1 here=$2 ;;
@@ -35,6 +36,7 @@ boot() {
     mount --bind "$1" "$root/run/check"
     ip link set lo up
     set_up "$1"
+    : >"$1/mounted"
     mkdir "$root/run/old"
     cd "$root"
     pivot_root . run/old
@@ -127,7 +129,7 @@ case $stage in
     folder=$(mktemp -d)
     groups=$(awk '$3 == "cgroup2" { print $2 }' /proc/mounts | tail -n 1)
     group=$groups/aa436-check-$$
-    mkdir "$group" || { echo "check-systemd.sh: no group can be made in cgroup2, ${groups:-which is not mounted}" >&2; rmdir "$folder"; exit 1; }
+    mkdir "$group" || { echo "check-systemd.sh: no group can be made in cgroup2, ${groups:-which is not mounted}" >&2; rmdir "$folder"; exit 77; }
     trap 'rm -rf "$folder"; within_a_minute "nothing is left" remove_group' EXIT
     cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/checking.sh scripts/check-systemd.sh "$folder"
     write_rules "$folder"
@@ -135,6 +137,10 @@ case $stage in
     # shellcheck disable=SC2016 # for the shell that is started
     sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec timeout -k 5 300 "$@"' - "$group" \
         unshare --cgroup --mount --pid --net --uts --ipc --fork --kill-child sh scripts/check-systemd.sh --boot "$folder" || true
+    if ! [ -e "$folder/mounted" ]; then
+        echo "check-systemd.sh: this system does not let a root be made from namespaces and an overlay" >&2
+        exit 77
+    fi
     cat "$folder/said" || true
     grep -q '^All passed' "$folder/said"
     ;;

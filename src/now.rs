@@ -64,19 +64,21 @@ impl From<Millis> for Option<Duration> {
     }
 }
 
+/// What is never due stays so.
 impl Add for Millis {
     type Output = Self;
 
     fn add(self, more: Self) -> Self {
-        Self(self.0 + more.0)
+        Self(self.0.saturating_add(more.0))
     }
 }
 
+/// Between a moment and a later one is no time.
 impl Sub for Millis {
     type Output = Self;
 
     fn sub(self, less: Self) -> Self {
-        Self(self.0 - less.0)
+        Self(self.0.saturating_sub(less.0))
     }
 }
 

@@ -433,10 +433,7 @@ impl ActiveRule {
     }
 
     fn block_end(&self) -> Millis {
-        match self.block {
-            Millis::NEVER => Millis::NEVER,
-            block => self.block_start + block,
-        }
+        self.block_start + self.block
     }
 
     fn end_block(&mut self, now: &Moment, stalled: bool, source: &LogSource, outbox: &mut Outbox) {

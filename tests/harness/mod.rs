@@ -46,6 +46,14 @@ pub struct Event {
     pub text: String,
 }
 
+/// What C libraries call EADDRINUSE, in the words of one of them.
+pub const IN_USE: &str = "Address already in use\n";
+
+/// The same text, whichever C library worded it.
+pub fn in_one_wording(text: &str) -> String {
+    text.replace(": Address in use\n", &format!(": {IN_USE}"))
+}
+
 /// Where a program is: in the folder that PROJECT436_BIN_DIR names, or as it was built for the tests.
 pub fn binary(program: &str) -> PathBuf {
     match (std::env::var_os("PROJECT436_BIN_DIR"), program) {
