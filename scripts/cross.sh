@@ -181,9 +181,9 @@ smaller_code() {
     done
 }
 
-# zig knows this C library by its kind of floating point only, which cargo-zigbuild does not say.
+# zig knows this C library by its kind of floating point only, which cargo-zigbuild does not say; and -g, lest it leave the symbols out.
 powerpc_linker() {
-    printf '#!/bin/sh\nexec cargo-zigbuild zig cc -- -target powerpc-linux-musleabihf "$@"\n' >"$work/powerpc-cc"
+    printf '#!/bin/sh\nexec cargo-zigbuild zig cc -- -target powerpc-linux-musleabihf -g "$@"\n' >"$work/powerpc-cc"
     chmod 755 "$work/powerpc-cc"
     echo "$work/powerpc-cc"
 }

@@ -4,7 +4,7 @@
 
 mod harness;
 
-use harness::{Program, Site};
+use harness::{wait_for, Program, Site};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -134,5 +134,25 @@ fn each_server_works_with_this_machines_agent() {
     for_each_target(|target| {
         let site = Site::new(&format!("emulated-server-{}", target.name));
         session(&site, &|| site.agent("nas1", &[]), &|| target.server(&site));
+    });
+}
+
+#[test]
+#[ignore = "run by scripts/check-emulated.sh"]
+fn the_last_words_of_each_agent_lead_to_a_line_of_code() {
+    for_each_target(|target| {
+        let site = Site::new(&format!("emulated-crash-{}", target.name));
+        let agent = target.agent(&site);
+        wait_for("the agent's log", || agent.log_text().contains("on port").then_some(()));
+        agent.signal("SEGV");
+        wait_for("the last words", || agent.log_text().contains("crashed: version ").then_some(()));
+        let output = Command::new(root().join("scripts/symbolize.sh")).arg(&agent.log).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        // It mostly waits in a system call, somewhere in the C library.
+        let is_place = |line: &str| {
+            line.rsplit_once(':')
+                .is_some_and(|(file, line)| file.contains("/src/") && line.starts_with(|c: char| c.is_ascii_digit() && c != '0'))
+        };
+        assert!(output.status.success() && said.lines().any(is_place), "{said}");
     });
 }
