@@ -136,15 +136,14 @@ fn adopt_openwrt_time_zone() {
 }
 
 /// What the system's clock shows: hardly ever the same again, not even after the device booted anew.
-#[allow(clippy::disallowed_methods, reason = "not for the time")]
 pub(super) fn moment() -> u64 {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    since_1970.as_secs().rotate_left(32) ^ u64::from(since_1970.subsec_nanos())
+    let (seconds, nanoseconds) = time64::system_time();
+    seconds.unsigned_abs().rotate_left(32) ^ u64::from(nanoseconds)
 }
 
 pub(super) fn system_seconds() -> u64 {
     // A device whose clock stands before 1970 reports 1970.
-    u64::try_from(time64::system_seconds()).unwrap_or_default()
+    u64::try_from(time64::system_time().0).unwrap_or_default()
 }
 
 /// The C library's times in 64 bits. On 32-bit musl the plain names are those of the old interface, which ends in 2038; `time.h`
@@ -154,7 +153,8 @@ mod time64 {
     #[repr(C)]
     struct Timespec {
         seconds: i64,
-        nanoseconds_and_padding: [i32; 2],
+        /// In which half they are depends on the order of bytes.
+        nanoseconds_and_padding: [u32; 2],
     }
 
     extern "C" {
@@ -162,11 +162,12 @@ mod time64 {
         fn __localtime64_r(seconds: *const i64, tm: *mut libc::tm) -> *mut libc::tm;
     }
 
-    pub(super) fn system_seconds() -> i64 {
+    /// Seconds since 1970, and nanoseconds.
+    pub(super) fn system_time() -> (i64, u32) {
         let mut time = Timespec { seconds: 0, nanoseconds_and_padding: [0; 2] };
         // SAFETY: the structure has the size and layout that musl's `struct timespec` has on 32-bit systems.
         unsafe { __clock_gettime64(libc::CLOCK_REALTIME, &mut time) };
-        time.seconds
+        (time.seconds, time.nanoseconds_and_padding[0] | time.nanoseconds_and_padding[1])
     }
 
     pub(super) fn local_time(seconds: i64, tm: &mut libc::tm) {
@@ -183,9 +184,9 @@ mod time64 {
 
     /// The standard library knows the C library's 64-bit interface where there is another one.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads a clock")]
-    pub(super) fn system_seconds() -> i64 {
+    pub(super) fn system_time() -> (i64, u32) {
         let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)
+        (i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX), since_1970.subsec_nanos())
     }
 
     /// Where times may have 32 bits, as in 32-bit programs with glibc, those that do not fit are looked up some cycles earlier.
