@@ -262,7 +262,7 @@ fn what_does_not_come_from_the_selected_server_changes_nothing_at_an_agent() {
     let mut buffer = [0; 2000];
     place.set_read_timeout(Some(harness::PATIENCE)).unwrap();
     let (uid, done, at) = loop {
-        let size = place.recv(&mut buffer).unwrap();
+        let size = harness::receive(&place, &mut buffer).unwrap();
         match Message::parse(&buffer[..size]) {
             Ok(Message::Event(event)) if event.text == "line 1" => {
                 let (host, chain, step) = (event.host, event.chain, event.reached.step);

@@ -307,6 +307,16 @@ pub fn skip(test: &str, reason: &str) {
     }
 }
 
+/// The next datagram, for which a signal to this process, as when it is stopped for a moment, is no end of the waiting.
+pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match socket.recv(buffer) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Lets real time pass between two looks.
 pub fn pause(duration: Duration) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::PATIENCE;
+use crate::harness::{receive, PATIENCE};
 use std::cell::Cell;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ impl Peer {
     pub fn receive(&self, within: Duration) -> Option<String> {
         let mut buffer = vec![0; 65_536];
         self.socket.set_read_timeout(Some(within)).unwrap();
-        let size = self.socket.recv(&mut buffer).ok()?;
+        let size = receive(&self.socket, &mut buffer).ok()?;
         Some(String::from_utf8(buffer[..size].to_vec()).unwrap())
     }
 
