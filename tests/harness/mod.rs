@@ -46,12 +46,14 @@ pub struct Event {
     pub text: String,
 }
 
-/// What C libraries call EADDRINUSE, in the words of one of them.
+/// EADDRINUSE and EADDRNOTAVAIL in glibc's words.
 pub const IN_USE: &str = "Address already in use\n";
+pub const NOT_AVAILABLE: &str = "Cannot assign requested address\n";
 
-/// The same text, whichever C library worded it.
+/// The same text in glibc's words where it has those of musl.
 pub fn in_one_wording(text: &str) -> String {
-    text.replace(": Address in use\n", &format!(": {IN_USE}"))
+    let text = text.replace(": Address in use\n", &format!(": {IN_USE}"));
+    text.replace(": Address not available\n", &format!(": {NOT_AVAILABLE}"))
 }
 
 /// Where a program is: in the folder that PROJECT436_BIN_DIR names, or as it was built for the tests.
