@@ -75,6 +75,10 @@ if [ "${1:-}" != --inside ]; then
         echo "check-install-emulated.sh: the packages busybox-static of other processors could not be fetched" >&2
         exit 77
     fi
+    if ! unshare --user --map-root-user --mount --net --pid --fork true; then
+        echo "check-install-emulated.sh: this system does not let namespaces of users be made" >&2
+        exit 77
+    fi
     # In a namespace of users of its own, it may tell the kernel how to start the programs of other processors.
     exec unshare --user --map-root-user --mount --net --pid --fork --kill-child sh scripts/check-install-emulated.sh --inside
 fi
