@@ -50,6 +50,8 @@ pub struct Follower {
     retired: Vec<Retired>,
     /// Files that had the name before those, as they were let go.
     known: Vec<Known>,
+    /// Copies of the present file, which are not to be read beside it.
+    copies: Vec<Identity>,
     /// Where to go on, while that cannot be found because the path has no file that can be read.
     awaited: Option<Awaited>,
     /// Whether another follower may have found the same files.
@@ -107,6 +109,7 @@ impl Follower {
             current: None,
             retired: Vec::new(),
             known: Vec::new(),
+            copies: Vec::new(),
             awaited: None,
             fresh: false,
             position: 0,
@@ -261,19 +264,12 @@ impl Follower {
             }
             return looked;
         }
-        self.fresh = false;
-        // A file that has come back, or had another name, is read on and not again.
-        let opened = match self.take_back(found).or_else(|| elsewhere(found)) {
-            Some(known) => known,
-            // The present file is let go only when there is a new one, lest what it still holds be lost.
-            None => Open::new(Path::new(&self.path), self.first_start)?,
-        };
-        if opened.identity != found {
-            // It was renamed at this moment: the next look sees what it is.
-            return Ok(());
+        // The present file is let go only when there is a new one, lest what it still holds be lost.
+        let opened = Open::new(Path::new(&self.path), self.first_start)?;
+        // Unless it was renamed at this moment: the next look sees what it is.
+        if opened.identity == found {
+            self.succeed(opened, elsewhere);
         }
-        self.first_start = 0;
-        self.succeed(opened, elsewhere);
         Ok(())
     }
 

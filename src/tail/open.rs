@@ -102,9 +102,8 @@ impl Open {
     }
 
     /// The same file, to be read on from another offset.
-    pub(super) fn moved(self, offset: u64) -> io::Result<Box<Self>> {
-        let meta = self.file.metadata()?;
-        Self::at(self.file, &meta, offset)
+    pub(super) fn moved(&self, offset: u64) -> io::Result<Box<Self>> {
+        Self::at(self.file.try_clone()?, &self.file.metadata()?, offset)
     }
 
     /// How far it is read.
@@ -132,6 +131,17 @@ impl Open {
         let unread = self.unread();
         self.measured = self.offset + unread;
         unread
+    }
+
+    /// Whether another file holds nothing but what this one is known to begin with, and was changed no earlier: a copy of this one, which
+    /// may be in the making still.
+    pub(super) fn is_copied_by(&self, other: &Self) -> bool {
+        let size = other.size();
+        let is_same = |end: u64| match (bytes_before(&self.file, end, CONTEXT), bytes_before(&other.file, end, CONTEXT)) {
+            (Ok(own), Ok(others)) => own == others,
+            _ => false,
+        };
+        size <= self.known_end() && other.modified() >= self.modified() && is_same(size.min(CONTEXT as u64)) && is_same(size)
     }
 
     /// Where it is read on.
@@ -164,22 +174,14 @@ impl Open {
         self.file.metadata().map_or(0, |meta| meta.len())
     }
 
-    /// Begins the file anew.
-    pub(super) fn start_over(&mut self) {
-        self.offset = 0;
-        self.head.clear();
-        self.before.clear();
-        self.mark = (0, Vec::new());
-        self.splitter = LineSplitter::default();
-        self.measured = 0;
-        (self.looked, self.caught_up, self.begun) = (None, None, None);
-        // What is there already is to be known. If it cannot be read, the next look tells.
-        let _ = self.is_cut();
-    }
-
     /// When it was changed last before it was begun, if it was empty at a look and is, or was for a time, no longer so.
     pub(super) fn take_begun(&mut self) -> Option<Time> {
         self.begun.take()
+    }
+
+    /// The next look is to take that time.
+    pub(super) fn give_back_begun(&mut self, begun: Option<Time>) {
+        self.begun = begun;
     }
 
     /// Looks whether the file does not hold what it held, and otherwise remembers what it holds now, read or not.

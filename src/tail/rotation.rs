@@ -71,8 +71,15 @@ impl Follower {
     /// Another file has the log's name.
     pub(super) fn succeed(&mut self, opened: Box<Open>, elsewhere: Elsewhere<'_>) {
         let since = self.current.as_ref().and_then(|open| open.looked());
-        let between = self.between(Some(opened.identity), since, elsewhere);
+        let new = opened.identity;
+        // Otherwise the next look tells.
+        let Some(between) = self.between(Some(new), since, elsewhere) else { return };
+        // A file that has come back, or had another name, is read on and not again.
+        let opened = self.take_back(new).or_else(|| elsewhere(new)).unwrap_or(opened);
+        self.first_start = 0;
+        self.fresh = false;
         self.retire();
+        self.copies.clear();
         self.current = Some(opened);
         self.retired.extend(between);
         self.bound_retired();
@@ -105,8 +112,11 @@ impl Follower {
             self.handle_cut(since, elsewhere);
         } else if let Some(since) = open.take_begun() {
             // It may have been filled, copied and cut before.
-            let between = self.between(None, Some(since), elsewhere);
-            self.retired.extend(between);
+            match (self.between(None, Some(since), elsewhere), &mut self.current) {
+                (Some(between), _) => self.retired.extend(between),
+                (None, Some(open)) => open.give_back_begun(Some(since)),
+                (None, None) => {}
+            }
             self.bound_retired();
         }
         Ok(())
@@ -114,17 +124,44 @@ impl Follower {
 
     /// What the present file held is now in a copy, or is gone.
     fn handle_cut(&mut self, since: Option<Time>, elsewhere: Elsewhere<'_>) {
-        let Some(mut open) = self.current.take() else { return };
-        let copy = self.find_copy(&open);
-        self.lose_cut(&open, copy.as_deref());
-        let last = copy.as_ref().map(|open| open.identity);
-        self.retired.extend(copy.map(Retired::new));
-        open.start_over();
-        self.current = Some(open);
-        // Newer copies than that one may have been made since the last look.
-        let between = self.after(last, None, since, None, elsewhere);
+        let Some(cut) = &self.current else { return };
+        let (Ok(again), Some(copy)) = (cut.moved(0), self.find_copy(cut)) else { return };
+        let Some(mut cut) = self.current.replace(again) else { return };
+        if cut.offset() == 0 {
+            self.copies.clear();
+        }
+        // Newer copies than that one may have been made since the last look, and others before it if what was cut was not known before.
+        let begun = cut.take_begun();
+        let between = match begun {
+            Some(since) => self.between(None, Some(since), elsewhere),
+            None => self.after(copy.as_ref().map(|open| open.identity), None, since, None, elsewhere),
+        };
+        let Some(between) = between else {
+            cut.give_back_begun(begun);
+            self.current = Some(cut);
+            return;
+        };
+        self.copies.clear();
+        self.lose_cut(&cut, copy.as_deref());
+        let at = self.retired.len();
         self.retired.extend(between);
+        if let Some(copy) = copy {
+            self.insert(at, copy);
+        }
         self.bound_retired();
+    }
+
+    /// Puts a copy among the rotated files, unless it is one of them already, as one that came before the file of which it is a copy.
+    fn insert(&mut self, at: usize, copy: Box<Open>) {
+        for retired in &mut self.retired {
+            if retired.open.identity == copy.identity && matches!(retired.open.is_cut(), Ok(false)) {
+                if retired.open.offset() < copy.offset() {
+                    *retired = Retired::new(copy);
+                }
+                return;
+            }
+        }
+        self.retired.insert(at, Retired::new(copy));
     }
 
     /// Looks whether rotated files still hold what they held: some rotations copy every file to the next.
@@ -135,7 +172,7 @@ impl Follower {
             if !matches!(retired.open.is_cut(), Ok(true)) {
                 continue;
             }
-            let copy = self.find_copy(&self.retired[at - 1].open);
+            let Some(copy) = self.find_copy(&self.retired[at - 1].open) else { continue };
             let cut = self.retired.remove(at - 1).open;
             self.lose_cut(&cut, copy.as_deref());
             match copy {
@@ -145,12 +182,13 @@ impl Follower {
         }
     }
 
-    /// The copy of a file that was cut, to be read on where that was read to.
-    fn find_copy(&self, cut: &Open) -> Option<Box<Open>> {
-        let around = Surroundings::of(&self.path, &|_| false);
+    /// The copy of a file that was cut, if there is one, to be read on where that was read to. `None` while that cannot be told.
+    fn find_copy(&self, cut: &Open) -> Option<Option<Box<Open>>> {
         let (known, read) = (cut.known_position(), cut.position());
-        let copy = around.find_copy(&known, cut.identity).or_else(|| around.find_copy(&read, cut.identity))?;
-        copy.moved(cut.offset()).ok()
+        let copy = Surroundings::consult(&self.path, &|_| false, &mut |around| {
+            around.find_copy(&known, cut.identity).or_else(|| around.find_copy(&read, cut.identity))
+        })?;
+        Some(copy.and_then(|copy| copy.moved(cut.offset()).ok()))
     }
 
     /// What was known of a file that was cut, and is not in its copy, is lost. It counts as passed, lest new lines stand in its place.
@@ -162,7 +200,8 @@ impl Follower {
     }
 
     /// The files that had the log's name after the last one before the present, and before the present, which is the given one if it is new.
-    fn between(&self, new: Option<Identity>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Vec<Retired> {
+    /// `None` while that cannot be told.
+    fn between(&mut self, new: Option<Identity>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Option<Vec<Retired>> {
         let current = self.current.as_ref().filter(|_| new.is_some());
         let last = current.or(self.retired.last().map(|retired| &retired.open));
         let identity = last.map(|open| open.identity).or(self.known.last().map(|known| known.identity));
@@ -172,33 +211,65 @@ impl Follower {
     }
 
     /// The files that were rotated after one of that identity, or else of that age, or since that time, and are not known. When that one is
-    /// not the present file, those that came after the present file are left out: it has been renamed, and they follow it.
+    /// not the present file, those that came after the present file are left out: it has been renamed, and they follow it. While the log
+    /// has no new file, copies of the present one are left out too: it will be cut. `None` while all that cannot be told.
     fn after(
-        &self,
+        &mut self,
         last: Option<Identity>,
         age: Option<Age>,
         since: Option<Time>,
         new: Option<Identity>,
         elsewhere: Elsewhere<'_>,
-    ) -> Vec<Retired> {
+    ) -> Option<Vec<Retired>> {
         let present = self.identity().filter(|present| Some(*present) != last);
-        let around = Surroundings::of(&self.path, &|inode| [last, present].iter().flatten().any(|identity| identity.1 == inode));
-        let age = last.and_then(|last| around.age(last)).or(age.as_ref());
-        let end = present.and_then(|present| around.age(present));
         let mut claimed = Vec::new();
         for retired in &self.retired {
             claimed.push(retired.open.identity);
         }
         claimed.extend(self.identity());
         claimed.extend(new);
-        let mut files = Vec::new();
-        for one in around.newer(age, since, &claimed) {
-            if end.is_some_and(|end| one.age.is_newer(end, None)) || self.was_read(one) {
-                continue;
+        claimed.extend(&self.copies);
+        let had = |inode| [last, present].iter().flatten().any(|identity| identity.1 == inode);
+        let found = Surroundings::consult(&self.path, &had, &mut |around| {
+            let age = last.and_then(|last| around.age(last)).or(age.as_ref());
+            let end = present.and_then(|present| around.age(present));
+            let mut found = Vec::new();
+            for one in around.newer(age, since, &claimed) {
+                if end.is_some_and(|end| one.age.is_newer(end, None)) || self.was_read(one) {
+                    continue;
+                }
+                found.extend(one.open(0));
             }
-            files.extend(elsewhere(one.identity).or_else(|| one.open(0)).map(Retired::new));
+            found
+        })?;
+        let mut files = Vec::new();
+        match &mut self.current {
+            Some(present) if new.is_none() => {
+                // It may be cut at any moment.
+                let is_whole = |present: &mut Open| matches!(present.is_cut(), Ok(false));
+                let mut copies = Vec::new();
+                if !is_whole(present) {
+                    return None;
+                }
+                for open in found {
+                    if present.is_copied_by(&open) {
+                        copies.push(open.identity);
+                    } else {
+                        files.push(open);
+                    }
+                }
+                if !is_whole(present) {
+                    return None;
+                }
+                self.copies.extend(copies);
+            }
+            _ => files = found,
         }
-        files
+        let mut rotated = Vec::new();
+        for open in files {
+            rotated.push(Retired::new(elsewhere(open.identity).unwrap_or(open)));
+        }
+        Some(rotated)
     }
 
     /// Whether a file was read here under another name, or is the copy of one.

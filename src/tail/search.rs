@@ -59,29 +59,29 @@ struct Found {
     at: usize,
 }
 
-/// Finds the files of a position, and those that came after them. `None` while that cannot be told, since the log cannot be read or has
-/// no file.
+/// Finds the files of a position, and those that came after them. `None` while that cannot be told, since the log cannot be read, has
+/// no file, or is just being rotated.
 pub(super) fn restore(path: &str, position: &Position, seen: u64) -> Option<Box<Restored>> {
-    for _ in 0..3 {
+    let had = |inode| position.files.iter().any(|file| file.inode == inode);
+    for _ in 0..Surroundings::ATTEMPTS {
+        let around = Surroundings::of(path, &had);
         let present = match Open::new(Path::new(path), 0) {
             Ok(open) => Some(open),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(_) => return None,
         };
         let present_identity = present.as_ref().map(|open| open.identity);
-        let restored = restore_beside(path, present, position, seen);
+        let restored = restore_beside(path, &around, present, position, seen);
         let still = fs::metadata(path).ok().map(|meta| identity(&meta));
-        // Unless the log was rotated at this moment.
-        if still == present_identity {
+        if still == present_identity && around.is_as(&Surroundings::of(path, &had)) {
             return restored;
         }
     }
     None
 }
 
-fn restore_beside(path: &str, present: Option<Box<Open>>, position: &Position, seen: u64) -> Option<Box<Restored>> {
+fn restore_beside(path: &str, around: &Surroundings, present: Option<Box<Open>>, position: &Position, seen: u64) -> Option<Box<Restored>> {
     let files = &position.files;
-    let around = Surroundings::of(path, &|inode| files.iter().any(|file| file.inode == inode));
     let at_path = present.as_ref().map(|open| (Path::new(path), open.identity));
     // Where reading stopped must be there, or all files where none was begun. Those before may be gone: they had been read.
     let stopped = files.iter().rposition(|file| file.offset > 0);
@@ -106,6 +106,7 @@ fn restore_beside(path: &str, present: Option<Box<Open>>, position: &Position, s
         format!("what was read last of {path} is gone{left}: lines may be missing")
     });
     let mut newer = around.unread(&found, stopped.is_some(), before_second(seen), &claimed);
+    newer.retain(|one| !present.as_ref().is_some_and(|present| one.is_copy_of(present)));
     let excess = newer.len().saturating_sub(Follower::MAX_UNREAD);
     if excess > 0 {
         newer.drain(..excess);
@@ -121,6 +122,30 @@ fn before_second(seen: u64) -> Option<Time> {
 }
 
 impl Surroundings {
+    /// How often to look again where a rotation is under way.
+    const ATTEMPTS: usize = 3;
+
+    /// Does that with the files around a log, and again where their names have changed meanwhile: what was renamed may have been missed.
+    /// `None` when they change all the time.
+    pub(super) fn consult<T>(path: &str, had: &dyn Fn(u64) -> bool, work: &mut dyn FnMut(&Self) -> T) -> Option<T> {
+        let mut around = Self::of(path, had);
+        for _ in 0..Self::ATTEMPTS {
+            let outcome = work(&around);
+            let now = Self::of(path, had);
+            if now.is_as(&around) {
+                return Some(outcome);
+            }
+            around = now;
+        }
+        None
+    }
+
+    /// Whether the same files have the same names.
+    fn is_as(&self, other: &Self) -> bool {
+        let mut pairs = self.siblings.iter().zip(&other.siblings);
+        self.siblings.len() == other.siblings.len() && pairs.all(|(one, other)| one.identity == other.identity && one.path == other.path)
+    }
+
     /// The files in the folder of the log, and of that to which it is a link, that rotations may have made of it: by their name, or by
     /// an inode that one of them had.
     pub(super) fn of(path: &str, had: &dyn Fn(u64) -> bool) -> Self {
@@ -288,6 +313,11 @@ impl Sibling {
     /// Opens it, if it still has that name.
     pub(super) fn open(&self, offset: u64) -> Option<Box<Open>> {
         Open::new(&self.path, offset).ok().filter(|open| open.identity == self.identity)
+    }
+
+    /// Whether it is a copy of the log's present file, which may be in the making still.
+    fn is_copy_of(&self, present: &Open) -> bool {
+        self.open(0).is_some_and(|open| present.is_copied_by(&open))
     }
 
     /// Whether it holds all that was read of that file: as that file itself, or as a copy that holds no more.

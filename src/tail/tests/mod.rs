@@ -1,5 +1,6 @@
 //! Each kind of rotation over real files, with virtual time.
 
+mod concurrent;
 mod random;
 mod restart;
 mod surroundings;

@@ -113,6 +113,25 @@ fn copies_that_were_made_between_two_looks_are_read_in_order() {
 }
 
 #[test]
+fn a_copy_that_is_seen_before_the_log_is_cut_is_not_read_beside_it() {
+    for cut_at_once in [true, false] {
+        let mut case = Case::new("copy-seen");
+        case.overwrite("log", "");
+        case.look();
+        case.append("log", "1\n2\n");
+        case.copy("log", "log.1");
+        if cut_at_once {
+            case.look();
+        } else {
+            assert_eq!(case.next(), ["1", "2"]);
+        }
+        case.overwrite("log", "3\n");
+        assert_eq!(case.next(), if cut_at_once { &["1", "2", "3"][..] } else { &["3"] });
+        assert_eq!((case.next(), case.lost()), (Vec::new(), String::new()));
+    }
+}
+
+#[test]
 fn a_rotation_that_copies_every_file_to_the_next_gives_each_line_once() {
     let mut case = Case::new("copied-on");
     let mut expected = Vec::new();
