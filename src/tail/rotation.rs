@@ -212,7 +212,7 @@ impl Follower {
 
     /// The files that were rotated after one of that identity, or else of that age, or since that time, and are not known. When that one is
     /// not the present file, those that came after the present file are left out: it has been renamed, and they follow it. While the log
-    /// has no new file, copies of the present one are left out too: it will be cut. `None` while all that cannot be told.
+    /// has no new file, copies of the present one are left out too: it will be cut. One that is empty is not remembered as a copy. `None` while all that cannot be told.
     fn after(
         &mut self,
         last: Option<Identity>,
@@ -252,10 +252,11 @@ impl Follower {
                     return None;
                 }
                 for open in found {
-                    if present.is_copied_by(&open) {
-                        copies.push(open.identity);
-                    } else {
+                    let is_empty = open.size() == 0;
+                    if !present.is_copied_by(&open) {
                         files.push(open);
+                    } else if !is_empty {
+                        copies.push(open.identity);
                     }
                 }
                 if !is_whole(present) {

@@ -315,9 +315,9 @@ impl Sibling {
         Open::new(&self.path, offset).ok().filter(|open| open.identity == self.identity)
     }
 
-    /// Whether it is a copy of the log's present file, which may be in the making still.
+    /// Whether it is a copy of the log's present file, which may be in the making still. What is empty may have a late writer.
     fn is_copy_of(&self, present: &Open) -> bool {
-        self.open(0).is_some_and(|open| present.is_copied_by(&open))
+        self.open(0).is_some_and(|open| open.size() > 0 && present.is_copied_by(&open))
     }
 
     /// Whether it holds all that was read of that file: as that file itself, or as a copy that holds no more.

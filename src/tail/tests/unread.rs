@@ -132,6 +132,21 @@ fn a_copy_that_is_seen_before_the_log_is_cut_is_not_read_beside_it() {
 }
 
 #[test]
+fn an_empty_file_between_two_looks_is_no_copy_but_may_have_a_late_writer() {
+    let mut case = Case::new("empty-between");
+    case.overwrite("log", "");
+    case.look();
+    case.append("log", "1\n");
+    fs::remove_file(case.path("log")).unwrap();
+    case.append("log", "");
+    case.rename("log", "log.1");
+    case.append("log", "");
+    assert_eq!(case.next(), ["1"]);
+    case.append("log.1", "late\n");
+    assert_eq!(case.next(), ["late"]);
+}
+
+#[test]
 fn a_rotation_that_copies_every_file_to_the_next_gives_each_line_once() {
     let mut case = Case::new("copied-on");
     let mut expected = Vec::new();
