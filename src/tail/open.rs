@@ -228,8 +228,10 @@ impl Open {
         while turn < Self::TURN {
             let known = self.before.len();
             let Some(read) = self.fill(reading.buffer)? else {
-                // The next look is to find that too.
-                self.mark = (self.offset, self.before.clone());
+                // The next look is to find that too. By the mark it still knows the copy of what was not read at all.
+                if self.offset > 0 {
+                    self.mark = (self.offset, self.before.clone());
+                }
                 self.looked = None;
                 return Ok((Reach::Cut, false));
             };
@@ -281,7 +283,8 @@ impl Open {
         consumed == read - known
     }
 
-    /// Reads the bytes before the offset and what follows them. Returns how many that are; `None` if those before are not the same any more.
+    /// Reads the bytes before the offset and what follows them. Returns how many that are; `None` if those before, or at the file's start, are not
+    /// the same any more.
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let known = self.before.len();
         let read = read_at(&self.file, buffer, self.offset - known as u64)?;
@@ -289,6 +292,10 @@ impl Open {
             return Ok(None);
         }
         if self.offset < CONTEXT as u64 {
+            // It may have been cut and begun anew since the look.
+            if !buffer[..read].starts_with(&self.head) {
+                return Ok(None);
+            }
             self.head.clear();
             self.head.extend_from_slice(&buffer[..read.min(CONTEXT)]);
         }
