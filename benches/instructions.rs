@@ -6,9 +6,9 @@ use project436::agent::{self, Agent, Block};
 use project436::directives::host::HostFile;
 use project436::directives::Source;
 use project436::now::Now;
-use project436::position::{Place, Position, CONTEXT};
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
+use project436::wire::position::{Place, Position, CONTEXT};
 use project436::wire::{Alert, ChainEvent, Message, Token};
 use std::hint::black_box;
 use std::net::SocketAddrV4;
@@ -111,8 +111,8 @@ fn line_events(times: usize) {
             let sent = sent_by(&mut agent, at(60));
             assert!(!sent.is_empty(), "{events} events");
             for datagram in sent {
-                if let Ok(Message::Event(ChainEvent { chain, reached, tags: "T", .. })) = Message::parse(&datagram) {
-                    let done = Message::Done { host: HOST, chain, step: reached.step, held: 0 };
+                if let Ok(Message::Event(ChainEvent { chain, checkpoint, tags: "T", .. })) = Message::parse(&datagram) {
+                    let done = Message::Done { host: HOST, chain, seq: checkpoint.seq, sack: 0 };
                     agent.handle_datagram(at(60), server_address(), &done.emit());
                     events += 1;
                 }

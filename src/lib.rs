@@ -17,16 +17,14 @@
 
 pub mod agent;
 pub mod directives;
+pub mod fs;
 pub mod hash;
 pub mod lines;
 pub mod now;
 pub mod pattern;
-pub mod position;
 pub mod random;
-pub mod rolling;
 pub mod run;
 pub mod schedule;
-pub mod seal;
 pub mod server;
 pub mod sys;
 pub mod tail;

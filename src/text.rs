@@ -14,7 +14,7 @@ fn is_harmful(c: char) -> bool {
 
 /// The text with a space in place of each tab and U+FFFD in place of every other character that is harmful: control
 /// characters, line and paragraph separators, and marks that turn the direction of writing.
-pub fn clean(text: &str) -> Cow<'_, str> {
+pub fn sanitize(text: &str) -> Cow<'_, str> {
     if is_plain(text.as_bytes()) || !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
     }
@@ -50,8 +50,8 @@ pub fn has_separator(text: &str) -> bool {
 }
 
 /// A clean text that can stand in any field of a message: what could be read as the separator `%%` is broken up.
-pub fn clean_field(text: &str) -> Cow<'_, str> {
-    let text = clean(text);
+pub fn sanitize_field(text: &str) -> Cow<'_, str> {
+    let text = sanitize(text);
     if memchr(b'%', text.as_bytes()).is_none() {
         return text;
     }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn clean_text_is_not_copied() {
-        assert!(matches!(clean("plain ünïcode %% text"), Cow::Borrowed(_)));
+        assert!(matches!(sanitize("plain ünïcode %% text"), Cow::Borrowed(_)));
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
             ("c1 \u{9b}31m", "c1 \u{fffd}31m"),
             ("\u{2028}\u{202e}\u{2066}", "\u{fffd}\u{fffd}\u{fffd}"),
         ] {
-            assert_eq!(clean(dirty), harmless);
+            assert_eq!(sanitize(dirty), harmless);
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_field_cannot_hold_a_separator() {
         for raw in ["a%%b", "a%", "%", "%%", "%%%", "%%%%%", "100%%%", "%a"] {
-            let field = clean_field(raw);
+            let field = sanitize_field(raw);
             let message = format!("{field}%%next");
             assert_eq!(message.split_once("%%"), Some((&*field, "next")), "{raw}");
         }

@@ -264,7 +264,7 @@ fn with_a_fixed_server_no_other_is_listened_to() {
     let agent = site.agent("h", &["-s", &format!("127.0.0.1:{unused}")]);
     let text = |agent: &Program| agent.log_text();
     let listener = UdpSocket::bind(("127.0.0.1", unused + 1)).unwrap();
-    listener.set_read_timeout(Some(harness::PATIENCE)).unwrap();
+    listener.set_read_timeout(Some(harness::TIMEOUT)).unwrap();
     let mut probe = [0; 2000];
     let mut probes = 0;
     // As many probes as take longer than several heartbeats.

@@ -5,8 +5,8 @@ mod harness;
 mod raw;
 mod relay;
 
-use harness::{pause, wait_for, Program, Site, PATIENCE};
-use project436::seal::{Key, Seal, SessionName, Side};
+use harness::{pause, wait_for, Program, Site, TIMEOUT};
+use project436::wire::auth::{Key, SessionMac, SessionName, Side};
 use project436::wire::{Message, Revision, Token};
 use raw::{alert, Peer};
 use relay::{secret, Relay, Way};
@@ -54,12 +54,12 @@ fn in_force(agent: &Program) -> usize {
 /// A peer that has a key and speaks as a host has it.
 struct Insider {
     peer: Peer,
-    seal: Seal,
+    mac: SessionMac,
 }
 
 impl Insider {
     fn signed(key: Key, datagram: Vec<u8>) -> Vec<u8> {
-        let tail = key.tail(Side::Agent, &datagram);
+        let tail = key.sign(Side::Agent, &datagram);
         [datagram, tail.into_bytes()].concat()
     }
 
@@ -69,7 +69,7 @@ impl Insider {
         peer.send(Self::signed(key, Message::Hello { host, run: Token(1), nonce: Token(2) }.emit()));
         let said = peer.drain();
         let offer = said.iter().find(|text| text.starts_with("OFFER"))?;
-        let opened = key.open(Side::Server, offer.as_bytes()).expect("an offer is signed with the key that asked for it");
+        let opened = key.verify(Side::Server, offer.as_bytes()).expect("an offer is signed with the key that asked for it");
         match Message::parse(opened) {
             Ok(Message::Offer { cookie, .. }) => Some(cookie),
             other => panic!("{other:?}"),
@@ -80,11 +80,11 @@ impl Insider {
         let peer = Peer::of_server(port);
         let cookie = Self::offer(&peer, key, host).expect("an offer");
         let name = SessionName { host, run: Token(1), nonce: Token(2), cookie };
-        let mut seal = key.begin(Side::Agent, name);
+        let mut mac = key.session(Side::Agent, name);
         peer.send(Self::signed(key, Message::Join { host, run: Token(1), nonce: Token(2), cookie }.emit()));
-        let stale = wait_for("the answer to a JOIN", || peer.receive(PATIENCE).filter(|text| text.starts_with("STALE")));
-        let stale = String::from_utf8(seal.open(stale.as_bytes()).unwrap().to_vec()).unwrap();
-        (Self { peer, seal }, stale)
+        let stale = wait_for("the answer to a JOIN", || peer.receive(TIMEOUT).filter(|text| text.starts_with("STALE")));
+        let stale = String::from_utf8(mac.verify(stale.as_bytes()).unwrap().to_vec()).unwrap();
+        (Self { peer, mac }, stale)
     }
 }
 
@@ -153,9 +153,9 @@ fn nothing_forged_is_taken_from_the_servers_own_address() {
         forged.push(message.emit());
         for key in [OTHER_KEY, KEY] {
             // With the key of another host, and with the right one in a session that no one has agreed upon.
-            forged.push(key.begin(Side::Server, name).seal(message.emit()));
+            forged.push(key.session(Side::Server, name).signed(message.emit()));
         }
-        forged.push([message.emit(), OTHER_KEY.tail(Side::Server, &message.emit()).into_bytes()].concat());
+        forged.push([message.emit(), OTHER_KEY.sign(Side::Server, &message.emit()).into_bytes()].concat());
     }
     forged.iter().for_each(|datagram| relay.say(Way::ToAgent, datagram));
     pass_line(&site, &mut relay, "line 1");
@@ -180,23 +180,23 @@ fn no_changed_byte_passes() {
     let site = site("attack-flip");
     let (server, mut relay, agent) = begin(&site);
     site.append("app.log", "line 1\n");
-    let held = RefCell::new(Vec::new());
+    let sack = RefCell::new(Vec::new());
     let mut hold = |way, datagram: &[u8]| {
         let is_event = way == Way::ToServer && datagram.starts_with(b"EVENT") && String::from_utf8_lossy(datagram).contains("line 1");
         if !is_event {
             return vec![datagram.to_vec()];
         }
-        held.replace(datagram.to_vec());
+        sack.replace(datagram.to_vec());
         Vec::new()
     };
     for _ in 0..200 {
         relay.pass(&mut hold);
         pause(Duration::from_millis(10));
     }
-    let held = held.borrow().clone();
-    assert!(!held.is_empty(), "the event was held back");
-    for at in 0..held.len() {
-        let mut flipped = held.clone();
+    let sack = sack.borrow().clone();
+    assert!(!sack.is_empty(), "the event was sack back");
+    for at in 0..sack.len() {
+        let mut flipped = sack.clone();
         flipped[at] ^= 1;
         relay.say(Way::ToServer, &flipped);
         if at % 32 == 0 {
@@ -206,7 +206,7 @@ fn no_changed_byte_passes() {
     let mut hold = |_, datagram: &[u8]| if datagram.starts_with(b"EVENT") { Vec::new() } else { vec![datagram.to_vec()] };
     relay.until_changed("the refusals in the log", &mut hold, || server.log_text().contains("badly signed").then_some(()));
     assert_eq!(site.texts("APP"), [""; 0]);
-    relay.say(Way::ToServer, &held);
+    relay.say(Way::ToServer, &sack);
     assert_eq!(relay.until("the event as it was", || Some(site.texts("APP")).filter(|texts| !texts.is_empty())), ["line 1"]);
 
     // The other way: the announcement of a new configuration.
@@ -294,16 +294,16 @@ fn the_key_of_one_host_is_not_that_of_another() {
     let (mut insider, stale) = Insider::join(site.port, OTHER_KEY, "nas2");
     assert!(stale.starts_with("STALE%%nas2%%"), "{stale}");
     let forged = [
-        insider.seal.seal(alert("nas1", "1_0", "FORGED", "forged").into_bytes()),
-        insider.seal.seal(b"EVENT%%nas1%%0%%1.1%%-%%1%%FORGED%%NULL%%forged".to_vec()),
-        insider.seal.seal(b"NEED%%nas1%%none%%1".to_vec()),
-        insider.seal.seal(b"SEEK%%nas1%%0".to_vec()),
+        insider.mac.signed(alert("nas1", "1_0", "FORGED", "forged").into_bytes()),
+        insider.mac.signed(b"EVENT%%nas1%%0%%1.1%%-%%1%%FORGED%%NULL%%forged".to_vec()),
+        insider.mac.signed(b"NEED%%nas1%%none%%1".to_vec()),
+        insider.mac.signed(b"SEEK%%nas1%%0".to_vec()),
     ];
     forged.iter().for_each(|datagram| insider.peer.send(datagram));
     let said = insider.peer.drain();
     assert!(said.iter().all(|text| text == "LOST%%nas1"), "{said:?}");
     // Its own name works in the same session.
-    insider.peer.send(insider.seal.seal(alert("nas2", "1_1", "OWN", "own").into_bytes()));
+    insider.peer.send(insider.mac.signed(alert("nas2", "1_1", "OWN", "own").into_bytes()));
     assert_eq!(site.wait_for_count("OWN", 1), ["own"]);
     assert_eq!(site.texts("FORGED"), [""; 0]);
     assert_eq!(server.terminate(), 0);
@@ -381,9 +381,9 @@ fn a_fake_acknowledgement_makes_no_event_forgotten() {
             vec![datagram.to_vec()]
         });
         if let Some(Ok(Message::Event(event))) = withheld.last().map(|datagram| Message::parse(datagram)) {
-            let (chain, step) = (event.chain, event.reached.step);
-            relay.say(Way::ToAgent, &Message::Done { host: "nas1", chain, step, held: 0 }.emit());
-            relay.say(Way::ToAgent, &Message::At { host: "nas1", chain, reached: Some(event.reached) }.emit());
+            let (chain, seq) = (event.chain, event.checkpoint.seq);
+            relay.say(Way::ToAgent, &Message::Done { host: "nas1", chain, seq, sack: 0 }.emit());
+            relay.say(Way::ToAgent, &Message::At { host: "nas1", chain, checkpoint: Some(event.checkpoint) }.emit());
             relay.say(Way::ToAgent, format!("ACK%%{}", event.uid()).as_bytes());
             fakes += 1;
         }
@@ -422,7 +422,7 @@ fn names_by_the_hundred_thousand_get_no_answer_no_memory_and_a_line_a_minute() {
                     let answer = peer.receive(Duration::from_millis(200));
                     assert!(answer.as_ref().is_none_or(|text| text.starts_with("OFFER%%nas2")), "{answer:?}");
                     probe = answer.is_some();
-                    assert!(started.elapsed() < PATIENCE);
+                    assert!(started.elapsed() < TIMEOUT);
                 }
             }
         }
@@ -451,7 +451,7 @@ fn a_name_that_leads_out_of_the_folder_gets_nothing_even_with_its_key() {
         assert_eq!(stale, format!("STALE%%{name}%%none"));
         let revision = Revision::of(&fs::read_to_string(site.path("secret")).unwrap());
         let need = Message::Need { host: name, revision, parts: vec![1] }.emit();
-        insider.peer.send(insider.seal.seal(need));
+        insider.peer.send(insider.mac.signed(need));
         let said = insider.peer.drain();
         assert!(!said.iter().any(|text| text.starts_with("CONF") || text.contains("SECRET")), "{name}: {said:?}");
     }

@@ -4,7 +4,7 @@
 mod harness;
 mod numbered;
 
-use harness::{wait_for, Program, Site, PATIENCE};
+use harness::{wait_for, Program, Site, TIMEOUT};
 use numbered::{arrived, faults, wait_for_lines, Log};
 use std::time::{Duration, Instant};
 
@@ -20,16 +20,16 @@ fn scene(name: &str) -> (Site, Log, Program, Program) {
     site.wait_for_text("Following ");
     // What is taken at first and kept, buffers say, is no growth.
     log.write("log", 1000);
-    assert!(wait_for_lines(&site, [&log], PATIENCE));
+    assert!(wait_for_lines(&site, [&log], TIMEOUT));
     (site, log, server, agent)
 }
 
 /// Writes so many lines in one go. Returns by how many KiB the most memory that the agent ever had resident grew.
-fn burst(lines: u32, patience: Duration, (site, mut log, server, agent): (Site, Log, Program, Program)) -> u64 {
+fn burst(lines: u32, timeout: Duration, (site, mut log, server, agent): (Site, Log, Program, Program)) -> u64 {
     let (before, start) = (agent.status("VmHWM"), Instant::now());
     log.write("log", lines);
     let last = format!("line {} of BURST\n", log.count());
-    wait_for_size(&site, u64::from(lines) * 60, patience);
+    wait_for_size(&site, u64::from(lines) * 60, timeout);
     wait_for("the last line", || std::fs::read_to_string(site.path("events.log")).ok()?.contains(&last).then_some(()));
     let (after, time) = (agent.status("VmHWM"), start.elapsed());
     let (resident, of_server) = (agent.status("VmRSS"), server.status("VmHWM"));
@@ -40,17 +40,17 @@ fn burst(lines: u32, patience: Duration, (site, mut log, server, agent): (Site, 
 }
 
 /// Waits until the stream has grown so far, without reading all of it again and again.
-fn wait_for_size(site: &Site, least: u64, patience: Duration) {
+fn wait_for_size(site: &Site, least: u64, timeout: Duration) {
     let (path, start) = (site.path("events.log"), Instant::now());
     while std::fs::metadata(&path).map_or(0, |meta| meta.len()) < least {
-        assert!(start.elapsed() < patience, "the stream has only {} bytes", std::fs::metadata(&path).unwrap().len());
+        assert!(start.elapsed() < timeout, "the stream has only {} bytes", std::fs::metadata(&path).unwrap().len());
         harness::pause(Duration::from_millis(50));
     }
 }
 
 #[test]
 fn two_thousand_lines_at_once_arrive_whole_and_the_agent_does_not_grow() {
-    let grown = burst(2_000, PATIENCE, scene("small"));
+    let grown = burst(2_000, TIMEOUT, scene("small"));
     assert!(grown <= 256, "{grown} KiB");
 }
 

@@ -3,8 +3,8 @@
 use project436::agent::{Agent, Block, Identity, Output, Start};
 use project436::directives::host::LogSource;
 use project436::now::Now;
-use project436::position::Position;
 use project436::schedule::WeekMinute;
+use project436::wire::position::Position;
 use project436::wire::Token;
 use std::net::SocketAddrV4;
 use std::time::Duration;

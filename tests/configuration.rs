@@ -149,7 +149,7 @@ fn at_the_start_the_good_groups_of_a_file_with_errors_are_served() {
 fn keep_writing(site: &Site, name: &str, mut until: impl FnMut() -> bool) -> bool {
     let (start, mut last, mut longest) = (Instant::now(), Instant::now(), Duration::ZERO);
     while !until() {
-        assert!(start.elapsed() < harness::PATIENCE, "in vain: {name} is written");
+        assert!(start.elapsed() < harness::TIMEOUT, "in vain: {name} is written");
         site.append(name, "# more\n");
         longest = longest.max(last.elapsed());
         last = Instant::now();

@@ -7,7 +7,7 @@ mod namespaces;
 mod numbered;
 mod rotations;
 
-use harness::{skip, wait_for, Program, Site, PATIENCE, SPEED};
+use harness::{skip, wait_for, Program, Site, SPEED, TIMEOUT};
 use namespaces::{Network, BROADCAST};
 use numbered::{arrived, faults, wait_for_lines, Log};
 use rotations::{Rotation, Row};
@@ -93,7 +93,7 @@ impl Column {
     /// Waits for every line that was written. What has not come by then is told at the end, for all rows.
     fn wait_for_lines(&mut self) {
         self.end_lines();
-        wait_for_lines(&self.site, self.rows.iter().map(|row| &row.log), PATIENCE / 2);
+        wait_for_lines(&self.site, self.rows.iter().map(|row| &row.log), TIMEOUT / 2);
     }
 
     /// Has lines written of which the events are on their way then. The server is stopped until a program is ended.
@@ -257,7 +257,7 @@ fn what_is_gone_before_it_was_read_is_reported() {
         (site.events().iter().filter(|event| event.text.starts_with("Following ")).count() == 4).then_some(())
     });
     logs.iter_mut().for_each(|log| log.write(&name(log), 10));
-    wait_for_lines(&site, &logs, PATIENCE);
+    wait_for_lines(&site, &logs, TIMEOUT);
     let reports =
         |log: &Log| site.texts("SYSTEM").iter().filter(|text| text.contains(&name(log)) && !text.starts_with("Following")).count();
 
@@ -277,7 +277,7 @@ fn what_is_gone_before_it_was_read_is_reported() {
     }
     let agent = site.agent(HOST, &[]);
     for (log, text) in [(&*overwritten, "lines may be missing"), (removed, "lines may be missing"), (compressed, "only compressed files")] {
-        wait_for_lines(&site, [log], PATIENCE);
+        wait_for_lines(&site, [log], TIMEOUT);
         assert_eq!(
             (reports(log), site.wait_for_text(&format!("{} is gone", path(log).display())).text.contains(text)),
             (1, true),
@@ -318,7 +318,7 @@ fn an_agent_that_is_started_long_before_its_server_goes_on_where_it_was() {
     let (server, agent) = (site.server(), site.agent(HOST, &["-s", "127.0.0.1"]));
     site.wait_for_text("Following ");
     log.write("log", 10);
-    assert!(wait_for_lines(&site, [&log], PATIENCE));
+    assert!(wait_for_lines(&site, [&log], TIMEOUT));
     server.kill();
     agent.kill();
     log.write("log", 10);
@@ -327,6 +327,6 @@ fn an_agent_that_is_started_long_before_its_server_goes_on_where_it_was() {
     wait_for("half a minute of its clock", || (start.elapsed() > Duration::from_secs(30) / SPEED).then_some(()));
     log.write("log", 10);
     let _server = site.server();
-    assert!(wait_for_lines(&site, [&log], PATIENCE / 2), "{:?}", faults([&log], &arrived(&site)));
+    assert!(wait_for_lines(&site, [&log], TIMEOUT / 2), "{:?}", faults([&log], &arrived(&site)));
     assert_eq!(faults([&log], &arrived(&site)), [""; 0]);
 }

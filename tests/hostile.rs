@@ -209,7 +209,7 @@ fn names_by_the_hundred_thousand_leave_the_servers_memory_as_it_is() {
             }
             let mut answers = 0;
             while answers < 40 {
-                let answer = peer.receive(harness::PATIENCE).expect("an answer to each ALERT and ALIVE");
+                let answer = peer.receive(harness::TIMEOUT).expect("an answer to each ALERT and ALIVE");
                 answers += usize::from(answer.starts_with("ACK%%1_0") || answer.starts_with("STALE%%stranger"));
             }
         }
@@ -260,14 +260,14 @@ fn what_does_not_come_from_the_selected_server_changes_nothing_at_an_agent() {
     // In the server's place, to know which event waits for its acknowledgement.
     let place = wait_for("the server's port", || UdpSocket::bind(("127.0.0.1", site.port + 1)).ok());
     let mut buffer = [0; 2000];
-    place.set_read_timeout(Some(harness::PATIENCE)).unwrap();
+    place.set_read_timeout(Some(harness::TIMEOUT)).unwrap();
     let (uid, done, at) = loop {
         let size = harness::receive(&place, &mut buffer).unwrap();
         match Message::parse(&buffer[..size]) {
             Ok(Message::Event(event)) if event.text == "line 1" => {
-                let (host, chain, step) = (event.host, event.chain, event.reached.step);
-                let done = Message::Done { host, chain, step, held: 0 }.emit();
-                break (event.uid(), done, Message::At { host, chain, reached: Some(event.reached) }.emit());
+                let (host, chain, seq) = (event.host, event.chain, event.checkpoint.seq);
+                let done = Message::Done { host, chain, seq, sack: 0 }.emit();
+                break (event.uid(), done, Message::At { host, chain, checkpoint: Some(event.checkpoint) }.emit());
             }
             _ => {}
         }

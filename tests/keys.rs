@@ -5,7 +5,7 @@ mod harness;
 mod relay;
 
 use harness::{wait_for, Program, Site};
-use project436::seal::Key;
+use project436::wire::auth::Key;
 use relay::secret;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

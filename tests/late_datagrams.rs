@@ -52,14 +52,14 @@ impl Script {
             for (_, datagram) in std::mem::take(&mut self.sent) {
                 match Message::parse(&datagram) {
                     Ok(Message::Seek { chains, .. }) => {
-                        chains.iter().for_each(|chain| self.hear(server, &Message::At { host: "nas1", chain: *chain, reached: None }));
+                        chains.iter().for_each(|chain| self.hear(server, &Message::At { host: "nas1", chain: *chain, checkpoint: None }));
                     }
                     Ok(Message::Take { chain, to, .. }) => {
-                        self.hear(server, &Message::Done { host: "nas1", chain, step: to.step, held: 0 });
+                        self.hear(server, &Message::Done { host: "nas1", chain, seq: to.seq, sack: 0 });
                     }
                     Ok(Message::Event(event)) => {
                         events += 1;
-                        self.hear(server, &Message::Done { host: "nas1", chain: event.chain, step: event.reached.step, held: 0 });
+                        self.hear(server, &Message::Done { host: "nas1", chain: event.chain, seq: event.checkpoint.seq, sack: 0 });
                     }
                     _ => {}
                 }

@@ -16,7 +16,7 @@ fn paths(rules: usize, tag: &str) -> Vec<String> {
 }
 
 /// How long a configuration may take to arrive: 5 s where nothing is lost, and where it is, as long as telling and asking it anew takes.
-fn patience(world: &World) -> Duration {
+fn timeout(world: &World) -> Duration {
     if world.conditions().is_lossless() && world.conditions().delay < seconds(1) {
         seconds(5)
     } else {
@@ -141,7 +141,7 @@ fn an_agent_ends_with_the_last_of_many_configurations() {
             let pause = Duration::from_millis(world.below(4000));
             world.run_for(pause);
         }
-        let limit = patience(&world);
+        let limit = timeout(&world);
         wait_for_configuration(&mut world, limit, 0, &host_file(2, "change5"));
         assert!(world.agents[0].follows(&paths(2, "change5")));
         world.run_for(seconds(200));
@@ -160,7 +160,7 @@ fn a_host_file_that_appears_later_comes_into_force() {
             world.agents[0].in_force() == ["Configuration none in force: 0 rules"]
         });
         world.set_host_file(0, "late", &host_file(3, "late"));
-        let limit = patience(&world);
+        let limit = timeout(&world);
         wait_for_configuration(&mut world, limit, 0, &host_file(3, "late"));
         settle_events(&mut world);
     });
@@ -242,7 +242,7 @@ fn agents_rejoin_a_server_that_was_restarted() {
             assert_eq!(sorted(texts(&world, 0, agent)), expected);
         }
         world.set_host_file(0, "host1", &host_file(2, "changed"));
-        let limit = patience(&world);
+        let limit = timeout(&world);
         wait_for_configuration(&mut world, limit, 1, &host_file(2, "changed"));
     });
 }

@@ -6,8 +6,8 @@ use project436::directives::keys::HostKeys;
 use project436::directives::Source;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
-use project436::seal::{Key, Side};
 use project436::server::{self, EventSink, Server};
+use project436::wire::auth::{Key, Side};
 use project436::wire::{Alert, Message, Token};
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -46,8 +46,8 @@ fn datagram(kind: u8, text: &[u8], nonce: Option<Token>) -> Vec<u8> {
         datagram.splice(start..start + 5, nonce.to_string().into_bytes());
     }
     match kind & 3 {
-        1 => datagram.extend(KEY.tail(Side::Server, text).as_bytes()),
-        2 => datagram.extend(KEY.tail(Side::Agent, text).as_bytes()),
+        1 => datagram.extend(KEY.sign(Side::Server, text).as_bytes()),
+        2 => datagram.extend(KEY.sign(Side::Agent, text).as_bytes()),
         _ => {}
     }
     datagram

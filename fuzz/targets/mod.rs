@@ -11,7 +11,7 @@ use project436::directives::server::ServerFile;
 use project436::directives::{emit_marked, expand, marked_lines, text_of, Source};
 use project436::lines::{lines, LineSplitter, MAX_LINE};
 use project436::pattern::Pattern;
-use project436::seal::{Key, SessionName, Side};
+use project436::wire::auth::{Key, SessionName, Side};
 use project436::wire::{Message, Token};
 
 /// A function of some bytes that must hold for all of them.
@@ -23,7 +23,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("directives", directives),
     ("lines", splitter),
     ("pattern", pattern),
-    ("seal", seal),
+    ("auth", auth),
     ("agent", machines::agent),
     ("server", machines::server),
     ("world", machines::world),
@@ -146,10 +146,10 @@ pub fn pattern(data: &[u8]) {
 }
 
 /// Only what the other side sealed is opened, each once, whatever else is made of it.
-pub fn seal(data: &[u8]) {
+pub fn auth(data: &[u8]) {
     let name = SessionName { host: "nas1", run: Token(1), nonce: Token(2), cookie: Token(3) };
     let key = Key::new([7; 32]);
-    let (mut agent, mut server) = (key.begin(Side::Agent, name), key.begin(Side::Server, name));
+    let (mut agent, mut server) = (key.session(Side::Agent, name), key.session(Side::Server, name));
     let (mut sealed, mut opened) = (Vec::<Vec<u8>>::new(), std::collections::BTreeSet::new());
     let mut rest = data;
     while let [operation, at, value, tail @ ..] = rest {
@@ -158,12 +158,12 @@ pub fn seal(data: &[u8]) {
         match (operation % 4, sealed.get(at % sealed.len().max(1)).cloned()) {
             (0, _) | (_, None) => {
                 let text = &tail[..at.min(tail.len())];
-                sealed.push(agent.seal(text.to_vec()));
+                sealed.push(agent.signed(text.to_vec()));
             }
             (1, Some(datagram)) => {
                 let number = at % sealed.len();
                 let recent = sealed.len() - number <= 128;
-                let taken = server.open(&datagram).is_ok();
+                let taken = server.verify(&datagram).is_ok();
                 let first = opened.insert(number);
                 assert!(!taken || first, "{number} is taken twice");
                 assert!(taken || !first || !recent, "{number} of {} is not taken", sealed.len());
@@ -176,8 +176,8 @@ pub fn seal(data: &[u8]) {
                     datagram.truncate(place);
                     datagram.extend(tail.iter().take(at));
                 }
-                assert!(sealed.contains(&datagram) || server.open(&datagram).is_err(), "a forgery is taken");
-                assert!(agent.clone().open(&datagram).is_err() && key.open(Side::Agent, &datagram).is_err());
+                assert!(sealed.contains(&datagram) || server.verify(&datagram).is_err(), "a forgery is taken");
+                assert!(agent.clone().verify(&datagram).is_err() && key.verify(Side::Agent, &datagram).is_err());
             }
         }
     }

@@ -5,40 +5,33 @@
 //! what they see, and `outbox` holds these until the server has them.
 #![allow(clippy::vec_box, reason = "what is put into lists and taken out of them is moved as one word: the program has to be small")]
 
-mod chains;
-mod command_rules;
-mod configuring;
-mod dry_run;
-mod fetch;
-mod following;
-mod log_rules;
-mod outbox;
-mod policy;
-mod process_rules;
-mod selection;
-mod trust;
+mod configuration;
+mod delivery;
+mod logs;
+mod rules;
+mod session;
 
-pub use dry_run::DryRun;
-pub use following::{Hurry, Start};
-pub use log_rules::Block;
-pub use policy::Policy;
+pub use logs::{Start, Urgency};
+pub use rules::dry_run::DryRun;
+pub use rules::log::Block;
+pub use rules::policy::Policy;
 
 use crate::directives::host::{Builtin, CommandLine, LogSource};
 use crate::lines::lines;
 use crate::now::{Millis, Moment, Now};
 use crate::random::Random;
-use crate::seal::Key;
+use crate::wire::auth::Key;
 use crate::wire::{Message, Revision, Token};
-use command_rules::CommandRules;
-use fetch::Fetch;
-use following::{Following, Link};
-use log_rules::LogRules;
-use outbox::{Form, Outbox};
-use process_rules::ProcessRules;
-use selection::{Protocol, Selection};
+use configuration::fetch::Fetch;
+use delivery::outbox::{Form, Outbox};
+use logs::{Following, Link};
+use rules::command::CommandRules;
+use rules::log::LogRules;
+use rules::process::ProcessRules;
+use session::keys::Proof;
+use session::{Protocol, Selection};
 use std::net::SocketAddrV4;
 use std::time::Duration;
-use trust::Proof;
 
 /// The tags of events about the monitoring itself.
 const SYSTEM: &str = "SYSTEM";
@@ -100,14 +93,14 @@ enum Purpose {
 
 /// What can fail and work again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Subject {
+enum FailingSource {
     Log(String),
     Command(String),
 }
 
 /// What of that which strangers can bring about is logged.
 #[derive(Clone, Copy)]
-enum Strange {
+enum StrangerNotice {
     Session,
     Unproven,
     Corrupt,
@@ -135,7 +128,7 @@ pub struct Agent {
     jobs: Vec<(JobId, Purpose)>,
     next_job: u64,
     /// What was reported as failing and has not been reported as working again.
-    failing: Vec<Subject>,
+    failing: Vec<FailingSource>,
     /// To which server events went last, and how.
     spoken_with: Option<(SocketAddrV4, Form)>,
     /// Whether the server of the session has a file of this host.
@@ -258,7 +251,7 @@ impl Agent {
             Message::Lost { .. } if !is_selected => self.selection.handle_lost_by_other(now, ip),
             Message::Offer { nonce, cookie, .. } if !to_others => {
                 if let Some(join) = self.selection.handle_offer(now, ip, nonce, cookie, datagram) {
-                    selection::send(&mut self.outputs, from, join);
+                    session::send(&mut self.outputs, from, join);
                 }
             }
             _ if to_others || !is_selected => {}
@@ -268,14 +261,14 @@ impl Agent {
                 self.selection.handle_classic_answer(now);
                 self.outbox.acknowledge(&self.now, uid);
             }
-            Message::Done { chain, step, held, .. } => {
-                let is_known = self.outbox.chains.handle_done(now, chain, step);
+            Message::Done { chain, seq, sack, .. } => {
+                let is_known = self.outbox.chains.handle_done(now, chain, seq);
                 if is_known {
-                    self.outbox.acknowledge_chain(&self.now, chain, step.number, held);
+                    self.outbox.acknowledge_chain(&self.now, chain, seq.number, sack);
                 }
             }
-            Message::At { chain, reached, .. } => {
-                if let Some(number) = self.outbox.chains.handle_at(now, chain, reached) {
+            Message::At { chain, checkpoint, .. } => {
+                if let Some(number) = self.outbox.chains.handle_at(now, chain, checkpoint) {
                     self.outbox.acknowledge_chain(&self.now, chain, number, 0);
                 }
                 self.announce_unknown(chain);
@@ -319,7 +312,7 @@ impl Agent {
             if let (Some(address), true) = (self.selection.address(), self.selection.is_keyed()) {
                 text += &format!(": {} has the key", address.ip());
             }
-            self.log_of_strangers(Strange::Session, text);
+            self.log_of_strangers(StrangerNotice::Session, text);
         }
     }
 
@@ -329,7 +322,7 @@ impl Agent {
     }
 
     /// Logs what strangers can bring about: once a minute at most for each reason.
-    fn log_of_strangers(&mut self, reason: Strange, text: String) {
+    fn log_of_strangers(&mut self, reason: StrangerNotice, text: String) {
         let next = &mut self.next_stranger_logs[reason as usize];
         if self.now.mono >= *next {
             *next = self.now.mono + Self::STRANGER_LOG_INTERVAL;
@@ -361,7 +354,7 @@ impl Agent {
     /// Tells whether a log can be read, and why not; it may be told as often as one likes.
     pub fn handle_log_state(&mut self, now: Now, path: &str, state: Result<(), String>) {
         self.now = now.into();
-        self.handle_state(Subject::Log(path.to_string()), state);
+        self.handle_state(FailingSource::Log(path.to_string()), state);
     }
 
     /// Takes lines that a task printed.
@@ -394,7 +387,7 @@ impl Agent {
                 self.process_list_name()
             }
         };
-        self.handle_state(Subject::Command(name), outcome);
+        self.handle_state(FailingSource::Command(name), outcome);
     }
 
     fn process_list_name(&self) -> String {
@@ -402,13 +395,13 @@ impl Agent {
     }
 
     /// Tells when something begins to fail, and when it works again.
-    fn handle_state(&mut self, subject: Subject, state: Result<(), String>) {
+    fn handle_state(&mut self, subject: FailingSource, state: Result<(), String>) {
         let known = self.failing.iter().position(|failing| *failing == subject);
         let (before, name, after) = match (&subject, &state, known) {
-            (Subject::Log(path), Err(_), None) => ("Cannot read ", path, ": "),
-            (Subject::Log(path), Ok(()), Some(_)) => ("Can read ", path, " again"),
-            (Subject::Command(name), Err(_), None) => ("Command failed: ", name, ": "),
-            (Subject::Command(name), Ok(()), Some(_)) => ("Command works again: ", name, ""),
+            (FailingSource::Log(path), Err(_), None) => ("Cannot read ", path, ": "),
+            (FailingSource::Log(path), Ok(()), Some(_)) => ("Can read ", path, " again"),
+            (FailingSource::Command(name), Err(_), None) => ("Command failed: ", name, ": "),
+            (FailingSource::Command(name), Ok(()), Some(_)) => ("Command works again: ", name, ""),
             _ => return,
         };
         let text = [before, name, after, &state.err().unwrap_or_default()].concat();
@@ -430,7 +423,7 @@ impl Agent {
             self.handle_selected();
         }
         if let Some(server) = self.selection.take_unproven() {
-            self.log_of_strangers(Strange::Unproven, format!("server {server} does not prove that it has the key of this host"));
+            self.log_of_strangers(StrangerNotice::Unproven, format!("server {server} does not prove that it has the key of this host"));
         }
         if self.selection.protocol() == Protocol::Session {
             // Should the server turn out to speak version 1 after all, the time runs from then on.

@@ -1,7 +1,7 @@
 //! Key files. A server's says of each host by which keys it proves itself, an agent's holds the keys of its host. No key is ever printed.
 
 use super::{Fault, Source, SourceLine};
-use crate::seal::Key;
+use crate::wire::auth::Key;
 use std::collections::{HashMap, HashSet};
 
 /// How a host proves that it is the one it says.

@@ -1,12 +1,13 @@
 //! Key files as they lie on disk: read at the start and at SIGHUP, refused where others can read them. And what `ax436 -g` does.
 
 use super::log::Log;
-use super::{check, say, Failure};
+use super::server::check;
+use super::{say, Failure};
 use crate::directives::keys::{parse_own, HostKeys};
 use crate::directives::{text_of, Fault, Source};
 use crate::now::Now;
-use crate::seal::Key;
 use crate::sys::{daemon, read_to_end, reason};
+use crate::wire::auth::Key;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 /// Reads the key file of a server.

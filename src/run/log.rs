@@ -1,10 +1,10 @@
 //! The program's own log: a rolling file, standard error or the local syslog. A log that cannot be written stops nothing.
 
+use crate::fs::rolling::RollingFile;
 use crate::now::Now;
-use crate::rolling::RollingFile;
 use crate::sys::clock::LocalTime;
 use crate::sys::{crash, syslog};
-use crate::text::clean;
+use crate::text::sanitize;
 
 pub(super) struct Log {
     destination: Destination,
@@ -38,7 +38,7 @@ impl Log {
 
     /// Writes one line.
     pub(super) fn write(&mut self, now: Now, text: &str) {
-        let text = clean(text);
+        let text = sanitize(text);
         let line = || format!("{} {text}\n", LocalTime::at(now.unix));
         match &mut self.destination {
             Destination::File(file) => {

@@ -1,21 +1,12 @@
 //! Start-up and the loop of each binary: the outside world is handed to the state machines here, and their outputs are carried out.
 
 pub mod agent;
-mod check;
-mod event_stream;
-mod folder;
-mod follow;
+mod atomic_file;
 mod getopts;
-mod kept;
 mod keys;
-mod line_pipe;
 mod log;
 mod options;
-mod positions;
 pub mod server;
-mod state;
-mod tasks;
-mod watches;
 
 use crate::directives::Fault;
 use crate::sys::start::{print, Stream};

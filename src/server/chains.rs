@@ -1,14 +1,14 @@
 //! How far the chains of every host have come: what was accepted, whether that is in the stream yet, and what came before its
 //! predecessor. An event is accepted only behind the one before, so that no position is ever kept past a hole.
 
-use crate::wire::{Chain, ChainEvent, Message, Reached, Step};
+use crate::wire::{ChainEvent, ChainId, Checkpoint, Message, Seq};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 
 #[derive(Default)]
 pub(super) struct Chains {
-    hosts: HashMap<Rc<str>, HashMap<Chain, Progress>>,
+    hosts: HashMap<Rc<str>, HashMap<ChainId, Progress>>,
     uncommitted: Vec<Uncommitted>,
     held_bytes: usize,
     /// Counts what was done, to tell which chain was not used for longest.
@@ -17,27 +17,19 @@ pub(super) struct Chains {
 }
 
 struct Progress {
-    at: Place,
+    at: Checkpoint<Box<str>>,
     used: u64,
     /// Whether what it came to last is still to be written.
     uncommitted: bool,
     /// Datagrams of later events, by their numbers.
-    held: BTreeMap<u64, Box<[u8]>>,
-}
-
-/// A [`Reached`] of its own.
-#[derive(Clone)]
-struct Place {
-    step: Step,
-    unix: u64,
-    position: Box<str>,
+    sack: BTreeMap<u64, Box<[u8]>>,
 }
 
 /// A chain that goes back to where it was if what was accepted cannot be written.
 struct Uncommitted {
     host: Rc<str>,
-    chain: Chain,
-    before: Place,
+    chain: ChainId,
+    before: Checkpoint<Box<str>>,
     to: SocketAddrV4,
 }
 
@@ -65,16 +57,6 @@ pub(super) enum Taken {
     Uncommitted,
 }
 
-impl Place {
-    fn of(reached: Reached<'_>) -> Self {
-        Self { step: reached.step, unix: reached.unix, position: reached.position.into() }
-    }
-
-    fn reached(&self) -> Reached<'_> {
-        Reached { step: self.step, unix: self.unix, position: &self.position }
-    }
-}
-
 impl Chains {
     /// Most chains of one host; the one that was not used for longest is forgotten.
     const MAX_CHAINS: usize = 2048;
@@ -85,94 +67,94 @@ impl Chains {
     /// The first line of a snapshot.
     const TITLE: &'static str = "436 positions 1";
 
-    fn progress(&self, host: &str, chain: Chain) -> Option<&Progress> {
+    fn progress(&self, host: &str, chain: ChainId) -> Option<&Progress> {
         self.hosts.get(host)?.get(&chain)
     }
 
-    fn progress_mut(&mut self, host: &str, chain: Chain) -> Option<&mut Progress> {
+    fn progress_mut(&mut self, host: &str, chain: ChainId) -> Option<&mut Progress> {
         self.hosts.get_mut(host)?.get_mut(&chain)
     }
 
     /// How far a chain has come.
-    pub(super) fn reached(&self, host: &str, chain: Chain) -> Option<Reached<'_>> {
-        self.progress(host, chain).map(|progress| progress.at.reached())
+    pub(super) fn checkpoint(&self, host: &str, chain: ChainId) -> Option<Checkpoint<&str>> {
+        self.progress(host, chain).map(|progress| progress.at.borrowed())
     }
 
     /// Whether what a chain has come to is still to be written.
-    pub(super) fn is_uncommitted(&self, host: &str, chain: Chain) -> bool {
+    pub(super) fn is_uncommitted(&self, host: &str, chain: ChainId) -> bool {
         self.progress(host, chain).is_some_and(|progress| progress.uncommitted)
     }
 
     /// The step up to which all is in the stream, and which events behind it wait; nothing while that is being written.
-    pub(super) fn done(&self, host: &str, chain: Chain) -> Option<(Step, u64)> {
+    pub(super) fn done(&self, host: &str, chain: ChainId) -> Option<(Seq, u64)> {
         let progress = self.progress(host, chain).filter(|progress| !progress.uncommitted)?;
-        let step = progress.at.step;
-        let held = progress.held.keys().fold(0, |bits, number| bits | 1u64.checked_shl(bit(step.number, *number)).unwrap_or(0));
-        Some((step, held))
+        let seq = progress.at.seq;
+        let sack = progress.sack.keys().fold(0, |bits, number| bits | 1u64.checked_shl(bit(seq.number, *number)).unwrap_or(0));
+        Some((seq, sack))
     }
 
     /// A run goes on with a chain that had come to `from`.
-    pub(super) fn take(&mut self, host: &Rc<str>, chain: Chain, from: Option<Step>, to: Reached<'_>) -> Taken {
+    pub(super) fn take(&mut self, host: &Rc<str>, chain: ChainId, from: Option<Seq>, to: Checkpoint<&str>) -> Taken {
         self.uses += 1;
         let uses = self.uses;
         let Some(progress) = self.progress_mut(host, chain) else {
             if from.is_some() {
                 return Taken::Elsewhere;
             }
-            self.insert(host.clone(), chain, Place::of(to));
+            self.insert(host.clone(), chain, to.to_owned());
             return Taken::Done;
         };
         progress.used = uses;
-        let step = progress.at.step;
+        let seq = progress.at.seq;
         if progress.uncommitted {
             return Taken::Uncommitted;
         }
-        if from != Some(step) {
-            let repeated = step.run == to.step.run && step.number >= to.step.number;
+        if from != Some(seq) {
+            let repeated = seq.epoch == to.seq.epoch && seq.number >= to.seq.number;
             return if repeated { Taken::Done } else { Taken::Elsewhere };
         }
-        progress.at = Place::of(to);
-        let held = std::mem::take(&mut progress.held);
-        if step == to.step {
+        progress.at = to.to_owned();
+        let sack = std::mem::take(&mut progress.sack);
+        if seq == to.seq {
             // The same run has only read on: what waits still does.
-            progress.held = held;
+            progress.sack = sack;
         } else {
-            self.held_bytes -= held.values().map(|datagram| datagram.len()).sum::<usize>();
+            self.held_bytes -= sack.values().map(|datagram| datagram.len()).sum::<usize>();
         }
         self.changed = true;
         Taken::Done
     }
 
-    fn insert(&mut self, host: Rc<str>, chain: Chain, at: Place) {
+    fn insert(&mut self, host: Rc<str>, chain: ChainId, at: Checkpoint<Box<str>>) {
         self.uses += 1;
         let chains = self.hosts.entry(host).or_default();
         if chains.len() >= Self::MAX_CHAINS && !chains.contains_key(&chain) {
             let oldest = chains.iter().filter(|(_, progress)| !progress.uncommitted).min_by_key(|(_, progress)| progress.used);
-            if let Some(Progress { held, .. }) = oldest.map(|(chain, _)| *chain).and_then(|oldest| chains.remove(&oldest)) {
-                self.held_bytes -= held.values().map(|datagram| datagram.len()).sum::<usize>();
+            if let Some(Progress { sack, .. }) = oldest.map(|(chain, _)| *chain).and_then(|oldest| chains.remove(&oldest)) {
+                self.held_bytes -= sack.values().map(|datagram| datagram.len()).sum::<usize>();
             }
         }
-        chains.insert(chain, Progress { at, used: self.uses, uncommitted: false, held: BTreeMap::new() });
+        chains.insert(chain, Progress { at, used: self.uses, uncommitted: false, sack: BTreeMap::new() });
         self.changed = true;
     }
 
     /// What an event is to its chain.
-    pub(super) fn judge(&self, host: &str, chain: Chain, step: Step) -> Verdict {
-        match self.progress(host, chain).map(|progress| progress.at.step) {
-            Some(at) if at.run != step.run => Verdict::Elsewhere,
-            Some(at) if step.number <= at.number => Verdict::Repeat,
-            Some(at) if step.number == at.number + 1 => Verdict::Next,
+    pub(super) fn classify(&self, host: &str, chain: ChainId, seq: Seq) -> Verdict {
+        match self.progress(host, chain).map(|progress| progress.at.seq) {
+            Some(at) if at.epoch != seq.epoch => Verdict::Elsewhere,
+            Some(at) if seq.number <= at.number => Verdict::Repeat,
+            Some(at) if seq.number == at.number + 1 => Verdict::Next,
             Some(_) => Verdict::Ahead,
             None => Verdict::Elsewhere,
         }
     }
 
     /// The event that comes next has been given to the stream. Whoever sent it is to be told once it is written.
-    pub(super) fn accept(&mut self, host: &Rc<str>, chain: Chain, reached: Reached<'_>, to: SocketAddrV4) {
+    pub(super) fn accept(&mut self, host: &Rc<str>, chain: ChainId, checkpoint: Checkpoint<&str>, to: SocketAddrV4) {
         self.uses += 1;
         let uses = self.uses;
         let Some(progress) = self.progress_mut(host, chain) else { return };
-        let before = std::mem::replace(&mut progress.at, Place::of(reached));
+        let before = std::mem::replace(&mut progress.at, checkpoint.to_owned());
         progress.used = uses;
         if !std::mem::replace(&mut progress.uncommitted, true) {
             self.uncommitted.push(Uncommitted { host: host.clone(), chain, before, to });
@@ -181,27 +163,27 @@ impl Chains {
     }
 
     /// Keeps an event until its predecessor comes, if there is room.
-    pub(super) fn hold(&mut self, host: &str, chain: Chain, number: u64, datagram: &[u8]) {
+    pub(super) fn hold(&mut self, host: &str, chain: ChainId, number: u64, datagram: &[u8]) {
         let room = Self::MAX_HELD_BYTES - self.held_bytes;
         let Some(progress) = self.progress_mut(host, chain) else { return };
-        let known = bit(progress.at.step.number, number) >= 64 || progress.held.contains_key(&number);
-        if !known && datagram.len() <= room && (progress.held.len() as u64) < Self::MAX_HELD {
-            progress.held.insert(number, datagram.into());
+        let known = bit(progress.at.seq.number, number) >= 64 || progress.sack.contains_key(&number);
+        if !known && datagram.len() <= room && (progress.sack.len() as u64) < Self::MAX_HELD {
+            progress.sack.insert(number, datagram.into());
             self.held_bytes += datagram.len();
         }
     }
 
     /// The event that waited for the one that was accepted last.
-    pub(super) fn next_held(&mut self, host: &str, chain: Chain) -> Option<Box<[u8]>> {
+    pub(super) fn next_held(&mut self, host: &str, chain: ChainId) -> Option<Box<[u8]>> {
         let progress = self.progress_mut(host, chain)?;
-        let number = progress.at.step.number + 1;
-        let datagram = progress.held.remove(&number)?;
+        let number = progress.at.seq.number + 1;
+        let datagram = progress.sack.remove(&number)?;
         self.held_bytes -= datagram.len();
         Some(datagram)
     }
 
     /// Whether all that was accepted is in the stream now, or none of it. Returns who is to be told of which chain.
-    pub(super) fn handle_committed(&mut self, written: bool) -> Vec<(SocketAddrV4, Rc<str>, Chain)> {
+    pub(super) fn handle_committed(&mut self, written: bool) -> Vec<(SocketAddrV4, Rc<str>, ChainId)> {
         let mut told = Vec::new();
         for Uncommitted { host, chain, before, to } in std::mem::take(&mut self.uncommitted) {
             let Some(progress) = self.progress_mut(&host, chain) else { continue };
@@ -212,21 +194,21 @@ impl Chains {
             }
             progress.at = before;
             // They would have to be accepted anew one by one: their agent sends them again.
-            let held = std::mem::take(&mut progress.held);
-            self.held_bytes -= held.values().map(|datagram| datagram.len()).sum::<usize>();
+            let sack = std::mem::take(&mut progress.sack);
+            self.held_bytes -= sack.values().map(|datagram| datagram.len()).sum::<usize>();
         }
         told
     }
 
     /// An event with that uid stands in the stream, behind all that were told of before.
     pub(super) fn replay(&mut self, host: &str, uid: &str) {
-        let Some((chain, reached)) = ChainEvent::parse_uid(uid) else { return };
-        let known = self.progress(host, chain).map(|progress| progress.at.step);
-        if known.is_some_and(|step| step.run == reached.step.run && step.number >= reached.step.number) {
+        let Some((chain, checkpoint)) = ChainEvent::parse_uid(uid) else { return };
+        let known = self.progress(host, chain).map(|progress| progress.at.seq);
+        if known.is_some_and(|seq| seq.epoch == checkpoint.seq.epoch && seq.number >= checkpoint.seq.number) {
             return;
         }
         let host = self.hosts.get_key_value(host).map_or_else(|| host.into(), |(host, _)| host.clone());
-        self.insert(host, chain, Place::of(reached));
+        self.insert(host, chain, checkpoint.to_owned());
     }
 
     /// Forgets the hosts of which that does not hold.
@@ -243,7 +225,7 @@ impl Chains {
         let mut text = format!("{}\n", Self::TITLE);
         for (host, chains) in &self.hosts {
             for (chain, progress) in chains {
-                Message::At { host, chain: *chain, reached: Some(progress.at.reached()) }.emit_into(&mut text);
+                Message::At { host, chain: *chain, checkpoint: Some(progress.at.borrowed()) }.emit_into(&mut text);
                 text.push('\n');
             }
         }
@@ -262,9 +244,9 @@ impl Chains {
             return false;
         }
         for line in lines {
-            if let Ok(Message::At { host, chain, reached: Some(reached) }) = Message::parse(line.as_bytes()) {
+            if let Ok(Message::At { host, chain, checkpoint: Some(checkpoint) }) = Message::parse(line.as_bytes()) {
                 let host = self.hosts.get_key_value(host).map_or_else(|| host.into(), |(host, _)| host.clone());
-                self.insert(host, chain, Place::of(reached));
+                self.insert(host, chain, checkpoint.to_owned());
             }
         }
         self.changed = false;
@@ -281,7 +263,7 @@ fn bit(done: u64, number: u64) -> u32 {
 mod tests {
     use super::*;
 
-    const LOG: Chain = Chain(5);
+    const LOG: ChainId = ChainId(5);
 
     fn host() -> Rc<str> {
         "h".into()
@@ -291,41 +273,41 @@ mod tests {
         SocketAddrV4::new([10, 0, 0, 1].into(), 1)
     }
 
-    fn step(run: u64, number: u64) -> Step {
-        Step { run, number }
+    fn seq(run: u64, number: u64) -> Seq {
+        Seq { epoch: run, number }
     }
 
-    fn reached(run: u64, number: u64, position: &str) -> Reached<'_> {
-        Reached { step: step(run, number), unix: 1000 + number, position }
+    fn checkpoint(run: u64, number: u64, position: &str) -> Checkpoint<&str> {
+        Checkpoint { seq: seq(run, number), unix: 1000 + number, position }
     }
 
     /// Chains of which one was begun by run 1.
     fn begun() -> Chains {
         let mut chains = Chains::default();
-        assert_eq!(chains.take(&host(), LOG, None, reached(1, 0, "-")), Taken::Done);
+        assert_eq!(chains.take(&host(), LOG, None, checkpoint(1, 0, "-")), Taken::Done);
         chains
     }
 
     fn accept(chains: &mut Chains, run: u64, number: u64, position: &str) {
-        assert_eq!(chains.judge("h", LOG, step(run, number)), Verdict::Next);
-        chains.accept(&host(), LOG, reached(run, number, position), agent());
+        assert_eq!(chains.classify("h", LOG, seq(run, number)), Verdict::Next);
+        chains.accept(&host(), LOG, checkpoint(run, number, position), agent());
     }
 
     #[test]
     fn events_are_accepted_one_behind_the_other() {
         let mut chains = begun();
-        assert_eq!(chains.judge("h", LOG, step(1, 2)), Verdict::Ahead);
+        assert_eq!(chains.classify("h", LOG, seq(1, 2)), Verdict::Ahead);
         accept(&mut chains, 1, 1, "1.1.1");
         accept(&mut chains, 1, 2, "2.1.1");
         assert_eq!(chains.done("h", LOG), None, "it is being written");
         assert_eq!(chains.handle_committed(true), [(agent(), host(), LOG)]);
-        assert_eq!(chains.done("h", LOG), Some((step(1, 2), 0)));
+        assert_eq!(chains.done("h", LOG), Some((seq(1, 2), 0)));
         for (run, number, verdict) in [(1, 1, Verdict::Repeat), (1, 2, Verdict::Repeat), (1, 4, Verdict::Ahead), (2, 1, Verdict::Elsewhere)]
         {
-            assert_eq!(chains.judge("h", LOG, step(run, number)), verdict, "{run}.{number}");
+            assert_eq!(chains.classify("h", LOG, seq(run, number)), verdict, "{run}.{number}");
         }
-        assert_eq!(chains.judge("h", Chain(6), step(1, 1)), Verdict::Elsewhere);
-        assert_eq!(chains.judge("other", LOG, step(1, 1)), Verdict::Elsewhere);
+        assert_eq!(chains.classify("h", ChainId(6), seq(1, 1)), Verdict::Elsewhere);
+        assert_eq!(chains.classify("other", LOG, seq(1, 1)), Verdict::Elsewhere);
     }
 
     #[test]
@@ -337,8 +319,8 @@ mod tests {
         accept(&mut chains, 1, 2, "2.1.1");
         accept(&mut chains, 1, 3, "3.1.1");
         assert_eq!(chains.handle_committed(false), []);
-        assert_eq!(chains.reached("h", LOG), Some(reached(1, 1, "1.1.1")));
-        assert_eq!((chains.done("h", LOG), chains.held_bytes), (Some((step(1, 1), 0)), 0));
+        assert_eq!(chains.checkpoint("h", LOG), Some(checkpoint(1, 1, "1.1.1")));
+        assert_eq!((chains.done("h", LOG), chains.held_bytes), (Some((seq(1, 1), 0)), 0));
         accept(&mut chains, 1, 2, "2.1.1");
     }
 
@@ -349,7 +331,7 @@ mod tests {
         chains.hold("h", LOG, 3, b"three");
         chains.hold("h", LOG, 2, b"two");
         chains.hold("h", LOG, 66, b"too early");
-        assert_eq!(chains.done("h", LOG), Some((step(1, 0), 0b110)));
+        assert_eq!(chains.done("h", LOG), Some((seq(1, 0), 0b110)));
         assert_eq!(chains.next_held("h", LOG), None);
         accept(&mut chains, 1, 1, "1.1.1");
         assert_eq!(chains.next_held("h", LOG).as_deref(), Some(&b"two"[..]));
@@ -365,7 +347,7 @@ mod tests {
         (2..100).for_each(|number| chains.hold("h", LOG, number, &large));
         assert_eq!(chains.held_bytes, Chains::MAX_HELD_BYTES);
         // Another run has other events.
-        assert_eq!(chains.take(&host(), LOG, Some(step(1, 0)), reached(2, 0, "-")), Taken::Done);
+        assert_eq!(chains.take(&host(), LOG, Some(seq(1, 0)), checkpoint(2, 0, "-")), Taken::Done);
         assert_eq!((chains.held_bytes, chains.next_held("h", LOG)), (0, None));
     }
 
@@ -373,32 +355,32 @@ mod tests {
     fn a_chain_goes_to_who_knows_where_it_stands() {
         let mut chains = begun();
         accept(&mut chains, 1, 1, "1.1.1");
-        assert_eq!(chains.take(&host(), LOG, Some(step(1, 1)), reached(2, 0, "1.1.1")), Taken::Uncommitted);
+        assert_eq!(chains.take(&host(), LOG, Some(seq(1, 1)), checkpoint(2, 0, "1.1.1")), Taken::Uncommitted);
         chains.handle_committed(true);
-        for from in [None, Some(step(1, 0)), Some(step(3, 1))] {
-            assert_eq!(chains.take(&host(), LOG, from, reached(2, 0, "9.9.9")), Taken::Elsewhere, "{from:?}");
+        for from in [None, Some(seq(1, 0)), Some(seq(3, 1))] {
+            assert_eq!(chains.take(&host(), LOG, from, checkpoint(2, 0, "9.9.9")), Taken::Elsewhere, "{from:?}");
         }
-        assert_eq!(chains.take(&host(), LOG, Some(step(1, 1)), reached(2, 0, "1.1.1")), Taken::Done);
+        assert_eq!(chains.take(&host(), LOG, Some(seq(1, 1)), checkpoint(2, 0, "1.1.1")), Taken::Done);
         accept(&mut chains, 2, 1, "2.1.1");
         chains.handle_committed(true);
         // A repeat of the TAKE, late, changes nothing; nor does what the run before has still to say.
-        assert_eq!(chains.take(&host(), LOG, Some(step(1, 1)), reached(2, 0, "1.1.1")), Taken::Done);
-        assert_eq!(chains.take(&host(), LOG, Some(step(1, 0)), reached(1, 1, "1.1.1")), Taken::Elsewhere);
-        assert_eq!(chains.reached("h", LOG), Some(reached(2, 1, "2.1.1")));
-        assert_eq!(chains.judge("h", LOG, step(1, 2)), Verdict::Elsewhere);
+        assert_eq!(chains.take(&host(), LOG, Some(seq(1, 1)), checkpoint(2, 0, "1.1.1")), Taken::Done);
+        assert_eq!(chains.take(&host(), LOG, Some(seq(1, 0)), checkpoint(1, 1, "1.1.1")), Taken::Elsewhere);
+        assert_eq!(chains.checkpoint("h", LOG), Some(checkpoint(2, 1, "2.1.1")));
+        assert_eq!(chains.classify("h", LOG, seq(1, 2)), Verdict::Elsewhere);
     }
 
     #[test]
     fn lines_without_events_move_the_position() {
         let mut chains = begun();
         chains.hold("h", LOG, 2, b"two");
-        assert_eq!(chains.take(&host(), LOG, Some(step(1, 0)), reached(1, 0, "7.7.7")), Taken::Done);
-        assert_eq!(chains.reached("h", LOG), Some(reached(1, 0, "7.7.7")));
-        assert_eq!(chains.done("h", LOG), Some((step(1, 0), 0b10)));
+        assert_eq!(chains.take(&host(), LOG, Some(seq(1, 0)), checkpoint(1, 0, "7.7.7")), Taken::Done);
+        assert_eq!(chains.checkpoint("h", LOG), Some(checkpoint(1, 0, "7.7.7")));
+        assert_eq!(chains.done("h", LOG), Some((seq(1, 0), 0b10)));
         // A chain of which this server knows nothing is not taken over from where it stands.
-        assert_eq!(chains.take(&host(), Chain(9), Some(step(1, 4)), reached(1, 4, "-")), Taken::Elsewhere);
-        assert_eq!(chains.take(&host(), Chain(9), None, reached(1, 4, "-")), Taken::Done);
-        assert_eq!(chains.judge("h", Chain(9), step(1, 5)), Verdict::Next);
+        assert_eq!(chains.take(&host(), ChainId(9), Some(seq(1, 4)), checkpoint(1, 4, "-")), Taken::Elsewhere);
+        assert_eq!(chains.take(&host(), ChainId(9), None, checkpoint(1, 4, "-")), Taken::Done);
+        assert_eq!(chains.classify("h", ChainId(9), seq(1, 5)), Verdict::Next);
     }
 
     #[test]
@@ -409,39 +391,40 @@ mod tests {
         let snapshot = chains.snapshot().unwrap();
         assert_eq!(chains.snapshot(), None, "nothing changed");
         let uid = |run, number, position| {
-            let event = ChainEvent { chain: LOG, reached: reached(run, number, position), host: "h", tags: "T", file: None, text: "" };
+            let event =
+                ChainEvent { chain: LOG, checkpoint: checkpoint(run, number, position), host: "h", tags: "T", file: None, text: "" };
             event.uid()
         };
         let mut restored = Chains::default();
         assert!(restored.restore(&snapshot));
-        assert_eq!(restored.reached("h", LOG), chains.reached("h", LOG));
+        assert_eq!(restored.checkpoint("h", LOG), chains.checkpoint("h", LOG));
         assert_eq!(restored.snapshot(), None);
         for (uid, at) in [
-            (uid(1, 1, "0.0.0"), reached(1, 1, "1.1.1")),
-            (uid(1, 2, "2.1.1"), reached(1, 2, "2.1.1")),
-            (uid(2, 1, "3.1.1"), reached(2, 1, "3.1.1")),
-            ("000000".into(), reached(2, 1, "3.1.1")),
-            ("1795347336_9".into(), reached(2, 1, "3.1.1")),
+            (uid(1, 1, "0.0.0"), checkpoint(1, 1, "1.1.1")),
+            (uid(1, 2, "2.1.1"), checkpoint(1, 2, "2.1.1")),
+            (uid(2, 1, "3.1.1"), checkpoint(2, 1, "3.1.1")),
+            ("000000".into(), checkpoint(2, 1, "3.1.1")),
+            ("1795347336_9".into(), checkpoint(2, 1, "3.1.1")),
         ] {
             restored.replay("h", &uid);
-            assert_eq!(restored.reached("h", LOG), Some(at), "{uid}");
+            assert_eq!(restored.checkpoint("h", LOG), Some(at), "{uid}");
         }
         assert!(!Chains::default().restore("something else\n"));
         restored.retain(|_| false);
-        assert_eq!(restored.reached("h", LOG), None);
+        assert_eq!(restored.checkpoint("h", LOG), None);
     }
 
     #[test]
     fn the_chain_that_was_not_used_for_longest_makes_room() {
         let mut chains = begun();
         for number in 0..Chains::MAX_CHAINS as u64 {
-            chains.take(&host(), Chain(100 + number), None, reached(1, 0, "-"));
+            chains.take(&host(), ChainId(100 + number), None, checkpoint(1, 0, "-"));
             if number == 7 {
-                chains.take(&host(), LOG, None, reached(1, 0, "-"));
+                chains.take(&host(), LOG, None, checkpoint(1, 0, "-"));
             }
         }
         assert_eq!(chains.hosts["h"].len(), Chains::MAX_CHAINS);
-        assert!(chains.reached("h", LOG).is_some());
-        assert_eq!(chains.reached("h", Chain(100)), None);
+        assert!(chains.checkpoint("h", LOG).is_some());
+        assert_eq!(chains.checkpoint("h", ChainId(100)), None);
     }
 }

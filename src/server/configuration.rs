@@ -83,7 +83,7 @@ impl Configurations {
             None => (name.into(), None),
         };
         let file = Rc::new(TextFile::new(path, content, before));
-        self.judge(host, file)
+        self.classify(host, file)
     }
 
     /// A host's file is gone. Returns whether there was one.
@@ -120,7 +120,7 @@ impl Configurations {
     }
 
     /// Judges some of the hosts that wait. Until its turn comes, a host is served what it was before.
-    pub(super) fn judge_some(&mut self) -> Vec<Outcome> {
+    pub(super) fn classify_some(&mut self) -> Vec<Outcome> {
         let (mut outcomes, mut judged) = (Vec::new(), 0);
         while judged < Self::JUDGED_AT_ONCE {
             let Some(host) = self.waiting.pop_front() else {
@@ -130,13 +130,13 @@ impl Configurations {
             // One that was judged meanwhile, or is gone, waits no more.
             let Some(entry) = self.hosts.get(&host).filter(|entry| entry.waiting) else { continue };
             let file = entry.file.clone();
-            outcomes.push(self.judge(host.clone(), file));
+            outcomes.push(self.classify(host.clone(), file));
             judged += self.hosts.get(&host).map_or(0, |entry| 100 + entry.serving.size());
         }
         outcomes
     }
 
-    fn judge(&mut self, host: Rc<str>, file: Rc<TextFile>) -> Outcome {
+    fn classify(&mut self, host: Rc<str>, file: Rc<TextFile>) -> Outcome {
         let (snapshot, mut faults) = Snapshot::new(&file, &self.includes, &mut self.patterns);
         for (name, _) in &snapshot.includes {
             let Some(Include { file, said }) = self.includes.get_mut(name) else { continue };
@@ -322,7 +322,7 @@ mod tests {
 
     fn set_include(all: &mut Configurations, name: &str, file: Option<(&str, Content)>) -> Vec<Outcome> {
         all.set_include(name, file);
-        let outcomes = std::iter::from_fn(|| Some(all.judge_some()).filter(|outcomes| !outcomes.is_empty()));
+        let outcomes = std::iter::from_fn(|| Some(all.classify_some()).filter(|outcomes| !outcomes.is_empty()));
         outcomes.flatten().collect()
     }
 
@@ -339,7 +339,7 @@ mod tests {
         assert!(all.set_host("h7", "hosts/h7", ok("include: common\n")).changed);
         let (mut changed, mut steps) = (HashSet::from(["h7".into()]), 0);
         while all.is_waiting() {
-            let outcomes = all.judge_some();
+            let outcomes = all.classify_some();
             assert!(outcomes.len() <= 200, "{}", outcomes.len());
             changed.extend(outcomes.into_iter().filter(|outcome| outcome.changed).map(|outcome| outcome.host));
             steps += 1;
@@ -357,7 +357,7 @@ mod tests {
         let before = (all.revision("h"), text_of(&mut all, "h"));
         all.set_include("common", Some(("inc/common", ok(&GOOD.replace("/a", "/new")))));
         assert_eq!((all.revision("h"), text_of(&mut all, "h")), before);
-        assert_eq!(all.judge_some().len(), 1);
+        assert_eq!(all.classify_some().len(), 1);
         assert!(text_of(&mut all, "h").contains("/new"));
     }
 

@@ -1,7 +1,7 @@
 //! What the server keeps for one configured host: when and where it was heard, its session, and what it has still to be told.
 
 use super::cookie::Stamp;
-use crate::seal::{Key, Seal, SessionName, Side};
+use crate::wire::auth::{Key, SessionMac, SessionName, Side};
 use crate::wire::{Revision, Token};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) struct Session {
     run: Token,
     /// By which key it began, and what its datagrams end in, where the host has a key.
     pub(super) key: Option<Key>,
-    seal: Option<Seal>,
+    mac: Option<SessionMac>,
     /// How often STALE is still to be said, and when next.
     stale_left: u32,
     next_stale: Duration,
@@ -83,8 +83,8 @@ impl Session {
     const STALE_TIMES: u32 = 10;
 
     pub(super) fn new(address: SocketAddrV4, key: Option<Key>, name: SessionName<'_>) -> Self {
-        let seal = key.map(|key| key.begin(Side::Server, name));
-        Self { address, run: name.run, key, seal, stale_left: 0, next_stale: Duration::ZERO }
+        let mac = key.map(|key| key.session(Side::Server, name));
+        Self { address, run: name.run, key, mac, stale_left: 0, next_stale: Duration::ZERO }
     }
 
     /// The agent has what is in force.
@@ -135,12 +135,12 @@ impl Host {
     }
 
     /// What the datagrams of its session end in, if they do.
-    pub(super) fn seal_mut(&mut self) -> Option<&mut Seal> {
-        self.session.as_mut()?.seal.as_mut()
+    pub(super) fn mac_mut(&mut self) -> Option<&mut SessionMac> {
+        self.session.as_mut()?.mac.as_mut()
     }
 
-    pub(super) fn is_sealed(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.seal.is_some())
+    pub(super) fn has_mac(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.mac.is_some())
     }
 
     pub(super) fn is_configured(&self) -> bool {
@@ -149,7 +149,7 @@ impl Host {
 
     /// Whether the host has no file any more and was told so.
     pub(super) fn is_finished(&self) -> bool {
-        let told = |session: &Session| session.stale_left == 0 && session.seal.is_none();
+        let told = |session: &Session| session.stale_left == 0 && session.mac.is_none();
         !self.configured && self.reset.is_none() && self.session.as_ref().is_none_or(told)
     }
 

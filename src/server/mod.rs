@@ -3,11 +3,11 @@
 //!
 //! An event is acknowledged only when the caller has said by [`Server::handle_committed`] that it is in the stream.
 
+mod admission;
 mod chains;
 mod configuration;
 mod cookie;
 mod duplicates;
-mod gate;
 mod host;
 mod outputs;
 
@@ -16,14 +16,14 @@ pub use outputs::Output;
 
 use crate::directives::Fault;
 use crate::now::Now;
-use crate::seal::SessionName;
-use crate::text::{clean, clean_field};
-use crate::wire::{Alert, Chain, ChainEvent, Message, Reached, Revision, Step, Token};
+use crate::text::{sanitize, sanitize_field};
+use crate::wire::auth::SessionName;
+use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token};
+use admission::Admission;
 use chains::{Chains, Taken, Verdict};
 use configuration::{Configurations, Outcome};
 use cookie::Cookies;
 use duplicates::Duplicates;
-use gate::Gate;
 use host::{Host, Joined, News, Session};
 use outputs::Outputs;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -54,7 +54,7 @@ pub struct Server {
     hosts: HashMap<Rc<str>, Box<Host>>,
     configurations: Configurations,
     cookies: Cookies,
-    gate: Gate,
+    gate: Admission,
     duplicates: Duplicates,
     chains: Chains,
     /// Names without a file that asked for a configuration: each is logged once.
@@ -133,7 +133,7 @@ impl Server {
             hosts: HashMap::new(),
             configurations: Configurations::default(),
             cookies: Cookies::default(),
-            gate: Gate::new(),
+            gate: Admission::new(),
             duplicates: Duplicates::default(),
             chains: Chains::default(),
             strangers: HashSet::new(),
@@ -181,11 +181,11 @@ impl Server {
     }
 
     /// One step of what changed includes mean.
-    fn judge_some(&mut self, now: Now) {
+    fn classify_some(&mut self, now: Now) {
         if !self.configurations.is_waiting() {
             return;
         }
-        for outcome in self.configurations.judge_some() {
+        for outcome in self.configurations.classify_some() {
             self.handle_outcome(now, outcome);
         }
     }
@@ -256,25 +256,25 @@ impl Server {
         // Where it is not acknowledged yet, it is about to be.
         if seen.is_acknowledged() && !too_soon {
             seen.acknowledge(now.mono);
-            let seal = self.hosts.get_mut(alert.host).and_then(|host| host.seal_mut());
-            self.outputs.send(from, &Message::Ack { uid: alert.uid }, seal);
+            let mac = self.hosts.get_mut(alert.host).and_then(|host| host.mac_mut());
+            self.outputs.send(from, &Message::Ack { uid: alert.uid }, mac);
         }
     }
 
     fn accept(&mut self, now: Now, from: SocketAddrV4, alert: &Alert<'_>, hash: Option<u64>, sink: &mut impl EventSink) {
         sink.accept(&Alert {
-            host: &clean_field(alert.host),
-            uid: &clean_field(alert.uid),
+            host: &sanitize_field(alert.host),
+            uid: &sanitize_field(alert.uid),
             unix: alert.unix,
-            tags: &clean_field(alert.tags),
-            file: alert.file.map(clean_field).as_deref(),
-            text: &clean(alert.text),
+            tags: &sanitize_field(alert.tags),
+            file: alert.file.map(sanitize_field).as_deref(),
+            text: &sanitize(alert.text),
         });
         if let Some(hash) = hash {
             self.duplicates.insert(now.mono, hash);
         }
         self.uids.push_str(alert.uid);
-        let sealed = |host: &Rc<str>| self.hosts.get(host).is_some_and(|host| host.is_sealed());
+        let sealed = |host: &Rc<str>| self.hosts.get(host).is_some_and(|host| host.has_mac());
         let host = self.hosts.get_key_value(alert.host).map(|(host, _)| host.clone()).filter(sealed);
         self.acknowledgements.push(Acknowledgement { to: from, uid_end: self.uids.len(), hash, host });
     }
@@ -289,23 +289,23 @@ impl Server {
     }
 
     fn handle_event(&mut self, now: Now, from: SocketAddrV4, event: ChainEvent<'_>, datagram: &[u8], sink: &mut impl EventSink) {
-        let ChainEvent { host, chain, reached: Reached { step, .. }, .. } = event;
+        let ChainEvent { host, chain, checkpoint: Checkpoint { seq, .. }, .. } = event;
         if !self.is_in_session(from, host) {
             return;
         }
         self.heard(now, from, host, false);
-        match self.chains.judge(host, chain, step) {
+        match self.chains.classify(host, chain, seq) {
             Verdict::Next => {
                 self.accept_next(from, event, sink);
-                while let Some(held) = self.chains.next_held(host, chain) {
-                    if let Ok(Message::Event(event)) = Message::parse(&held) {
+                while let Some(sack) = self.chains.next_held(host, chain) {
+                    if let Ok(Message::Event(event)) = Message::parse(&sack) {
                         self.accept_next(from, event, sink);
                     }
                 }
             }
             Verdict::Repeat => self.say_done(from, host, chain),
             Verdict::Ahead => {
-                self.chains.hold(host, chain, step.number, datagram);
+                self.chains.hold(host, chain, seq.number, datagram);
                 self.say_done(from, host, chain);
             }
             Verdict::Elsewhere => self.say_reached(from, host, chain),
@@ -315,32 +315,32 @@ impl Server {
     fn accept_next(&mut self, from: SocketAddrV4, event: ChainEvent<'_>, sink: &mut impl EventSink) {
         let Some((host, _)) = self.hosts.get_key_value(event.host) else { return };
         sink.accept(&Alert {
-            host: &clean_field(host),
+            host: &sanitize_field(host),
             uid: &event.uid(),
-            unix: event.reached.unix,
-            tags: &clean_field(event.tags),
-            file: event.file.map(clean_field).as_deref(),
-            text: &clean(event.text),
+            unix: event.checkpoint.unix,
+            tags: &sanitize_field(event.tags),
+            file: event.file.map(sanitize_field).as_deref(),
+            text: &sanitize(event.text),
         });
-        self.chains.accept(host, event.chain, event.reached, from);
+        self.chains.accept(host, event.chain, event.checkpoint, from);
     }
 
     /// Nothing is said of what is being written: that is said when it is.
-    fn say_done(&mut self, to: SocketAddrV4, host: &str, chain: Chain) {
-        if let Some((step, held)) = self.chains.done(host, chain) {
-            self.send(to, &Message::Done { host, chain, step, held });
+    fn say_done(&mut self, to: SocketAddrV4, host: &str, chain: ChainId) {
+        if let Some((seq, sack)) = self.chains.done(host, chain) {
+            self.send(to, &Message::Done { host, chain, seq, sack });
         }
     }
 
     /// As [`Self::say_done`].
-    fn say_reached(&mut self, to: SocketAddrV4, host: &str, chain: Chain) {
+    fn say_reached(&mut self, to: SocketAddrV4, host: &str, chain: ChainId) {
         if !self.chains.is_uncommitted(host, chain) {
-            let seal = self.hosts.get_mut(host).and_then(|host| host.seal_mut());
-            self.outputs.send(to, &Message::At { host, chain, reached: self.chains.reached(host, chain) }, seal);
+            let mac = self.hosts.get_mut(host).and_then(|host| host.mac_mut());
+            self.outputs.send(to, &Message::At { host, chain, checkpoint: self.chains.checkpoint(host, chain) }, mac);
         }
     }
 
-    fn handle_take(&mut self, from: SocketAddrV4, name: &str, chain: Chain, before: Option<Step>, to: Reached<'_>) {
+    fn handle_take(&mut self, from: SocketAddrV4, name: &str, chain: ChainId, before: Option<Seq>, to: Checkpoint<&str>) {
         if !self.is_in_session(from, name) {
             return;
         }
@@ -352,13 +352,13 @@ impl Server {
         }
     }
 
-    fn handle_seek(&mut self, now: Now, from: SocketAddrV4, name: &str, chains: &[Chain]) {
+    fn handle_seek(&mut self, now: Now, from: SocketAddrV4, name: &str, chains: &[ChainId]) {
         if !self.is_in_session(from, name) {
             return;
         }
         if self.hosts.get(name).is_some_and(|host| host.is_of_two(now.mono)) {
             // How far the one has read says nothing of the logs of the other.
-            chains.iter().for_each(|chain| self.send(from, &Message::At { host: name, chain: *chain, reached: None }));
+            chains.iter().for_each(|chain| self.send(from, &Message::At { host: name, chain: *chain, checkpoint: None }));
         } else {
             chains.iter().for_each(|chain| self.say_reached(from, name, *chain));
         }
@@ -410,8 +410,8 @@ impl Server {
                 if let Some(seen) = hash.and_then(|hash| self.duplicates.get(now.mono, hash)) {
                     seen.acknowledge(now.mono);
                 }
-                let seal = host.and_then(|host| self.hosts.get_mut(&host)).and_then(|host| host.seal_mut());
-                self.outputs.send(to, &Message::Ack { uid: &self.uids[start..uid_end] }, seal);
+                let mac = host.and_then(|host| self.hosts.get_mut(&host)).and_then(|host| host.mac_mut());
+                self.outputs.send(to, &Message::Ack { uid: &self.uids[start..uid_end] }, mac);
             } else if let Some(hash) = hash {
                 self.duplicates.remove(hash);
             }
@@ -445,7 +445,11 @@ impl Server {
         if !known && now.mono >= self.next_stranger_log {
             self.next_stranger_log = now.mono + Self::STRANGER_LOG_INTERVAL;
             self.strangers.insert(name.to_string());
-            self.outputs.log(&format!("{} at {} asks for a configuration, but there is no host file of that name", clean(name), from.ip()));
+            self.outputs.log(&format!(
+                "{} at {} asks for a configuration, but there is no host file of that name",
+                sanitize(name),
+                from.ip()
+            ));
         }
     }
 
@@ -542,7 +546,7 @@ impl Server {
                 broadcast.iter().for_each(|to| self.outputs.send(*to, &message, None));
             }
         }
-        self.judge_some(now);
+        self.classify_some(now);
         // All hosts that changed are told together.
         if self.has_news && !self.configurations.is_waiting() {
             (self.has_news, self.next_tick) = (false, now.mono);
@@ -570,7 +574,7 @@ impl Server {
             told += usize::from(due.stale.is_some() || due.reset || due.inactive);
             if let Some(to) = due.stale {
                 let revision = self.configurations.revision(name);
-                self.outputs.send(to, &Message::Stale { host: name, revision }, host.seal_mut());
+                self.outputs.send(to, &Message::Stale { host: name, revision }, host.mac_mut());
             }
             if due.reset && self.gate.is_open_for(name) {
                 self.identity.broadcast.iter().for_each(|to| self.outputs.send(*to, &Message::Reset { host: name }, None));
@@ -602,7 +606,7 @@ impl Server {
 
     fn offer_own_events(&mut self, sink: &mut impl EventSink) {
         for OwnEvent { host, unix, text } in self.own_events.iter().skip(self.own_offered) {
-            let (host, text) = (clean_field(host), clean(text));
+            let (host, text) = (sanitize_field(host), sanitize(text));
             sink.accept(&Alert { host: &host, uid: Self::OWN_UID, unix: *unix, tags: Self::SYSTEM, file: None, text: &text });
         }
         self.own_offered = self.own_events.len();

@@ -1,6 +1,6 @@
 //! What the server wants done, in the order in which it came up: datagrams and lines of the log in one text, which is used over and over.
 
-use crate::seal::{Key, Seal, Side};
+use crate::wire::auth::{Key, SessionMac, Side};
 use crate::wire::Message;
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
@@ -28,13 +28,13 @@ impl Outputs {
     const KEPT: usize = 16 * 1024;
 
     /// Queues a message, sealed where a session has a seal.
-    pub(super) fn send(&mut self, to: SocketAddrV4, message: &Message<'_>, seal: Option<&mut Seal>) {
-        self.send_with(to, message, |datagram| seal.map(|seal| seal.tail(datagram)));
+    pub(super) fn send(&mut self, to: SocketAddrV4, message: &Message<'_>, mac: Option<&mut SessionMac>) {
+        self.send_with(to, message, |datagram| mac.map(|mac| mac.sign(datagram)));
     }
 
     /// Queues a message of a handshake, signed by the key if there is one.
     pub(super) fn send_signed(&mut self, to: SocketAddrV4, message: &Message<'_>, key: Option<&Key>) {
-        self.send_with(to, message, |datagram| key.map(|key| key.tail(Side::Server, datagram)));
+        self.send_with(to, message, |datagram| key.map(|key| key.sign(Side::Server, datagram)));
     }
 
     fn send_with(&mut self, to: SocketAddrV4, message: &Message<'_>, tail: impl FnOnce(&[u8]) -> Option<String>) {

@@ -8,9 +8,6 @@ pub mod clock;
 pub mod crash;
 pub mod daemon;
 pub mod datagrams;
-pub mod fence;
-pub mod folder;
-pub mod glob;
 pub mod inotify;
 pub mod poll;
 pub mod process_table;
@@ -92,7 +89,7 @@ fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// What an error of the fence is, which is not the system's.
-const REFUSED: io::ErrorKind = io::ErrorKind::PermissionDenied;
+pub const REFUSED: io::ErrorKind = io::ErrorKind::PermissionDenied;
 
 /// An error as `strerror` words it. What the standard library would say takes 2 KB, for the few errors that are not the system's.
 pub fn reason(error: &io::Error) -> String {

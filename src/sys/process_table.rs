@@ -7,7 +7,7 @@
 #[cfg(target_os = "linux")]
 pub fn lines() -> Result<Vec<u8>, String> {
     let mut lines = Vec::new();
-    let listed = super::folder::list(b"/proc", &mut |name, _| {
+    let listed = crate::fs::dir::list(b"/proc", &mut |name, _| {
         // A process may end at any time.
         if let Some(arguments) = std::str::from_utf8(name).ok().filter(|name| name.bytes().all(|b| b.is_ascii_digit())).and_then(arguments)
         {

@@ -7,14 +7,14 @@ mod open;
 mod rotation;
 mod search;
 
-pub use open::{identity, Identity, Open};
+pub use open::{file_id, FileId, Open};
 
+use crate::fs::access;
 use crate::lines::MAX_LINE;
-use crate::position::{FilePosition, Place, Position, CONTEXT};
-use crate::sys::fence;
+use crate::wire::position::{FilePosition, Place, Position, CONTEXT};
 use loss::{Cause, Losses};
 use open::{not_a_file, Reading};
-use rotation::{Known, Retired};
+use rotation::{Known, RotatedFile};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub struct Piece<'a> {
 pub type TakeLines<'a> = &'a mut dyn FnMut(Piece<'_>) -> usize;
 
 /// Is asked for a file that was followed under another name until now.
-pub type Elsewhere<'a> = &'a mut dyn FnMut(Identity) -> Option<Box<Open>>;
+pub type Elsewhere<'a> = &'a mut dyn FnMut(FileId) -> Option<Box<Open>>;
 
 /// A file that is followed, whether it exists or not.
 pub struct Follower {
@@ -47,11 +47,11 @@ pub struct Follower {
     first_start: u64,
     current: Option<Box<Open>>,
     /// Files that had the name before, oldest first.
-    retired: Vec<Retired>,
+    retired: Vec<RotatedFile>,
     /// Files that had the name before those, as they were let go.
     known: Vec<Known>,
     /// Copies of the present file, which are not to be read beside it.
-    copies: Vec<Identity>,
+    copies: Vec<FileId>,
     /// Where to go on, while that cannot be found because the path has no file that can be read.
     awaited: Option<Awaited>,
     /// Whether another follower may have found the same files.
@@ -177,8 +177,8 @@ impl Follower {
     }
 
     /// Which file is followed now.
-    pub fn identity(&self) -> Option<Identity> {
-        self.current.as_ref().map(|open| open.identity)
+    pub fn file_id(&self) -> Option<FileId> {
+        self.current.as_ref().map(|open| open.file_id)
     }
 
     /// Whether nothing is to be done but when the file changes: no rotated file may still grow, and what is wrong has been said.
@@ -187,8 +187,8 @@ impl Follower {
     }
 
     /// Lets go of a file that now has another path, if it was followed here.
-    pub fn release(&mut self, wanted: Identity) -> Option<Box<Open>> {
-        let released = self.take_back(wanted).or_else(|| self.current.take_if(|open| open.identity == wanted))?;
+    pub fn release(&mut self, wanted: FileId) -> Option<Box<Open>> {
+        let released = self.take_back(wanted).or_else(|| self.current.take_if(|open| open.file_id == wanted))?;
         self.remember(&released, false);
         Some(released)
     }
@@ -213,8 +213,8 @@ impl Follower {
         }
         // Before it is another's turn: what it held may be in copies.
         let looked = self.look_at_current(elsewhere);
-        let found = match fence::metadata(self.path.as_ref()) {
-            Ok(meta) if meta.is_file() => self.handle_found(identity(&meta), looked, elsewhere),
+        let found = match access::metadata(self.path.as_ref()) {
+            Ok(meta) if meta.is_file() => self.handle_found(file_id(&meta), looked, elsewhere),
             Ok(meta) => Err(not_a_file(&meta)),
             Err(e) => Err(e),
         };
@@ -251,12 +251,12 @@ impl Follower {
         self.losses.add_text(restored.lost);
     }
 
-    fn handle_found(&mut self, found: Identity, looked: io::Result<()>, elsewhere: Elsewhere<'_>) -> io::Result<()> {
+    fn handle_found(&mut self, found: FileId, looked: io::Result<()>, elsewhere: Elsewhere<'_>) -> io::Result<()> {
         if self.awaited.is_some() {
             // It has appeared at this moment, or cannot be read, which to open it tells.
             return Open::new(Path::new(&self.path), 0).map(drop);
         }
-        if let Some(open) = self.current.as_mut().filter(|open| open.identity == found) {
+        if let Some(open) = self.current.as_mut().filter(|open| open.file_id == found) {
             let other = if std::mem::take(&mut self.fresh) { elsewhere(found) } else { None };
             // The further one knows better where to go on.
             if let Some(other) = other.filter(|other| other.offset() > open.offset()) {
@@ -267,15 +267,15 @@ impl Follower {
         // The present file is let go only when there is a new one, lest what it still holds be lost.
         let opened = Open::new(Path::new(&self.path), self.first_start)?;
         // Unless it was renamed at this moment: the next look sees what it is.
-        if opened.identity == found {
+        if opened.file_id == found {
             self.succeed(opened, elsewhere);
         }
         Ok(())
     }
 
     /// A rotated file that has the log's name again.
-    fn take_back(&mut self, wanted: Identity) -> Option<Box<Open>> {
-        let at = self.retired.iter().position(|retired| retired.open.identity == wanted)?;
+    fn take_back(&mut self, wanted: FileId) -> Option<Box<Open>> {
+        let at = self.retired.iter().position(|retired| retired.open.file_id == wanted)?;
         Some(self.retired.remove(at).open)
     }
 

@@ -2,16 +2,16 @@
 //! logs are opened.
 
 use super::{Piece, Reach};
+use crate::fs::access;
 use crate::lines::{LineSplitter, MAX_LINE};
-use crate::position::{content_hash, FilePosition, Place, CONTEXT};
-use crate::sys::fence;
+use crate::wire::position::{content_hash, FilePosition, Place, CONTEXT};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// Device and inode.
-pub type Identity = (u64, u64);
+pub type FileId = (u64, u64);
 
 /// Nanoseconds of the Unix time; the ends of the range stand for what is beyond.
 pub(super) type Time = i64;
@@ -22,7 +22,7 @@ type Signature = (u64, Time);
 /// An open file and how far it is read.
 pub struct Open {
     file: File,
-    pub(super) identity: Identity,
+    pub(super) file_id: FileId,
     offset: u64,
     splitter: LineSplitter,
     /// The first bytes of the file: [`CONTEXT`], or at least those before the offset.
@@ -64,7 +64,7 @@ impl Open {
 
     /// Opens a file to read it on from an offset, or from its end if that is before.
     pub(super) fn new(path: &Path, offset: u64) -> io::Result<Box<Self>> {
-        let file = fence::open(path)?;
+        let file = access::open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Err(not_a_file(&meta));
@@ -76,7 +76,7 @@ impl Open {
         let (head, before) = (bytes_before(&file, offset.min(CONTEXT as u64), CONTEXT)?, bytes_before(&file, offset, CONTEXT)?);
         let mut open = Box::new(Self {
             file,
-            identity: identity(meta),
+            file_id: file_id(meta),
             offset,
             splitter: LineSplitter::default(),
             head,
@@ -88,7 +88,7 @@ impl Open {
             caught_up: None,
         });
         open.splitter = LineSplitter::resumed(open.is_within_overlong_line()?);
-        open.is_cut()?;
+        open.check_truncated()?;
         Ok(open)
     }
 
@@ -109,7 +109,7 @@ impl Open {
     /// How far it is read.
     pub(super) fn position(&self) -> FilePosition {
         let hash = content_hash(&self.head, &self.before, self.offset);
-        FilePosition { offset: self.offset, hash, inode: self.identity.1, done: 0 }
+        FilePosition { offset: self.offset, hash, inode: self.file_id.1, done: 0 }
     }
 
     /// How far it is known to go, as a position by which a copy of it is recognised.
@@ -118,7 +118,7 @@ impl Open {
         if *end <= self.offset {
             return self.position();
         }
-        FilePosition { offset: *end, hash: content_hash(&self.head, before, *end), inode: self.identity.1, done: 0 }
+        FilePosition { offset: *end, hash: content_hash(&self.head, before, *end), inode: self.file_id.1, done: 0 }
     }
 
     /// How far it is known to go.
@@ -185,7 +185,7 @@ impl Open {
     }
 
     /// Looks whether the file does not hold what it held, and otherwise remembers what it holds now, read or not.
-    pub(super) fn is_cut(&mut self) -> io::Result<bool> {
+    pub(super) fn check_truncated(&mut self) -> io::Result<bool> {
         let signature = signature(&self.file.metadata()?);
         if self.looked == Some(signature) {
             return Ok(false);
@@ -221,7 +221,7 @@ impl Open {
         if self.caught_up == Some(signature) {
             return Ok((Reach::End, false));
         }
-        if self.looked != Some(signature) && self.is_cut()? {
+        if self.looked != Some(signature) && self.check_truncated()? {
             return Ok((Reach::Cut, false));
         }
         let mut turn = 0;
@@ -312,7 +312,7 @@ impl Open {
     }
 
     fn place<'a>(&'a self, (earlier, later): Others<'a>, skipped: usize, before: &'a [u8]) -> Place<'a> {
-        Place { earlier, later, inode: self.identity.1, head: &self.head, offset: self.offset + skipped as u64, before }
+        Place { earlier, later, inode: self.file_id.1, head: &self.head, offset: self.offset + skipped as u64, before }
     }
 
     fn advance(&mut self, by: usize, behind: &[u8]) {
@@ -352,7 +352,7 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 }
 
 /// Which file that is.
-pub fn identity(meta: &Metadata) -> Identity {
+pub fn file_id(meta: &Metadata) -> FileId {
     (meta.dev(), meta.ino())
 }
 

@@ -2,15 +2,15 @@
 //! that were rotated between two looks are found, and deleted files are let go in time.
 
 use super::loss::Cause;
-use super::open::{Identity, Open, Reading, Time};
-use super::search::{Age, Sibling, Surroundings};
+use super::open::{FileId, Open, Reading, Time};
+use super::search::{Age, RotatedFiles, Sibling};
 use super::{Elsewhere, Follower, Reach};
-use crate::position::FilePosition;
+use crate::wire::position::FilePosition;
 use std::io;
 use std::time::Duration;
 
 /// A file that had the log's name.
-pub(super) struct Retired {
+pub(super) struct RotatedFile {
     pub(super) open: Box<Open>,
     /// When it last grew, or was first read after it lost the name.
     grown: Option<Duration>,
@@ -20,13 +20,13 @@ pub(super) struct Retired {
 
 /// How far a file was read when it was let go.
 pub(super) struct Known {
-    identity: Identity,
+    file_id: FileId,
     pub(super) position: FilePosition,
     /// Whether it is still to be found under some name, and nobody else reads it.
     pub(super) had_name: bool,
 }
 
-impl Retired {
+impl RotatedFile {
     /// So long after it last grew a rotated file is still looked at for a late writer.
     const LATE_WRITER: Duration = Duration::from_secs(60);
     /// The last line of a rotated file counts as ended, though no newline came, when nothing was added for that time.
@@ -71,7 +71,7 @@ impl Follower {
     /// Another file has the log's name.
     pub(super) fn succeed(&mut self, opened: Box<Open>, elsewhere: Elsewhere<'_>) {
         let since = self.current.as_ref().and_then(|open| open.looked());
-        let new = opened.identity;
+        let new = opened.file_id;
         // Otherwise the next look tells.
         let Some(between) = self.between(Some(new), since, elsewhere) else { return };
         // A file that has come back, or had another name, is read on and not again.
@@ -88,7 +88,7 @@ impl Follower {
     /// The present file has lost the name.
     pub(super) fn retire(&mut self) {
         if let Some(open) = self.current.take() {
-            self.retired.push(Retired { deleted: self.missing_since.filter(|_| open.is_deleted()), ..Retired::new(open) });
+            self.retired.push(RotatedFile { deleted: self.missing_since.filter(|_| open.is_deleted()), ..RotatedFile::new(open) });
         }
     }
 
@@ -108,7 +108,7 @@ impl Follower {
     pub(super) fn look_at_current(&mut self, elsewhere: Elsewhere<'_>) -> io::Result<()> {
         let Some(open) = &mut self.current else { return Ok(()) };
         let since = open.looked();
-        if open.is_cut()? {
+        if open.check_truncated()? {
             self.handle_cut(since, elsewhere);
         } else if let Some(since) = open.take_begun() {
             // It may have been filled, copied and cut before.
@@ -134,7 +134,7 @@ impl Follower {
         let begun = cut.take_begun();
         let between = match begun {
             Some(since) => self.between(None, Some(since), elsewhere),
-            None => self.after(copy.as_ref().map(|open| open.identity), None, since, None, elsewhere),
+            None => self.after(copy.as_ref().map(|open| open.file_id), None, since, None, elsewhere),
         };
         let Some(between) = between else {
             cut.give_back_begun(begun);
@@ -154,14 +154,14 @@ impl Follower {
     /// Puts a copy among the rotated files, unless it is one of them already, as one that came before the file of which it is a copy.
     fn insert(&mut self, at: usize, copy: Box<Open>) {
         for retired in &mut self.retired {
-            if retired.open.identity == copy.identity && matches!(retired.open.is_cut(), Ok(false)) {
+            if retired.open.file_id == copy.file_id && matches!(retired.open.check_truncated(), Ok(false)) {
                 if retired.open.offset() < copy.offset() {
-                    *retired = Retired::new(copy);
+                    *retired = RotatedFile::new(copy);
                 }
                 return;
             }
         }
-        self.retired.insert(at, Retired::new(copy));
+        self.retired.insert(at, RotatedFile::new(copy));
     }
 
     /// Looks whether rotated files still hold what they held: some rotations copy every file to the next.
@@ -169,14 +169,14 @@ impl Follower {
         let mut at = 0;
         while let Some(retired) = self.retired.get_mut(at) {
             at += 1;
-            if !matches!(retired.open.is_cut(), Ok(true)) {
+            if !matches!(retired.open.check_truncated(), Ok(true)) {
                 continue;
             }
             let Some(copy) = self.find_copy(&self.retired[at - 1].open) else { continue };
             let cut = self.retired.remove(at - 1).open;
             self.lose_cut(&cut, copy.as_deref());
             match copy {
-                Some(copy) => self.retired.insert(at - 1, Retired::new(copy)),
+                Some(copy) => self.retired.insert(at - 1, RotatedFile::new(copy)),
                 None => at -= 1,
             }
         }
@@ -185,8 +185,8 @@ impl Follower {
     /// The copy of a file that was cut, if there is one, to be read on where that was read to. `None` while that cannot be told.
     fn find_copy(&self, cut: &Open) -> Option<Option<Box<Open>>> {
         let (known, read) = (cut.known_position(), cut.position());
-        let copy = Surroundings::consult(&self.path, &|_| false, &mut |around| {
-            around.find_copy(&known, cut.identity).or_else(|| around.find_copy(&read, cut.identity))
+        let copy = RotatedFiles::consult(&self.path, &|_| false, &mut |around| {
+            around.find_copy(&known, cut.file_id).or_else(|| around.find_copy(&read, cut.file_id))
         })?;
         Some(copy.and_then(|copy| copy.moved(cut.offset()).ok()))
     }
@@ -201,36 +201,36 @@ impl Follower {
 
     /// The files that had the log's name after the last one before the present, and before the present, which is the given one if it is new.
     /// `None` while that cannot be told.
-    fn between(&mut self, new: Option<Identity>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Option<Vec<Retired>> {
+    fn between(&mut self, new: Option<FileId>, since: Option<Time>, elsewhere: Elsewhere<'_>) -> Option<Vec<RotatedFile>> {
         let current = self.current.as_ref().filter(|_| new.is_some());
         let last = current.or(self.retired.last().map(|retired| &retired.open));
-        let identity = last.map(|open| open.identity).or(self.known.last().map(|known| known.identity));
+        let file_id = last.map(|open| open.file_id).or(self.known.last().map(|known| known.file_id));
         // Its name may be gone already.
         let age = last.and_then(|open| open.modified()).map(|modified| Age { modified, stamp: None });
-        self.after(identity, age, since, new, elsewhere)
+        self.after(file_id, age, since, new, elsewhere)
     }
 
-    /// The files that were rotated after one of that identity, or else of that age, or since that time, and are not known. When that one is
+    /// The files that were rotated after one of that file_id, or else of that age, or since that time, and are not known. When that one is
     /// not the present file, those that came after the present file are left out: it has been renamed, and they follow it. While the log
     /// has no new file, copies of the present one are left out too: it will be cut. One that is empty is not remembered as a copy. `None` while all that cannot be told.
     fn after(
         &mut self,
-        last: Option<Identity>,
+        last: Option<FileId>,
         age: Option<Age>,
         since: Option<Time>,
-        new: Option<Identity>,
+        new: Option<FileId>,
         elsewhere: Elsewhere<'_>,
-    ) -> Option<Vec<Retired>> {
-        let present = self.identity().filter(|present| Some(*present) != last);
+    ) -> Option<Vec<RotatedFile>> {
+        let present = self.file_id().filter(|present| Some(*present) != last);
         let mut claimed = Vec::new();
         for retired in &self.retired {
-            claimed.push(retired.open.identity);
+            claimed.push(retired.open.file_id);
         }
-        claimed.extend(self.identity());
+        claimed.extend(self.file_id());
         claimed.extend(new);
         claimed.extend(&self.copies);
-        let had = |inode| [last, present].iter().flatten().any(|identity| identity.1 == inode);
-        let found = Surroundings::consult(&self.path, &had, &mut |around| {
+        let had = |inode| [last, present].iter().flatten().any(|file_id| file_id.1 == inode);
+        let found = RotatedFiles::consult(&self.path, &had, &mut |around| {
             let age = last.and_then(|last| around.age(last)).or(age.as_ref());
             let end = present.and_then(|present| around.age(present));
             let mut found = Vec::new();
@@ -246,7 +246,7 @@ impl Follower {
         match &mut self.current {
             Some(present) if new.is_none() => {
                 // It may be cut at any moment.
-                let is_whole = |present: &mut Open| matches!(present.is_cut(), Ok(false));
+                let is_whole = |present: &mut Open| matches!(present.check_truncated(), Ok(false));
                 let mut copies = Vec::new();
                 if !is_whole(present) {
                     return None;
@@ -256,7 +256,7 @@ impl Follower {
                     if !present.is_copied_by(&open) {
                         files.push(open);
                     } else if !is_empty {
-                        copies.push(open.identity);
+                        copies.push(open.file_id);
                     }
                 }
                 if !is_whole(present) {
@@ -268,15 +268,15 @@ impl Follower {
         }
         let mut rotated = Vec::new();
         for open in files {
-            rotated.push(Retired::new(elsewhere(open.identity).unwrap_or(open)));
+            rotated.push(RotatedFile::new(elsewhere(open.file_id).unwrap_or(open)));
         }
         Some(rotated)
     }
 
     /// Whether a file was read here under another name, or is the copy of one.
     fn was_read(&self, sibling: &Sibling) -> bool {
-        self.known.iter().any(|known| sibling.holds(&known.position, known.identity))
-            || self.retired.iter().any(|retired| sibling.holds(&retired.open.position(), retired.open.identity))
+        self.known.iter().any(|known| sibling.holds(&known.position, known.file_id))
+            || self.retired.iter().any(|retired| sibling.holds(&retired.open.position(), retired.open.file_id))
     }
 
     /// Lets go of a rotated file, and of what is not read of it.
@@ -297,7 +297,7 @@ impl Follower {
         if open.offset() == 0 {
             return;
         }
-        self.known.push(Known { identity: open.identity, position: open.position(), had_name });
+        self.known.push(Known { file_id: open.file_id, position: open.position(), had_name });
     }
 
     /// Deleted files do not wait for ever to be read.

@@ -1,11 +1,11 @@
 //! Finds the files that a log had before its present one: by content, wherever a rotation has put them in the log's folder. Compressed
 //! files are never looked into.
 
-use super::open::{identity, modified, time, Identity, Open, Time};
-use super::rotation::Retired;
+use super::open::{file_id, modified, time, FileId, Open, Time};
+use super::rotation::RotatedFile;
 use super::Follower;
-use crate::position::{FilePosition, Position};
-use crate::sys::folder;
+use crate::fs::dir;
+use crate::wire::position::{FilePosition, Position};
 use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::fs;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Sibling {
     path: PathBuf,
-    pub(super) identity: Identity,
+    pub(super) file_id: FileId,
     pub(super) age: Age,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Stamp {
 
 /// The files around a log, in the order in which they were rotated.
 #[derive(Debug, Default)]
-pub(super) struct Surroundings {
+pub(super) struct RotatedFiles {
     siblings: Vec<Sibling>,
     has_compressed: bool,
 }
@@ -47,7 +47,7 @@ pub(super) struct Surroundings {
 /// Where reading goes on.
 pub(super) struct Restored {
     /// Files that had the log's name, oldest first.
-    pub(super) earlier: Vec<Retired>,
+    pub(super) earlier: Vec<RotatedFile>,
     pub(super) current: Option<Box<Open>>,
     /// What could not be found again.
     pub(super) lost: Option<String>,
@@ -63,26 +63,26 @@ struct Found {
 /// no file, or is just being rotated.
 pub(super) fn restore(path: &str, position: &Position, seen: u64) -> Option<Box<Restored>> {
     let had = |inode| position.files.iter().any(|file| file.inode == inode);
-    for _ in 0..Surroundings::ATTEMPTS {
-        let around = Surroundings::of(path, &had);
+    for _ in 0..RotatedFiles::ATTEMPTS {
+        let around = RotatedFiles::of(path, &had);
         let present = match Open::new(Path::new(path), 0) {
             Ok(open) => Some(open),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(_) => return None,
         };
-        let present_identity = present.as_ref().map(|open| open.identity);
+        let present_identity = present.as_ref().map(|open| open.file_id);
         let restored = restore_beside(path, &around, present, position, seen);
-        let still = fs::metadata(path).ok().map(|meta| identity(&meta));
-        if still == present_identity && around.is_as(&Surroundings::of(path, &had)) {
+        let still = fs::metadata(path).ok().map(|meta| file_id(&meta));
+        if still == present_identity && around.is_as(&RotatedFiles::of(path, &had)) {
             return restored;
         }
     }
     None
 }
 
-fn restore_beside(path: &str, around: &Surroundings, present: Option<Box<Open>>, position: &Position, seen: u64) -> Option<Box<Restored>> {
+fn restore_beside(path: &str, around: &RotatedFiles, present: Option<Box<Open>>, position: &Position, seen: u64) -> Option<Box<Restored>> {
     let files = &position.files;
-    let at_path = present.as_ref().map(|open| (Path::new(path), open.identity));
+    let at_path = present.as_ref().map(|open| (Path::new(path), open.file_id));
     // Where reading stopped must be there, or all files where none was begun. Those before may be gone: they had been read.
     let stopped = files.iter().rposition(|file| file.offset > 0);
     let mut is_found = !files.is_empty();
@@ -91,7 +91,7 @@ fn restore_beside(path: &str, around: &Surroundings, present: Option<Box<Open>>,
     for (number, file) in files.iter().enumerate().rev() {
         match around.find(at_path, file, &claimed) {
             Some(one) => {
-                claimed.push(one.open.identity);
+                claimed.push(one.open.file_id);
                 found.insert(0, one);
             }
             None => is_found &= stopped.is_some_and(|stopped| stopped != number),
@@ -100,7 +100,7 @@ fn restore_beside(path: &str, around: &Surroundings, present: Option<Box<Open>>,
     if present.is_none() && !is_found {
         return None;
     }
-    claimed.extend(at_path.map(|(_, identity)| identity));
+    claimed.extend(at_path.map(|(_, file_id)| file_id));
     let mut lost = (stopped.is_some() && !is_found).then(|| {
         let left = if around.has_compressed { " (only compressed files are left)" } else { "" };
         format!("what was read last of {path} is gone{left}: lines may be missing")
@@ -121,7 +121,7 @@ fn before_second(seen: u64) -> Option<Time> {
     i64::try_from(seen).ok().filter(|seen| *seen > 1).map(|seen| time(seen - 1, 0))
 }
 
-impl Surroundings {
+impl RotatedFiles {
     /// How often to look again where a rotation is under way.
     const ATTEMPTS: usize = 3;
 
@@ -143,7 +143,7 @@ impl Surroundings {
     /// Whether the same files have the same names.
     fn is_as(&self, other: &Self) -> bool {
         let mut pairs = self.siblings.iter().zip(&other.siblings);
-        self.siblings.len() == other.siblings.len() && pairs.all(|(one, other)| one.identity == other.identity && one.path == other.path)
+        self.siblings.len() == other.siblings.len() && pairs.all(|(one, other)| one.file_id == other.file_id && one.path == other.path)
     }
 
     /// The files in the folder of the log, and of that to which it is a link, that rotations may have made of it: by their name, or by
@@ -188,9 +188,9 @@ impl Surroundings {
     }
 
     fn add(&mut self, path: &[u8], had: &dyn Fn(u64) -> bool) {
-        let (folder, name) = folder::split(path);
+        let (folder, name) = dir::split(path);
         // A folder that cannot be read has no files.
-        let _ = folder::list(folder, &mut |entry, inode| {
+        let _ = dir::list(folder, &mut |entry, inode| {
             let suffix = suffix(entry, name);
             if entry == name || !(suffix.is_some() || had(inode)) {
                 return;
@@ -202,31 +202,31 @@ impl Surroundings {
             let path = PathBuf::from(OsStr::from_bytes(&[folder, entry].concat()));
             // No links: they lead to files that have other names.
             let Ok(meta) = fs::symlink_metadata(&path) else { return };
-            let identity = identity(&meta);
-            if meta.is_file() && self.age(identity).is_none() {
+            let file_id = file_id(&meta);
+            if meta.is_file() && self.age(file_id).is_none() {
                 let age = Age { modified: modified(&meta), stamp: suffix.and_then(Stamp::parse) };
-                self.siblings.push(Sibling { path, identity, age });
+                self.siblings.push(Sibling { path, file_id, age });
             }
         });
     }
 
     /// The age of a file of which one has a name here.
-    pub(super) fn age(&self, identity: Identity) -> Option<&Age> {
-        self.siblings.iter().find(|one| one.identity == identity).map(|one| &one.age)
+    pub(super) fn age(&self, file_id: FileId) -> Option<&Age> {
+        self.siblings.iter().find(|one| one.file_id == file_id).map(|one| &one.age)
     }
 
     /// The file that was read so far: first where its inode is, then, since it may be a copy, from the newest on. `present` is what the
     /// log's path has.
-    fn find(&self, present: Option<(&Path, Identity)>, file: &FilePosition, claimed: &[Identity]) -> Option<Found> {
+    fn find(&self, present: Option<(&Path, FileId)>, file: &FilePosition, claimed: &[FileId]) -> Option<Found> {
         let mut by_inode = true;
         loop {
             for at in (0..=self.siblings.len()).rev() {
-                let sibling = self.siblings.get(at).map(|one| (&*one.path, one.identity));
-                let Some((path, identity)) = sibling.or(present.filter(|_| at == self.siblings.len())) else { continue };
-                if (by_inode && identity.1 != file.inode) || claimed.contains(&identity) {
+                let sibling = self.siblings.get(at).map(|one| (&*one.path, one.file_id));
+                let Some((path, file_id)) = sibling.or(present.filter(|_| at == self.siblings.len())) else { continue };
+                if (by_inode && file_id.1 != file.inode) || claimed.contains(&file_id) {
                     continue;
                 }
-                if let Some(open) = Open::resume(path, file).filter(|open| open.identity == identity) {
+                if let Some(open) = Open::resume(path, file).filter(|open| open.file_id == file_id) {
                     return Some(Found { open, at });
                 }
             }
@@ -238,12 +238,12 @@ impl Surroundings {
     }
 
     /// The file that looks as described, other than the one that is known by that hint; a copy, that is.
-    pub(super) fn find_copy(&self, file: &FilePosition, original: Identity) -> Option<Box<Open>> {
+    pub(super) fn find_copy(&self, file: &FilePosition, original: FileId) -> Option<Box<Open>> {
         self.find(None, file, &[original]).map(|found| found.open).filter(|_| file.offset > 0)
     }
 
     /// The rotated files of which nothing was read: those that came after the last that was begun, whether they are in the position or not.
-    fn unread(&self, found: &[Found], was_begun: bool, since: Option<Time>, claimed: &[Identity]) -> Vec<&Sibling> {
+    fn unread(&self, found: &[Found], was_begun: bool, since: Option<Time>, claimed: &[FileId]) -> Vec<&Sibling> {
         let begun = last_begun(found);
         let last = if was_begun { begun } else { found.first().map(|first| first.at) };
         if last == Some(self.siblings.len()) {
@@ -259,14 +259,14 @@ impl Surroundings {
     }
 
     /// The rotated files that came after another, or where there is none since that time; oldest first.
-    pub(super) fn newer(&self, than: Option<&Age>, since: Option<Time>, claimed: &[Identity]) -> Vec<&Sibling> {
+    pub(super) fn newer(&self, than: Option<&Age>, since: Option<Time>, claimed: &[FileId]) -> Vec<&Sibling> {
         self.rotated(claimed, &|one| than.map_or_else(|| one.age.is_since(since), |than| one.age.is_newer(than, since)))
     }
 
-    fn rotated(&self, claimed: &[Identity], wanted: &dyn Fn(&Sibling) -> bool) -> Vec<&Sibling> {
+    fn rotated(&self, claimed: &[FileId], wanted: &dyn Fn(&Sibling) -> bool) -> Vec<&Sibling> {
         let mut rotated = Vec::new();
         for one in &self.siblings {
-            if one.age.stamp.is_some() && !claimed.contains(&one.identity) && wanted(one) {
+            if one.age.stamp.is_some() && !claimed.contains(&one.file_id) && wanted(one) {
                 rotated.push(one);
             }
         }
@@ -274,7 +274,7 @@ impl Surroundings {
     }
 
     /// All that is to be read, in order: files that were found again, and unread ones. Returns apart what was found at the log's path.
-    fn in_order(&self, found: Vec<Found>, newer: Vec<&Sibling>) -> (Vec<Retired>, Option<Box<Open>>) {
+    fn in_order(&self, found: Vec<Found>, newer: Vec<&Sibling>) -> (Vec<RotatedFile>, Option<Box<Open>>) {
         let mut unread: Vec<(&Age, Box<Open>)> = Vec::new();
         for one in newer {
             if let Some(open) = one.open(0) {
@@ -291,14 +291,14 @@ impl Surroundings {
             };
             // The inode of a file that was empty may be that of a newer one.
             if number < begun && (open.offset() > 0 || !newest.is_some_and(|newest| age.is_newer(&newest.age, None))) {
-                earlier.push(Retired::new(open));
+                earlier.push(RotatedFile::new(open));
             } else {
                 let place = unread.iter().position(|(other, _)| other.order(age).is_gt()).unwrap_or(unread.len());
                 unread.insert(place, (age, open));
             }
         }
         for (_, open) in unread {
-            earlier.push(Retired::new(open));
+            earlier.push(RotatedFile::new(open));
         }
         (earlier, current)
     }
@@ -312,7 +312,7 @@ fn last_begun(found: &[Found]) -> Option<usize> {
 impl Sibling {
     /// Opens it, if it still has that name.
     pub(super) fn open(&self, offset: u64) -> Option<Box<Open>> {
-        Open::new(&self.path, offset).ok().filter(|open| open.identity == self.identity)
+        Open::new(&self.path, offset).ok().filter(|open| open.file_id == self.file_id)
     }
 
     /// Whether it is a copy of the log's present file, which may be in the making still. What is empty may have a late writer.
@@ -321,9 +321,9 @@ impl Sibling {
     }
 
     /// Whether it holds all that was read of that file: as that file itself, or as a copy that holds no more.
-    pub(super) fn holds(&self, position: &FilePosition, of: Identity) -> bool {
+    pub(super) fn holds(&self, position: &FilePosition, of: FileId) -> bool {
         let open = Open::resume(&self.path, position);
-        open.is_some_and(|open| open.identity == of || (position.offset > 0 && open.unread() == 0))
+        open.is_some_and(|open| open.file_id == of || (position.offset > 0 && open.unread() == 0))
     }
 }
 

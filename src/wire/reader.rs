@@ -1,11 +1,11 @@
 //! Reads the fields of a datagram one after the other.
 
 use super::{
-    split_field, Alert, Chain, ChainEvent, Message, Reached, Revision, Step, Token, WireError, MAX_CHAINS_AT_ONCE, MAX_PARTS_AT_ONCE, NONE,
-    NO_FILE,
+    split_field, Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token, WireError, MAX_CHAINS_AT_ONCE, MAX_PARTS_AT_ONCE,
+    NONE, NO_FILE,
 };
-use crate::position::{parse_base36, Position};
 use crate::text::number;
+use crate::wire::position::{parse_base36, Position};
 
 /// What of a datagram has not been read yet. What goes wrong first is kept, and what is read from then on means nothing.
 pub(super) struct Fields<'a> {
@@ -83,9 +83,9 @@ impl<'a> Fields<'a> {
         self.well_formed(parse_base36(digits))
     }
 
-    pub(super) fn chain(&mut self) -> Chain {
+    pub(super) fn chain(&mut self) -> ChainId {
         let digits = self.next();
-        Chain(self.base36(digits))
+        ChainId(self.base36(digits))
     }
 
     /// The rest as items with commas between them, of which not all may be asked for.
@@ -106,24 +106,24 @@ impl<'a> Fields<'a> {
         parts
     }
 
-    pub(super) fn chains(&mut self) -> Vec<Chain> {
+    pub(super) fn chains(&mut self) -> Vec<ChainId> {
         let mut chains = Vec::new();
-        self.list(MAX_CHAINS_AT_ONCE, |item| parse_base36(item).map(|chain| chains.push(Chain(chain))));
+        self.list(MAX_CHAINS_AT_ONCE, |item| parse_base36(item).map(|chain| chains.push(ChainId(chain))));
         chains
     }
 
-    pub(super) fn step_or_none(&mut self) -> Option<Step> {
+    pub(super) fn seq_or_none(&mut self) -> Option<Seq> {
         let field = self.next();
         if field == NONE {
             return None;
         }
         let (run, number) = field.split_once('.').unwrap_or((field, ""));
-        Some(Step { run: self.base36(run), number: self.base36(number) })
+        Some(Seq { epoch: self.base36(run), number: self.base36(number) })
     }
 
-    pub(super) fn step(&mut self) -> Step {
-        let step = self.step_or_none();
-        self.well_formed(step)
+    pub(super) fn seq(&mut self) -> Seq {
+        let seq = self.seq_or_none();
+        self.well_formed(seq)
     }
 
     fn position(&mut self) -> &'a str {
@@ -132,14 +132,14 @@ impl<'a> Fields<'a> {
     }
 
     /// What follows a step.
-    pub(super) fn reached(&mut self, step: Step) -> Reached<'a> {
-        Reached { step, unix: self.number(), position: self.position() }
+    pub(super) fn checkpoint(&mut self, seq: Seq) -> Checkpoint<&'a str> {
+        Checkpoint { seq, unix: self.number(), position: self.position() }
     }
 
     pub(super) fn event(&mut self) -> ChainEvent<'a> {
-        let (host, chain, step, position, unix) = (self.next(), self.chain(), self.step(), self.position(), self.number());
-        let reached = Reached { step, unix, position };
-        ChainEvent { chain, reached, host, tags: self.next(), file: self.file(), text: self.rest() }
+        let (host, chain, seq, position, unix) = (self.next(), self.chain(), self.seq(), self.position(), self.number());
+        let checkpoint = Checkpoint { seq, unix, position };
+        ChainEvent { chain, checkpoint, host, tags: self.next(), file: self.file(), text: self.rest() }
     }
 
     pub(super) fn alert(&mut self) -> Alert<'a> {

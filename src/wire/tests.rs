@@ -5,9 +5,9 @@ use super::*;
 const RUN: Token = Token(0x0123_4567_89ab_cdef);
 const RUN_HEX: &str = "00000000000000000123456789abcdef";
 
-const REACHED: Reached<'_> = Reached { step: Step { run: 35, number: 2 }, unix: 1_795_347_336, position: "2s.1.2" };
+const REACHED: Checkpoint<&str> = Checkpoint { seq: Seq { epoch: 35, number: 2 }, unix: 1_795_347_336, position: "2s.1.2" };
 const EVENT: ChainEvent<'_> =
-    ChainEvent { chain: Chain(36), reached: REACHED, host: "nas1", tags: "TAG1", file: Some("/var/log/messages"), text: "A%%Message" };
+    ChainEvent { chain: ChainId(36), checkpoint: REACHED, host: "nas1", tags: "TAG1", file: Some("/var/log/messages"), text: "A%%Message" };
 
 fn every_message() -> Vec<(Message<'static>, String)> {
     let revision = Revision(Some(0xbeef));
@@ -39,16 +39,16 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE }, format!("ALIVE%%nas1%%{RUN_HEX}%%none")),
         (Message::Here { host: "nas1" }, "HERE%%nas1".into()),
         (Message::Lost { host: "nas1" }, "LOST%%nas1".into()),
-        (Message::Seek { host: "nas1", chains: vec![Chain(0), Chain(36)] }, "SEEK%%nas1%%0,10".into()),
-        (Message::At { host: "nas1", chain: Chain(36), reached: None }, "AT%%nas1%%10%%none".into()),
-        (Message::At { host: "nas1", chain: Chain(36), reached: Some(REACHED) }, "AT%%nas1%%10%%z.2%%1795347336%%2s.1.2".into()),
-        (Message::Take { host: "nas1", chain: Chain(1), from: None, to: REACHED }, "TAKE%%nas1%%1%%none%%z.2%%1795347336%%2s.1.2".into()),
+        (Message::Seek { host: "nas1", chains: vec![ChainId(0), ChainId(36)] }, "SEEK%%nas1%%0,10".into()),
+        (Message::At { host: "nas1", chain: ChainId(36), checkpoint: None }, "AT%%nas1%%10%%none".into()),
+        (Message::At { host: "nas1", chain: ChainId(36), checkpoint: Some(REACHED) }, "AT%%nas1%%10%%z.2%%1795347336%%2s.1.2".into()),
+        (Message::Take { host: "nas1", chain: ChainId(1), from: None, to: REACHED }, "TAKE%%nas1%%1%%none%%z.2%%1795347336%%2s.1.2".into()),
         (
-            Message::Take { host: "nas1", chain: Chain(1), from: Some(Step { run: 1, number: 0 }), to: REACHED },
+            Message::Take { host: "nas1", chain: ChainId(1), from: Some(Seq { epoch: 1, number: 0 }), to: REACHED },
             "TAKE%%nas1%%1%%1.0%%z.2%%1795347336%%2s.1.2".into(),
         ),
         (Message::Event(EVENT), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
-        (Message::Done { host: "nas1", chain: Chain(0), step: REACHED.step, held: 5 }, "DONE%%nas1%%0%%z.2%%5".into()),
+        (Message::Done { host: "nas1", chain: ChainId(0), seq: REACHED.seq, sack: 5 }, "DONE%%nas1%%0%%z.2%%5".into()),
     ]
 }
 
@@ -75,7 +75,7 @@ fn no_truncated_prefix_is_read_as_something_that_emits_differently() {
 fn a_part_stays_within_1200_bytes_with_its_seal() {
     let (host, text) = ("h".repeat(255), "x".repeat(MAX_PART_TEXT));
     let part = Message::Part { host: &host, revision: Revision(Some(1)), index: MAX_PARTS, count: MAX_PARTS, text: &text };
-    assert!(part.emit().len() + crate::seal::LONGEST_TAIL <= 1200);
+    assert!(part.emit().len() + crate::wire::auth::MAX_MAC_TEXT <= 1200);
     assert!(MAX_CONFIGURATION / (MAX_PART_TEXT - 3) < MAX_PARTS as usize);
 }
 
@@ -139,7 +139,7 @@ fn the_revision_of_a_text_is_fnv_1a() {
 #[test]
 fn a_uid_tells_how_far_a_chain_has_come() {
     assert_eq!(EVENT.uid(), "1795347336_2:10:z:2s.1.2");
-    assert_eq!(ChainEvent::parse_uid(&EVENT.uid()), Some((Chain(36), REACHED)));
+    assert_eq!(ChainEvent::parse_uid(&EVENT.uid()), Some((ChainId(36), REACHED)));
     for uid in ["000000", "1795347336_2", "1795347336_2:10:z", "1795347336_2:10:z:", "1_2:10:z:x", "x_2:10:z:-", "1_2:10:z:-:-", ""] {
         assert_eq!(ChainEvent::parse_uid(uid), None, "{uid}");
     }

@@ -1,6 +1,6 @@
 //! Writes the fields of a datagram one after the other.
 
-use super::{Alert, Reached, Revision, Step, Token, NONE, NO_FILE};
+use super::{Alert, Checkpoint, Revision, Seq, Token, NONE, NO_FILE};
 use crate::text::push_number;
 
 /// Appends fields, each behind a `%%`.
@@ -32,12 +32,12 @@ impl Writer<'_> {
         self.plain("%%").digits(number, 36, 1)
     }
 
-    pub(super) fn step(self, step: &Step) -> Self {
-        self.base36(step.run).plain(".").digits(step.number, 36, 1)
+    pub(super) fn seq(self, seq: &Seq) -> Self {
+        self.base36(seq.epoch).plain(".").digits(seq.number, 36, 1)
     }
 
-    pub(super) fn reached(self, reached: &Reached<'_>) -> Self {
-        self.step(&reached.step).number(reached.unix).field(reached.position)
+    pub(super) fn checkpoint(self, checkpoint: &Checkpoint<&str>) -> Self {
+        self.seq(&checkpoint.seq).number(checkpoint.unix).field(checkpoint.position)
     }
 
     pub(super) fn token(self, token: &Token) -> Self {

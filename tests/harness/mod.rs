@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 /// How many times faster than the wall clock the programs live: 10 s of the protocol take 1 s here.
 pub const SPEED: u32 = 10;
 
-/// Most real time that a condition may take to come true. Never a measure of speed: only of patience.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+/// Most real time that a condition may take to come true. Never a measure of speed: only of timeout.
+pub const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// A folder with a server's configuration, removed at the end.
 pub struct Site {
@@ -288,14 +288,14 @@ pub fn lines_of(path: &Path) -> Vec<String> {
     whole.lines().map(str::to_string).collect()
 }
 
-/// Waits for a condition, looking often, and fails after [`PATIENCE`].
+/// Waits for a condition, looking often, and fails after [`TIMEOUT`].
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+        assert!(start.elapsed() < TIMEOUT, "in vain: {what}");
         pause(Duration::from_millis(20));
     }
 }

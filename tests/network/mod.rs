@@ -12,7 +12,7 @@ pub use nodes::{announcement, AgentNode, ServerNode};
 use project436::now::Now;
 use project436::random::Random;
 use project436::schedule::WeekMinute;
-use project436::seal::Key;
+use project436::wire::auth::Key;
 use project436::wire::Message;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -222,19 +222,19 @@ impl World {
         let end = self.mono + limit;
         while !holds(self) {
             assert!(self.mono < end, "after {limit:?} not yet: {what}");
-            self.step(end);
+            self.seq(end);
         }
     }
 
     pub fn run_for(&mut self, time: Duration) {
         let end = self.mono + time;
         while self.mono < end {
-            self.step(end);
+            self.seq(end);
         }
     }
 
     /// Goes on to whatever happens next, at `end` at the latest.
-    pub fn step(&mut self, end: Duration) {
+    pub fn seq(&mut self, end: Duration) {
         let wake_ups = self.agents.iter().filter_map(|node| node.wake).chain(self.servers.iter().map(|node| node.wake));
         let arrival = self.flight.keys().next().map(|(at, _)| *at);
         let next = wake_ups.chain(arrival).min().unwrap_or(end).min(end);

@@ -6,11 +6,11 @@ use project436::directives::host::{HostFile, LogSource};
 use project436::directives::keys::HostKeys;
 use project436::directives::{emit_marked, Source};
 use project436::now::Now;
-use project436::position::{content_hash, FilePosition, Place, Position, CONTEXT};
 use project436::random::Random;
-use project436::seal::Key;
 use project436::server::{self, EventSink, Server};
-use project436::wire::{Alert, Chain, Message, Revision};
+use project436::wire::auth::Key;
+use project436::wire::position::{content_hash, FilePosition, Place, Position, CONTEXT};
+use project436::wire::{Alert, ChainId, Message, Revision};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -201,13 +201,13 @@ impl AgentNode {
     pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8]) {
         match Message::parse(unsealed(datagram)) {
             Ok(Message::Ack { uid }) => drop(self.acknowledged.insert(uid.into())),
-            Ok(Message::Done { chain: Chain(chain), step, .. }) => {
-                let done = self.numbers.range((chain, step.run, 0)..=(chain, step.run, step.number));
+            Ok(Message::Done { chain: ChainId(chain), seq, .. }) => {
+                let done = self.numbers.range((chain, seq.epoch, 0)..=(chain, seq.epoch, seq.number));
                 self.acknowledged.extend(done.map(|(_, uid)| uid.clone()));
             }
-            Ok(Message::At { chain: Chain(chain), reached: Some(reached), .. }) => {
-                let step = reached.step;
-                let done = self.numbers.range((chain, step.run, 0)..=(chain, step.run, step.number));
+            Ok(Message::At { chain: ChainId(chain), checkpoint: Some(checkpoint), .. }) => {
+                let seq = checkpoint.seq;
+                let done = self.numbers.range((chain, seq.epoch, 0)..=(chain, seq.epoch, seq.number));
                 self.acknowledged.extend(done.map(|(_, uid)| uid.clone()));
             }
             Ok(Message::Heartbeat { .. } | Message::Capability { .. }) => drop(self.heard.insert(from, now.mono)),
@@ -270,9 +270,9 @@ impl AgentNode {
         let (uid, content) = match Message::parse(unsealed(datagram)) {
             Ok(Message::Alert(alert)) => (alert.uid.to_string(), (alert.unix, alert.tags.to_string(), alert.text.to_string())),
             Ok(Message::Event(event)) => {
-                let step = event.reached.step;
-                self.numbers.insert((event.chain.0, step.run, step.number), event.uid());
-                (event.uid(), (event.reached.unix, event.tags.to_string(), event.text.to_string()))
+                let seq = event.checkpoint.seq;
+                self.numbers.insert((event.chain.0, seq.epoch, seq.number), event.uid());
+                (event.uid(), (event.checkpoint.unix, event.tags.to_string(), event.text.to_string()))
             }
             Ok(Message::Join { nonce, .. }) => {
                 self.joined.insert(nonce.0);
@@ -440,8 +440,8 @@ impl ServerNode {
             let server::Output::Send { to, datagram } = output else { continue };
             match Message::parse(unsealed(datagram)) {
                 Ok(Message::Ack { uid }) => self.acknowledged.push((now.mono, uid.into())),
-                Ok(Message::Done { host, chain, step, .. }) if step.number > 0 => {
-                    self.acknowledged.push((now.mono, format!("{host} {chain} {step}")))
+                Ok(Message::Done { host, chain, seq, .. }) if seq.number > 0 => {
+                    self.acknowledged.push((now.mono, format!("{host} {chain} {seq}")))
                 }
                 _ => {}
             }

@@ -84,14 +84,14 @@ pub(crate) fn faults<'a>(logs: impl IntoIterator<Item = &'a Log>, arrived: &Arri
 }
 
 /// Waits until every line has arrived. What is missing after that time will be told by [`faults`].
-pub(crate) fn wait_for_lines<'a>(site: &Site, logs: impl IntoIterator<Item = &'a Log> + Clone, patience: Duration) -> bool {
+pub(crate) fn wait_for_lines<'a>(site: &Site, logs: impl IntoIterator<Item = &'a Log> + Clone, timeout: Duration) -> bool {
     let start = Instant::now();
     loop {
         let arrived = arrived(site);
         if logs.clone().into_iter().all(|log| log.is_whole(&arrived)) {
             return true;
         }
-        if start.elapsed() > patience {
+        if start.elapsed() > timeout {
             return false;
         }
         pause(Duration::from_millis(100));

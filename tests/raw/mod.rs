@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{receive, PATIENCE};
+use crate::harness::{receive, TIMEOUT};
 use std::cell::Cell;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ impl Peer {
     /// Sends a datagram, again and again if need be, until an answer that begins so has come.
     pub fn ask(&self, datagram: &str, answer: &str) -> String {
         let start = Instant::now();
-        while start.elapsed() < PATIENCE {
+        while start.elapsed() < TIMEOUT {
             self.send(datagram);
             let until = Instant::now() + Duration::from_millis(500);
             while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
@@ -65,7 +65,7 @@ impl Peer {
             self.asked.set(nonce);
             let offer = format!("OFFER%%drain%%{nonce:032x}%%");
             'asking: loop {
-                assert!(start.elapsed() < PATIENCE, "the server does not answer");
+                assert!(start.elapsed() < TIMEOUT, "the server does not answer");
                 self.send(format!("HELLO%%2%%drain%%{:032x}%%{nonce:032x}", 7));
                 while let Some(text) = self.receive(Duration::from_millis(500)) {
                     if text.starts_with(&offer) {

@@ -1,7 +1,7 @@
 //! Which files in a folder a log may have had, and in which order.
 
 use super::*;
-use crate::tail::search::{Age, Stamp, Surroundings};
+use crate::tail::search::{Age, RotatedFiles, Stamp};
 
 /// A folder with these files, each changed a second after the one before, and the names of those that were rotated after one of them.
 fn newer(name: &str, files: &[&str], than: &str, since: Option<i64>) -> Vec<String> {
@@ -11,12 +11,12 @@ fn newer(name: &str, files: &[&str], than: &str, since: Option<i64>) -> Vec<Stri
         let time = std::time::UNIX_EPOCH + Duration::from_secs(second);
         File::options().append(true).open(case.path(file)).unwrap().set_modified(time).unwrap();
     }
-    let identity = identity(&fs::metadata(case.path(than)).unwrap());
-    let around = Surroundings::of(case.path("log").to_str().unwrap(), &|_| false);
-    let newer = around.newer(Some(around.age(identity).unwrap()), since.map(|second| second * 1_000_000_000), &[identity]);
-    let names = newer.into_iter().map(|one| one.open(0).unwrap().identity);
-    let named = |wanted| files.iter().find(|file| super::identity(&fs::metadata(case.path(file)).unwrap()) == wanted).unwrap();
-    names.map(|identity| named(identity).to_string()).collect()
+    let file_id = file_id(&fs::metadata(case.path(than)).unwrap());
+    let around = RotatedFiles::of(case.path("log").to_str().unwrap(), &|_| false);
+    let newer = around.newer(Some(around.age(file_id).unwrap()), since.map(|second| second * 1_000_000_000), &[file_id]);
+    let names = newer.into_iter().map(|one| one.open(0).unwrap().file_id);
+    let named = |wanted| files.iter().find(|file| super::file_id(&fs::metadata(case.path(file)).unwrap()) == wanted).unwrap();
+    names.map(|file_id| named(file_id).to_string()).collect()
 }
 
 #[test]

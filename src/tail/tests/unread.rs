@@ -280,7 +280,7 @@ fn a_file_between_two_looks_that_another_follower_has_is_read_by_one() {
     let later = std::time::SystemTime::now() + Duration::from_secs(10);
     File::options().append(true).open(case.path("log.1")).unwrap().set_modified(later).unwrap();
     other.look(case.time, &mut |meta| case.follower.release(meta)).unwrap();
-    assert!(other.identity().is_some());
+    assert!(other.file_id().is_some());
     case.follower.look(case.time, &mut |meta| other.release(meta)).unwrap();
     other.look(case.time, &mut |meta| case.follower.release(meta)).unwrap();
     assert_eq!(case.next(), ["1", "3"]);

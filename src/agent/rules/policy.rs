@@ -1,0 +1,103 @@
+//! What the owner of the device lets a server ask for, whatever key it has. Decides on texts; which files may be opened is seen to where
+//! files are opened.
+
+use crate::directives::host::{CommandLine, LogSource, Rule};
+use crate::pattern::Pattern;
+
+/// Which commands a server may have run here.
+#[derive(Clone, Debug, Default)]
+pub enum Policy {
+    /// All.
+    #[default]
+    Any,
+    /// Only built-in ones, which start no process.
+    None,
+    /// And those of which one of these patterns matches the whole line.
+    Matching(Vec<Pattern>),
+}
+
+impl Policy {
+    /// Adds a pattern that has to match the whole line of a command.
+    ///
+    /// # Errors
+    /// The pattern is none.
+    pub fn allow(&mut self, pattern: &str) -> Result<(), String> {
+        // By itself first: what is wrong with it is to be told as it was written, and it shall not end the group around it.
+        Pattern::parse(pattern)?;
+        let whole = Pattern::parse(&format!("^(?:{pattern})$"))?;
+        match self {
+            Self::Matching(patterns) => patterns.push(whole),
+            _ => *self = Self::Matching(vec![whole]),
+        }
+        Ok(())
+    }
+
+    /// The command of a rule that may not be run here, and what asks for it.
+    pub(in crate::agent) fn refused<'a>(&self, rule: &'a Rule) -> Option<(&'static str, &'a CommandLine)> {
+        let (what, command) = match rule {
+            Rule::Command(rule) => ("run: command=", &rule.command),
+            Rule::ProcessList(command) => ("ps_command: ", command),
+            Rule::Log(rule) => match &rule.log {
+                LogSource::Command(command) => ("file: |", command),
+                _ => return None,
+            },
+            Rule::Process(_) => return None,
+        };
+        (command.builtin().is_none() && !self.permits(command.as_str())).then_some((what, command))
+    }
+
+    fn permits(&self, command: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::None => false,
+            Self::Matching(patterns) => patterns.iter().any(|pattern| pattern.is_match(command)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directives::host::HostFile;
+    use crate::directives::Source;
+
+    fn refused(policy: &Policy, text: &str) -> Vec<String> {
+        let file = HostFile::parse(Source { path: "h", text }.lines());
+        assert!(file.faults.is_empty(), "{:?}", file.faults);
+        let refused = file.groups.iter().filter_map(|group| policy.refused(&group.rule));
+        refused.map(|(what, command)| format!("{what}{}", command.as_str())).collect()
+    }
+
+    const FILE: &str = "file: |logread -f\nmatch: x\nalert_all: tags=A\nfile: /a\nmatch: x\nalert_all: tags=A\n\
+        ps_command: ps  ax\nprocess: x\nalert_running: tags=A min=1 max=1 message=m\n\
+        run: command=@df extract=(x)\nalert_metric: tags=A match=1,x metric=1\n\
+        run: command=df -k extract=(x)\nalert_metric: tags=A match=1,x metric=1\n";
+
+    #[test]
+    fn without_a_policy_everything_may_be_run_and_with_none_only_what_starts_no_process() {
+        assert_eq!(refused(&Policy::Any, FILE), [""; 0]);
+        assert_eq!(refused(&Policy::None, FILE), ["file: |logread -f", "ps_command: ps ax", "run: command=df -k"]);
+    }
+
+    #[test]
+    fn a_pattern_has_to_match_the_whole_line() {
+        let mut policy = Policy::Any;
+        policy.allow("df( -k)?").unwrap();
+        policy.allow("ps|top").unwrap();
+        assert_eq!(refused(&policy, FILE), ["file: |logread -f", "ps_command: ps ax"]);
+        let command = |line: &str| format!("run: command={line} extract=(x)\nalert_metric: tags=A match=1,x metric=1\n");
+        for (line, permitted) in
+            [("df", true), ("df -k", true), ("top", true), ("df -k -x", false), ("xdf", false), ("df -k;id", false), ("stop", false)]
+        {
+            assert_eq!(refused(&policy, &command(line)).is_empty(), permitted, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_cannot_end_what_is_put_around_it() {
+        for pattern in ["a)|(?:.*", "(", "a)(b", "[", "*"] {
+            assert!(Policy::Any.allow(pattern).is_err(), "{pattern}");
+        }
+        assert!(Policy::Any.allow("(?x)a #").is_err());
+    }
+}

@@ -1,0 +1,395 @@
+//! The agent: its command line, its start and its loop.
+
+mod line_pipe;
+mod positions;
+mod sources;
+mod tasks;
+mod watches;
+
+use self::positions::PositionsFile;
+use self::sources::Followed;
+use self::tasks::Tasks;
+use crate::agent::{Agent, Identity, Output, Policy};
+use crate::now::{earlier, Now};
+use crate::run::getopts::{Known, Matches, Options};
+use crate::run::log::Log;
+use crate::run::options::{Program, COMMON};
+use crate::run::{keys, Failure};
+use crate::sys::clock::Clock;
+use crate::sys::poll::PollSet;
+use crate::sys::signals::Signals;
+use crate::sys::user::User;
+use crate::wire::auth::Key;
+use crate::wire::{Token, MAX_DATAGRAM};
+use crate::{
+    fs::access,
+    sys::{child, daemon, reason, socket},
+};
+use std::mem::ManuallyDrop;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+const PROGRAM: Program = Program {
+    name: "aa436",
+    brief: "aa436, the agent of Project 436: follows logs, counts processes and runs commands as its server says.\n\n\
+            Usage: aa436 [options] PORT\n\n\
+            PORT is the number that the server's file names with port:.",
+    options: Options(&[OPTIONS, COMMON]),
+};
+
+const OPTIONS: &[Known] = &[
+    Known {
+        short: "s",
+        long: "server",
+        value: "HOST[:PORT]",
+        repeats: false,
+        help: "speak with this server only, found by name or address; PORT where its port: differs",
+    },
+    Known {
+        short: "S",
+        long: "positions",
+        value: "FILE",
+        repeats: false,
+        help: "keep in FILE how far logs are read: for who has several servers",
+    },
+    Known { short: "n", long: "name", value: "NAME", repeats: false, help: "the host name to report (default: this system's)" },
+    Known {
+        short: "k",
+        long: "key",
+        value: "FILE",
+        repeats: false,
+        help: "speak only with servers that have the key in FILE (two keys while one replaces the other)",
+    },
+    Known { short: "x", long: "no-commands", value: "", repeats: false, help: "run no commands that a server asks for, but built-in ones" },
+    Known {
+        short: "a",
+        long: "allow",
+        value: "PATTERN",
+        repeats: true,
+        help: "run only commands of which PATTERN matches the whole line; may be repeated",
+    },
+    Known {
+        short: "f",
+        long: "files",
+        value: "PATH",
+        repeats: true,
+        help: "follow only files below PATH, links resolved; may be repeated",
+    },
+    Known {
+        short: "u",
+        long: "user",
+        value: "USER",
+        repeats: false,
+        help: "once the port is bound and the log is open, go on as that user",
+    },
+    Known {
+        short: "l",
+        long: "log",
+        value: "FILE",
+        repeats: false,
+        help: "write the log to FILE, - for standard error, syslog for syslog (default aa436.log)",
+    },
+];
+
+/// What the command line says.
+struct Settings {
+    port: u16,
+    host: String,
+    server: Option<FixedServer>,
+    positions: Option<PositionsFile>,
+    policy: Policy,
+    key_file: Option<String>,
+    user: Option<User>,
+}
+
+/// A server that is given by name: it is asked for again until it is known.
+struct FixedServer {
+    host: String,
+    port: u16,
+    next_try: Duration,
+    resolved: bool,
+}
+
+/// Runs the agent until a signal ends it.
+///
+/// # Errors
+/// The command line is wrong, or the agent cannot start.
+pub fn main(arguments: &[String]) -> Result<(), Failure> {
+    let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
+    let settings = Settings::parse(&matches)?;
+    let keys = settings.key_file.as_deref().map_or(Ok(Vec::new()), keys::own_keys)?;
+    let mut common = PROGRAM.common(&matches)?;
+
+    let clock = Clock::start();
+    let socket = socket::bind(Ipv4Addr::UNSPECIFIED, settings.port)
+        .map_err(|e| Failure::system(format!("cannot listen on UDP port {}", settings.port), &e))?;
+    let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
+    common.detach()?;
+    let user = settings.user.clone();
+    // Most of what it holds ends with the process.
+    let mut agent = ManuallyDrop::new(Loop::new(clock, socket, signals, settings, keys, &mut common.log));
+    if let Some(user) = user {
+        user.become_for_good().map_err(|e| Failure::system("cannot become the user that -u names", &e))?;
+    }
+    let outcome = agent.run();
+    agent.end_programs();
+    common.finish();
+    outcome
+}
+
+impl Settings {
+    #[inline(never)]
+    fn parse(matches: &Matches) -> Result<Self, Failure> {
+        let [port] = &matches.free[..] else { return Err(usage("expected one argument, the UDP port; aa436 -h tells more")) };
+        let port = valid_port("", port)?;
+        let host = matches.opt_str("n").map_or_else(daemon::host_name, str::to_string);
+        if host.is_empty() || host.len() > 255 || crate::text::sanitize_field(&host) != host || host.contains(char::is_whitespace) {
+            return Err(Failure::Usage(format!(
+                "\"{host}\" cannot be a host name here: white space, control characters or % in it; -n gives another"
+            )));
+        }
+        let server = matches.opt_str("s").map(|server| FixedServer::parse(server, port)).transpose()?;
+        let positions = matches.opt_str("S").map(PositionsFile::new);
+        access::set(&matches.opt_strs("f")).map_err(|(folder, e)| wrong_value("-f ", folder, &reason(&e)))?;
+        let user = matches.opt_str("u").map(|name| User::find(name).map_err(|e| wrong_value("-u ", name, &e))).transpose()?;
+        Ok(Self { port, host, server, positions, policy: policy(matches)?, key_file: matches.opt_str("k").map(str::to_string), user })
+    }
+}
+
+fn usage(text: &str) -> Failure {
+    Failure::Usage(text.into())
+}
+
+fn wrong_value(option: &str, value: &str, reason: &str) -> Failure {
+    Failure::Usage([option, value, ": ", reason].concat())
+}
+
+/// What the command line lets a server have run.
+fn policy(matches: &Matches) -> Result<Policy, Failure> {
+    let allowed = matches.opt_strs("a");
+    if matches.opt_present("x") {
+        let contradiction = || usage("-x refuses all commands and -a allows some: only one of them can be given");
+        return if allowed.is_empty() { Ok(Policy::None) } else { Err(contradiction()) };
+    }
+    let mut policy = Policy::default();
+    for pattern in allowed {
+        policy.allow(pattern).map_err(|reason| wrong_value("-a", "", &reason))?;
+    }
+    Ok(policy)
+}
+
+fn valid_port(option: &str, text: &str) -> Result<u16, Failure> {
+    match text.parse() {
+        Ok(port @ 1..=65534) => Ok(port),
+        _ => Err(Failure::Usage(format!("{option}\"{text}\" is not a port from 1 to 65534"))),
+    }
+}
+
+impl FixedServer {
+    fn parse(text: &str, default: u16) -> Result<Self, Failure> {
+        let (host, port) = match text.rsplit_once(':') {
+            None => (text, default),
+            Some((host, port)) => (host, valid_port("-s: ", port)?),
+        };
+        if host.is_empty() {
+            return Err(usage("-s: the server's name or address is missing"));
+        }
+        Ok(Self { host: host.into(), port: port + 1, next_try: Duration::ZERO, resolved: false })
+    }
+}
+
+struct Loop<'a> {
+    clock: Clock,
+    socket: UdpSocket,
+    signals: Signals,
+    server: Option<FixedServer>,
+    key_file: Option<String>,
+    agent: Agent,
+    positions: Option<PositionsFile>,
+    followed: Followed,
+    tasks: Tasks,
+    log: &'a mut Log,
+    /// For datagrams, blocks of files and what commands print.
+    buffer: Vec<u8>,
+    /// Whether something may have been read into it since it was new.
+    buffer_used: bool,
+    /// The last reason why a datagram could not be sent, until one could.
+    send_failure: Option<String>,
+}
+
+/// Room for the largest of what is read. Until something is, it takes no memory.
+fn new_buffer() -> Vec<u8> {
+    vec![0; MAX_DATAGRAM.max(crate::tail::BUFFER)]
+}
+
+impl<'a> Loop<'a> {
+    /// Most datagrams that are taken before anything else has its turn.
+    const BURST: usize = 64;
+    const RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
+    /// How often a server that is silent is looked up again: it may have moved.
+    const RESOLVE_AGAIN_INTERVAL: Duration = Duration::from_secs(300);
+
+    #[inline(never)]
+    fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: Settings, keys: Vec<Key>, log: &'a mut Log) -> Self {
+        let now = clock.now();
+        log.write(now, &format!("aa436 {} on port {}, host {}", env!("CARGO_PKG_VERSION"), settings.port, settings.host));
+        if keys.is_empty() {
+            log.write(
+                now,
+                "open: whoever can send datagrams here can pretend to be the server and have commands run; a key closes that (-k)",
+            );
+        }
+        let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
+        let identity = Identity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
+        let mut agent = Agent::new(now, identity);
+        settings.positions.iter().for_each(|positions| positions.recall(now, &mut agent, log));
+        agent.set_policy(settings.policy);
+        agent.set_keys(now, keys);
+        Self {
+            agent,
+            positions: settings.positions,
+            clock,
+            socket,
+            signals,
+            server: settings.server,
+            key_file: settings.key_file,
+            followed: Followed::default(),
+            tasks: Tasks::default(),
+            log,
+            buffer: new_buffer(),
+            buffer_used: false,
+            send_failure: None,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Failure> {
+        if self.server.is_some() {
+            // Before the first heartbeat of another server is heard.
+            self.agent.wait_for_fixed_server();
+        }
+        let mut poll = PollSet::default();
+        loop {
+            let now = self.clock.now();
+            self.resolve_server(now);
+            self.agent.handle_timeout(now);
+            // Before anything is read: the agent numbers logs as it ordered them to be followed last.
+            self.carry_out(now);
+            self.tasks.handle(now, &mut self.agent, &mut self.buffer);
+            self.followed.handle(now, &mut self.agent, &mut self.buffer);
+            // What was just read may have made events that can go at once.
+            self.keep_positions(now);
+            self.agent.handle_timeout(now);
+            self.carry_out(now);
+
+            poll.clear();
+            poll.add(self.socket.as_fd());
+            poll.add(self.signals.fd());
+            self.tasks.add_to(&mut poll);
+            self.followed.add_to(now, &mut poll, &self.agent);
+            poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
+            self.give_back_buffer(poll.is_quiet());
+
+            let now = self.clock.now();
+            let signals = self.signals.take();
+            child::reap();
+            if signals.terminate {
+                self.positions.iter_mut().for_each(PositionsFile::hurry);
+                self.keep_positions(now);
+                if self.agent.waiting() > 0 {
+                    self.log.write(now, &format!("events that were not acknowledged: {}", self.agent.waiting()));
+                }
+                self.log.write(now, "ended by a signal");
+                return Ok(());
+            }
+            if signals.reload {
+                self.log.reopen();
+                self.read_keys_again(now);
+            }
+            self.receive(now);
+        }
+    }
+
+    /// Ends what it started.
+    fn end_programs(&mut self) {
+        self.tasks = Tasks::default();
+        self.followed = Followed::default();
+    }
+
+    /// When there is a rest from work, what is in the buffer need not stay in memory.
+    fn give_back_buffer(&mut self, quiet: bool) {
+        if quiet && self.buffer_used {
+            self.buffer = Vec::new();
+            self.buffer = new_buffer();
+        }
+        self.buffer_used = !quiet;
+    }
+
+    fn next_deadline(&self, now: Now) -> Option<Duration> {
+        let resolve = self.server.as_ref().filter(|server| !server.resolved).map(|server| server.next_try);
+        let outside = earlier(self.tasks.next_deadline(now), self.followed.next_deadline(now, &self.agent));
+        let positions = self.positions.as_ref().and_then(|positions| positions.next_deadline(now, &self.agent));
+        let resolve = earlier(resolve, positions);
+        earlier(earlier(resolve, self.agent.next_deadline(now)), outside)
+    }
+
+    fn keep_positions(&mut self, now: Now) {
+        if let Some(positions) = &mut self.positions {
+            positions.handle_timeout(now, &mut self.agent, self.log);
+        }
+    }
+
+    #[inline(never)]
+    fn resolve_server(&mut self, now: Now) {
+        let silent = self.agent.is_fixed_server_silent(now);
+        let wanted = |server: &&mut FixedServer| (!server.resolved || silent) && server.next_try <= now.mono;
+        let Some(server) = self.server.as_mut().filter(wanted) else { return };
+        match socket::resolve(&server.host, server.port) {
+            Ok(address) => {
+                server.resolved = true;
+                server.next_try = now.mono + Self::RESOLVE_AGAIN_INTERVAL;
+                self.agent.fix_server(now, address);
+            }
+            Err(e) => {
+                server.next_try = now.mono + Self::RESOLVE_INTERVAL;
+                self.log.write(now, &format!("cannot find the server {}: {e}", server.host));
+            }
+        }
+    }
+
+    fn read_keys_again(&mut self, now: Now) {
+        let read = self.key_file.as_deref().map(keys::own_keys);
+        if let Some(keys) = read.and_then(|read| keys::again(now, self.log, read)) {
+            self.agent.set_keys(now, keys);
+        }
+    }
+
+    fn receive(&mut self, now: Now) {
+        for _ in 0..Self::BURST {
+            match socket::receive(&self.socket, &mut self.buffer) {
+                Ok((size, from)) => self.agent.handle_datagram(now, from, &self.buffer[..size]),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Now) {
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Send { to, datagram } => {
+                    let failure = self.socket.send_to(&datagram, to).err().map(|e| reason(&e));
+                    if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
+                        self.log.write(now, &format!("cannot send to {to}: {failure}"));
+                    }
+                    self.send_failure = failure;
+                }
+                Output::Follow(sources) => self.followed.replace(now, sources),
+                Output::Open { log, path, start } => self.followed.open(now, log, &path, &start, &mut self.agent),
+                Output::Measure => self.followed.measure(&mut self.agent),
+                Output::Start { job, task } => self.tasks.start(job, task),
+                Output::Stop(job) => self.tasks.stop(job),
+                Output::Log(text) => self.log.write(now, &text),
+            }
+        }
+    }
+}

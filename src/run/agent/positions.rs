@@ -1,0 +1,53 @@
+//! The agent's own file of positions, for who has several servers.
+
+use crate::agent::{Agent, Urgency};
+use crate::now::Now;
+use crate::run::atomic_file::AtomicFile;
+use crate::run::log::Log;
+use crate::sys::reason;
+use std::time::Duration;
+
+pub(super) struct PositionsFile {
+    kept: AtomicFile,
+    /// When it may be written again, unless that is urgent.
+    next: Duration,
+    failure: Option<String>,
+}
+
+impl PositionsFile {
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    pub(super) fn new(path: &str) -> Self {
+        Self { kept: AtomicFile::new(path.into()), next: Duration::ZERO, failure: None }
+    }
+
+    /// Tells the agent what an earlier run has kept.
+    pub(super) fn recall(&self, now: Now, agent: &mut Agent, log: &mut Log) {
+        let (text, faults) = self.kept.read();
+        faults.iter().for_each(|fault| log.write(now, fault));
+        agent.remember(&text.unwrap_or_default());
+    }
+
+    /// Writes what has changed. To be called before anything is sent.
+    pub(super) fn handle_timeout(&mut self, now: Now, agent: &mut Agent, log: &mut Log) {
+        let hurry = if now.mono >= self.next { Urgency::No } else { Urgency::OnlyIfUrgent };
+        if let Some(text) = agent.positions(hurry) {
+            self.next = now.mono + Self::INTERVAL;
+            let failure = self.kept.write(&text).err().map(|e| reason(&e));
+            if let Some(failure) = failure.as_ref().filter(|failure| self.failure.as_ref() != Some(failure)) {
+                log.write(now, &format!("cannot write {}: {failure}", self.kept.path()));
+            }
+            self.failure = failure;
+        }
+    }
+
+    /// What has changed is written next time, however soon that is.
+    pub(super) fn hurry(&mut self) {
+        self.next = Duration::ZERO;
+    }
+
+    /// When there may be something to write.
+    pub(super) fn next_deadline(&self, now: Now, agent: &Agent) -> Option<Duration> {
+        agent.has_new_positions().then_some(self.next.max(now.mono))
+    }
+}
