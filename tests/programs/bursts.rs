@@ -1,0 +1,59 @@
+//! Bursts of lines arrive whole, and the agent's memory stays as it is: what it has no room for waits in the file.
+#![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests live in the real world")]
+
+use crate::harness::{pause, wait_for, Program, Site, TIMEOUT};
+use crate::numbered::{arrived, faults, wait_for_lines, Log};
+use std::time::{Duration, Instant};
+
+/// A server and an agent that follows a log.
+fn scene(name: &str) -> (Site, Log, Program, Program) {
+    let site = Site::new(&format!("burst-{name}"));
+    site.write("ax436.conf", &site.server_file("127.255.255.255", "event_stream_size: 1000000000\n"));
+    let mut log = Log::new(&site, "BURST");
+    log.write_text("log", "an old entry\n");
+    site.host("h", &format!("file: {}\nmatch: ^line\nalert_all: tags=BURST\n", log.path("log").display()));
+    let (server, agent) = (site.server(), site.agent("h", &[]));
+    site.wait_for_configuration("h", 1);
+    site.wait_for_text("Following ");
+    // What is taken at first and kept, buffers say, is no growth.
+    log.write("log", 1000);
+    assert!(wait_for_lines(&site, [&log], TIMEOUT));
+    (site, log, server, agent)
+}
+
+/// Writes so many lines in one go. Returns by how many KiB the most memory that the agent ever had resident grew.
+fn burst(lines: u32, timeout: Duration, (site, mut log, server, agent): (Site, Log, Program, Program)) -> u64 {
+    let (before, start) = (agent.status("VmHWM"), Instant::now());
+    log.write("log", lines);
+    let last = format!("line {} of BURST\n", log.count());
+    wait_for_size(&site, u64::from(lines) * 60, timeout);
+    wait_for("the last line", || std::fs::read_to_string(site.path("events.log")).ok()?.contains(&last).then_some(()));
+    let (after, time) = (agent.status("VmHWM"), start.elapsed());
+    let (resident, of_server) = (agent.status("VmRSS"), server.status("VmHWM"));
+    eprintln!("{lines} lines in {time:.1?}; agent: VmHWM {before} -> {after} kB, VmRSS {resident} kB; server: VmHWM {of_server} kB");
+    assert_eq!((agent.terminate(), server.terminate()), (0, 0));
+    assert_eq!(faults([&log], &arrived(&site)), [""; 0]);
+    after - before
+}
+
+/// Waits until the stream has grown so far, without reading all of it again and again.
+fn wait_for_size(site: &Site, least: u64, timeout: Duration) {
+    let (path, start) = (site.path("events.log"), Instant::now());
+    while std::fs::metadata(&path).map_or(0, |meta| meta.len()) < least {
+        assert!(start.elapsed() < timeout, "the stream has only {} bytes", std::fs::metadata(&path).unwrap().len());
+        pause(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn two_thousand_lines_at_once_arrive_whole_and_the_agent_does_not_grow() {
+    let grown = burst(2_000, TIMEOUT, scene("small"));
+    assert!(grown <= 256, "{grown} KiB");
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn a_million_lines_at_once_arrive_whole_and_the_agent_does_not_grow() {
+    let grown = burst(1_000_000, Duration::from_secs(600), scene("large"));
+    assert!(grown <= 256, "{grown} KiB");
+}
