@@ -2,7 +2,7 @@
 //! test is a column of that matrix, in which all rows go through the same.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{skip, wait_for, Program, Site, SPEED, TIMEOUT};
+use crate::harness::{wait_for, Program, Site, SPEED, TIMEOUT};
 use crate::namespaces::{Network, BROADCAST};
 use crate::numbered::{arrived, faults, wait_for_lines, Log};
 use crate::rotations::{Rotation, Row};
@@ -222,10 +222,7 @@ fn rotations_and_a_server_that_is_away_for_a_minute_lose_and_repeat_nothing() {
 #[test]
 fn rotations_while_three_datagrams_of_ten_get_lost_lose_and_repeat_nothing() {
     const TEST: &str = "rotations_while_three_datagrams_of_ten_get_lost_lose_and_repeat_nothing";
-    let Some(network) = Network::new(TEST, &["server", HOST], &[]) else { return };
-    if let Err(reason) = ["server", HOST].iter().try_for_each(|host| network.lose(host, 30)) {
-        return skip(TEST, &format!("no rule that loses datagrams: {reason}"));
-    }
+    let Some(network) = Network::lossy(TEST, &["server", HOST], 30) else { return };
     let mut column = Column::new("loss", Some(network), 10);
     let lost = |column: &Column| ["server", HOST].map(|host| column.network.as_ref().unwrap().lost(host));
     let before = lost(&column);

@@ -2,7 +2,7 @@
 //! every line arrives once.
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests live in the real world")]
 
-use crate::harness::{pause, skip, wait_for, Program, Site};
+use crate::harness::{pause, wait_for, Program, Site};
 use crate::namespaces::{Network, BROADCAST};
 use crate::numbered::{arrived, faults, rolled, stream, wait_for_lines, Log};
 use project436::random::Random;
@@ -29,11 +29,7 @@ const TAGS: [&str; 3] = ["NEVER", "RENAME", "COPY_AND_TRUNCATE"];
 impl Ordeal {
     /// `None` where the test cannot run.
     fn new(test: &str, name: &str, settings: &str) -> Option<Self> {
-        let network = Network::new(test, &["server", HOST], &[])?;
-        if let Err(reason) = ["server", HOST].iter().try_for_each(|host| network.lose(host, 30)) {
-            skip(test, &format!("no rule that loses datagrams: {reason}"));
-            return None;
-        }
+        let network = Network::lossy(test, &["server", HOST], 30)?;
         let given = std::env::var("PROJECT436_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| UNIX_EPOCH.elapsed().unwrap().as_secs());
         eprintln!("{test}: PROJECT436_SEED={seed}");
@@ -80,6 +76,7 @@ impl Ordeal {
             } else if self.chance(10) {
                 self.start();
             }
+            // What happens next does so at a moment by chance.
             pause(Duration::from_millis(1 + self.below(60)));
         }
         self.start();

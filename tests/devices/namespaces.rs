@@ -30,6 +30,14 @@ impl Network {
         None
     }
 
+    /// A LAN of these hosts, to which so many in a hundred of their datagrams do not come.
+    pub(crate) fn lossy(test: &str, lan: &[&'static str], percent: u32) -> Option<Self> {
+        let network = Self::new(test, lan, &[])?;
+        let Err(reason) = lan.iter().try_for_each(|host| network.lose(host, percent)) else { return Some(network) };
+        skip(test, &format!("no rule that loses datagrams: {}", reason.replace(&network.prefix, "436")));
+        None
+    }
+
     fn make(&mut self, lan: &[&'static str], routed: &[&'static str]) -> Result<(), String> {
         self.add_host(Self::SWITCH)?;
         self.in_host(Self::SWITCH, "link add lan type bridge")?;
@@ -95,7 +103,7 @@ impl Network {
     }
 
     /// From now on so many in a hundred of the datagrams that come to a host are lost, at random. Returns why that cannot be had.
-    pub(crate) fn lose(&self, host: &str, percent: u32) -> Result<(), String> {
+    fn lose(&self, host: &str, percent: u32) -> Result<(), String> {
         let rules = format!(
             "table inet loss {{
                 counter lost {{ }}
@@ -160,11 +168,13 @@ fn ip(arguments: &str) -> Result<(), String> {
     run(&arguments.split(' ').collect::<Vec<_>>()).map(drop)
 }
 
-/// Runs `ip`. Returns what it prints.
+/// Runs `ip`. Returns what it prints, or in one line why it failed.
 fn run(arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("ip").args(arguments).output().map_err(|e| format!("ip: {e}"))?;
     if !output.status.success() {
-        return Err(format!("ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()));
+        let shown: Vec<_> = arguments.iter().copied().take_while(|argument| !argument.contains('\n')).collect();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("ip {}: {}", shown.join(" "), errors.trim().replace('\n', ", ")));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,7 +1,7 @@
 //! Bursts of lines arrive whole, and the agent's memory stays as it is: what it has no room for waits in the file.
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests live in the real world")]
 
-use crate::harness::{pause, wait_for, Program, Site, TIMEOUT};
+use crate::harness::{wait_for, wait_for_within, Program, Site, TIMEOUT};
 use crate::numbered::{arrived, faults, wait_for_lines, Log};
 use std::time::{Duration, Instant};
 
@@ -38,11 +38,9 @@ fn burst(lines: u32, timeout: Duration, (site, mut log, server, agent): (Site, L
 
 /// Waits until the stream has grown so far, without reading all of it again and again.
 fn wait_for_size(site: &Site, least: u64, timeout: Duration) {
-    let (path, start) = (site.path("events.log"), Instant::now());
-    while std::fs::metadata(&path).map_or(0, |meta| meta.len()) < least {
-        assert!(start.elapsed() < timeout, "the stream has only {} bytes", std::fs::metadata(&path).unwrap().len());
-        pause(Duration::from_millis(50));
-    }
+    let path = site.path("events.log");
+    let is_reached = || std::fs::metadata(&path).is_ok_and(|meta| meta.len() >= least);
+    wait_for_within(timeout, &format!("a stream of {least} bytes"), || is_reached().then_some(()));
 }
 
 #[test]

@@ -150,6 +150,7 @@ fn keep_writing(site: &Site, name: &str, mut until: impl FnMut() -> bool) -> boo
         site.append(name, "# more\n");
         longest = longest.max(last.elapsed());
         last = Instant::now();
+        // Ten times in the second after which a file is still.
         pause(Duration::from_millis(100));
     }
     longest.max(last.elapsed()) < Duration::from_millis(900)

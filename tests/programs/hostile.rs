@@ -293,7 +293,7 @@ fn what_does_not_come_from_the_selected_server_changes_nothing_at_an_agent() {
     send_all(&stranger, site.port, &forged);
     site.append("app.log", "line 2\n");
     assert_eq!(site.wait_for_count("APP", 2), ["line 1", "line 2"]);
-    // So that what the forgeries might have begun had its time.
+    // Fifteen seconds of the programs' time for what the forgeries must not begin.
     pause(Duration::from_millis(1500));
     assert_eq!(agent.log_text().matches("Configuration ").count(), 1, "{}", agent.log_text());
     assert_eq!((agent.terminate(), server.terminate()), (0, 0));

@@ -118,6 +118,7 @@ fn a_full_disk_stops_acknowledgements_and_nothing_else() {
     append_lines(&site, 3, 40);
     let complaints = || server.log_text().matches("the event stream cannot be written: No space left on device").count();
     wait_for("the fault in the log", || (complaints() > 0).then_some(()));
+    // Fifteen seconds of the server's time, in which the fault lasts and must not be said again.
     pause(Duration::from_millis(1500));
     assert_eq!((complaints(), server.log_text().matches("over: ").count()), (1, 0), "{}", server.log_text());
     assert!(app_texts(&stream).len() < 40, "the disk was not full");

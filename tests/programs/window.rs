@@ -47,6 +47,7 @@ impl Scene {
         wait_for(&format!("second {time_of_day} of the day"), || {
             number += 1;
             self.site.append("log", format!("mark at {time_of_day}, {number}\n"));
+            // A mark in each second of the agent's time.
             pause(Duration::from_millis(100));
             let last = self.site.events().into_iter().filter(|event| event.tags == "MARK").map(|event| event.unix).max()?;
             (last >= WEDNESDAY + time_of_day).then_some(())

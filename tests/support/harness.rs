@@ -10,10 +10,12 @@
 
 use std::fs;
 use std::io::Write;
+use std::iter::StepBy;
 use std::net::UdpSocket;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many times faster than the wall clock the programs live: 10 s of the protocol take 1 s here.
@@ -21,6 +23,9 @@ pub const SPEED: u32 = 10;
 
 /// Most real time that a condition may take to come true. Never a measure of speed: only of timeout.
 pub const TIMEOUT: Duration = Duration::from_secs(40);
+
+/// How often a condition is looked at.
+const INTERVAL: Duration = Duration::from_millis(20);
 
 /// A folder with a server's configuration, removed at the end.
 pub struct Site {
@@ -169,10 +174,7 @@ impl Site {
             self.events().iter().filter(|event| event.tags == "CLOCK").map(|event| event.unix).max()
         };
         let start = tick();
-        wait_for("the next look", || {
-            pause(Duration::from_millis(100));
-            (tick()? > start? + LONGEST_INTERVAL + 1).then_some(())
-        });
+        wait_for("the next look", || (tick()? > start? + LONGEST_INTERVAL + 1).then_some(()));
     }
 
     /// Waits until a host's configuration has come into force so often.
@@ -288,19 +290,24 @@ pub fn lines_of(path: &Path) -> Vec<String> {
     whole.lines().map(str::to_string).collect()
 }
 
-/// Waits for a condition, looking often, and fails after [`TIMEOUT`].
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+/// Waits for a condition, and fails after [`TIMEOUT`].
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_for_within(TIMEOUT, what, condition)
+}
+
+/// Waits for a condition, which it looks at every [`INTERVAL`], and fails after that time.
+pub fn wait_for_within<T>(timeout: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(start.elapsed() < TIMEOUT, "in vain: {what}");
-        pause(Duration::from_millis(20));
+        assert!(start.elapsed() < timeout, "in vain: {what}");
+        pause(INTERVAL);
     }
 }
 
-/// Says that a test cannot run here; the file that `PROJECT436_SKIPS` names is told too.
+/// Says that a test cannot run here, on standard error and in the file that `PROJECT436_SKIPS` names.
 pub fn skip(test: &str, reason: &str) {
     let line = format!("SKIP {test}: {reason}\n");
     eprint!("{line}");
@@ -309,7 +316,7 @@ pub fn skip(test: &str, reason: &str) {
     }
 }
 
-/// The next datagram, for which a signal to this process, as when it is stopped for a moment, is no end of the waiting.
+/// Waits for the next datagram. A signal to this process, as when it is stopped for a moment, does not end the wait.
 pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<usize> {
     loop {
         match socket.recv(buffer) {
@@ -319,22 +326,47 @@ pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<usize> 
     }
 }
 
-/// Lets real time pass between two looks.
+/// Lets real time pass: between two looks at a condition, between two datagrams, or for what must not happen to have its time. A test
+/// that waits for something uses [`wait_for`].
 pub fn pause(duration: Duration) {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(duration)).unwrap();
-    let _ = socket.recv(&mut [0]);
+    std::thread::sleep(duration);
 }
 
-/// A port of which the next one is free too, and which no other test of this machine uses at the moment.
+/// A port that no other test on this machine uses, and the one above it.
 pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
+    static PORTS: Mutex<Option<Ports>> = Mutex::new(None);
+    let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_free = |port: u16| UdpSocket::bind(("0.0.0.0", port)).is_ok();
     loop {
-        let offset = NEXT.fetch_add(2, Ordering::Relaxed);
-        let process = u16::try_from(std::process::id() % 400).unwrap() * 50;
-        let port = 20_000 + (process + offset) % 40_000;
-        if UdpSocket::bind(("0.0.0.0", port)).is_ok() && UdpSocket::bind(("0.0.0.0", port + 1)).is_ok() {
-            return port;
+        match ports.as_mut().and_then(|ports| ports.left.next()) {
+            Some(port) if is_free(port) && is_free(port + 1) => return port,
+            Some(_) => {}
+            None => *ports = Some(Ports::reserve(ports.take())),
         }
+    }
+}
+
+/// A block of ports that this process has for itself, since it holds the first of them. All are below those that systems give out.
+struct Ports {
+    left: StepBy<Range<u16>>,
+    /// The first ports of this block and of those before it.
+    held: Vec<UdpSocket>,
+}
+
+impl Ports {
+    const FIRST: u16 = 10_000;
+    const END: u16 = 32_000;
+    const BLOCK: u16 = 200;
+
+    /// Takes a block that no process has.
+    fn reserve(former: Option<Self>) -> Self {
+        let blocks = (Self::END - Self::FIRST) / Self::BLOCK;
+        let first = std::process::id() % u32::from(blocks);
+        let candidates = (0..blocks).map(|n| Self::FIRST + (n + u16::try_from(first).unwrap()) % blocks * Self::BLOCK);
+        let hold = |port: u16| Some((port, UdpSocket::bind(("0.0.0.0", port)).ok()?));
+        let (port, socket) = candidates.into_iter().find_map(hold).expect("a block of ports that is free");
+        let mut held = former.map_or_else(Vec::new, |former| former.held);
+        held.push(socket);
+        Self { left: (port + 2..port + Self::BLOCK).step_by(2), held }
     }
 }

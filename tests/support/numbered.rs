@@ -83,7 +83,7 @@ pub(crate) fn faults<'a>(logs: impl IntoIterator<Item = &'a Log>, arrived: &Arri
     logs.into_iter().filter_map(|log| log.faults(arrived)).collect()
 }
 
-/// Waits until every line has arrived. What is missing after that time will be told by [`faults`].
+/// Waits until every line has arrived, and says whether all have within that time. [`faults`] names those that are missing.
 pub(crate) fn wait_for_lines<'a>(site: &Site, logs: impl IntoIterator<Item = &'a Log> + Clone, timeout: Duration) -> bool {
     let start = Instant::now();
     loop {
