@@ -20,7 +20,7 @@ const LOG: &str = "/var/log/messages";
 struct Site {
     agent: Agent,
     milliseconds: u64,
-    /// Servers whose heartbeats come every 5 s.
+    /// The servers that send a heartbeat every 5 s.
     heartbeats: Vec<[u8; 4]>,
     /// When it was sent, in seconds, to which server, and what.
     sent: Vec<(u64, [u8; 4], String)>,
@@ -37,7 +37,7 @@ impl Site {
         Self { agent, milliseconds: 0, heartbeats: vec![SERVER], sent: Vec::new(), follows: Vec::new(), read: 0, opened: Vec::new() }
     }
 
-    /// Whose server was selected at 0 and turned out to speak version 1, has its configuration and no event waiting at 20.
+    /// An agent that selected its server at 0 and found that it speaks version 1. At 20 it has its configuration and no waiting event.
     fn configured() -> Self {
         let mut site = Self::new();
         site.hear(SERVER, b"SRVHB%%pi");
@@ -134,7 +134,7 @@ fn now(milliseconds: u64) -> Now {
 }
 
 #[test]
-fn hellos_without_an_answer_while_four_heartbeats_are_heard_mean_version_1() {
+fn four_heartbeats_and_no_answer_to_hello_mean_version_1() {
     let mut site = Site::new();
     site.run_to(4);
     assert_eq!(site.sent, [], "no server was heard yet");
@@ -150,7 +150,7 @@ fn hellos_without_an_answer_while_four_heartbeats_are_heard_mean_version_1() {
 }
 
 #[test]
-fn the_configuration_is_asked_for_every_ten_seconds_until_it_comes() {
+fn the_agent_requests_the_configuration_every_ten_seconds_until_it_arrives() {
     let mut site = Site::new();
     site.run_to(45);
     assert_eq!(site.times("CONFREQ"), [21, 31, 41]);
@@ -180,7 +180,7 @@ fn a_configuration_is_read_as_python_servers_send_it() {
 }
 
 #[test]
-fn a_configuration_that_was_not_asked_for_changes_nothing() {
+fn an_unrequested_configuration_changes_nothing() {
     let mut site = Site::configured();
     site.hear(SERVER, b"CONFIG%%START%%file: /other%%match: x%%alert_all: tags=X");
     assert_eq!(site.follows, [LogSource::Path(LOG.into())]);
@@ -224,7 +224,7 @@ fn several_events_are_in_flight_and_acknowledged_in_any_order() {
 }
 
 #[test]
-fn an_agent_that_sent_nothing_for_67_seconds_says_that_it_idles() {
+fn an_agent_that_sent_nothing_for_67_seconds_reports_that_it_is_idle() {
     let mut site = Site::configured();
     site.log(b"error\n");
     site.hear(SERVER, b"ACK%%1795347356_2");
@@ -238,7 +238,7 @@ fn an_agent_that_sent_nothing_for_67_seconds_says_that_it_idles() {
 }
 
 #[test]
-fn an_agent_whose_events_wait_is_not_idle() {
+fn an_agent_with_waiting_events_is_not_idle() {
     let mut site = Site::configured();
     site.log(b"error 1\nerror 2\nerror 3\n");
     site.run_to(300);
@@ -247,7 +247,7 @@ fn an_agent_whose_events_wait_is_not_idle() {
 }
 
 #[test]
-fn a_reset_has_the_configuration_asked_for_again() {
+fn a_reset_makes_the_agent_request_the_configuration_again() {
     let mut site = Site::configured();
     site.hear(SERVER, b"RESET%%nas2");
     site.hear(SERVER, b"RESET%%nas");
@@ -264,14 +264,14 @@ fn a_reset_has_the_configuration_asked_for_again() {
 }
 
 #[test]
-fn a_log_is_begun_at_its_end_only_when_it_is_certain_that_the_server_keeps_no_positions() {
+fn a_log_starts_at_its_end_only_once_the_server_certainly_keeps_no_positions() {
     let mut site = Site::configured();
     site.run_to(64);
     assert_eq!(site.opened, [0; 0]);
     site.run_to(100);
     assert_eq!(site.opened, [65], "the first heartbeat selected it, the second came at 5");
 
-    // One sign of version 2 in that time, and the time begins anew.
+    // One datagram of version 2 in that time, and the time starts again.
     let mut site = Site::configured();
     site.run_to(42);
     site.hear(SERVER, b"SRVCAP%%pi%%2%%0000000000000000000000000000beef");
@@ -281,7 +281,7 @@ fn a_log_is_begun_at_its_end_only_when_it_is_certain_that_the_server_keeps_no_po
 }
 
 #[test]
-fn a_server_that_was_silent_for_a_while_is_told_at_once_that_the_host_is_idle() {
+fn a_server_that_was_silent_learns_at_once_that_the_host_is_idle() {
     let mut site = Site::configured();
     site.heartbeats.clear();
     site.run_to(70);
@@ -293,7 +293,7 @@ fn a_server_that_was_silent_for_a_while_is_told_at_once_that_the_host_is_idle() 
 }
 
 #[test]
-fn after_thirty_seconds_of_silence_the_next_server_gets_the_events_and_is_not_asked_for_a_configuration() {
+fn after_thirty_seconds_of_silence_the_next_server_gets_the_events_and_no_configuration_request() {
     let mut site = Site::configured();
     site.heartbeats = vec![OTHER, SERVER];
     site.run_to(40);
@@ -304,7 +304,7 @@ fn after_thirty_seconds_of_silence_the_next_server_gets_the_events_and_is_not_as
     site.run_to(69);
     let to_other = |site: &Site, start| site.sent.iter().filter(|(_, to, text)| *to == OTHER && text.starts_with(start)).count();
     assert_eq!((to_other(&site, "ALERT"), to_other(&site, "HELLO")), (0, 0));
-    // The last heartbeat came at 40; four of the other one's later it is clear which version that speaks.
+    // The last heartbeat came at 40. After four heartbeats of the other server, its version is known.
     site.run_to(85);
     assert_eq!((to_other(&site, "ALERT"), to_other(&site, "HELLO")), (0, 8));
     site.run_to(87);
@@ -320,7 +320,7 @@ fn after_thirty_seconds_of_silence_the_next_server_gets_the_events_and_is_not_as
 }
 
 #[test]
-fn what_another_address_says_is_ignored() {
+fn datagrams_from_another_address_are_ignored() {
     let mut site = Site::configured();
     site.log(b"error\n");
     site.hear(OTHER, b"ACK%%1795347356_2");
@@ -328,7 +328,7 @@ fn what_another_address_says_is_ignored() {
     site.hear(OTHER, b"CONFIG%%START%%file: /evil%%match: x%%alert_all: tags=X");
     site.run_to(31);
     assert_eq!((site.times("ALERT"), site.times("CONFREQ").len()), (vec![20, 30], 0));
-    // Nor does it count as an answer to what was asked of the server.
+    // Nor does it count as an answer of the server.
     site.hear(SERVER, b"RESET%%nas1");
     site.hear(OTHER, b"CONFIG%%START%%file: /evil%%match: x%%alert_all: tags=X");
     assert_eq!(site.follows, [LogSource::Path(LOG.into())]);
@@ -348,7 +348,7 @@ fn a_python_server_gets_clean_text_cut_between_characters() {
 }
 
 #[test]
-fn datagrams_that_are_cut_short_or_unknown_do_nothing() {
+fn truncated_and_unknown_datagrams_change_nothing() {
     let mut site = Site::configured();
     for whole in [&b"SRVHB%%pi"[..], b"RESET%%nas1", b"ACK%%1795347356_2", CONFIG, b"STATUS%%now", b"\xff\xfe\x00"] {
         for end in 0..whole.len() {

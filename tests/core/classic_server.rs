@@ -1,4 +1,4 @@
-//! The server with version 1 agents, byte for byte. The Python agent here ends, and the test with it, where those in the field end.
+//! The server with version 1 agents, byte for byte. The model of a Python agent panics where the agents in the field crash.
 
 use project436::now::Now;
 use project436::random::Random;
@@ -62,7 +62,7 @@ impl Site {
         }
     }
 
-    /// Takes a datagram from port P of that address. Returns what goes back there at once.
+    /// Takes a datagram from port P of that address. Returns the datagrams that go back there at once.
     fn hear(&mut self, from: [u8; 4], datagram: &[u8]) -> Vec<String> {
         let (from, before) = (SocketAddrV4::new(from.into(), 4360), self.sent.len());
         self.server.handle_datagram(now(self.second), from, datagram, &mut self.batch);
@@ -163,7 +163,7 @@ impl PythonAgent {
 }
 
 #[test]
-fn a_python_agent_lives_with_this_server_through_losses_resets_and_a_full_disk() {
+fn a_python_agent_works_with_this_server_through_losses_resets_and_a_full_disk() {
     for seed in 0..60 {
         let mut random = Random::new(seed);
         let mut arrives = move || random.bits() % 100 >= 25;
@@ -202,7 +202,7 @@ fn a_python_agent_lives_with_this_server_through_losses_resets_and_a_full_disk()
 }
 
 #[test]
-fn the_name_that_is_set_is_announced_to_every_lan_every_five_seconds() {
+fn the_configured_name_is_announced_to_every_lan_every_five_seconds() {
     let mut site = Site::new();
     site.run_to(21);
     assert_eq!(site.broadcasts("SRVHB%%192.168.1.10"), [0, 5, 10, 15, 20]);
@@ -252,7 +252,7 @@ fn an_event_that_could_not_be_written_is_acknowledged_once_its_repeat_is() {
 }
 
 #[test]
-fn duplicates_are_known_for_fifteen_minutes_and_only_if_all_fields_are_equal() {
+fn duplicates_are_recognised_for_fifteen_minutes_if_all_fields_are_equal() {
     let mut site = Site::with_host(FILE);
     let event = b"ALERT%%nas1%%60_0%%60%%TAG1%%/var/log/messages%%x";
     let written = |site: &Site| site.stream.iter().filter(|line| !line.contains("%%SYSTEM%%")).count();
@@ -327,7 +327,7 @@ fn a_host_is_reset_every_thirty_seconds_at_most_and_after_the_last_change() {
     let resets = site.broadcasts("RESET%%nas1");
     assert!(resets.windows(2).all(|pair| pair[1] - pair[0] >= 30), "{resets:?}");
     assert!(resets[0] <= 12 && *resets.last().unwrap() >= last_change, "{resets:?}");
-    // What it would bring about has happened.
+    // Its effects, if there are any, have happened.
     assert_eq!(site.hear(AGENT, b"CONFREQ%%nas1").len(), 1);
     let count = resets.len();
     site.run_to(last_change + 170);
@@ -346,7 +346,7 @@ fn a_reset_that_is_not_followed_by_a_request_is_repeated() {
 }
 
 #[test]
-fn what_python_agents_cannot_read_is_left_out_and_an_event_says_which() {
+fn directives_that_python_agents_cannot_read_are_left_out_and_an_event_names_them() {
     let left_out = [
         ("file: |logread -f\nmatch: x\nalert_all: tags=X\n", "file: |COMMAND"),
         ("file: /var/log/*.log\nmatch: x\nalert_all: tags=X\n", "file: with a wildcard"),

@@ -1,4 +1,5 @@
-//! No line lost and none twice, whoever is killed and whenever: the state machines over a bad network, with what survives on disk.
+//! No line is lost or repeated, whichever program is killed and whenever: the state machines over a bad network, with what survives on
+//! disk.
 
 #![allow(clippy::print_stderr, reason = "what a run measured")]
 
@@ -6,14 +7,14 @@ use crate::network::{announcement, for_each_seed, seconds, Conditions, World};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Rules of which some lines match one, some another, and some both.
+/// Rules for lines that match one of them, another, or both.
 const RULES: &str = "file: /log/a\nmatch: even\nalert_all: tags=EVEN\nfile: /log/a\nmatch: third\nalert_all: tags=THIRD\n\
                      file: /log/b\nmatch: even\nalert_all: tags=B\n";
 /// The same in another order, and one more on the same log.
 const MORE_RULES: &str = "file: /log/b\nmatch: even\nalert_all: tags=B\nfile: /log/a\nmatch: third\nalert_all: tags=THIRD\n\
                           file: /log/a\nmatch: even\nalert_all: tags=EVEN\nfile: /log/a\nmatch: nothing\nalert_all: tags=NOTHING\n";
 
-/// What is written, and what must come of it.
+/// The written lines, and the events that they must make.
 #[derive(Default)]
 struct Lines {
     number: u64,
@@ -46,7 +47,7 @@ impl Lines {
         for record in world.servers[server].events("h").filter(|record| record.tags != "SYSTEM") {
             seen.entry(record.tags.clone()).or_default().push(record.text.clone());
         }
-        // In the order of the log, too: an event is accepted only behind the one before.
+        // Also in the order of the log: an event is accepted only after the one before it.
         for (tags, expected) in &self.expected {
             let seen = seen.remove(tags).unwrap_or_default();
             let differs = seen.iter().zip(expected).position(|(seen, expected)| seen != expected);
@@ -57,7 +58,7 @@ impl Lines {
     }
 }
 
-/// An agent whose logs the server knows.
+/// An agent with logs that the server knows.
 fn begun(seed: u64, conditions: Conditions) -> World {
     let mut world = World::new(seed, conditions);
     let server = world.add_server();
@@ -70,7 +71,7 @@ fn begun(seed: u64, conditions: Conditions) -> World {
 }
 
 #[test]
-fn every_line_arrives_once_whoever_is_killed() {
+fn every_line_arrives_once_whichever_program_is_killed() {
     let most = if cfg!(debug_assertions) { 60 } else { 10_000 };
     for_each_seed(most, |seed| {
         let mut world = begun(seed, Conditions::of(seed));
@@ -139,7 +140,7 @@ fn a_server_that_returns_is_not_flooded() {
     }
     let events = world.servers[server].stream.iter().filter(|record| record.tags == "T").count();
     assert_eq!(events, AGENTS * 300);
-    // Every event and its acknowledgement once, and what it takes to agree; nothing for nothing.
+    // Every event and its acknowledgement once, and the datagrams that agreeing on positions takes.
     let total = world.fate.sent - sent;
     eprintln!("{AGENTS} agents, {events} events: {total} datagrams, at most {most} in a tenth of a second");
     assert!(total < 3 * events as u64, "{total} datagrams for {events} events");

@@ -87,7 +87,7 @@ impl Mutation {
     }
 }
 
-/// `share` of the iterations are what one target does of which each takes so much longer.
+/// `share` says which part of the iterations a target does, since one of its iterations takes that much longer.
 fn fuzz(name: &str, share: u64) {
     let (_, target) = targets::ALL.iter().find(|(known, _)| *known == name).unwrap();
     let corpus = corpus(name);
@@ -117,17 +117,17 @@ fn every_target_has_a_test_here() {
 }
 
 #[test]
-fn what_is_read_as_a_message_is_written_as_it_was_read() {
+fn a_parsed_message_is_emitted_as_it_was_read() {
     fuzz("wire", 1);
 }
 
 #[test]
-fn every_file_is_read_and_good_lines_make_the_same_rules_again() {
+fn every_file_parses_without_a_crash_and_good_lines_round_trip() {
     fuzz("directives", 1);
 }
 
 #[test]
-fn lines_come_out_whole_whatever_the_pieces() {
+fn lines_come_out_whole_however_the_bytes_are_split() {
     fuzz("lines", 1);
 }
 
@@ -137,21 +137,21 @@ fn a_pattern_finds_what_the_plain_expression_finds() {
 }
 
 #[test]
-fn only_what_was_sealed_is_opened_and_once() {
+fn only_signed_datagrams_verify_and_only_once() {
     fuzz("auth", 1);
 }
 
 #[test]
-fn an_agent_bears_whatever_it_is_told() {
+fn an_agent_survives_any_input() {
     fuzz("agent", 1);
 }
 
 #[test]
-fn a_server_bears_whatever_it_is_told_and_answers_a_stranger_with_no_more_than_he_said() {
+fn a_server_survives_any_input_and_never_amplifies_what_a_stranger_sends() {
     fuzz("server", 1);
 }
 
 #[test]
-fn who_hears_everything_and_says_anything_between_peers_with_keys_loses_and_doubles_no_line() {
+fn an_attacker_on_the_path_between_peers_with_keys_loses_and_repeats_no_line() {
     fuzz("world", 20);
 }

@@ -28,7 +28,7 @@ impl Script {
         Self { agent: Agent::new(now(0), identity), second: 0, sent: Vec::new(), follows: Vec::new() }
     }
 
-    /// In a session with the server, whose configuration is in force.
+    /// An agent in a session with the server, with its configuration in force.
     fn with(text: &str) -> Self {
         let mut script = Self::new();
         script.hear(SERVER, &Message::Capability { name: "pi", run: Token(1) });
@@ -98,7 +98,7 @@ impl Script {
         }
     }
 
-    /// The commands of what was sent, which is forgotten.
+    /// The commands of the datagrams that were sent, which are then forgotten.
     fn commands(&mut self) -> Vec<String> {
         let command = |datagram: Vec<u8>| String::from_utf8(datagram).unwrap().split("%%").next().unwrap().to_string();
         std::mem::take(&mut self.sent).into_iter().map(|(_, datagram)| command(datagram)).collect()
@@ -130,7 +130,7 @@ fn a_late_part_does_not_bring_an_old_configuration_back() {
 }
 
 #[test]
-fn what_the_former_run_of_a_server_said_does_not_begin_a_session_with_the_new_one() {
+fn datagrams_of_a_servers_former_run_start_no_session_with_the_new_one() {
     let mut script = Script::with(OLD);
     script.run_to(5);
     script.commands();
@@ -191,7 +191,7 @@ fn an_agent_whose_server_turns_out_to_speak_version_1_is_not_idle_at_once() {
         script.hear(SERVER, &Message::Heartbeat { name: "pi" });
         if let Some((_, event)) = script.sent.iter().find(|(_, datagram)| datagram.starts_with(b"ALERT")) {
             assert!(event.ends_with(b"%%SYSTEM%%NULL%%Idle"));
-            // After two minutes in which it is heard, and nothing of version 2, it is known.
+            // After two minutes of heartbeats without version 2, the agent knows that.
             return assert!((120 + 67..=120 + 67 + 10).contains(&second), "{second}");
         }
     }
@@ -252,12 +252,12 @@ fn count(datagrams: &[Vec<u8>], start: &str) -> usize {
 }
 
 #[test]
-fn a_request_for_the_old_revision_does_not_end_the_telling_of_the_new_one() {
+fn a_request_for_the_old_revision_does_not_stop_the_announcement_of_the_new_one() {
     let (mut server, from) = server_with_session();
     server.set_host_file(now(10), "nas1", "nas1", Ok(NEW.into()));
     let first = settle(&mut server, now(10));
     assert_eq!(count(&first, "STALE"), 1);
-    // It crossed the change on its way.
+    // The request crossed the change on its way.
     let revision = Revision::of(OLD);
     assert_eq!(count(&say(&mut server, now(11), from, &Message::Need { host: "nas1", revision, parts: vec![1] }), "STALE"), 2);
     let later: usize = (12..30).map(|second| count(&settle(&mut server, now(second)), "STALE")).sum();
@@ -265,7 +265,7 @@ fn a_request_for_the_old_revision_does_not_end_the_telling_of_the_new_one() {
 }
 
 #[test]
-fn a_python_agent_in_the_place_of_a_newer_one_is_reset_when_its_configuration_changes() {
+fn a_python_agent_that_replaces_a_newer_one_is_reset_when_its_configuration_changes() {
     let (mut server, from) = server_with_session();
     assert_eq!(count(&say(&mut server, now(20), from, &Message::ConfigRequest { host: "nas1" }), "CONFIG%%START%%file: /old"), 1);
     let event = Message::Alert(Alert { host: "nas1", uid: "1_0", unix: 1, tags: "T", file: None, text: "x" });

@@ -1,4 +1,4 @@
-//! A server of many hosts: what concerns all of them at once is done in small steps, and reaches the last.
+//! A server of many hosts: work that concerns all of them is done in small steps, and reaches each of them.
 
 use project436::now::Now;
 use project436::schedule::WeekMinute;
@@ -50,7 +50,7 @@ fn settle(server: &mut Server, second: u64) -> Vec<BTreeMap<SocketAddrV4, String
     }
 }
 
-/// Begins the session of a host. Returns the revision that it is told.
+/// Starts the session of a host. Returns the revision that the server announces.
 fn join(server: &mut Server, i: usize) -> String {
     let (name, from) = host(i);
     let mut ask = |message: Message<'_>| {
@@ -76,7 +76,7 @@ fn server() -> Server {
 }
 
 #[test]
-fn a_changed_include_is_told_to_the_last_of_many_hosts_and_in_small_steps() {
+fn a_changed_include_is_announced_to_each_of_many_hosts_in_small_steps() {
     let mut server = server();
     let before: BTreeSet<String> = (0..HOSTS).map(|i| join(&mut server, i).rsplit("%%").next().unwrap().to_string()).collect();
     assert!(!before.contains(&Revision::NONE.to_string()), "every host has its file");
@@ -95,7 +95,7 @@ fn a_changed_include_is_told_to_the_last_of_many_hosts_and_in_small_steps() {
 }
 
 #[test]
-fn while_many_hosts_are_judged_the_server_answers() {
+fn the_server_answers_while_it_checks_on_many_hosts() {
     let mut server = server();
     join(&mut server, 0);
     server.set_include("common", "inc/common", include("NEW"));

@@ -1,4 +1,4 @@
-//! The protocol over a network that loses, doubles, delays and reorders datagrams: what must hold whatever it does.
+//! What holds for the protocol over a network that loses, repeats, delays and reorders datagrams.
 
 use crate::network::{announcement, for_each_seed, seconds, Conditions, Record, World, PORT, START};
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ fn paths(rules: usize, tag: &str) -> Vec<String> {
     (0..rules).map(|rule| format!("/var/log/{tag}/{rule}.log")).collect()
 }
 
-/// How long a configuration may take to arrive: 5 s where nothing is lost, and where it is, as long as telling and asking it anew takes.
+/// How long a configuration may take to arrive: 5 s without losses, and otherwise as long as repeated announcements and requests take.
 fn timeout(world: &World) -> Duration {
     if world.conditions().is_lossless() && world.conditions().delay < seconds(1) {
         seconds(5)
@@ -103,7 +103,7 @@ fn a_burst_beyond_the_queue_waits_in_the_log_and_arrives_whole() {
 }
 
 #[test]
-fn more_rules_on_one_log_than_the_queue_is_long_all_make_their_events() {
+fn more_rules_on_one_log_than_the_queue_holds_all_make_their_events() {
     let mut world = World::new(0, Conditions::PERFECT);
     world.add_server();
     world.add_agent("host0");
@@ -206,7 +206,7 @@ fn after_thirty_seconds_of_silence_waiting_events_go_to_another_server() {
             assert!((seconds(30)..=seconds(30) + handshake).contains(&silence), "{silence:?}");
             assert_eq!(world.agents[agent].in_force().len(), configurations, "the configuration is the same");
         }
-        // The first is back, but the second stays.
+        // The first is back, but the second stays selected.
         world.servers[0].cut_off = false;
         let before: Vec<usize> = world.agents.iter().map(|node| node.alerts.len()).collect();
         world.run_for(seconds(60));
@@ -236,7 +236,7 @@ fn agents_rejoin_a_server_that_was_restarted() {
         let mut expected: Vec<_> = (0..3).flat_map(|round| [format!("error after {round}"), format!("error before {round}")]).collect();
         expected.sort();
         for agent in 0..3 {
-            // What was written and not acknowledged before the restart does not come again.
+            // An event that was written and not acknowledged before the restart is not written again.
             assert_eq!(sorted(texts(&world, 0, agent)), expected);
         }
         world.set_host_file(0, "host1", &host_file(2, "changed"));
@@ -258,7 +258,7 @@ fn nothing_is_acknowledged_while_the_stream_cannot_be_written() {
             world.run_for(seconds(5));
         }
         let attempts = world.agents[0].alerts.len();
-        // A repeat of what was acknowledged before may be acknowledged again; nothing new is.
+        // A repeat of an acknowledged event may be acknowledged again, but no new event.
         let news: BTreeSet<&String> = world.servers[0].acknowledged[acknowledged..].iter().map(|(_, uid)| uid).collect();
         let before: BTreeSet<&String> = world.servers[0].acknowledged[..acknowledged].iter().map(|(_, uid)| uid).collect();
         assert!(news.is_subset(&before) && attempts > lines.len(), "{news:?}");
@@ -295,7 +295,7 @@ fn a_dead_host_is_called_inactive_once_then_reminded_of_then_active_again() {
         world.run_for(seconds(180 + 2 * 1800 + 300));
         let own: Vec<(Duration, &str)> = world.servers[0].own_events("host1").collect();
         assert_eq!(own.iter().map(|(_, text)| *text).collect::<Vec<_>>(), ["Host is inactive"; 3]);
-        // Its last sign of life is up to a minute older, or was under way.
+        // Its last keepalive is up to a minute older, or was on its way.
         let after = own[0].0 - died;
         assert!((seconds(100)..=seconds(185)).contains(&after), "{after:?}");
         for pair in own.windows(2) {
@@ -418,7 +418,7 @@ fn a_jump_of_the_wall_clock_neither_bursts_nor_stalls() {
 }
 
 #[test]
-fn each_agent_speaks_to_the_port_of_servers() {
+fn agents_send_to_the_port_of_servers() {
     let mut world = configured(0, Conditions::PERFECT, 1);
     settle_events(&mut world);
     assert_eq!(world.agents[0].alerts[0].1.port(), PORT + 1);

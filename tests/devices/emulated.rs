@@ -6,7 +6,7 @@ use crate::harness::{wait_for, Program, Site, SPEED};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// More than an agent keeps waiting: they arrive only if it hears that the first ones were acknowledged.
+/// More lines than an agent keeps: they arrive only if the agent receives acknowledgements.
 const LINES: usize = 600;
 
 /// One line of cross/targets.
@@ -84,7 +84,7 @@ fn rules(site: &Site, pattern: &str) -> String {
     )
 }
 
-/// Everything that the two do with one another; either may be the emulated one.
+/// A whole session of the two programs; either may be the emulated one.
 fn session(site: &Site, agent: &dyn Fn() -> Program, server: &dyn Fn() -> Program) {
     site.append("app.log", "an old error 0\n");
     site.host("nas1", &rules(site, "error"));
@@ -104,7 +104,7 @@ fn session(site: &Site, agent: &dyn Fn() -> Program, server: &dyn Fn() -> Progra
     site.append("app.log", "error 1\nwarning 2\n");
     let event = site.wait_for_text("warning 2");
     assert_eq!((&*event.host, &*event.file), ("nas1", &*site.file("app.log")));
-    // The other pattern is no longer looked for, and nothing was written twice.
+    // The former pattern is no longer in force, and nothing was written twice.
     assert_eq!(site.texts("LOG").len(), LINES + 1);
 
     assert_eq!((agent.terminate(), server.terminate()), (0, 0));
@@ -137,7 +137,7 @@ fn each_server_works_with_this_machines_agent() {
 
 #[test]
 #[ignore = "run by scripts/check-emulated.sh"]
-fn the_last_words_of_each_agent_lead_to_a_line_of_code() {
+fn the_crash_line_of_each_agent_leads_to_a_line_of_code() {
     for_each_target(|target| {
         let site = Site::new(&format!("emulated-crash-{}", target.name));
         let agent = target.agent(&site);
@@ -146,7 +146,7 @@ fn the_last_words_of_each_agent_lead_to_a_line_of_code() {
         wait_for("the last words", || agent.log_text().contains("crashed: version ").then_some(()));
         let output = Command::new(root().join("scripts/symbolize.sh")).arg(&agent.log).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
-        // It mostly waits in a system call, somewhere in the C library.
+        // It usually waits in a system call, somewhere in the C library.
         let is_place = |line: &str| {
             line.rsplit_once(':')
                 .is_some_and(|(file, line)| file.contains("/src/") && line.starts_with(|c: char| c.is_ascii_digit() && c != '0'))

@@ -1,5 +1,5 @@
-//! No line lost and none twice, whatever befalls the logs (rotations.rs) while something befalls the programs or the network: each
-//! test is a column of that matrix, in which all rows go through the same.
+//! No line is lost or repeated, whatever happens to the logs (rotations.rs) while something happens to the programs or the network.
+//! Each test is a column of that matrix, and all rows go through it.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{wait_for, Program, Site, SPEED, TIMEOUT};
@@ -21,7 +21,7 @@ struct Column {
     rows: Vec<Row>,
 }
 
-/// Which program something befalls.
+/// The program that something happens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Victim {
     Agent,
@@ -41,7 +41,7 @@ impl Column {
         column.start(Victim::Server);
         column.start(Victim::Agent);
         column.site.wait_for_configuration(HOST, 1);
-        // From here on it is known where every log begins.
+        // From here on, the start of every log is known.
         column.site.settle();
         column.write();
         column.wait_for_lines();
@@ -85,20 +85,20 @@ impl Column {
         self.rows.iter_mut().for_each(Row::end_line);
     }
 
-    /// Waits for every line that was written. What has not come by then is told at the end, for all rows.
+    /// Waits for every line that was written. Missing lines are reported at the end, for all rows.
     fn wait_for_lines(&mut self) {
         self.end_lines();
         wait_for_lines(&self.site, self.rows.iter().map(|row| &row.log), TIMEOUT / 2);
     }
 
-    /// Has lines written of which the events are on their way then. The server is stopped until a program is ended.
+    /// Writes lines and leaves their events under way: the server is stopped until a program is ended.
     fn in_flight(&mut self, write: impl FnOnce(&mut Self)) {
         self.server.as_ref().unwrap().signal("STOP");
         write(self);
         wait_for("events on their way", || (waiting_bytes(self.site.port + 1)? > 0).then_some(()));
     }
 
-    /// Ends a program by that signal. A server that was stopped goes on when the program has its signal.
+    /// Ends a program by that signal. A stopped server continues once the program has its signal.
     fn end(&mut self, which: Victim, signal: &str) -> u32 {
         let program = self.program(which).take().unwrap();
         let id = program.id();
@@ -115,7 +115,7 @@ impl Column {
         id
     }
 
-    /// Both orders: the logs are rotated while the program is down, and then, after they were, it goes down.
+    /// Both orders: first the logs rotate while the program is down, then the program goes down after they have rotated.
     fn restart(mut self, which: Victim, signal: &str, away: Duration) {
         self.in_flight(|column| {
             let holder = column.agent.as_ref().filter(|_| which == Victim::Server);
@@ -215,7 +215,7 @@ fn rotations_and_a_killed_server_lose_and_repeat_nothing() {
 
 #[test]
 fn rotations_and_a_server_that_is_away_for_a_minute_lose_and_repeat_nothing() {
-    // So many lines that reading stops, and the logs are what the lines wait in.
+    // So many lines that the agent stops reading, and the lines wait in the logs.
     Column::new("server-away", None, 30).restart(Victim::Server, "KILL", Duration::from_secs(60) / SPEED);
 }
 
@@ -231,10 +231,9 @@ fn rotations_while_three_datagrams_of_ten_get_lost_lose_and_repeat_nothing() {
     assert!(lost(&column).iter().zip(before).all(|(after, before)| *after > before), "nothing was lost");
 }
 
-/// Where a line is nowhere any more but in a compressed file, nobody can read it: the agent says that lines may be missing, and the others
-/// arrive.
+/// Nobody can read a line that is only in a compressed file: the agent reports that lines may be missing, and the others arrive.
 #[test]
-fn what_is_gone_before_it_was_read_is_reported() {
+fn lines_that_vanish_before_they_are_read_are_reported() {
     let site = Site::new("faults-gone");
     site.write("ax436.conf", &site.server_file("127.255.255.255", "event_stream_size: 100000000\n"));
     let mut logs = ["OVERWRITTEN", "REMOVED", "COMPRESSED", "CUT_LIVE"].map(|tags| Log::new(&site, tags));
@@ -278,7 +277,7 @@ fn what_is_gone_before_it_was_read_is_reported() {
         );
     }
 
-    // While the agent has no room for it.
+    // While the agent has no room for the lines.
     server.kill();
     live.write(&name(live), 5000);
     wait_for("an agent without a server", || agent.log_text().contains("the server is silent: deselected").then_some(()));
@@ -300,9 +299,9 @@ fn what_is_gone_before_it_was_read_is_reported() {
     assert_eq!(faults(&logs[..3], &arrived(&site)), [""; 0]);
 }
 
-/// An agent that is told its server by `-s` looks for it for long before it comes: that is no sign of a server that keeps no positions.
+/// An agent with a fixed server looks for it long before it starts. The agent must not conclude that the server keeps no positions.
 #[test]
-fn an_agent_that_is_started_long_before_its_server_goes_on_where_it_was() {
+fn an_agent_that_is_started_long_before_its_server_continues_where_it_stopped() {
     let site = Site::new("faults-before");
     let mut log = Log::new(&site, "LINE");
     log.write_text("log", "an old entry\n");

@@ -1,5 +1,5 @@
-//! Both programs are killed at random moments, again and again, while logs grow and are rotated and three datagrams of ten get lost:
-//! every line arrives once.
+//! Both programs are killed repeatedly at random moments, while logs grow and rotate and three of ten datagrams are lost: every line
+//! arrives once.
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests live in the real world")]
 
 use crate::harness::{pause, wait_for, Program, Site};
@@ -27,7 +27,7 @@ struct Ordeal {
 const TAGS: [&str; 3] = ["NEVER", "RENAME", "COPY_AND_TRUNCATE"];
 
 impl Ordeal {
-    /// `None` where the test cannot run.
+    /// `None` if the test cannot run here.
     fn new(test: &str, name: &str, settings: &str) -> Option<Self> {
         let network = Network::lossy(test, &["server", HOST], 30)?;
         let given = std::env::var("PROJECT436_SEED").ok().and_then(|seed| seed.parse().ok());
@@ -76,7 +76,7 @@ impl Ordeal {
             } else if self.chance(10) {
                 self.start();
             }
-            // What happens next does so at a moment by chance.
+            // The next action happens at a random moment.
             pause(Duration::from_millis(1 + self.below(60)));
         }
         self.start();
@@ -95,7 +95,7 @@ impl Ordeal {
 
     fn rotate(&mut self) {
         let percent = 1;
-        // After a rename there is none until the next line.
+        // After a rename, the file is missing until the next line.
         if self.chance(percent) && self.logs[1].path(TAGS[1]).exists() {
             self.make_room(1);
             let log = &self.logs[1];

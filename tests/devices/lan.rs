@@ -9,7 +9,7 @@ const NEAR: [&str; 3] = ["nas1", "pi2", "box3"];
 /// … and the one behind the router.
 const FAR: &str = "far";
 const ALL: [&str; 4] = [NEAR[0], NEAR[1], NEAR[2], FAR];
-/// What the agent behind the router is told: the first host of the network.
+/// The server's address for the agent behind the router: the first host of the network.
 const SERVER_ADDRESS: &str = "10.43.6.1";
 
 /// A network with a server and the agents' hosts, and a set-up in which each host follows a log of its own and one that an include
@@ -62,7 +62,7 @@ fn every_host_goes_on(site: &Site, what: &str) {
     ALL.iter().for_each(|host| wait_for_line(site, host, "APP", &format!("error on {host}: {what}")));
 }
 
-/// How often the stream says that of the host.
+/// How often the stream has that text for the host.
 fn count(events: &[Event], host: &str, text: &str) -> usize {
     texts(events, host, "SYSTEM").iter().filter(|found| *found == text).count()
 }
@@ -114,8 +114,8 @@ fn an_edited_include_reaches_every_agent() {
 }
 
 #[test]
-fn all_agents_go_on_with_a_server_that_was_restarted() {
-    let Some((network, site)) = lan("all_agents_go_on_with_a_server_that_was_restarted", "lan-restart", &[]) else { return };
+fn all_agents_continue_with_a_server_that_was_restarted() {
+    let Some((network, site)) = lan("all_agents_continue_with_a_server_that_was_restarted", "lan-restart", &[]) else { return };
     let server = network.server(&site, SERVER, "ax436.conf");
     let _agents = start_agents(&network, &site);
     wait_for_configurations(&site, 1);
@@ -131,7 +131,7 @@ fn all_agents_go_on_with_a_server_that_was_restarted() {
         numbered(host, 0..50).iter().for_each(|line| wait_for_line(&site, host, "APP", line));
         assert_eq!(texts(&site.events(), host, "APP").len(), 52, "{host}");
     }
-    // The sessions are new ones: an edit reaches all agents again, and first they need no new configuration.
+    // The sessions are new. No agent needs a new configuration, and an edit still reaches all of them.
     assert!(ALL.iter().all(|host| texts(&site.events(), host, "SYSTEM").iter().filter(|text| text.contains("in force")).count() == 1));
     include(&site, "second");
     wait_for_configurations(&site, 2);
@@ -155,7 +155,7 @@ fn a_link_that_is_cut_and_restored_loses_nothing() {
     network.restore(cut);
     wait_for_line(&site, cut, "APP", "error 019 on nas1");
 
-    // Until the agent has given up its server; more lines than its queue holds.
+    // More lines than the agent's queue holds, until the agent has given up its server.
     network.cut(cut);
     append_lines(&site, cut, &numbered(cut, 20..200));
     wait_for("the agent without a server", || agents[0].log_text().contains("the server is silent: deselected").then_some(()));
@@ -173,10 +173,10 @@ fn a_link_that_is_cut_and_restored_loses_nothing() {
 }
 
 #[test]
-fn a_host_without_a_link_for_three_minutes_is_said_to_be_inactive_once_and_active_again_once() {
-    let test = "a_host_without_a_link_for_three_minutes_is_said_to_be_inactive_once_and_active_again_once";
+fn a_host_without_a_link_for_three_minutes_is_reported_inactive_once_and_active_once() {
+    let test = "a_host_without_a_link_for_three_minutes_is_reported_inactive_once_and_active_once";
     let Some((network, site)) = lan(test, "lan-inactive", &[]) else { return };
-    // It is behind the router, and is told no server.
+    // It is behind the router, and has no fixed server.
     site.host("deaf", "file: /dev/null\nmatch: error\nalert_all: tags=APP\n");
     // Time passes in the stream: a line of this every 20 s.
     site.host(NEAR[1], "file: /dev/null\nmatch: error\nalert_count: tags=TIME seconds=20\n");
@@ -191,7 +191,7 @@ fn a_host_without_a_link_for_three_minutes_is_said_to_be_inactive_once_and_activ
     let began = site.texts("TIME").len();
     let silent = wait_for("an inactive host", || site.events().into_iter().find(|event| event.host == cut && event.text == inactive));
     assert_eq!((&*silent.uid, &*silent.tags, &*silent.file), ("000000", "SYSTEM", "NULL"));
-    // The last life sign is at most a minute older than the cut.
+    // The last keepalive is at most a minute older than the cut.
     let passed = site.texts("TIME").len() - began;
     assert!((5..=10).contains(&passed), "said after {passed} times 20 s");
     // A host that no broadcast reaches has found no server in that time.
@@ -214,8 +214,8 @@ fn a_host_without_a_link_for_three_minutes_is_said_to_be_inactive_once_and_activ
 }
 
 #[test]
-fn of_two_servers_one_is_left_when_it_ends_and_the_other_knew_all_along_that_the_agents_live() {
-    let test = "of_two_servers_one_is_left_when_it_ends_and_the_other_knew_all_along_that_the_agents_live";
+fn agents_go_to_the_other_server_when_theirs_ends_and_it_knew_that_they_are_alive() {
+    let test = "agents_go_to_the_other_server_when_theirs_ends_and_it_knew_that_they_are_alive";
     let Some((network, site)) = lan(test, "lan-two", &["second"]) else { return };
     site.host("absent", "file: /dev/null\nmatch: error\nalert_all: tags=APP\n");
     site.write("second.conf", &site.server_file(BROADCAST, "").replace("events.log", "second.log"));

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// The broadcast address of the LAN.
 pub(crate) const BROADCAST: &str = "10.43.6.255";
 
-/// A LAN, 10.43.6.0/24, whose switch is a bridge in a namespace of its own, and a network behind a router, 10.43.7.0/24.
+/// A LAN, 10.43.6.0/24, with a bridge in a namespace of its own as its switch, and a network behind a router, 10.43.7.0/24.
 pub(crate) struct Network {
     prefix: String,
     hosts: Vec<&'static str>,
@@ -20,7 +20,7 @@ impl Network {
     const ROUTER: &'static str = "router";
 
     /// Makes hosts on the LAN, with the addresses 10.43.6.1, 10.43.6.2 and so on, and hosts behind the router, with 10.43.7.1 and so
-    /// on. Where the system does not let us the test is skipped, and there is none.
+    /// on. `None`, and the test is reported as skipped, if the system does not allow that.
     pub(crate) fn new(test: &str, lan: &[&'static str], routed: &[&'static str]) -> Option<Self> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let prefix = format!("436-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -30,7 +30,7 @@ impl Network {
         None
     }
 
-    /// A LAN of these hosts, to which so many in a hundred of their datagrams do not come.
+    /// A LAN that loses that percentage of the datagrams to each of its hosts.
     pub(crate) fn lossy(test: &str, lan: &[&'static str], percent: u32) -> Option<Self> {
         let network = Self::new(test, lan, &[])?;
         let Err(reason) = lan.iter().try_for_each(|host| network.lose(host, percent)) else { return Some(network) };
@@ -102,7 +102,7 @@ impl Network {
         run(&["netns", "exec", &self.namespace(host), "cat", "/sys/class/net/eth0/carrier"]).unwrap().trim() == "1"
     }
 
-    /// From now on so many in a hundred of the datagrams that come to a host are lost, at random. Returns why that cannot be had.
+    /// From now on that percentage of the datagrams to a host is lost, at random. Returns the reason if that is impossible.
     fn lose(&self, host: &str, percent: u32) -> Result<(), String> {
         let rules = format!(
             "table inet loss {{

@@ -1,4 +1,4 @@
-//! What befalls a log: rotations of all kinds, with numbered lines before and behind, and a proof that each took place.
+//! What can happen to a log: rotations of all kinds, with numbered lines before and after, and a proof that each took place.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{Program, Site};
@@ -23,7 +23,7 @@ pub(crate) enum Rotation {
     Wildcard,
 }
 
-/// A log and what befalls it.
+/// A log and what happens to it.
 pub(crate) struct Row {
     pub(crate) rotation: Rotation,
     pub(crate) log: Log,
@@ -78,7 +78,7 @@ impl Row {
         row
     }
 
-    /// What was there before the agent. More than what tells files apart in some logs, less in others.
+    /// The content from before the agent: in some logs more than the bytes that identify a file, in others fewer.
     fn old(&self) -> String {
         format!("an old entry of {}\n", self.log.tags).repeat(if self.rotation as usize % 2 == 0 { 1 } else { 20 })
     }
@@ -114,12 +114,12 @@ impl Row {
         }
     }
 
-    /// Writes lines that the agent has perhaps not read when the log is rotated next, where that may be expected of anyone.
+    /// Writes lines that the agent may not have read at the next rotation, if the lines can still be read after it.
     pub(crate) fn write_unread(&mut self, agent: Option<&Program>) {
         match self.rotation {
-            // What is cut from a file before it was read is nowhere any more.
+            // Nobody can read what was cut from a file before.
             Rotation::Regrow => {}
-            // A deleted file lives as long as the agent that has it open; so does one of which a compressed copy was made.
+            // A deleted file exists as long as the agent has it open, and so does a file that was replaced by a compressed copy.
             Rotation::Recreate => {
                 let path = self.log.path(&self.name());
                 if agent.is_some_and(|agent| agent.open_files().contains(&path)) {
@@ -143,7 +143,7 @@ impl Row {
                 self.write();
                 return self.write_late();
             }
-            // The half of a line stands there all the time, and its other half comes with what is written next.
+            // Half of a line is there all the time. Its other half is written next.
             Rotation::Halves if self.log.path("half").exists() => {}
             Rotation::Halves => self.begin_line(),
             Rotation::TwoRotations => {
@@ -163,7 +163,7 @@ impl Row {
         self.write();
     }
 
-    /// Writes to the file that had the name before, if the agent may still be expected to look at it.
+    /// Writes to the file that had the name before, if the agent still has to look at it.
     pub(crate) fn write_late_to(&mut self, agent: &Program) {
         if self.rotation == Rotation::LateWriter && agent.open_files().contains(&self.log.path(&self.rotated(1))) {
             self.write_late();
@@ -176,7 +176,7 @@ impl Row {
         assert!(size(&self.log.path(&self.rotated(1))) > before);
     }
 
-    /// What a line begins with whose end comes after whatever befalls next.
+    /// The start of a line that ends after the next rotation.
     fn begin_line(&mut self) {
         let line = self.log.lines(1);
         let (half, rest) = line.split_at(6);
@@ -184,7 +184,7 @@ impl Row {
         self.log.write_text("half", rest);
     }
 
-    /// Writes the end of a line that was begun.
+    /// Writes the end of that line.
     pub(crate) fn end_line(&mut self) {
         let path = self.log.path("half");
         if self.rotation != Rotation::Halves || !path.exists() {
@@ -226,7 +226,7 @@ impl Row {
         self.make_room();
         let (before, old) = (inode(&path), size(&path));
         fs::copy(&path, &copy).unwrap();
-        // What would be written here is lost to everyone, and nobody can know of it.
+        // Nobody could read or even know of what would be written here.
         truncate(&path);
         assert_eq!((inode(&path), size(&path), size(&copy)), (before, 0, old));
     }
@@ -248,7 +248,7 @@ impl Row {
         self.outgrow(old);
     }
 
-    /// Writes more in one go than there was.
+    /// Writes more in one go than the file had.
     fn outgrow(&mut self, old: u64) {
         let mut text = String::new();
         while text.len() as u64 <= old {

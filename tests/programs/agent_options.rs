@@ -68,7 +68,7 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
-fn a_wrong_command_line_is_named_and_ends_with_status_2() {
+fn a_wrong_command_line_is_an_error_with_status_2() {
     let site = Site::new("options-usage");
     for (arguments, reason) in [
         (&[][..], "aa436: expected one argument, the UDP port; aa436 -h tells more\n"),
@@ -195,7 +195,7 @@ fn in_the_background_the_pid_file_names_the_agent_until_it_ends() {
     assert_eq!((output.status.code(), standard_error(&output)), (Some(0), String::new()));
     let id: u32 = wait_for("the pid file", || fs::read_to_string(site.path("pid")).ok()?.strip_suffix('\n')?.parse().ok());
     assert!(is_agent(id), "{id}");
-    // Whatever fails from here on, the agent is to be ended.
+    // The agent is ended even if something fails from here on.
     let outcome = std::panic::catch_unwind(|| {
         site.wait_for_configuration("h", 1);
         site.append("app", "x marks it\n");
@@ -222,7 +222,7 @@ fn a_pid_file_that_cannot_be_written_ends_the_start_with_status_1() {
     }
 }
 
-/// A site whose server broadcasts where no agent hears it.
+/// A site with a server that broadcasts where no agent hears it.
 fn silent_site(name: &str) -> Site {
     let site = Site::new(name);
     site.append("app", "");
@@ -233,11 +233,11 @@ fn silent_site(name: &str) -> Site {
 }
 
 #[test]
-fn a_fixed_server_is_spoken_with_though_its_broadcasts_are_not_heard() {
+fn an_agent_uses_its_fixed_server_without_hearing_its_broadcasts() {
     for server in ["127.0.0.1", "localhost", "127.0.0.1:PORT"] {
         let site = silent_site(&format!("options-fixed-{}", server.len()));
         let running = site.server();
-        // With a port of its own the agent needs not share the number of the server.
+        // With a port of its own, the agent need not share the server's.
         let (server, port) = match server.strip_suffix("PORT") {
             Some(host) => (format!("{host}{}", site.port), free_port()),
             None => (server.to_string(), site.port),
@@ -254,7 +254,7 @@ fn a_fixed_server_is_spoken_with_though_its_broadcasts_are_not_heard() {
 }
 
 #[test]
-fn with_a_fixed_server_no_other_is_listened_to() {
+fn an_agent_with_a_fixed_server_ignores_all_others() {
     let site = Site::new("options-other");
     site.host("h", "");
     let server = site.server();
@@ -265,7 +265,7 @@ fn with_a_fixed_server_no_other_is_listened_to() {
     listener.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut probe = [0; 2000];
     let mut probes = 0;
-    // As many probes as take longer than several heartbeats.
+    // Enough probes to take longer than several heartbeats.
     while probes < 8 {
         let size = receive(&listener, &mut probe).unwrap();
         assert!(probe[..size].starts_with(b"HELLO%%2%%h%%"));

@@ -1,4 +1,4 @@
-//! Attacks on a system with keys, against the real programs, from someone who hears everything and can say anything in anyone's name.
+//! Attacks on a system with keys, against the real programs. The attacker hears everything and can send anything in anyone's name.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{pause, wait_for, Program, Site, TIMEOUT};
@@ -18,7 +18,7 @@ fn rule(site: &Site, tags: &str) -> String {
     format!("file: {}\nmatch: line\nalert_all: tags={tags}\n", site.file("app.log"))
 }
 
-/// A site whose server has a key of nas1 and of nas2, and an agent's file with that of nas1.
+/// A site with a server that has the keys of nas1 and nas2, and an agent's file with that of nas1.
 fn site(name: &str) -> Site {
     let site = Site::new(name);
     site.write("ax436.conf", &site.server_file("127.255.255.255", "key_file: keys\n"));
@@ -47,7 +47,7 @@ fn in_force(agent: &Program) -> usize {
     agent.log_text().matches("in force: ").count()
 }
 
-/// A peer that has a key and speaks as a host has it.
+/// A peer that has a key and speaks as a host with that key does.
 struct Insider {
     peer: Peer,
     mac: SessionMac,
@@ -59,7 +59,7 @@ impl Insider {
         [datagram, tail.into_bytes()].concat()
     }
 
-    /// Asks for an offer. `None` if there is no answer before that to a later marker.
+    /// Requests an offer. `None` if a later marker is answered and the request is not.
     fn offer(peer: &Peer, key: Key, host: &str) -> Option<Token> {
         peer.drain();
         peer.send(Self::signed(key, Message::Hello { host, run: Token(1), nonce: Token(2) }.emit()));
@@ -85,7 +85,7 @@ impl Insider {
 }
 
 #[test]
-fn a_whole_session_shows_no_key_and_without_their_seals_its_datagrams_are_worth_nothing() {
+fn a_session_reveals_no_key_and_its_datagrams_are_refused_without_their_macs() {
     let site = site("attack-capture");
     let (server, mut relay, agent) = begin(&site);
     pass_line(&site, &mut relay, "line 1");
@@ -94,7 +94,7 @@ fn a_whole_session_shows_no_key_and_without_their_seals_its_datagrams_are_worth_
     pass_line(&site, &mut relay, "line 2");
     server.signal("HUP");
     agent.signal("HUP");
-    // Ten seconds of the programs' time, so that signs of life are among what is heard.
+    // Ten seconds of the programs' time, so that keepalives are among the datagrams.
     relay.idle(Duration::from_secs(1));
     pass_line(&site, &mut relay, "line 3");
 
@@ -130,7 +130,7 @@ fn a_whole_session_shows_no_key_and_without_their_seals_its_datagrams_are_worth_
 }
 
 #[test]
-fn nothing_forged_is_taken_from_the_servers_own_address() {
+fn forged_datagrams_from_the_servers_own_address_are_refused() {
     let site = site("attack-forge");
     let (server, mut relay, agent) = begin(&site);
     let text = format!("file: {}\nmatch: line\nalert_all: tags=FORGED\n", site.file("app.log"));
@@ -149,7 +149,7 @@ fn nothing_forged_is_taken_from_the_servers_own_address() {
     ] {
         forged.push(message.emit());
         for key in [OTHER_KEY, KEY] {
-            // With the key of another host, and with the right one in a session that no one has agreed upon.
+            // With the key of another host, and with the right one in a session that nobody agreed to.
             forged.push(key.session(Side::Server, name).signed(message.emit()));
         }
         forged.push([message.emit(), OTHER_KEY.sign(Side::Server, &message.emit()).into_bytes()].concat());
@@ -162,7 +162,7 @@ fn nothing_forged_is_taken_from_the_servers_own_address() {
     assert_eq!(in_force(&agent), 1, "{}", agent.log_text());
     assert_eq!((site.texts("FORGED"), site.texts("APP")), (vec![], vec!["line 1".to_string(), "line 2".into()]));
 
-    // And what an agent would say, in the host's name.
+    // And datagrams of an agent, in the host's name.
     let lines = site.lines().len();
     let peer = Peer::of_server(site.port);
     for datagram in [alert("nas1", "1_0", "FORGED", "forged"), alert("nobody", "1_0", "FORGED", "forged"), "CONFREQ%%nas1".into()] {
@@ -174,7 +174,7 @@ fn nothing_forged_is_taken_from_the_servers_own_address() {
 }
 
 #[test]
-fn no_changed_byte_passes() {
+fn a_datagram_with_any_changed_byte_is_refused() {
     let site = site("attack-flip");
     let (server, mut relay, agent) = begin(&site);
     site.append("app.log", "line 1\n");
@@ -231,7 +231,7 @@ fn no_changed_byte_passes() {
 }
 
 #[test]
-fn nothing_said_again_counts_again_not_later_nor_after_a_restart_nor_backwards() {
+fn a_replayed_datagram_never_counts_again_even_after_a_restart_or_in_the_other_direction() {
     let site = site("attack-replay");
     let (server, mut relay, agent) = begin(&site);
     pass_line(&site, &mut relay, "line 1");
@@ -241,7 +241,7 @@ fn nothing_said_again_counts_again_not_later_nor_after_a_restart_nor_backwards()
     let heard = relay.heard.clone();
     assert!(heard.iter().any(|(way, datagram)| *way == Way::ToServer && datagram.starts_with(b"JOIN")));
 
-    // Later, the same way and backwards.
+    // Later, in the same direction and in the other one.
     for (way, datagram) in &heard {
         relay.say(*way, datagram);
         relay.say(if *way == Way::ToServer { Way::ToAgent } else { Way::ToServer }, datagram);
@@ -253,7 +253,7 @@ fn nothing_said_again_counts_again_not_later_nor_after_a_restart_nor_backwards()
     relay.idle(Duration::from_millis(500));
     assert_eq!((in_force(&agent), site.texts("APP")), (2, ["line 1", "line 2", "line 3"].map(String::from).to_vec()));
 
-    // To the next run of the server, while the agent is dead: a dead host does not speak.
+    // To the next run of the server, while the agent is dead: the host must stay inactive.
     let heard = relay.heard.clone();
     agent.kill();
     server.kill();
@@ -269,7 +269,7 @@ fn nothing_said_again_counts_again_not_later_nor_after_a_restart_nor_backwards()
     wait_for("the host to be called inactive", inactive);
     assert_eq!(site.lines().len(), lines + 1, "{:?}", &site.lines()[lines..]);
 
-    // To the next run of the agent: it takes the true server's word.
+    // To the next run of the agent, which must accept only the true server.
     let mut relay_2 = Relay::new(&site);
     let agent = relay_2.agent(&site, "nas1", &["-k", "key"]);
     for (_, datagram) in heard.iter().filter(|(way, _)| *way == Way::ToAgent) {
@@ -282,12 +282,12 @@ fn nothing_said_again_counts_again_not_later_nor_after_a_restart_nor_backwards()
 }
 
 #[test]
-fn the_key_of_one_host_is_not_that_of_another() {
+fn the_key_of_one_host_does_not_admit_another() {
     let site = site("attack-swap");
     site.host("nas2", &rule(&site, "OTHER"));
     let server = site.server();
     wait_for("the server", || server.log_text().contains("on port").then_some(()));
-    // As another host it gets not even an offer.
+    // Under another host's name it does not even get an offer.
     assert_eq!(Insider::offer(&Peer::of_server(site.port), OTHER_KEY, "nas1"), None);
     assert_eq!(Insider::offer(&Peer::of_server(site.port), OTHER_KEY, "nobody"), None);
     let (mut insider, stale) = Insider::join(site.port, OTHER_KEY, "nas2");
@@ -311,7 +311,7 @@ fn the_key_of_one_host_is_not_that_of_another() {
 #[test]
 fn a_fake_server_that_is_heard_first_does_not_keep_the_true_one_out() {
     let site = site("attack-race");
-    // On other addresses, before the true one; they go on all the time.
+    // The fakes have other addresses, speak before the true server, and never stop.
     let fakes: Vec<UdpSocket> =
         (3..40).map(|last| UdpSocket::bind(("127.0.0.1".replace("0.0.1", &format!("0.0.{last}")), 0)).unwrap()).collect();
     let fake = |fakes: &[UdpSocket]| {
@@ -341,7 +341,7 @@ fn a_fake_server_that_is_heard_first_does_not_keep_the_true_one_out() {
 }
 
 #[test]
-fn a_storm_of_hints_ends_no_session_and_makes_no_other_storm() {
+fn a_storm_of_forged_hints_ends_no_session_and_causes_no_storm_of_answers() {
     let site = site("attack-storm");
     let (server, mut relay, agent) = begin(&site);
     pass_line(&site, &mut relay, "line 1");
@@ -357,7 +357,7 @@ fn a_storm_of_hints_ends_no_session_and_makes_no_other_storm() {
         relay.idle(Duration::from_millis(20));
     }
     let caused = relay.heard.len() - before;
-    // 30 s of its time: a handshake in 10 s at most, of five datagrams and what follows, and its usual signs of life.
+    // In 30 s of its time: at most one handshake in 10 s, of five datagrams and what follows, and the usual keepalives.
     assert!(caused < 100, "{caused} datagrams");
     pass_line(&site, &mut relay, "line 2");
     assert_eq!(in_force(&agent), 1, "{}", agent.log_text());
@@ -366,7 +366,7 @@ fn a_storm_of_hints_ends_no_session_and_makes_no_other_storm() {
 }
 
 #[test]
-fn a_fake_acknowledgement_makes_no_event_forgotten() {
+fn a_forged_acknowledgement_drops_no_event() {
     let site = site("attack-ack");
     let (_server, mut relay, agent) = begin(&site);
     site.append("app.log", "line 1\n");
@@ -401,7 +401,7 @@ fn resident_kib(program: &Program) -> u64 {
 }
 
 #[test]
-fn names_by_the_hundred_thousand_get_no_answer_no_memory_and_a_line_a_minute() {
+fn a_hundred_thousand_names_get_no_answer_no_memory_and_one_log_line_a_minute() {
     let site = site("attack-names");
     let server = site.server();
     let peer = Peer::of_server(site.port);
@@ -459,7 +459,7 @@ fn a_name_that_leads_out_of_the_folder_gets_nothing_even_with_its_key() {
 
 #[test]
 fn an_oversized_configuration_is_not_collected() {
-    // Whoever has the address of an open agent's server can do no more than the server could.
+    // Someone with the address of an open agent's server can do no more than the server.
     let site = Site::new("attack-size");
     let mut relay = Relay::new(&site);
     let agent = relay.agent(&site, "nas1", &[]);

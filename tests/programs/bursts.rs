@@ -1,4 +1,4 @@
-//! Bursts of lines arrive whole, and the agent's memory stays as it is: what it has no room for waits in the file.
+//! Bursts of lines arrive whole and the agent's memory does not grow: lines that it has no room for wait in the file.
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests live in the real world")]
 
 use crate::harness::{wait_for, wait_for_within, Program, Site, TIMEOUT};
@@ -15,13 +15,13 @@ fn scene(name: &str) -> (Site, Log, Program, Program) {
     let (server, agent) = (site.server(), site.agent("h", &[]));
     site.wait_for_configuration("h", 1);
     site.wait_for_text("Following ");
-    // What is taken at first and kept, buffers say, is no growth.
+    // Memory that is taken at first and kept, such as buffers, is no growth.
     log.write("log", 1000);
     assert!(wait_for_lines(&site, [&log], TIMEOUT));
     (site, log, server, agent)
 }
 
-/// Writes so many lines in one go. Returns by how many KiB the most memory that the agent ever had resident grew.
+/// Writes that many lines in one go. Returns by how many KiB the agent's peak of resident memory grew.
 fn burst(lines: u32, timeout: Duration, (site, mut log, server, agent): (Site, Log, Program, Program)) -> u64 {
     let (before, start) = (agent.status("VmHWM"), Instant::now());
     log.write("log", lines);

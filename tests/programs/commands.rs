@@ -1,4 +1,4 @@
-//! Commands and processes: what is printed makes events, and what fails, hangs or misbehaves harms nothing.
+//! Commands and processes: their output makes events; a command that fails, hangs or misbehaves harms nothing.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{wait_for, Event, Program, Site};
@@ -9,7 +9,7 @@ use std::path::Path;
 /// Commands run every 60 s, the process list is taken every 20 s: 3 s and 1 s of a test's time.
 const FAST: &str = "20";
 
-/// A server and an agent, whose configuration is in force.
+/// A server and an agent with its configuration in force.
 struct Scene {
     site: Site,
     _server: Program,
@@ -24,7 +24,7 @@ impl Drop for Scene {
 }
 
 impl Scene {
-    /// What lies in the folder at the start is `prepare`'s, which returns the rules.
+    /// `prepare` makes what is in the folder at the start and returns the rules.
     fn new(name: &str, prepare: impl FnOnce(&Site) -> String) -> Self {
         let site = Site::new(&format!("commands-{name}"));
         site.write("pulse", "beat 1\n");
@@ -43,7 +43,7 @@ impl Scene {
         Self { site, _server: server, agent: Some(agent) }
     }
 
-    /// Waits until all commands have been begun so often again: they are begun together.
+    /// Waits until all commands were started that many times more. They are started together.
     fn wait_for_runs(&self, count: usize) {
         let seen = self.site.texts("PULSE").len();
         self.site.wait_for_count("PULSE", seen + count);
@@ -95,14 +95,14 @@ fn numbers_above_and_below_their_limits_make_events() {
              alert_metric: tags=USED match=1,/data metric=2\n"
         )
     });
-    // What the limits make of a line comes before the number itself.
+    // The events of a line's limits come before the event of its number.
     let wait_for_used = |used: &str| {
         wait_for(used, || (scene.site.texts("USED").last()? == used).then_some(()));
     };
     wait_for_used("91");
     let high = scene.site.texts("HIGH").len();
     assert!(high >= 1 && scene.site.texts("LOW").is_empty());
-    // Neither limit is passed by its very number.
+    // A number equal to its limit does not pass it.
     for used in ["90", "10.5"] {
         scene.site.write("new", &format!("disk /data {used}%\ndisk /other 99%\n"));
         fs::rename(scene.site.path("new"), scene.site.path("data")).unwrap();
@@ -124,7 +124,7 @@ fn numbers_above_and_below_their_limits_make_events() {
 }
 
 #[test]
-fn a_missing_command_is_reported_once_and_once_when_it_is_there() {
+fn a_missing_command_is_reported_once_and_its_return_once() {
     let scene = Scene::new("missing", |site| {
         format!("run: command={} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n", site.file("tool"))
     });
@@ -140,7 +140,7 @@ fn a_missing_command_is_reported_once_and_once_when_it_is_there() {
 }
 
 #[test]
-fn a_failing_command_is_reported_once_and_once_when_it_works() {
+fn a_failing_command_is_reported_once_and_its_recovery_once() {
     let scene = Scene::new("failing", |site| {
         let tool = script(site, "tool", &format!("echo $$ >> {}\necho value 7\nexit 3", site.file("runs")));
         format!("run: command={tool} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n")
@@ -224,7 +224,7 @@ fn a_child_left_behind_that_holds_the_pipe_is_ended_with_its_command() {
 }
 
 #[test]
-fn what_a_command_prints_is_followed_and_the_command_started_again() {
+fn the_output_of_a_command_is_followed_and_the_command_is_restarted() {
     let scene = Scene::new("feed", |site| {
         let count = site.file("count");
         // The last line of each run has no newline.
@@ -285,7 +285,7 @@ fn processes_are_counted_in_what_ps_command_prints() {
 }
 
 #[test]
-fn processes_are_counted_in_the_system_itself_without_ps_command() {
+fn processes_are_counted_without_ps_command() {
     let scene = Scene::new("proc", |site| {
         let daemon = script(site, "a daemon", "echo $$ > id\nread line");
         format!("process: {daemon} of two words$\nalert_running: tags=D min=1 max=1 message=Daemons\n")
@@ -303,7 +303,7 @@ fn processes_are_counted_in_the_system_itself_without_ps_command() {
 }
 
 #[test]
-fn the_built_in_commands_say_what_the_system_says() {
+fn the_built_in_commands_report_what_the_system_reports() {
     let scene = Scene::new("builtin", |_| {
         "run: command=@df extract=^(/proc/none|/) (\\d+)% (\\d+)% (\\d+) (\\d+)$\n\
          alert_metric: tags=DISK match=1,/ metric=5\n\

@@ -10,14 +10,14 @@ fn rule(site: &Site, log: &str, tags: &str) -> String {
     format!("file: {}\nmatch: line\nalert_all: tags={tags}\n", site.file(log))
 }
 
-/// A server whose clock runs so many times as fast as the wall's.
+/// A server with a clock that runs that many times as fast as the wall clock.
 fn server_at(site: &Site, speed: u32) -> Program {
     let mut command = site.command("ax436");
     command.args(["-l", "server.log", "ax436.conf"]).env("PROJECT436_TEST_CLOCK", speed.to_string());
     Program::start(command, site.path("server.log"))
 }
 
-/// What the server itself says of a host, in the order of the stream.
+/// The server's own events about a host, in the order of the stream.
 fn said_of(site: &Site, host: &str) -> Vec<Event> {
     site.events().into_iter().filter(|event| event.host == host && event.uid == "000000").collect()
 }
@@ -37,7 +37,7 @@ fn sorted(mut texts: Vec<String>) -> Vec<String> {
 }
 
 #[test]
-fn what_changes_in_a_host_file_or_an_include_is_in_force() {
+fn a_change_of_a_host_file_or_an_include_takes_effect() {
     let site = Site::new("edits");
     site.append("app.log", "");
     site.host("nas1", &rule(&site, "app.log", "FIRST"));
@@ -88,7 +88,7 @@ fn a_host_file_that_appears_or_goes_starts_or_stops_the_rules() {
     fs::remove_file(site.path("hosts/nas1")).unwrap();
     wait_for("the rules to stop", || (agent.log_text().matches("Configuration none in force: 0 rules").count() == 2).then_some(()));
     site.append("app.log", "line 2, of no concern\n");
-    // This event shows that the last line had its chance.
+    // This event shows that the last line was processed.
     site.host("nas1", &rule(&site, "app.log", "SECOND"));
     wait_for("the new rules", || (agent.log_text().matches("in force: 1 rule").count() == 2).then_some(()));
     site.append("app.log", "line 3\n");
@@ -141,8 +141,8 @@ fn at_the_start_the_good_groups_of_a_file_with_errors_are_served() {
     assert_eq!(errors.len(), 2, "{errors:?}");
 }
 
-/// Appends comments to a file, so often that it is never still for a second, until a condition holds. Returns whether it
-/// never was: on a machine that is busy with other things it may have been.
+/// Appends comments to a file until a condition holds, so often that the file is never still for a second. Returns whether that
+/// succeeded: on a busy machine it may not.
 fn keep_writing(site: &Site, name: &str, mut until: impl FnMut() -> bool) -> bool {
     let (start, mut last, mut longest) = (Instant::now(), Instant::now(), Duration::ZERO);
     while !until() {
@@ -158,7 +158,7 @@ fn keep_writing(site: &Site, name: &str, mut until: impl FnMut() -> bool) -> boo
 
 #[test]
 fn a_file_that_is_being_written_waits_until_it_is_still() {
-    // With the wall's own time: ten times as fast, a writer would have to be faster than machines are.
+    // In real time: with the fast clock, the writer would have to be ten times as fast, which not every machine is.
     let site = Site::new("being-written");
     let _server = server_at(&site, 1);
     Peer::of_server(site.port).drain();
@@ -229,7 +229,7 @@ fn rules_that_stay_lose_and_double_no_line_while_others_come_and_go() {
         site.append("app.log", format!("{}\n", lines[lines.len() - 1]));
     };
     for edit in 2..8 {
-        // Before, behind and instead of the last one.
+        // Before, after and instead of the last one.
         let text = if edit % 2 == 0 { format!("{}{kept}", other(edit)) } else { format!("{kept}{}", other(edit)) };
         site.host("nas1", &text);
         let in_force = || agent.log_text().matches("in force: ").count() >= edit;

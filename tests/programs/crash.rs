@@ -1,4 +1,4 @@
-//! What a program says when it crashes, and how that leads to a line of code.
+//! The line that a program writes when it crashes, and how it leads to a line of code.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{binary, skip, wait_for, Site};
@@ -34,7 +34,7 @@ fn a_crash_leaves_a_line_in_the_log_and_ends_the_program_by_its_signal() {
 fn the_symbols_of_a_build_turn_its_last_words_into_a_line_of_code() {
     let symbols = binary("aa436").with_extension("debug");
     if !symbols.exists() {
-        // Only what scripts/build-all.sh makes has its symbols beside it.
+        // Only scripts/build-all.sh puts the symbols beside the programs.
         return skip("the_symbols_of_a_build_turn_its_last_words_into_a_line_of_code", "no .debug file");
     }
     let site = Site::new("symbolize");

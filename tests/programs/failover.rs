@@ -3,7 +3,7 @@
 use crate::harness::{wait_for, Program, Site};
 use crate::raw::Peer;
 
-/// Two sites whose servers share a port on addresses of their own: `127.0.0.1` and `127.0.0.2`.
+/// Two sites with servers that share a port, each with an address of its own: `127.0.0.1` and `127.0.0.2`.
 fn two_sites(name: &str) -> (Site, Site) {
     let (one, mut two) = (Site::new(&format!("{name}-1")), Site::new(&format!("{name}-2")));
     two.port = one.port;
@@ -21,7 +21,7 @@ fn wait_for_log(program: &Program, text: &str) {
     wait_for(&format!("\"{text}\" in {:?}", program.log), || program.log_text().contains(text).then_some(()));
 }
 
-/// Waits until a server takes datagrams, and so has said that it is there.
+/// Waits until a server takes datagrams, and thus has announced itself.
 fn wait_for_server(site: &Site, address: &str) {
     Peer::new("127.0.0.1", (address, site.port + 1)).drain();
 }
@@ -52,22 +52,22 @@ fn the_agent_stays_with_the_first_server_and_takes_the_other_when_it_dies() {
     append_lines(&one, 0, 10);
     assert_eq!(one.wait_for_count("ONE", 10), numbered(0, 10));
 
-    // What is in the stream has been acknowledged too: the agent has no reason to give it to the second.
+    // Events in the stream are acknowledged, so the agent does not send them to the second server.
     wait_for_server(&one, "127.0.0.1");
     first.kill();
-    // These wait: there is nobody who acknowledges them.
+    // These wait, since nobody acknowledges them.
     append_lines(&one, 10, 200);
     wait_for_log(&agent, "server 127.0.0.2 selected");
     two.wait_for_configuration("nas1", 1);
     append_lines(&one, 200, 210);
-    // What was read under the rules of the first server keeps their tags; what waited in the file has those of the second.
+    // Lines read under the first server's rules keep their tags; lines that waited in the file get those of the second server.
     let all = || sorted(two.events().into_iter().filter(|e| ["ONE", "TWO"].contains(&&*e.tags)).map(|e| e.text).collect());
     wait_for("all lines at the second server", || (all().len() >= 200).then_some(()));
     assert_eq!(all(), numbered(10, 210));
     assert!(two.texts("TWO").contains(&"line 209".to_string()), "the second server's rules are in force");
     assert_eq!(one.texts("ONE").len(), 10);
 
-    // Back again, the first is heard, but the second is kept.
+    // The first server is back and is heard, but the agent keeps the second.
     let first = one.server();
     wait_for_server(&one, "127.0.0.1");
     append_lines(&one, 210, 220);
@@ -104,14 +104,14 @@ fn the_server_that_is_not_selected_knows_that_the_host_lives() {
     let _second = two.server();
     let silent = two.wait_for_text("Host is inactive");
     assert_eq!(silent.host, "ghost");
-    // Both hosts are looked at together, so nas1 would have been reported with the ghost.
+    // Both hosts are checked together, so nas1 would have been reported with the ghost.
     let of_nas1: Vec<_> = two.events().into_iter().filter(|event| event.host == "nas1").collect();
     assert_eq!(of_nas1, []);
     assert_eq!(agent.log_text().matches(" selected").count(), 1, "the agent stayed with the first server");
 }
 
 #[test]
-fn with_a_file_of_positions_two_servers_in_turn_have_every_line_once() {
+fn two_servers_in_turn_get_every_line_once_with_a_file_of_positions() {
     let (one, two) = two_sites("positions");
     one.append("app.log", "");
     one.host("nas1", &rule(&one, "LINE"));
@@ -125,10 +125,10 @@ fn with_a_file_of_positions_two_servers_in_turn_have_every_line_once() {
         let server = site.server();
         site.wait_for_configuration("nas1", 1 + round / 2);
         if round == 0 {
-            // Of what there is before that nothing is an event.
+            // Lines before that make no event.
             site.wait_for_text("Following ");
         }
-        // Some while it runs, and some, in a file that has another name then, while nobody does.
+        // Some lines while it runs, and some while no server does, in a file that has another name then.
         append_lines(&one, lines, lines + 10);
         wait_for("the lines of this round", || (all().len() >= lines + 10).then_some(()));
         assert_eq!(site.texts("LINE").len(), before.0 + if round == 0 { 10 } else { 20 });

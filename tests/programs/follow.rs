@@ -1,4 +1,4 @@
-//! Following logs: whatever befalls a file, each line arrives once.
+//! Following logs: whatever happens to a file, each line arrives once.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{wait_for, Program, Site};
@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt};
 use std::path::PathBuf;
 
-/// A server and an agent, whose configuration is in force.
+/// A server and an agent with its configuration in force.
 struct Scene {
     site: Site,
     server: Program,
@@ -20,7 +20,7 @@ fn rule(path: &str, tags: &str) -> String {
 }
 
 impl Scene {
-    /// What lies in the folder at the start is `prepare`'s, which returns the rules.
+    /// `prepare` makes what is in the folder at the start and returns the rules.
     fn new(name: &str, prepare: impl FnOnce(&Site) -> String) -> Self {
         let site = Site::new(&format!("follow-{name}"));
         site.append("clock", "");
@@ -56,7 +56,7 @@ impl Scene {
         fs::metadata(self.path(name)).unwrap().ino()
     }
 
-    /// Waits for the lines of these numbers, and sees that each has come once and nothing else.
+    /// Waits for the lines of these numbers, and checks that each arrived once and nothing else did.
     fn expect_lines(&self, tags: &str, numbers: impl Iterator<Item = u32>) {
         let mut expected: Vec<_> = numbers.map(|n| format!("line {n}")).collect();
         self.site.wait_for_count(tags, expected.len());
@@ -67,7 +67,7 @@ impl Scene {
         assert_eq!(seen, expected);
     }
 
-    /// The events about that path's state, but those that it is followed.
+    /// The events about that path's state, except that it is followed.
     fn states(&self, path: &str) -> Vec<String> {
         self.site.texts("SYSTEM").into_iter().filter(|text| text.contains(path) && !text.starts_with("Following")).collect()
     }
@@ -141,7 +141,7 @@ fn a_file_removed_and_made_anew_larger_is_read_whole() {
 }
 
 #[test]
-fn a_late_writer_on_the_renamed_file_is_heard() {
+fn lines_of_a_late_writer_to_the_renamed_file_arrive() {
     let scene = Scene::of_one_log("late");
     scene.rename("log", "log.1");
     scene.append_lines("log", 1..=2);
@@ -222,7 +222,7 @@ fn a_file_that_takes_its_name_back_is_not_read_again() {
 }
 
 #[test]
-fn a_link_that_is_switched_leads_on_to_the_other_file() {
+fn a_switched_link_is_followed_to_the_other_file() {
     let scene = Scene::new("link", |site| {
         site.append("a", "an old line\n");
         symlink("a", site.path("link")).unwrap();
@@ -258,7 +258,7 @@ fn a_line_of_any_length_makes_one_event_and_spares_the_next() {
 }
 
 #[test]
-fn bytes_of_any_kind_arrive_harmless() {
+fn bytes_of_any_kind_arrive_sanitized() {
     let scene = Scene::of_one_log("bytes");
     for (written, text) in [
         (&b"line \xff\xfe end\n"[..], "line \u{fffd}\u{fffd} end"),
@@ -325,7 +325,7 @@ fn a_new_configuration_in_the_middle_of_a_burst_loses_nothing() {
     for round in 1..=3 {
         scene.site.wait_for_count("T", 100);
         let other = scene.site.file(&format!("other{round}"));
-        // In front, so that every log has another number than before.
+        // In front, so that every log gets another number than before.
         scene.site.host("h", &(rule(&other, "OTHER") + &rules));
         scene.site.wait_for_configuration("h", 1 + round);
         let last = u32::try_from(round).unwrap() * 2_000 + 8_000;
@@ -339,7 +339,7 @@ fn rotations_while_the_server_is_away_lose_nothing() {
     let Scene { site, server, agent } = Scene::of_one_log("outage");
     let append_lines = |first: u32| site.append("log", (first..first + 600).map(|n| format!("line {n}\n")).collect::<String>());
     server.kill();
-    // More than wait in the agent: from there on they wait in the files.
+    // More lines than the agent keeps: the others wait in the files.
     append_lines(1);
     for round in 1..=2 {
         fs::rename(site.path("log"), site.path(&format!("log.{round}"))).unwrap();
@@ -398,7 +398,7 @@ fn a_file_that_a_wildcard_finds_under_two_names_is_read_once() {
 }
 
 #[test]
-fn that_a_file_of_a_wildcard_is_gone_is_in_order() {
+fn a_file_that_leaves_a_wildcard_is_no_fault() {
     let scene = Scene::new("gone", |site| {
         site.append("a.txt", "an old line\n");
         site.append("b", "");
@@ -407,7 +407,7 @@ fn that_a_file_of_a_wildcard_is_gone_is_in_order() {
     scene.append_lines("a.txt", 1..=2);
     scene.expect_lines("T", 1..=2);
     fs::remove_file(scene.path("a.txt")).unwrap();
-    // A file that no wildcard names and that goes later is reported.
+    // A vanished file that no wildcard names is reported.
     scene.append_lines("b", 1..=1);
     scene.expect_lines("B", 1..=1);
     fs::remove_file(scene.path("b")).unwrap();
@@ -442,7 +442,7 @@ fn a_rotation_within_a_wildcard_loses_and_repeats_nothing() {
 }
 
 #[test]
-fn blocks_count_and_tell_of_too_many_and_of_none() {
+fn blocks_count_lines_and_report_too_many_and_none() {
     let scene = Scene::new("blocks", |site| {
         let log = site.file("log");
         site.append("log", "an old line\n");

@@ -1,4 +1,4 @@
-//! What strangers can send, and that it forges nothing, fills nothing and ends nobody.
+//! What strangers can send: it forges no event, fills no memory and ends no program.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{lines_of, pause, receive, wait_for, Event, Program, Site, TIMEOUT};
@@ -32,7 +32,7 @@ fn every_message(host: &str) -> Vec<String> {
     ]
 }
 
-/// Names of hosts that no file may be looked for by.
+/// Host names that must not be used to look for a file.
 const BAD_NAMES: [&str; 12] = [
     "../secret",
     "../../../../../../etc/shadow",
@@ -48,7 +48,7 @@ const BAD_NAMES: [&str; 12] = [
     "",
 ];
 
-/// What no program of ours would send to one that knows `host`.
+/// Datagrams that our programs never send to one that knows `host`.
 fn garbage(host: &str) -> Vec<Vec<u8>> {
     let mut garbage: Vec<Vec<u8>> = Vec::new();
     for message in every_message(host) {
@@ -81,8 +81,8 @@ fn garbage(host: &str) -> Vec<Vec<u8>> {
     garbage
 }
 
-/// Bytes that wait at a UDP port, and how many datagrams were lost there. The system's table leaves out a line now and then while other
-/// sockets come and go, so that it may take another look.
+/// The bytes that wait at a UDP port, and how many datagrams were lost there. The system's table sometimes lacks a line while other
+/// sockets come and go, so a second look may be needed.
 fn queue(port: u16) -> (u64, u64) {
     let at_port = |line: &&str| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&format!(":{port:04X}")));
     let line = wait_for(&format!("a socket at port {port}"), || {
@@ -93,7 +93,7 @@ fn queue(port: u16) -> (u64, u64) {
     (u64::from_str_radix(waiting, 16).unwrap(), line.split_whitespace().last().unwrap().parse().unwrap())
 }
 
-/// Sends all of it, no faster than it is taken.
+/// Sends all datagrams, no faster than the receiver takes them.
 fn send_all(peer: &Peer, port: u16, datagrams: &[Vec<u8>]) {
     for some in datagrams.chunks(20) {
         some.iter().for_each(|datagram| peer.send(datagram));
@@ -116,7 +116,7 @@ fn resident_kib(program: &Program) -> u64 {
 }
 
 #[test]
-fn the_server_works_on_after_any_garbage_and_gives_no_file_away() {
+fn the_server_survives_any_garbage_and_reveals_no_file() {
     let site = site_with_host("garbage-server");
     site.write("secret", "file: /secret\nmatch: secret\nalert_all: tags=SECRET\n");
     site.host(".hidden", "file: /secret\nmatch: secret\nalert_all: tags=SECRET\n");
@@ -178,7 +178,7 @@ fn no_field_of_an_event_forges_a_line_or_a_field() {
         let event = Event::parse(line);
         let received = [event.host, event.uid, event.unix.to_string(), event.tags, event.file, event.text];
         if !payload.contains('%') {
-            // What is not the payload stands where it stood.
+            // All fields except the payload are unchanged.
             for other in (0..usual.len()).filter(|other| *other != field) {
                 assert_eq!(received[other], usual[other], "field {field}: {payload:?}");
             }
@@ -192,7 +192,7 @@ fn no_field_of_an_event_forges_a_line_or_a_field() {
 }
 
 #[test]
-fn names_by_the_hundred_thousand_leave_the_servers_memory_as_it_is() {
+fn a_hundred_thousand_names_do_not_grow_the_servers_memory() {
     let site = Site::new("names");
     let server = site.server();
     let peer = Peer::of_server(site.port);
@@ -210,7 +210,7 @@ fn names_by_the_hundred_thousand_leave_the_servers_memory_as_it_is() {
                 answers += usize::from(answer.starts_with("ACK%%1_0") || answer.starts_with("STALE%%stranger"));
             }
         }
-        // A session for each of some of these names, by the rules.
+        // Some of these names get a session, by the rules.
         for n in (from..to).step_by(50) {
             let name = format!("stranger-{n}-of-many-with-a-long-name");
             let offer = peer.ask(&format!("HELLO%%2%%{name}%%{n:032x}%%{n:032x}"), &format!("OFFER%%{name}"));
@@ -230,7 +230,7 @@ fn names_by_the_hundred_thousand_leave_the_servers_memory_as_it_is() {
 }
 
 #[test]
-fn the_agent_works_on_after_any_garbage() {
+fn the_agent_survives_any_garbage() {
     let site = site_with_host("garbage-agent");
     let (server, agent) = (site.server(), site.agent("nas1", &[]));
     site.wait_for_configuration("nas1", 1);
@@ -248,13 +248,13 @@ fn the_agent_works_on_after_any_garbage() {
 }
 
 #[test]
-fn what_does_not_come_from_the_selected_server_changes_nothing_at_an_agent() {
+fn datagrams_from_others_than_the_selected_server_change_nothing() {
     let site = site_with_host("stranger");
     let (server, agent) = (site.server(), site.agent("nas1", &[]));
     site.wait_for_configuration("nas1", 1);
     server.kill();
     site.append("app.log", "line 1\n");
-    // In the server's place, to know which event waits for its acknowledgement.
+    // Takes the server's place, to learn which event waits for its acknowledgement.
     let place = wait_for("the server's port", || UdpSocket::bind(("127.0.0.1", site.port + 1)).ok());
     let mut buffer = [0; 2000];
     place.set_read_timeout(Some(TIMEOUT)).unwrap();

@@ -1,4 +1,4 @@
-//! Key files and what is done with them: made, checked, refused where others can read them, and changed without an outage.
+//! Key files: generated, checked, refused where others can read them, and changed without an outage.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{free_port, wait_for, Program, Site};
@@ -16,7 +16,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A site whose server has these keys.
+/// A site with a server that has these keys.
 fn site(name: &str, keys: &str) -> Site {
     let site = Site::new(name);
     site.write("ax436.conf", &site.server_file("127.255.255.255", "key_file: keys\n"));
@@ -27,7 +27,7 @@ fn site(name: &str, keys: &str) -> Site {
 }
 
 #[test]
-fn a_new_key_is_another_each_time() {
+fn each_generated_key_is_different() {
     let site = Site::new("keys-new");
     let keys: Vec<_> = (0..3).map(|_| text(&server(&site, &["-g"]).stdout)).collect();
     for key in &keys {
@@ -37,7 +37,7 @@ fn a_new_key_is_another_each_time() {
 }
 
 #[test]
-fn the_key_of_a_host_comes_of_the_master_key_and_lets_it_in() {
+fn the_key_of_a_host_derives_from_the_master_key_and_admits_it() {
     let master = Key::new([0x11; 32]);
     let site = site("keys-master", &format!("* {}\nown {}\n", master.emit(), Key::new([1; 32]).emit()));
     let derived = server(&site, &["-g", "nas1"]);
@@ -113,7 +113,7 @@ fn a_key_is_changed_without_an_outage() {
     works("in spite of nonsense");
     assert_eq!(agent.log_text().matches("in force").count(), 1, "{}", agent.log_text());
 
-    // The key is taken back: the agent is heard no more.
+    // The key is withdrawn: the server no longer accepts the agent.
     secret(&site, "keys", &format!("nas1 {}\n", Key::new([3; 32]).emit()));
     reload(&server);
     site.append("app.log", "line of a host without its key\n");

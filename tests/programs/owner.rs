@@ -1,4 +1,4 @@
-//! What the owner of a device says on the agent's command line holds against whatever a server asks for.
+//! What the owner of a device allows on the agent's command line holds against every request of a server.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{skip, wait_for, Site};
@@ -14,7 +14,7 @@ fn follow(path: &str, tag: &str) -> String {
     format!("file: {path}\nmatch: line\nalert_all: tags={tag}\n")
 }
 
-/// A command that leaves a trace, in a folder whose path has no spaces.
+/// A command that leaves a trace, in a folder without spaces in its path.
 fn script(site: &Site, name: &str) -> String {
     let path = site.file(name);
     site.write(name, &format!("#!/bin/sh\necho \"$*\" >>{path}.ran\necho ran\n"));
@@ -23,7 +23,7 @@ fn script(site: &Site, name: &str) -> String {
 }
 
 #[test]
-fn without_leave_no_command_is_run_and_the_rest_of_the_configuration_works() {
+fn without_permission_no_command_runs_and_the_rest_of_the_configuration_works() {
     let site = Site::new("owner-none");
     let tool = script(&site, "tool");
     site.append("app.log", "");
@@ -42,7 +42,7 @@ fn without_leave_no_command_is_run_and_the_rest_of_the_configuration_works() {
     site.wait_for_configuration("nas1", 1);
     site.append("app.log", "line 1\n");
     assert_eq!(site.wait_for_count("APP", 1), ["line 1"]);
-    // By then commands that are run every 60 s were due a second time.
+    // By then, commands that run every 60 s are due a second time.
     site.wait_for_count("LOAD", 2);
     assert!(site.wait_for_count("PS", 1)[0].starts_with("processes ["), "processes are counted all the same");
     assert!(!site.path("tool.ran").exists());
@@ -68,7 +68,7 @@ fn only_commands_that_a_pattern_matches_whole_are_run() {
 }
 
 #[test]
-fn files_elsewhere_are_not_followed_by_whatever_way_they_are_named() {
+fn files_elsewhere_are_not_followed_however_they_are_named() {
     let site = Site::new("owner-files");
     for folder in ["logs", "logs/sub", "private", "logs-not"] {
         fs::create_dir(site.path(folder)).unwrap();
@@ -107,7 +107,7 @@ fn files_elsewhere_are_not_followed_by_whatever_way_they_are_named() {
     assert_eq!(good, ["line deep", "line good", "line good", "line good"]);
     assert!(site.wait_for_count("GLOB", 1).contains(&"line good".to_string()));
 
-    // In place of a file that is followed comes a link: what it leads to is not read, nor what has its old name.
+    // A link replaces a followed file: neither its target nor the file under the old name is read.
     fs::remove_file(site.path("logs/good")).unwrap();
     symlink(site.path("private/secret"), site.path("logs/good")).unwrap();
     site.wait_for_text(&format!("Cannot read {}: refused", site.file("logs/good")));
@@ -119,11 +119,11 @@ fn files_elsewhere_are_not_followed_by_whatever_way_they_are_named() {
 }
 
 #[test]
-fn another_user_does_the_work_once_the_port_is_bound() {
+fn the_agent_becomes_another_user_once_the_port_is_bound() {
     let site = Site::new("owner-user");
     let is_root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     if !is_root {
-        return skip("another_user_does_the_work_once_the_port_is_bound", "only root can become another user");
+        return skip("the_agent_becomes_another_user_once_the_port_is_bound", "only root can become another user");
     }
     fs::set_permissions(&site.folder, fs::Permissions::from_mode(0o755)).unwrap();
     site.append("app.log", "");

@@ -1,4 +1,4 @@
-//! A peer made by hand: it sends what no program of ours would, and hears what comes back.
+//! A peer made by hand: it sends what our programs never send, and receives the answers.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
@@ -27,7 +27,7 @@ impl Peer {
     }
 
     pub fn send(&self, datagram: impl AsRef<[u8]>) {
-        // What an earlier datagram met (nobody at the port) is told with the next call.
+        // The next call reports the error of an earlier datagram: nobody had the port.
         let _ = self.socket.send(datagram.as_ref());
     }
 
@@ -39,7 +39,7 @@ impl Peer {
         Some(String::from_utf8(buffer[..size].to_vec()).unwrap())
     }
 
-    /// Sends a datagram, again and again if need be, until an answer that begins so has come.
+    /// Sends a datagram, repeatedly if need be, until an answer with that beginning arrives.
     pub fn ask(&self, datagram: &str, answer: &str) -> String {
         let start = Instant::now();
         while start.elapsed() < TIMEOUT {
@@ -55,8 +55,8 @@ impl Peer {
         panic!("no {answer} for {datagram}");
     }
 
-    /// Has a server show twice that it took all that this peer sent before, and gives back what it said meanwhile.
-    /// Twice, because what a datagram brought about is carried out one turn of the loop later.
+    /// Waits until the server has shown twice that it took all datagrams of this peer, and returns what it sent meanwhile.
+    /// Twice, because the server carries out the effects of a datagram one turn of its loop later.
     pub fn drain(&self) -> Vec<String> {
         let mut heard = Vec::new();
         for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! What a server makes of what its earlier runs left on disk, whole or torn.
+//! What a server restores from the files of its earlier runs, whole or torn.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{wait_for, Program, Site};
@@ -23,7 +23,7 @@ fn stream(site: &Site) -> String {
     (1..9).rev().map(|number| read(&format!("events.log.{number}"))).chain([read("events.log")]).collect()
 }
 
-/// The numbers of the lines whose events are in the stream, in its order. Whatever is there twice is here twice.
+/// The numbers of the lines with events in the stream, in its order, repeats included.
 fn lines(site: &Site) -> Vec<u32> {
     let number = |line: &str| line.split_once("line ")?.1.trim_end_matches(['"', '}']).parse().ok();
     stream(site).lines().filter_map(number).collect()
@@ -33,7 +33,7 @@ fn wait_for_lines(site: &Site, count: usize) {
     wait_for(&format!("{count} lines"), || (lines(site).len() >= count).then_some(()));
 }
 
-/// Kills both, lets `damage` befall the disk, appends lines 3 and 4 and starts both again.
+/// Kills both, has `damage` change the files, appends lines 3 and 4 and starts both again.
 fn expect_all_lines_once(name: &str, more: &str, damage: impl FnOnce(&Site)) -> Site {
     let (site, server, agent) = begun(name, more);
     server.kill();
@@ -49,26 +49,26 @@ fn expect_all_lines_once(name: &str, more: &str, damage: impl FnOnce(&Site)) -> 
 }
 
 #[test]
-fn both_killed_without_a_snapshot_go_on_from_the_stream() {
+fn after_a_kill_without_a_snapshot_both_programs_continue_from_the_stream() {
     expect_all_lines_once("none", "", |site| assert!(!site.path("events.log.state").exists()));
     expect_all_lines_once("none-json", "event_format: json\n", |site| assert!(!site.path("events.log.state").exists()));
 }
 
 #[test]
-fn a_torn_last_line_is_cut_off_and_its_event_comes_again() {
+fn a_torn_last_line_is_cut_off_and_its_event_is_sent_again() {
     let site = expect_all_lines_once("torn", "", |site| {
         let text = fs::read_to_string(site.path("events.log")).unwrap();
         assert!(text.ends_with("line 2\n"));
-        // The write of the second event was torn, so that it was never acknowledged.
+        // The write of the second event was torn, so it was never acknowledged.
         fs::write(site.path("events.log"), &text[..text.len() - 4]).unwrap();
     });
     assert!(stream(&site).lines().all(|line| line.splitn(7, "%%").count() == 7), "every line is whole");
 }
 
 #[test]
-fn a_damaged_snapshot_is_told_of_and_costs_nothing() {
+fn a_damaged_snapshot_is_logged_and_costs_no_event() {
     let (site, server, agent) = begun("damaged", "");
-    // At its end the server keeps one.
+    // The server writes a snapshot when it ends.
     assert_eq!((server.terminate(), agent.terminate()), (0, 0));
     let snapshot = fs::read(site.path("events.log.state")).unwrap();
     fs::write(site.path("events.log.state"), &snapshot[..snapshot.len() / 2]).unwrap();
@@ -80,7 +80,7 @@ fn a_damaged_snapshot_is_told_of_and_costs_nothing() {
 }
 
 #[test]
-fn positions_outlive_the_lines_of_the_stream_that_told_of_them() {
+fn positions_outlive_the_stream_lines_that_recorded_them() {
     let (site, server, agent) = begun("rolled-away", "");
     assert_eq!((server.terminate(), agent.terminate()), (0, 0));
     assert!(site.path("events.log.state").exists());
@@ -95,7 +95,7 @@ fn positions_outlive_the_lines_of_the_stream_that_told_of_them() {
 }
 
 #[test]
-fn a_server_that_lost_everything_begins_logs_at_their_end_and_says_so() {
+fn a_server_that_lost_everything_starts_logs_at_their_end_and_reports_it() {
     let (site, server, agent) = begun("lost", "");
     assert_eq!((server.terminate(), agent.terminate()), (0, 0));
     for name in ["events.log", "events.log.state", "events.log.state.old"] {

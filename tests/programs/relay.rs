@@ -1,4 +1,4 @@
-//! Someone between an agent and its server, who hears everything, and can hold it back, change it and say it again.
+//! An attacker on the path between an agent and its server, who hears every datagram and can hold back, change and replay it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
@@ -15,10 +15,10 @@ pub enum Way {
     ToAgent,
 }
 
-/// What is made of a datagram on its way.
+/// What becomes of a datagram on its way.
 pub type Change<'a> = &'a mut dyn FnMut(Way, &[u8]) -> Vec<Vec<u8>>;
 
-/// The agent takes the relay for its server's address, and the server takes it for the agent's.
+/// The agent believes that the relay is its server, and the server believes that it is the agent.
 pub struct Relay {
     agent_side: UdpSocket,
     server_side: UdpSocket,
@@ -58,7 +58,7 @@ impl Relay {
         Program::start(command, site.path(&log))
     }
 
-    /// Passes on what has come, as `change` makes it.
+    /// Passes on what has arrived, changed by `change`.
     pub fn pass(&mut self, change: Change<'_>) {
         let mut buffer = vec![0; 65_536];
         for way in [Way::ToServer, Way::ToAgent] {
@@ -74,7 +74,7 @@ impl Relay {
         }
     }
 
-    /// Says something in the other's name.
+    /// Sends a datagram in the other's name.
     pub fn say(&self, way: Way, datagram: &[u8]) {
         let _ = match way {
             Way::ToServer => self.server_side.send_to(datagram, self.server),

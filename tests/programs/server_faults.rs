@@ -1,4 +1,4 @@
-//! What befalls a server: full disks, folders and files that go, its own end.
+//! Faults of a server's surroundings: full disks, folders and files that vanish, and its own end.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{lines_of, pause, skip, wait_for, Event, Program, Site};
@@ -42,7 +42,7 @@ impl Drop for Disk {
     }
 }
 
-/// A site whose server writes to `stream/events.log`, with one agent's rule for `app.log`.
+/// A site with a server that writes to `stream/events.log`, and one agent's rule for `app.log`.
 fn site_with_stream_folder(name: &str, more: &str) -> Site {
     let site = Site::new(name);
     let conf = site.server_file("127.255.255.255", more).replace("events.log", "stream/events.log");
@@ -57,7 +57,7 @@ fn add_host(site: &Site) {
     site.host("nas1", &format!("file: {}\nmatch: line\nalert_all: tags=APP\n", site.file("app.log")));
 }
 
-/// The texts of `APP` events in a stream, each line of which must be a whole event.
+/// The texts of the `APP` events in a stream. Each of its lines must be a whole event.
 fn app_texts(path: &Path) -> Vec<String> {
     lines_of(path).iter().map(|line| Event::parse(line)).filter(|event| event.tags == "APP").map(|event| event.text).collect()
 }
@@ -75,7 +75,7 @@ fn numbered(from: usize, to: usize) -> Vec<String> {
     (from..to).map(|n| format!("line {n}")).collect()
 }
 
-/// What had to be sent again comes behind what did not.
+/// In the order of their texts: events that were sent again arrive after those that were not.
 fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts.sort();
     texts
@@ -112,13 +112,13 @@ fn a_full_disk_stops_acknowledgements_and_nothing_else() {
         peer.send(&long);
         let said = peer.drain();
         assert!(!said.iter().any(|text| text.starts_with("ACK")), "{said:?}");
-        // A second and more of the server's time: the fault is not said again, although nothing is tried for a while.
+        // More than a second of the server's time: the fault is not logged again, although nothing is tried for a while.
         pause(Duration::from_millis(250));
     }
     append_lines(&site, 3, 40);
     let complaints = || server.log_text().matches("the event stream cannot be written: No space left on device").count();
     wait_for("the fault in the log", || (complaints() > 0).then_some(()));
-    // Fifteen seconds of the server's time, in which the fault lasts and must not be said again.
+    // Fifteen seconds of the server's time, in which the fault lasts and must not be logged again.
     pause(Duration::from_millis(1500));
     assert_eq!((complaints(), server.log_text().matches("over: ").count()), (1, 0), "{}", server.log_text());
     assert!(app_texts(&stream).len() < 40, "the disk was not full");
@@ -152,7 +152,7 @@ fn a_stream_folder_that_goes_and_comes_back_costs_no_event() {
 }
 
 #[test]
-fn a_stream_file_that_is_renamed_or_deleted_is_made_anew() {
+fn a_stream_file_that_is_renamed_or_deleted_is_created_again() {
     let site = site_with_stream_folder("stream-moved", "");
     let stream = site.path("stream/events.log");
     let (_server, _agent) = (site.server(), site.agent("nas1", &[]));
@@ -225,7 +225,7 @@ fn lines_appended_while_the_server_is_killed_all_arrive() {
     wait_for_rules(&stream);
     for round in 0..4 {
         append_lines(&site, round * 100, round * 100 + 50);
-        // In the middle of it, as a rule.
+        // Usually in the middle of it.
         wait_for_texts(&stream, round * 100 + 1);
         server.kill();
         append_lines(&site, round * 100 + 50, round * 100 + 100);
@@ -233,7 +233,7 @@ fn lines_appended_while_the_server_is_killed_all_arrive() {
         let all = || numbered(0, (round + 1) * 100).iter().all(|line| app_texts(&stream).contains(line));
         wait_for("all lines", || all().then_some(()));
     }
-    // What was written and not acknowledged may stand there twice, nothing else.
+    // Only events that were written and not acknowledged may be there twice.
     let mut texts = app_texts(&stream);
     texts.sort();
     texts.dedup();
@@ -309,7 +309,7 @@ fn sigterm_ends_the_server_with_everything_written() {
 }
 
 #[test]
-fn sighup_opens_the_log_and_the_stream_anew() {
+fn sighup_reopens_the_log_and_the_stream() {
     let site = site_with_stream_folder("sighup", "");
     let stream = site.path("stream/events.log");
     let server = site.server();

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What a run of the server that ends by itself left behind.
+/// What a run of the server that ends by itself leaves behind.
 #[derive(Debug)]
 struct Outcome {
     status: i32,
@@ -44,7 +44,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn a_wrong_command_line_is_status_2() {
+fn a_wrong_command_line_ends_with_status_2() {
     let site = Site::new("usage");
     for (arguments, reason) in [
         (&[][..], "ax436: expected one argument, the server file; ax436 -h tells more"),
@@ -78,7 +78,7 @@ fn a_server_file_with_errors_prints_them_all_and_starts_nothing() {
 }
 
 #[test]
-fn a_good_set_up_passes_the_check() {
+fn a_good_setup_passes_the_check() {
     let site = Site::new("check-good");
     site.write("includes/common", "match: error\nalert_all: tags=A message=m\n");
     site.host("nas1", "file: /var/log/messages\ninclude: common\n");
@@ -134,7 +134,7 @@ fn missing_folders_are_errors_of_the_check_and_of_the_start() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_said_and_status_1() {
+fn a_port_that_is_taken_is_an_error_with_status_1() {
     let site = Site::new("taken");
     let _server = site.server();
     Peer::of_server(site.port).drain();
@@ -194,7 +194,7 @@ fn rules_are_tried_on_the_lines_of_a_log() {
 }
 
 #[test]
-fn what_cannot_be_tried_is_said() {
+fn rules_that_cannot_be_tried_are_named() {
     let site = Site::new("try-bad");
     site.host("nas1", "file: /a\nmatch: (\nalert_all: tags=A\n");
     let tried = outcome(site.command("ax436").args(["-T", "hosts/nas1", "-"]), "x\n");
@@ -214,7 +214,7 @@ fn in_the_background_the_server_writes_its_pid_file_and_removes_it() {
     assert_eq!((started.status, &*started.err), (0, ""));
     let id = wait_for("the pid file", || fs::read_to_string(site.path("server.pid")).ok().filter(|text| text.ends_with('\n')));
     let peer = Peer::of_server(site.port);
-    // Whatever becomes of this test, the process is not left behind.
+    // The process ends with this test, even if the test fails.
     let _ended = Ended(id.trim().to_string());
     peer.ask(&alert("stranger", "1_0", "T", "x"), "ACK%%1_0");
     assert_eq!(fs::read_link(format!("/proc/{}/exe", id.trim())).unwrap().file_name().unwrap(), "ax436");

@@ -1,4 +1,4 @@
-//! The times of `active:`: what happens outside of them makes no event, not even later.
+//! The times of `active:`: lines outside of them make no event, not even later.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{pause, wait_for, Program, Site, SPEED};
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Wednesday 2026-11-25 00:00:00 UTC, the time zone of tests.
 const WEDNESDAY: u64 = 1_795_564_800;
 
-/// A server, and an agent whose day begins at a given time.
+/// A server, and an agent with a clock that starts at a given time of day.
 struct Scene {
     site: Site,
     _server: Program,
@@ -20,7 +20,7 @@ fn at(hour: u64, minute: u64, second: u64) -> u64 {
 }
 
 impl Scene {
-    /// The rules follow the file `log`; besides, `MARK` tells of every mark in it at any time.
+    /// The rules follow the file `log`. A further rule, with the tags `MARK`, makes an event of every mark in it at any time.
     fn new(name: &str, time_of_day: u64, rules: impl FnOnce(&str) -> String) -> Self {
         let site = Site::new(&format!("window-{name}"));
         site.append("log", "an old line\n");
@@ -62,7 +62,7 @@ impl Scene {
 }
 
 #[test]
-fn lines_of_a_closed_window_make_no_event_ever() {
+fn lines_in_a_closed_window_never_make_an_event() {
     let scene = Scene::new("lines", at(16, 59, 30), |log| {
         format!("file: {log}\nmatch: line\nactive: 3;09:00-17:00,3;17:03-18:00\nalert_all: tags=T\n")
     });
@@ -91,7 +91,7 @@ fn a_window_counts_days_from_sunday() {
 }
 
 #[test]
-fn a_window_past_midnight_belongs_to_the_day_that_it_began() {
+fn a_window_past_midnight_belongs_to_the_day_on_which_it_begins() {
     let scene = Scene::new("night", at(23, 59, 20), |log| {
         format!(
             "file: {log}\nmatch: line\nactive: 3;23:00-00:01\nalert_all: tags=NIGHT\n\
@@ -124,7 +124,7 @@ fn a_block_that_touches_the_closed_time_neither_alerts_nor_counts() {
             + &group(active, "alert_count: tags=COUNT")
             + "\n"
     });
-    // Nothing before, many lines while it is closed, few after.
+    // No lines before, many while the window is closed, few after.
     scene.wait_until(closed);
     let many: String = (0..200).map(|n| format!("line {n}\n")).collect();
     scene.site.append("log", many);
@@ -141,7 +141,7 @@ fn a_block_that_touches_the_closed_time_neither_alerts_nor_counts() {
     }
     let counts = scene.timed("COUNT");
     let always: Vec<_> = scene.timed("ALWAYS").into_iter().filter(|(time, _)| *time <= counts.last().unwrap().0).collect();
-    // Blocks passed while it was closed, and the lines were there.
+    // Blocks passed while the window was closed, and had lines.
     assert!(always.iter().filter(|(time, _)| (closed..open).contains(time)).count() >= 2, "{always:?}");
     assert!(always.iter().any(|(time, count)| !whole(*time) && count.parse::<u64>().unwrap() >= 200), "{always:?}");
     let expected: Vec<_> = always.into_iter().filter(|(time, _)| whole(*time)).collect();

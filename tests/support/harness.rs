@@ -18,10 +18,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many times faster than the wall clock the programs live: 10 s of the protocol take 1 s here.
+/// How many times faster than the wall clock the programs' clock runs: 10 s of the protocol take 1 s here.
 pub const SPEED: u32 = 10;
 
-/// Most real time that a condition may take to come true. Never a measure of speed: only of timeout.
+/// The longest real time that a condition may take. It limits the wait of a test that fails, and measures no speed.
 pub const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// How often a condition is looked at.
@@ -33,7 +33,7 @@ pub struct Site {
     pub port: u16,
 }
 
-/// A program that runs, and is killed at the end if it still does.
+/// A program that was started, killed at the end if it still runs.
 pub struct Program {
     child: Option<Child>,
     pub log: PathBuf,
@@ -55,7 +55,7 @@ pub struct Event {
 pub const IN_USE: &str = "Address already in use\n";
 pub const NOT_AVAILABLE: &str = "Cannot assign requested address\n";
 
-/// The same text in glibc's words where it has those of musl.
+/// The same text with musl's words replaced by glibc's.
 pub fn in_one_wording(text: &str) -> String {
     let text = text.replace(": Address in use\n", &format!(": {IN_USE}"));
     text.replace(": Address not available\n", &format!(": {NOT_AVAILABLE}"))
@@ -64,7 +64,7 @@ pub fn in_one_wording(text: &str) -> String {
 /// Where a program is: in the folder that PROJECT436_BIN_DIR names, or as it was built for the tests.
 pub fn binary(program: &str) -> PathBuf {
     match (std::env::var_os("PROJECT436_BIN_DIR"), program) {
-        // A relative folder is meant from the folder of the package.
+        // A relative folder is one of the package's folder.
         (Some(folder), _) => Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(program),
         (None, "aa436") => env!("CARGO_BIN_EXE_aa436").into(),
         (None, _) => env!("CARGO_BIN_EXE_ax436").into(),
@@ -72,7 +72,7 @@ pub fn binary(program: &str) -> PathBuf {
 }
 
 impl Site {
-    /// A site whose server file is complete; host files are to be added.
+    /// A site with a complete server file and no host files.
     pub fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("436-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
@@ -163,7 +163,7 @@ impl Site {
         wait_for(&format!("{count} events {tags}"), || Some(self.texts(tags)).filter(|texts| texts.len() >= count))
     }
 
-    /// Waits until all files must have been looked at again, however seldom that is: what was to come has come. Needs a rule with the tags
+    /// Waits until the agent must have looked at all files again, so that everything has arrived that will. Needs a rule with the tags
     /// `CLOCK` for `tick` in the file `clock`.
     pub fn settle(&self) {
         const LONGEST_INTERVAL: u64 = 10;
@@ -248,7 +248,7 @@ impl Program {
         descriptors.flatten().filter_map(|descriptor| fs::read_link(descriptor.path()).ok()).collect()
     }
 
-    /// A number of the system's report about it, such as `VmHWM` in KiB.
+    /// A number in the system's report about the process, such as `VmHWM` in KiB.
     pub fn status(&self, name: &str) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
@@ -279,7 +279,7 @@ impl Event {
     }
 }
 
-/// The lines of a rolling file, oldest first. A last line without its newline is being written and left out.
+/// The lines of a rolling file, oldest first. A last line without its newline is still being written, and is left out.
 pub fn lines_of(path: &Path) -> Vec<String> {
     let mut text = String::new();
     for number in (0..=9).rev() {

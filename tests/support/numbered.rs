@@ -61,7 +61,7 @@ impl Log {
         self.write(name, count);
     }
 
-    /// What is wrong with what has arrived of it.
+    /// The lost and repeated lines of this log, as a text.
     fn faults(&self, arrived: &Arrived) -> Option<String> {
         let empty = BTreeMap::new();
         let arrived = arrived.get(self.tags).unwrap_or(&empty);
@@ -78,7 +78,7 @@ impl Log {
     }
 }
 
-/// What is wrong with any log; empty if every line has arrived once.
+/// The lost and repeated lines of each log; empty if every line has arrived once.
 pub(crate) fn faults<'a>(logs: impl IntoIterator<Item = &'a Log>, arrived: &Arrived) -> Vec<String> {
     logs.into_iter().filter_map(|log| log.faults(arrived)).collect()
 }
@@ -98,7 +98,7 @@ pub(crate) fn wait_for_lines<'a>(site: &Site, logs: impl IntoIterator<Item = &'a
     }
 }
 
-/// What the stream has, in either form and with all that was rolled.
+/// The lines in the stream, in either form and with all rolled files.
 pub(crate) fn arrived(site: &Site) -> Arrived {
     let mut arrived = Arrived::new();
     for line in stream(site) {
@@ -108,7 +108,7 @@ pub(crate) fn arrived(site: &Site) -> Arrived {
     arrived
 }
 
-/// The whole lines of the stream, with all that was rolled, oldest first.
+/// The whole lines of the stream, with all rolled files, oldest first.
 pub(crate) fn stream(site: &Site) -> Vec<String> {
     let mut files: Vec<(u32, PathBuf)> = rolled(site);
     files.sort_by_key(|(number, _)| std::cmp::Reverse(*number));

@@ -1,4 +1,4 @@
-//! Both state machines under inputs that no one would make, alone and joined by a network in which someone hears everything.
+//! Both state machines under hostile inputs, each alone and joined by a network with an attacker on the path.
 
 use crate::network::{announcement, seconds, Conditions, World, KEYED, PORT};
 use project436::agent::{Agent, Identity, Output, Policy};
@@ -22,7 +22,7 @@ impl<'a> Bytes<'a> {
         Some(*first)
     }
 
-    /// As many bytes as the next one says.
+    /// As many bytes as the next byte says.
     fn some(&mut self) -> &'a [u8] {
         let length = usize::from(self.next().unwrap_or(0)).min(self.0.len());
         let (some, rest) = self.0.split_at(length);
@@ -39,7 +39,7 @@ fn at(millis: u64) -> Now {
 const KEY: Key = Key::new([3; 32]);
 const ADDRESSES: [[u8; 4]; 3] = [[10, 0, 0, 1], [10, 0, 0, 2], [10, 0, 0, 3]];
 
-/// A datagram of the input: as it stands, or with what makes it more of a danger put in its place.
+/// A datagram of the input, as it is or with the parts that make it more dangerous filled in.
 fn datagram(kind: u8, text: &[u8], nonce: Option<Token>) -> Vec<u8> {
     let mut datagram = text.to_vec();
     if let (Some(nonce), Some(start)) = (nonce, text.windows(5).position(|window| window == b"NONCE")) {
@@ -53,7 +53,7 @@ fn datagram(kind: u8, text: &[u8], nonce: Option<Token>) -> Vec<u8> {
     datagram
 }
 
-/// An agent, with a key or without, that is told anything: it does not crash, comes to rest, and sends datagrams of bounded size.
+/// An agent, with a key or without, under any input: it does not crash, comes to rest, and sends datagrams of bounded size.
 pub(super) fn agent(data: &[u8]) {
     let mut bytes = Bytes(data);
     let keyed = bytes.next().unwrap_or(0) & 1 == 1;
@@ -126,8 +126,8 @@ impl EventSink for Sink {
     }
 }
 
-/// A server, with keys or without, that is told anything: it does not crash, its events forge no field, and no answer is longer than what
-/// caused it, but for the one CONFIG of version 1 and for who has a session.
+/// A server, with keys or without, under any input: it does not crash, its events forge no field, and no answer is longer than the
+/// datagram that caused it, except the CONFIG of version 1 and answers in a session.
 pub(super) fn server(data: &[u8]) {
     let mut bytes = Bytes(data);
     let keyed = bytes.next().unwrap_or(0) & 1 == 1;
@@ -185,8 +185,8 @@ pub(super) fn server(data: &[u8]) {
 const HOST: &str = "nas1";
 const LOG: &str = "/var/log/app";
 
-/// An agent and a server with keys, on a network that loses and doubles, where someone hears everything and says anything in anyone's name,
-/// and both are restarted at any time: every line arrives, once, and no configuration comes into force but the server's.
+/// An agent and a server with keys, on a network that loses and repeats datagrams. An attacker hears everything and sends anything in
+/// anyone's name, and both programs are restarted at any time: every line arrives once, and only the server's configuration is in force.
 pub(super) fn world(data: &[u8]) {
     let mut bytes = Bytes(data);
     let seed = u64::from(bytes.next().unwrap_or(0));
@@ -200,7 +200,7 @@ pub(super) fn world(data: &[u8]) {
     world.set_host_file(0, HOST, &files[0]);
     let in_force = |world: &World, file: &str| world.agents[0].in_force().last() == Some(&&*announcement(HOST, file));
     world.run_until("the configuration is in force", seconds(300), |world| in_force(world, &files[0]));
-    // A rule has begun once the server knows where.
+    // A rule has started once the server knows where.
     let begun = |world: &World| world.servers[0].events(HOST).any(|record| record.text == format!("Following {LOG} from its end"));
     world.run_until("the log is followed", seconds(300), begun);
     world.overheard = Some(Vec::new());

@@ -1,4 +1,5 @@
-//! What is fuzzed: functions of some bytes that must hold for all of them. `cargo fuzz` calls them guided by coverage, tests/core/fuzz.rs without.
+//! The fuzz targets: functions of some bytes that must hold for all inputs. `cargo fuzz` calls them guided by coverage, tests/core/fuzz.rs
+//! without.
 #![allow(dead_code, unreachable_pub, reason = "cargo fuzz and a test each use their part")]
 
 mod machines;
@@ -12,7 +13,7 @@ use project436::pattern::Pattern;
 use project436::wire::auth::{Key, SessionName, Side};
 use project436::wire::{Message, Token};
 
-/// A function of some bytes that must hold for all of them.
+/// A function of some bytes that must hold for all inputs.
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
@@ -27,14 +28,14 @@ pub const ALL: &[(&str, Target)] = &[
     ("world", machines::world),
 ];
 
-/// What is read as a message is written as it was read, and read again as the same.
+/// A parsed message is emitted as it was read, and parsed again as the same.
 pub fn wire(data: &[u8]) {
     let Ok(message) = Message::parse(data) else { return };
     let emitted = message.emit();
     assert_eq!(Message::parse(&emitted), Ok(message), "{:?}", String::from_utf8_lossy(data));
 }
 
-/// Every kind of file is read without a crash; the good lines of a host file make the same rules again, also in the form on the wire.
+/// Every kind of file parses without a crash. The good lines of a host file make the same rules again, also in the form on the wire.
 pub fn directives(data: &[u8]) {
     let Some((kind, text)) = data.split_first() else { return };
     let (text, _) = text_of("file", text.to_vec());
@@ -70,7 +71,7 @@ fn host_file(source: Source<'_>) {
     }
 }
 
-/// Lines come out whole and in order, whatever the sizes of the pieces in which the bytes arrive and are taken.
+/// Lines come out whole and in order, however the bytes are split when they arrive and when they are taken.
 pub fn splitter(data: &[u8]) {
     let Some((&first, bytes)) = data.split_first() else { return };
     // For a line that is too long some bytes count for many.
@@ -81,7 +82,7 @@ pub fn splitter(data: &[u8]) {
     let mut sizes = bytes.iter().map(|b| 1 + usize::from(*b)).cycle();
     let (mut splitter, mut pending, mut found, mut given) = (LineSplitter::default(), Vec::new(), Vec::new(), 0);
     while given < bytes.len() {
-        // The buffer is as large as the longest line, as whoever reads files has it.
+        // The buffer is as large as the longest line, as in the programs.
         let wanted = (sizes.next().unwrap_or(1) * usize::from(first)).clamp(least, 8000);
         let size = wanted.min(bytes.len() - given).min(MAX_LINE - pending.len());
         pending.extend_from_slice(&bytes[given..given + size]);
@@ -89,7 +90,7 @@ pub fn splitter(data: &[u8]) {
         loop {
             let piece = splitter.split(&pending);
             let mut taken: Vec<(usize, Vec<u8>)> = lines(piece.lines).map(|(end, line)| (end, line.to_vec())).collect();
-            // Sometimes not all of it is taken.
+            // Sometimes only a part is taken.
             if first & 2 == 2 && taken.len() > 1 {
                 taken.truncate(taken.len() / 2);
             }
@@ -111,7 +112,7 @@ pub fn splitter(data: &[u8]) {
     });
     let mut plain: Vec<_> = plain.collect();
     plain.pop();
-    // Of a last line without its end the start may be there, if it is too long.
+    // The start of a last line without its end may be there, if the line is too long.
     found.truncate(plain.len().max(found.len().saturating_sub(1)));
     assert_eq!(found, plain);
 }
@@ -143,7 +144,7 @@ pub fn pattern(data: &[u8]) {
     }
 }
 
-/// Only what the other side sealed is opened, each once, whatever else is made of it.
+/// Only datagrams that the other side signed verify, each once, whatever changes are made to them.
 pub fn auth(data: &[u8]) {
     let name = SessionName { host: "nas1", run: Token(1), nonce: Token(2), cookie: Token(3) };
     let key = Key::new([7; 32]);
