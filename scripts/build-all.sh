@@ -5,7 +5,7 @@
 # runs and the command cross is there, and zig elsewhere.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/cross.sh
+. scripts/lib/cross.sh
 
 usage() {
     sed -n '2,5s/^# \{0,1\}//p' scripts/build-all.sh

@@ -3,7 +3,7 @@
 # Everything but the build happens in a folder that is removed at the end.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/toolchain.sh
+. scripts/lib/toolchain.sh
 need_rust
 
 echo "== Building"

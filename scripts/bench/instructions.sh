@@ -3,7 +3,7 @@
 # more than scripts/bench/instructions.txt says. --update writes that file anew. Needs valgrind (Debian: apt-get install valgrind).
 set -eu
 cd "$(dirname "$0")/../.."
-. scripts/toolchain.sh
+. scripts/lib/toolchain.sh
 counts=scripts/bench/instructions.txt
 times=20
 limit=10

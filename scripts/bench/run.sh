@@ -3,7 +3,7 @@
 # --install first installs what it compares with (Debian: monit, collectd-core, strace), as root. See README.md in this folder.
 set -eu
 cd "$(dirname "$0")/../.."
-. scripts/toolchain.sh
+. scripts/lib/toolchain.sh
 
 # The services that come with these packages are not wanted, so they are kept from starting.
 install() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Hours of trouble in minutes: logs grow and are rotated in all ways while the network loses datagrams and the programs are restarted and
-killed. Every line must be in the stream once, and memory and descriptors must stay as they are. Started by ../soak.sh."""
+killed. Every line must be in the stream once, and memory and descriptors must stay as they are. Started by ../checks/soak.sh."""
 
 import argparse
 import collections

@@ -2,12 +2,12 @@
 # Checks scripts/install.sh on made-up devices: roots of BusyBox that a stand-in for ssh enters. Needs root, and busybox-static on Debian;
 # what it copies is dist/x86_64-unknown-linux-musl/aa436.
 set -eu
-if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/.."; fi
-. scripts/checking.sh
+if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
+. scripts/lib/checking.sh
 need busybox busybox-static
 if [ "${1:-}" != --inside ]; then
     # What is started on the made-up devices has no network, and ends with this.
-    exec unshare --net --pid --mount --fork --kill-child --mount-proc sh scripts/check-install.sh --inside
+    exec unshare --net --pid --mount --fork --kill-child --mount-proc sh scripts/checks/install.sh --inside
 fi
 folder=$(mktemp -d)
 trap 'umount "$folder"/*/proc 2>/dev/null || true; rm -rf "$folder"' EXIT

@@ -1,15 +1,15 @@
 #!/bin/sh
 # Runs scripts/init/*.service under a systemd of their own, in namespaces, on a copy of this system's files that is forgotten at the end: what
 # the agent and its commands may do there and what they may not, and that both programs come back when they are killed.
-#   scripts/check-systemd.sh [FOLDER]      with the static programs; by default dist/x86_64-unknown-linux-musl
+#   scripts/checks/systemd.sh [FOLDER]      with the static programs; by default dist/x86_64-unknown-linux-musl
 # Needs root, Debian's systemd, a kernel with overlayfs, and a cgroup2 in which it may make a group; status 77 says that the system does not
 # let it do that.
 set -eu
 case ${1:-} in
 --boot | --look) stage=$1 here=$2 ;;
-*) stage='' && cd "$(dirname "$0")/.." && here=scripts ;;
+*) stage='' && cd "$(dirname "$0")/../.." && here=scripts/lib ;;
 esac
-# shellcheck source=scripts/checking.sh
+# shellcheck source=scripts/lib/checking.sh
 . "$here/checking.sh"
 stream=/srv/436/events.log
 logs=$stream
@@ -67,7 +67,7 @@ set_up() {
     printf '%s\n' '[Unit]' DefaultDependencies=no 'Wants=ax436.service aa436.service other.service check.service' >"$root/run/units/check.target"
     printf '%s\n' '[Service]' User=nobody 'ExecStart=/bin/sleep 4711' >"$root/run/units/other.service"
     printf '%s\n' '[Service]' Type=oneshot StandardOutput=append:/run/check/said StandardError=inherit \
-        'ExecStart=/bin/sh /run/check/check-systemd.sh --look /run/check' 'ExecStopPost=/bin/kill -s RTMIN+14 1' >"$root/run/units/check.service"
+        'ExecStart=/bin/sh /run/check/systemd.sh --look /run/check' 'ExecStopPost=/bin/kill -s RTMIN+14 1' >"$root/run/units/check.service"
 }
 
 # What the configuration has the agent run: each line is what was tried, and whether it went well.
@@ -129,16 +129,16 @@ case $stage in
     folder=$(mktemp -d)
     groups=$(awk '$3 == "cgroup2" { print $2 }' /proc/mounts | tail -n 1)
     group=$groups/aa436-check-$$
-    mkdir "$group" || { echo "check-systemd.sh: no group can be made in cgroup2, ${groups:-which is not mounted}" >&2; rmdir "$folder"; exit 77; }
+    mkdir "$group" || { echo "systemd.sh: no group can be made in cgroup2, ${groups:-which is not mounted}" >&2; rmdir "$folder"; exit 77; }
     trap 'rm -rf "$folder"; within_a_minute "nothing is left" remove_group' EXIT
-    cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/checking.sh scripts/check-systemd.sh "$folder"
+    cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/lib/checking.sh scripts/checks/systemd.sh "$folder"
     write_rules "$folder"
     # The group is the root of those that its systemd sees. How that ends says nothing.
     # shellcheck disable=SC2016 # for the shell that is started
     sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec timeout -k 5 300 "$@"' - "$group" \
-        unshare --cgroup --mount --pid --net --uts --ipc --fork --kill-child sh scripts/check-systemd.sh --boot "$folder" || true
+        unshare --cgroup --mount --pid --net --uts --ipc --fork --kill-child sh scripts/checks/systemd.sh --boot "$folder" || true
     if ! [ -e "$folder/mounted" ]; then
-        echo "check-systemd.sh: this system does not let a root be made from namespaces and an overlay" >&2
+        echo "systemd.sh: this system does not let a root be made from namespaces and an overlay" >&2
         exit 77
     fi
     cat "$folder/said" || true

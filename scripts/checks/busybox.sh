@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs the static x86_64 agent on a device that is made of nothing but BusyBox: a root with its applets and aa436, in network, process
 # and other namespaces of its own. Needs root, and busybox-static and util-linux on Debian.
-#   scripts/check-busybox.sh [FOLDER]      with the programs; by default dist/x86_64-unknown-linux-musl
+#   scripts/checks/busybox.sh [FOLDER]      with the programs; by default dist/x86_64-unknown-linux-musl
 set -eu
-if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/.."; fi
-. scripts/checking.sh
+if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
+. scripts/lib/checking.sh
 
 if [ "${1:-}" != --inside ]; then
     programs=$(cd "${1:-dist/x86_64-unknown-linux-musl}" && pwd)
@@ -13,7 +13,7 @@ if [ "${1:-}" != --inside ]; then
     folder=$(mktemp -d)
     status=0
     # When its first process ends, the kernel ends all others of the namespace; the mounts go with it too.
-    unshare --net --pid --ipc --uts --mount --fork --kill-child sh scripts/check-busybox.sh --inside "$programs" "$folder" || status=$?
+    unshare --net --pid --ipc --uts --mount --fork --kill-child sh scripts/checks/busybox.sh --inside "$programs" "$folder" || status=$?
     rmdir "$folder"
     exit "$status"
 fi

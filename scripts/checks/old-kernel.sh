@@ -1,11 +1,11 @@
 #!/bin/sh
 # Runs the static x86_64 programs as on Linux 3.2: strace answers ENOSYS to every system call that came later, and to some that older
 # kernels may lack too. A session must work all the same, and use no other call of a later kernel.
-#   scripts/check-old-kernel.sh [FOLDER]      with the programs; by default dist/x86_64-unknown-linux-musl
+#   scripts/checks/old-kernel.sh [FOLDER]      with the programs; by default dist/x86_64-unknown-linux-musl
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 programs=$(cd "${1:-dist/x86_64-unknown-linux-musl}" && pwd)
-. scripts/checking.sh
+. scripts/lib/checking.sh
 need strace strace
 # The last call of Linux 3.2 on x86_64 is process_vm_writev, number 311.
 last=311

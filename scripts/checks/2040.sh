@@ -5,14 +5,14 @@
 # Needs an x86_64 Linux that runs 32-bit programs; what it builds with is that of build-all.sh.
 # Exit status: 0 right, 1 wrong, 2 this machine does not run 32-bit programs.
 set -eu
-cd "$(dirname "$0")/.."
-. scripts/cross.sh
+cd "$(dirname "$0")/../.."
+. scripts/lib/cross.sh
 
 target=i586-unknown-linux-musl
 
 build_for_2040() {
     clock=$work/clock-2040.o
-    python-zig cc -target x86-linux-musl -mcpu=pentium -O2 -c scripts/clock-2040.c -o "$clock"
+    python-zig cc -target x86-linux-musl -mcpu=pentium -O2 -c scripts/checks/clock-2040.c -o "$clock"
     RUSTFLAGS="-C link-self-contained=no -C link-arg=$clock" \
         cargo-zigbuild zigbuild --bins --locked --quiet --target $target --target-dir "$work/2040" -Z build-std=std,panic_abort
 }

@@ -195,7 +195,7 @@ collect() {
     mkdir -p "$folder"
     for program in aa436 ax436; do
         cp "$built/$program" "$folder/$program.debug"
-        python3 scripts/strip.py "$folder/$program.debug" "$folder/$program"
+        python3 scripts/lib/strip.py "$folder/$program.debug" "$folder/$program"
         chmod 755 "$folder/$program"
         chmod 644 "$folder/$program.debug"
     done
