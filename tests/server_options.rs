@@ -4,7 +4,7 @@
 mod harness;
 mod raw;
 
-use harness::{in_one_wording, wait_for, Program, Site, IN_USE, NOT_AVAILABLE};
+use harness::{in_one_wording, send_signal, wait_for, Program, Site, IN_USE, NOT_AVAILABLE};
 use raw::{alert, Peer};
 use std::fs;
 use std::io::Write;
@@ -226,7 +226,7 @@ fn in_the_background_the_server_writes_its_pid_file_and_removes_it() {
     }
     wait_for("the log to roll", || site.path("server.log.2").exists().then_some(()));
     assert!(!site.path("server.log.3").exists());
-    assert!(Command::new("kill").arg(id.trim()).status().unwrap().success());
+    assert!(send_signal("TERM", id.trim()));
     wait_for("the pid file to go", || (!site.path("server.pid").exists()).then_some(()));
 }
 
@@ -237,7 +237,7 @@ impl Drop for Ended {
     fn drop(&mut self) {
         let cmdline = fs::read_to_string(format!("/proc/{}/cmdline", self.0)).unwrap_or_default();
         if cmdline.contains("server.pid") {
-            let _ = Command::new("kill").args(["-9", &self.0]).status();
+            send_signal("KILL", &self.0);
         }
     }
 }
