@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds both programs as static files for every target of cross/targets, or for those named, into dist/TARGET/.
 #   scripts/build-all.sh [-w cross|zig] [TARGET...]
-# Two ways: "cross" builds in containers, "zig" builds here with zig as the linker. Without -w it is cross where a container engine
-# runs and the command cross is there, and zig elsewhere.
+# Two ways: "zig", the one that is tested, builds on this machine with zig as the linker; "cross" builds in containers. Either keeps what it
+# installs in target/cross/. Without -w it is zig.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/lib/cross.sh
@@ -13,7 +13,6 @@ usage() {
     targets | sed 's/^/  /'
 }
 
-way=''
 while getopts w:h option; do
     case $option in
     w) way=$OPTARG ;;
