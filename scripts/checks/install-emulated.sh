@@ -4,8 +4,9 @@
 # other processor; only its /proc/cpuinfo is a made-up file, since qemu has none. What is in dist/ for it is installed and run there.
 # Debian has no BusyBox for big-endian MIPS and PowerPC: install.sh makes up their headers.
 #
-# Needs Debian with qemu-user-static, and Linux 6.7 (or, before that, qemu's entries of the package binfmt-support); not root.
-# Status 77 says that the packages or the kernel's part cannot be had here. The packages come once, from the servers that apt knows, into target/emulated/; the system's apt and dpkg are left alone.
+# Needs Debian with qemu-user-static, and Linux 6.7 (or, before that, qemu's entries of the package binfmt-support); not root. The packages
+# come once, from the servers that apt knows, into target/emulated/; the system's apt and dpkg are left alone.
+# Status 77: the packages or the kernel's part are missing here.
 set -eu
 if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
 . scripts/lib/checking.sh
@@ -72,12 +73,10 @@ if [ "${1:-}" != --inside ]; then
     need apt-get apt
     need qemu-arm-static qemu-user-static
     if [ ! -e "$work/fetched" ] && ! fetch; then
-        echo "install-emulated.sh: the packages busybox-static of other processors could not be fetched" >&2
-        exit 77
+        skip "the packages busybox-static of other processors could not be fetched"
     fi
     if ! unshare --user --map-root-user --mount --net --pid --fork true; then
-        echo "install-emulated.sh: this system does not let namespaces of users be made" >&2
-        exit 77
+        skip "this system does not let namespaces of users be made"
     fi
     # In a namespace of users of its own, it may tell the kernel how to start the programs of other processors.
     exec unshare --user --map-root-user --mount --net --pid --fork --kill-child sh scripts/checks/install-emulated.sh --inside
@@ -146,8 +145,7 @@ if ! mount -t binfmt_misc binfmt_misc $formats 2>/dev/null; then
     emulate() { :; }
     first=$(find "$work" -name 'busybox-s390x' -o -name 'busybox-arm64' | head -n 1)
     if ! "$first" true 2>/dev/null; then
-        echo "install-emulated.sh: this system starts no programs of other processors" >&2
-        exit 77
+        skip "this system starts no programs of other processors"
     fi
 fi
 make_ssh
