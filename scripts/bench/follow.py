@@ -211,7 +211,7 @@ def run(lab, lines, seed, rounds, names=None):
     log = lab.path("corpus.log")
     size = corpus.write(log, lines, seed)
     measures = [(name, measure) for name, measure, command in MEASURES if command == "aa436" or shutil.which(command)]
-    print(f"## Following a log: {lines:,} lines, {size / 1e6:.1f} MB, seed {seed}; medians of {rounds} rounds\n")
+    print(f"### Following a log: {lines:,} lines, {size / 1e6:.1f} MB, seed {seed}; medians of {rounds} rounds\n")
     rows = []
     for name, patterns, posix in [workload for workload in WORKLOADS if names is None or workload[0] in names]:
         work = Workload(name, patterns, posix, log)

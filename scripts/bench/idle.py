@@ -13,7 +13,7 @@ WAITS = {"poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2", "select",
 
 
 def run(lab, seconds):
-    print(f"## Idle: {FILES} followed files and heartbeats, {seconds} s\n")
+    print(f"### Idle: {FILES} followed files and heartbeats, {seconds} s\n")
     site = Site(lab)
     rules = ""
     for number in range(FILES):

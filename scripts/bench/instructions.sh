@@ -1,7 +1,7 @@
 #!/bin/sh
 # Counts the instructions of the hot paths for fixed inputs (benches/instructions.rs) with callgrind, and fails when one needs over 10 %
-# more than scripts/bench/instructions.txt says. --update writes that file anew. Needs valgrind (Debian: apt-get install valgrind).
-# Status 77: the file was made by another compiler or processor, so the counts are printed and not compared.
+# more than scripts/bench/instructions.txt says. --update writes that file anew; --markdown prints a table and compares nothing.
+# Needs valgrind. Status 77: another compiler or processor made the file, so the counts are printed and not compared.
 set -eu
 cd "$(dirname "$0")/../.."
 . scripts/lib/checking.sh
@@ -11,9 +11,9 @@ times=20
 limit=10
 
 case "${1:-}" in
---update | '') ;;
+--update | --markdown | '') ;;
 *)
-    echo "Usage: $0 [--update]" >&2
+    echo "Usage: $0 [--update | --markdown]" >&2
     exit 2
     ;;
 esac
@@ -59,6 +59,11 @@ instructions() {
 if [ "${1:-}" = --update ]; then
     cp "$folder/counts" "$counts"
     cat "$counts"
+    exit
+fi
+if [ "${1:-}" = --markdown ]; then
+    printf '%s\n\n| work | instructions |\n| --- | ---: |\n' "$made_by"
+    sed -n 's/^\([^#\t]*\)\t\([0-9]*\)\t\(.*\)/| \3 | \2 |/p' "$folder/counts"
     exit
 fi
 if [ "$(sed -n 2p "$counts")" != "# $made_by" ]; then

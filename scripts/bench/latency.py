@@ -8,7 +8,7 @@ from lab import Site, median, say, table, until
 
 
 def run(lab, count):
-    print(f"## Latency: write(2) of a line to its line in the stream, {count} lines\n")
+    print(f"### Latency: write(2) of a line to its line in the stream, {count} lines\n")
     site = Site(lab)
     log = os.path.join(site.folder, "followed.log")
     with open(log, "w", encoding="ascii"):

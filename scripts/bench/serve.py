@@ -16,7 +16,7 @@ ROLLING = "event_stream_size: 8000000\nevent_stream_keep: 1000\n"
 
 def run(lab, counts, rounds, window):
     load, floor = lab.compile("load.c"), lab.compile("floor.c")
-    print(f"## Serving: {HOSTS} hosts, {window} events in flight; medians of {rounds} rounds\n")
+    print(f"### Serving: {HOSTS} hosts, {window} events in flight; medians of {rounds} rounds\n")
     rows = []
     for count in counts:
         results = {"ax436": [], "floor": []}
