@@ -44,6 +44,7 @@ always "Installing on made-up devices" ./scripts/checks/install.sh
 for_release "Installing on emulated devices" ./scripts/checks/install-emulated.sh
 always "Units for systemd: their syntax" ./scripts/checks/units.sh
 for_release "Units for systemd: under systemd" ./scripts/checks/systemd.sh "$static"
+for_release "Fuzz targets, ten times as long" env FUZZ_ITERATIONS=20000 cargo test --locked --test core fuzz::
 for_release "Compiling for other systems" ./scripts/checks/portability.sh
 for_release "32-bit programs after 2038" ./scripts/checks/2040.sh
 

@@ -1,4 +1,4 @@
-"""Everything that can be compared on one machine, in one run. Started by run.sh, which builds the programs."""
+"""Runs all comparisons with other programs. run.sh builds the programs and starts it."""
 
 import argparse
 import os

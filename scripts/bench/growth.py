@@ -48,7 +48,7 @@ def events(lab, sizes, _):
 
 
 def rules(lab, sizes, quick):
-    """CPU for the lines of one log. One of the rules finds the last line, which tells that all was read."""
+    """CPU for the lines of one log. One of the rules matches the last line, which shows that everything was read."""
     source = lab.path("corpus.log")
     size = corpus.write(source, LINES // 10 if quick else LINES, 436) / 1e6
     rows, line = [], []
@@ -76,7 +76,7 @@ def rules(lab, sizes, quick):
 
 
 def files(lab, sizes, quick):
-    """CPU of an agent that follows files to which nothing is added."""
+    """CPU of an agent that follows files to which nothing is appended."""
     seconds = 2 if quick else 12
     rows, line = [], []
     for count in sizes:
@@ -92,7 +92,7 @@ def files(lab, sizes, quick):
         lasted = time.monotonic() - began
         cpu = (agent.cpu() - before) / lasted * 60_000
         wakes = (agent.status("voluntary_ctxt_switches") - wakes) / lasted
-        # That all are followed shows a line in the last of them.
+        # A line in the last file shows that all of them are followed.
         with open(logs[-1], "a", encoding="ascii") as log:
             log.write("an error\n")
         until("the line of the last file", lambda site=site: any(tags == "T" for _, _, tags, _ in site.events()))
@@ -106,7 +106,7 @@ def files(lab, sizes, quick):
 
 
 def agents(lab, sizes, quick):
-    """What hosts cost the server: each has a file and ten rules by one include that all share, a session, and a keepalive a minute."""
+    """What hosts cost the server: each has a session, a keepalive a minute, and a host file that includes the same ten rules."""
     seconds = 2 if quick else 8
     rows, scans, lives = [], [], []
     for count in sizes:

@@ -20,7 +20,7 @@ esac
 need valgrind valgrind
 need_rust
 
-# What the counts depend on besides the source: the compiler, the system, and what its processor lets a search for bytes use.
+# Besides the source, the counts depend on the compiler, the system, and the instructions that its processor has for searching bytes.
 vector=plain
 if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
     vector=avx2

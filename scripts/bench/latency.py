@@ -20,7 +20,7 @@ def run(lab, count):
     seconds = []
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     for number in range(count):
-        # At any time between two looks at the file.
+        # At any time between two reads of the file.
         time.sleep(0.1 + chance.random())
         began = time.monotonic()
         os.write(descriptor, b"a line for the latency %d.\n" % number)

@@ -16,13 +16,13 @@ from lab import Failure, Lab, Site, say, table, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = os.path.join(HERE, "..", "..", "examples")
-# How many KiB that are no file's may stay of a burst and an outage: empty pages that the allocator keeps (16), pages of which a part is in
-# use, stack that was deeper once. After that there may be no more than what goes to and fro.
+# REMAINS: the KiB of anonymous memory that may stay after a burst and an outage: pages that the allocator keeps, pages in partial use, a stack
+# that was once deeper. GROWTH: what may come after that, for memory that is taken and given back all the time.
 REMAINS, GROWTH = 48, 16
 
 
 class Hour:
-    """An agent that lives so many times faster, and what is written into the logs that it follows."""
+    """An agent with a clock that runs so many times faster, and the logs that it follows."""
 
     def __init__(self, lab, speed):
         self.lab, self.speed, self.rows, self.most = lab, speed, [], 0
@@ -40,7 +40,7 @@ class Hour:
         self.written, self.number = {}, 0
 
     def rules(self):
-        """The example host whose logs are in this folder."""
+        """The rules of the example host, with the logs of this folder."""
         with open(os.path.join(EXAMPLES, "hosts_436", "demo"), encoding="utf-8") as file:
             text = file.read()
         for name in ("linux_logs", "linux_system", "linux_processes"):
@@ -49,7 +49,7 @@ class Hour:
         return text.replace("file: demo.log", f"file: {self.logs[2]}")
 
     def write(self, count, matching):
-        """Lines as they come in syslogs, of which the given share makes an event each."""
+        """Appends lines as they occur in syslogs. The given share of them match, so that each makes an event."""
         lines = []
         for _ in range(count):
             self.number += 1
@@ -70,7 +70,7 @@ class Hour:
         return len(arrived) == len(self.written)
 
     def work(self, minutes, matching=0.02):
-        """So many minutes of the agent's clock with a line every second or so."""
+        """Works for so many minutes of the agent's clock, with about one line a second."""
         until_then = time.monotonic() + minutes * 60 / self.speed
         while time.monotonic() < until_then:
             self.write(50, matching)
@@ -91,7 +91,7 @@ def number_of(text):
 
 
 def resident(process):
-    """KiB of all pages that are in memory, and of those that are no file's, as the kernel counts them one by one: VmRSS lags behind on new kernels."""
+    """Resident and anonymous KiB. The kernel counts the pages one by one for this; VmRSS lags behind on new kernels."""
     with open(f"/proc/{process}/smaps_rollup", encoding="ascii") as file:
         counts = dict(line.split()[:2] for line in file if line.endswith("kB\n"))
     return int(counts["Rss:"]), int(counts["Anonymous:"])

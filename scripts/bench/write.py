@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes figures into docs/performance.md: runs the command that stands in a section's first line, and replaces the section by its output.
+"""Writes figures into docs/performance.md: runs the command in a section's first line, and replaces the section by its output.
 
     write.py [SECTION...]      by default all sections; needs both programs in dist/ (scripts/build-all.sh)
 
-A section begins with `<!-- begin NAME: COMMAND -->` and ends with `<!-- end NAME -->`. When a command fails, its section stays as it is."""
+A section begins with `<!-- begin NAME: COMMAND -->` and ends with `<!-- end NAME -->`. A command that fails does not change its section."""
 
 import argparse
 import datetime
@@ -15,7 +15,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE = os.path.join(ROOT, "docs", "performance.md")
-# What the commands write is not a change to what they measure.
+# The commands change these files, which does not change what they measure.
 WRITTEN = ["docs/performance.md", "docs/growth.svg"]
 SECTION = re.compile(r"<!-- begin (?P<name>[a-z]+): (?P<command>.+) -->\n(?P<text>.*?)<!-- end (?P=name) -->\n", re.DOTALL)
 
@@ -26,7 +26,7 @@ def read():
 
 
 def replace(name, text):
-    """Reads the page anew, since a command may take minutes in which somebody edits it."""
+    """Replaces the text of a section. Reads the page again, since somebody may have edited it while the command ran."""
 
     def section(found):
         if found["name"] != name:

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Checks that 32-bit programs are right after 2038: builds both for i586 with musl, linked statically with a wall clock that
-# stands in March 2040, and has an event go from a log to the stream.
+# Checks that 32-bit programs work after 2038. Builds both for i586 with musl, statically linked with a wall clock that begins in March 2040,
+# and sends an event from a log to the stream.
 #
-# Needs an x86_64 Linux that runs 32-bit programs; what it builds with is that of build-all.sh.
+# Needs an x86_64 Linux that runs 32-bit programs, and what build-all.sh needs.
 # Exit status: 0 right, 1 wrong, 77 this machine does not run 32-bit programs.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -18,7 +18,7 @@ build_for_2040() {
         cargo-zigbuild zigbuild --bins --locked --quiet --target $target --target-dir "$work/2040" -Z build-std=std,panic_abort
 }
 
-# Starts both programs in the present folder, appends a line to a log, and ends them once its events are in the stream.
+# Starts both programs in the current folder, appends a line to a log, and ends the programs when its events are in the stream.
 session() {
     bin=$work/2040/$target/debug
     port=$((20000 + $$ % 20000))
@@ -43,7 +43,7 @@ session() {
     server='' agent=''
 }
 
-# Waits half a minute at most until the stream has that.
+# Waits until the stream contains a text, for half a minute at most.
 wait_for() {
     tries=300
     until grep -q "$1" events.log 2>/dev/null || [ $tries = 0 ]; do

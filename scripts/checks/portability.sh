@@ -1,10 +1,10 @@
 #!/bin/sh
-# Checks that library and binaries compile without warnings for systems other than this one: FreeBSD, macOS, and Linux in 32 and
-# 64 bits with either C library. Nothing is linked or run, so no linker or C library of those systems is needed.
+# Checks that the library and the binaries compile without warnings for other systems: FreeBSD, macOS, and Linux with 32 and 64 bits and either
+# C library. Nothing is linked or run, so no linker or C library of those systems is needed.
 #
 #   scripts/checks/portability.sh [TARGET...]
 #
-# The standard library is compiled from its source, for which the compiler is that of build-all.sh.
+# The standard library is compiled from its source, by the compiler of build-all.sh.
 # Exit status: 0 all compile, 1 one does not.
 set -eu
 cd "$(dirname "$0")/../.."

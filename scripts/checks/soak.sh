@@ -1,6 +1,6 @@
 #!/bin/sh
-# Has logs grow and be rotated in all ways while datagrams get lost and the programs are restarted and killed: every line must arrive once, with
-# memory and descriptors as at the start. Builds both programs first, unless PROJECT436_BIN_DIR says where they are.
+# Lets logs grow and rotates them in all ways while datagrams get lost and the programs are restarted and killed. Every line must arrive once, and
+# memory and descriptors must not grow. Builds both programs first, unless PROJECT436_BIN_DIR names their folder.
 #   scripts/checks/soak.sh [MINUTES] [--seed NUMBER]      by default 2 minutes
 # Exit status: 0 all is well, 1 it is not.
 set -eu

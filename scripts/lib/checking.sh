@@ -7,7 +7,7 @@ need() { # need COMMAND PACKAGE
     exit 1
 }
 
-# Ends a check that this system cannot carry out, with status 77. The reason goes into the file that PROJECT436_SKIPS names, too.
+# Ends a check that this system cannot carry out, with status 77. Writes the reason into the file that PROJECT436_SKIPS names.
 skip() { # skip REASON
     echo "SKIP ${0##*/}: $*" | tee -a "${PROJECT436_SKIPS:-/dev/null}" >&2
     exit 77

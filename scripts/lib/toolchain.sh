@@ -1,8 +1,8 @@
-# Sourced by the other scripts: makes sure that there is a Rust toolchain which can build this project.
-# On Debian it is installed from Debian's packages when it is missing and the user may; otherwise the command is named.
+# Sourced by other scripts: makes sure that there is a Rust toolchain that can build this project. If it is missing, it is installed on Debian
+# from Debian's packages if the user may; otherwise the command is printed.
 # shellcheck shell=sh
 
-# The least version of Rust, as Cargo.toml says it: 1.82.
+# Whether Rust is at least 1.82, the rust-version of Cargo.toml.
 rust_is_new_enough() {
     command -v cargo >/dev/null 2>&1 || return 1
     version=$(cargo --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\)\..*/\1/p')
