@@ -14,8 +14,9 @@ step() { # step NAME COMMAND...
     printf '\n=== %s: %s\n' "$name" "$*"
     running=$name
     "$@" || status=$?
-    ran+=("$(printf '%3d:%02d  %s' $(((SECONDS - began) / 60)) $(((SECONDS - began) % 60)) "$name")")
     # Status 77: the system cannot do what the check needs. The check has written the reason into the file.
+    if [ "$status" = 77 ]; then name+=", skipped"; fi
+    ran+=("$(printf '%3d:%02d  %s' $(((SECONDS - began) / 60)) $(((SECONDS - began) % 60)) "$name")")
     if [ "$status" != 0 ] && [ "$status" != 77 ]; then
         exit "$status"
     fi

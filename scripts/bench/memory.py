@@ -12,7 +12,10 @@ import re
 import sys
 import time
 
-from lab import Failure, Lab, Site, say, table, until
+# Leaves no compiled scripts in the folder.
+sys.dont_write_bytecode = True
+
+from lab import Failure, Lab, Site, end_on_signals, say, table, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = os.path.join(HERE, "..", "..", "examples")
@@ -138,6 +141,7 @@ def main():
     parser.add_argument("--limit", type=int, default=640)
     options = parser.parse_args()
     programs = {name: os.path.abspath(os.path.join(options.programs, name)) for name in ("aa436", "ax436")}
+    end_on_signals(3600 // options.speed + 900)
     try:
         with Lab(programs) as lab:
             run(lab, options.speed, options.burst, options.idle_limit, options.limit)
