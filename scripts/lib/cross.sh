@@ -1,5 +1,5 @@
 # Sourced by build-all.sh: the two ways to build for other machines, and what goes into dist/.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # build-all.sh sets $way
 
 # zig is the linker and brings the C library; the versions are those that this was tested with.
 ZIG=ziglang==0.17.1
@@ -12,9 +12,6 @@ case ${CARGO_TARGET_DIR:=target} in
 /*) work=$CARGO_TARGET_DIR/cross ;;
 *) work=$PWD/$CARGO_TARGET_DIR/cross ;;
 esac
-
-# zig or cross: the former unless -w says otherwise.
-way=zig
 
 say() { echo "== $*"; }
 
