@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs the static x86_64 programs as on Linux 3.2: strace answers ENOSYS to every system call that came later, and to some that older
-# kernels may lack too. A session must work all the same, and use no other call of a later kernel.
-#   scripts/check-old-kernel.sh [FOLDER]      with the programs; by default dist/x86_64-unknown-linux-musl
+# Runs the static x86_64 programs as on Linux 3.2: strace fails some system calls with ENOSYS, among them those that came later. A session must
+# work all the same, and must use no other call of a later kernel.
+#   scripts/checks/old-kernel.sh [FOLDER]      with the programs; by default dist/x86_64-unknown-linux-musl
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 programs=$(cd "${1:-dist/x86_64-unknown-linux-musl}" && pwd)
-. scripts/checking.sh
+. scripts/lib/checking.sh
 need strace strace
 # The last call of Linux 3.2 on x86_64 is process_vm_writev, number 311.
 last=311
@@ -19,7 +19,7 @@ trap 'for id in $started; do kill "$id" 2>/dev/null || true; done; wait; rm -rf 
 traced() { # traced NAME PROGRAM ARGUMENTS...
     name=$1
     shift
-    # -D: the program itself is the child that is started here. What it starts in turn is not traced: those are other programs.
+    # -D: the program, not strace, is the child of this shell. The programs that it starts in turn are not traced.
     (cd "$folder" && PROJECT436_TEST_CLOCK=10 exec strace -D -n -qq -e signal=none -e inject="$missing:error=ENOSYS" -o "$name.calls" "$@") &
     started="$started $!"
 }

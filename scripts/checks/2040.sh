@@ -1,23 +1,24 @@
 #!/bin/sh
-# Checks that 32-bit programs are right after 2038: builds both for i586 with musl, linked statically with a wall clock that
-# stands in March 2040, and has an event go from a log to the stream.
+# Checks that 32-bit programs work after 2038. Builds both for i586 with musl, statically linked with a wall clock that begins in March 2040,
+# and sends an event from a log to the stream.
 #
-# Needs an x86_64 Linux that runs 32-bit programs; what it builds with is that of build-all.sh.
-# Exit status: 0 right, 1 wrong, 2 this machine does not run 32-bit programs.
+# Needs an x86_64 Linux that runs 32-bit programs, and what build-all.sh needs.
+# Exit status: 0 right, 1 wrong, 77 this machine does not run 32-bit programs.
 set -eu
-cd "$(dirname "$0")/.."
-. scripts/cross.sh
+cd "$(dirname "$0")/../.."
+. scripts/lib/checking.sh
+. scripts/lib/cross.sh
 
 target=i586-unknown-linux-musl
 
 build_for_2040() {
     clock=$work/clock-2040.o
-    python-zig cc -target x86-linux-musl -mcpu=pentium -O2 -c scripts/clock-2040.c -o "$clock"
+    python-zig cc -target x86-linux-musl -mcpu=pentium -O2 -c scripts/checks/clock-2040.c -o "$clock"
     RUSTFLAGS="-C link-self-contained=no -C link-arg=$clock" \
         cargo-zigbuild zigbuild --bins --locked --quiet --target $target --target-dir "$work/2040" -Z build-std=std,panic_abort
 }
 
-# Starts both programs in the present folder, appends a line to a log, and ends them once its events are in the stream.
+# Starts both programs in the current folder, appends a line to a log, and ends the programs when its events are in the stream.
 session() {
     bin=$work/2040/$target/debug
     port=$((20000 + $$ % 20000))
@@ -42,7 +43,7 @@ session() {
     server='' agent=''
 }
 
-# Waits half a minute at most until the stream has that.
+# Waits until the stream contains a text, for half a minute at most.
 wait_for() {
     tries=300
     until grep -q "$1" events.log 2>/dev/null || [ $tries = 0 ]; do
@@ -62,8 +63,7 @@ expect() {
 prepare_zig
 build_for_2040
 if ! "$work/2040/$target/debug/aa436" -V; then
-    echo "This machine does not run 32-bit programs."
-    exit 2
+    skip "this machine does not run 32-bit programs"
 fi
 folder=$(mktemp -d)
 cd "$folder"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Has systemd-analyze look at scripts/init/*.service, as they would be installed.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 faults=0

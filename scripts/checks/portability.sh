@@ -1,14 +1,14 @@
 #!/bin/sh
-# Checks that library and binaries compile without warnings for systems other than this one: FreeBSD, macOS, and Linux in 32 and
-# 64 bits with either C library. Nothing is linked or run, so no linker or C library of those systems is needed.
+# Checks that the library and the binaries compile without warnings for other systems: FreeBSD, macOS, and Linux with 32 and 64 bits and either
+# C library. Nothing is linked or run, so no linker or C library of those systems is needed.
 #
-#   scripts/check-portability.sh [TARGET...]
+#   scripts/checks/portability.sh [TARGET...]
 #
-# The standard library is compiled from its source, for which the compiler is that of build-all.sh.
+# The standard library is compiled from its source, by the compiler of build-all.sh.
 # Exit status: 0 all compile, 1 one does not.
 set -eu
-cd "$(dirname "$0")/.."
-. scripts/cross.sh
+cd "$(dirname "$0")/../.."
+. scripts/lib/cross.sh
 
 targets="x86_64-unknown-freebsd aarch64-apple-darwin x86_64-unknown-linux-musl i586-unknown-linux-musl i686-unknown-linux-gnu"
 

@@ -1,4 +1,7 @@
-"""strip.py IN OUT: copies of a static ELF program what is loaded into memory, whatever processor it is for: no symbols, no sections."""
+"""strip.py IN OUT: copies from a static ELF program what is loaded into memory, without symbols and sections, for any processor.
+
+Debian's strip knows the processors of x86 only, and objcopy of zig 0.17 cannot strip. llvm-objcopy --strip-sections gives the same sizes, but
+is one more package to install. A table of sections, which strip leaves in, takes 832 bytes of aa436 on x86_64."""
 
 import struct
 import sys

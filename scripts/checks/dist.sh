@@ -1,11 +1,11 @@
 #!/bin/sh
 # Checks the programs in dist/: each is for its processor and static (no interpreter, no dynamic section). Tells which are larger than
 # cross/targets wants them to be; with -s that is a fault too.
-#   scripts/check-dist.sh [-s] [TARGET...]      by default all that are in dist/
+#   scripts/checks/dist.sh [-s] [TARGET...]      by default all that are in dist/
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 if ! command -v readelf >/dev/null 2>&1; then
-    echo "check-dist.sh: there is no readelf. On Debian: apt-get install binutils" >&2
+    echo "dist.sh: there is no readelf. On Debian: apt-get install binutils" >&2
     exit 1
 fi
 

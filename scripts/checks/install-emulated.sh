@@ -1,14 +1,15 @@
 #!/bin/sh
-# Checks scripts/install.sh on devices of other processors: each is a root with nothing in it but Debian's static BusyBox of that processor,
-# which runs under qemu and which a stand-in for ssh enters. So its shell, uname, dd, grep and the header of its /sbin/init are those of the
-# other processor; only its /proc/cpuinfo is a made-up file, since qemu has none. What is in dist/ for it is installed and run there.
-# Debian has no BusyBox for big-endian MIPS and PowerPC: check-install.sh makes up their headers.
+# Checks scripts/install.sh on devices with other processors. Each device is a root that holds only Debian's static BusyBox for its processor,
+# run by qemu. A stand-in for ssh enters it. So its shell, uname, dd, grep and the header of its /sbin/init are those of the other processor;
+# only its /proc/cpuinfo is made up, since qemu has none. The check installs the program of dist/ there and runs it.
+# Debian has no BusyBox for big-endian MIPS and PowerPC: install.sh makes up their headers.
 #
-# Needs Debian with qemu-user-static, and Linux 6.7 (or, before that, qemu's entries of the package binfmt-support); not root.
-# Status 77 says that the packages or the kernel's part cannot be had here. The packages come once, from the servers that apt knows, into target/emulated/; the system's apt and dpkg are left alone.
+# Needs Debian with qemu-user-static, and Linux 6.7 (or, before that, qemu's entries of the package binfmt-support); not root. The packages
+# come once, from the servers that apt knows, into target/emulated/; the system's apt and dpkg are left alone.
+# Status 77: the packages or the kernel's part are missing here.
 set -eu
-if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/.."; fi
-. scripts/checking.sh
+if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
+. scripts/lib/checking.sh
 work=$PWD/target/emulated
 
 # A name; Debian's architecture; qemu's processor and its model; what uname -m says; /proc/cpuinfo; the target, or none.
@@ -28,7 +29,7 @@ visionfive | riscv64  | riscv64  | rv64       | riscv64  | rv64imafdc           
 END
 }
 
-# An apt of its own in target/, which knows the servers of the system's, but other processors.
+# A separate apt in target/, with the system's servers and other architectures.
 apt_of_devices() { timeout 600 apt-get -q -c "$work/apt.conf" "$@"; }
 
 make_apt() { # make_apt ARCHITECTURE...
@@ -72,15 +73,13 @@ if [ "${1:-}" != --inside ]; then
     need apt-get apt
     need qemu-arm-static qemu-user-static
     if [ ! -e "$work/fetched" ] && ! fetch; then
-        echo "check-install-emulated.sh: the packages busybox-static of other processors could not be fetched" >&2
-        exit 77
+        skip "the packages busybox-static of other processors could not be fetched"
     fi
     if ! unshare --user --map-root-user --mount --net --pid --fork true; then
-        echo "check-install-emulated.sh: this system does not let namespaces of users be made" >&2
-        exit 77
+        skip "this system does not let namespaces of users be made"
     fi
     # In a namespace of users of its own, it may tell the kernel how to start the programs of other processors.
-    exec unshare --user --map-root-user --mount --net --pid --fork --kill-child sh scripts/check-install-emulated.sh --inside
+    exec unshare --user --map-root-user --mount --net --pid --fork --kill-child sh scripts/checks/install-emulated.sh --inside
 fi
 
 formats=/proc/sys/fs/binfmt_misc
@@ -90,7 +89,7 @@ fault() {
     faults=$((faults + 1))
 }
 
-# Has the kernel start programs of one processor by its emulator, and no others: what counts of a header is class, order and processor.
+# Makes the kernel start programs of one processor by its emulator, and no others. The mask covers class, byte order and processor of a header.
 emulate() { # emulate PROCESSOR PROGRAM
     [ ! -e $formats/aa436 ] || echo -1 >$formats/aa436
     header=$(od -An -v -tx1 -N20 "$2" | tr -d '\n' | sed 's/ /\\x/g')
@@ -120,7 +119,7 @@ END
     PATH=$work/devices/bin:$PATH
 }
 
-# What install.sh says of a device, and what it does.
+# Compares what install.sh prints about a device, and what it installs, with what is expected.
 check() { # check NAME MACHINE TARGET
     machine=$(ssh "$1" 'uname -m') || machine="nothing, since they cannot be started"
     [ "$machine" = "$2" ] || { fault "$1: its programs say $machine, not $2"; return; }
@@ -146,8 +145,7 @@ if ! mount -t binfmt_misc binfmt_misc $formats 2>/dev/null; then
     emulate() { :; }
     first=$(find "$work" -name 'busybox-s390x' -o -name 'busybox-arm64' | head -n 1)
     if ! "$first" true 2>/dev/null; then
-        echo "check-install-emulated.sh: this system starts no programs of other processors" >&2
-        exit 77
+        skip "this system starts no programs of other processors"
     fi
 fi
 make_ssh

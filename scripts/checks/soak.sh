@@ -1,11 +1,11 @@
 #!/bin/sh
-# Has logs grow and be rotated in all ways while datagrams get lost and the programs are restarted and killed: every line must arrive once, with
-# memory and descriptors as at the start. Builds both programs first, unless PROJECT436_BIN_DIR says where they are.
-#   scripts/soak.sh [MINUTES] [--seed NUMBER]      by default 2 minutes
+# Lets logs grow and rotates them in all ways while datagrams get lost and the programs are restarted and killed. Every line must arrive once, and
+# memory and descriptors must not grow. Builds both programs first, unless PROJECT436_BIN_DIR names their folder.
+#   scripts/checks/soak.sh [MINUTES] [--seed NUMBER]      by default 2 minutes
 # Exit status: 0 all is well, 1 it is not.
 set -eu
-cd "$(dirname "$0")/.."
-. scripts/toolchain.sh
+cd "$(dirname "$0")/../.."
+. scripts/lib/toolchain.sh
 if ! command -v python3 >/dev/null 2>&1; then
     echo "soak.sh: there is no python3. On Debian: apt-get install python3" >&2
     exit 1

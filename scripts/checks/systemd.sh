@@ -1,20 +1,19 @@
 #!/bin/sh
-# Runs scripts/init/*.service under a systemd of their own, in namespaces, on a copy of this system's files that is forgotten at the end: what
-# the agent and its commands may do there and what they may not, and that both programs come back when they are killed.
-#   scripts/check-systemd.sh [FOLDER]      with the static programs; by default dist/x86_64-unknown-linux-musl
-# Needs root, Debian's systemd, a kernel with overlayfs, and a cgroup2 in which it may make a group; status 77 says that the system does not
-# let it do that.
+# Runs scripts/init/*.service under a separate systemd, in namespaces, on an overlay of this system's files that is dropped at the end. Checks
+# what the agent and its commands may do there and what they may not, and that systemd restarts both programs when they are killed.
+#   scripts/checks/systemd.sh [FOLDER]      with the static programs; by default dist/x86_64-unknown-linux-musl
+# Needs root, Debian's systemd, a kernel with overlayfs, and a cgroup2 in which it may make a group. Status 77: this system does not allow it.
 set -eu
 case ${1:-} in
 --boot | --look) stage=$1 here=$2 ;;
-*) stage='' && cd "$(dirname "$0")/.." && here=scripts ;;
+*) stage='' && cd "$(dirname "$0")/../.." && here=scripts/lib ;;
 esac
-# shellcheck source=scripts/checking.sh
+# shellcheck source=scripts/lib/checking.sh
 . "$here/checking.sh"
 stream=/srv/436/events.log
 logs=$stream
 
-# Mounts a root in which nothing lasts, and becomes the systemd of it.
+# Mounts a root that is dropped at the end, and becomes its systemd.
 boot() {
     root=$1/root
     mkdir "$1/layers" "$root"
@@ -44,7 +43,7 @@ boot() {
         chroot . /lib/systemd/systemd --unit=check.target --log-target=null --show-status=no
 }
 
-# The programs, a host with a configuration, and nothing for systemd to start but the two, another user's process, and what looks.
+# The programs, a host with a configuration, and the units that systemd starts: the two, a process of another user, and this check.
 set_up() {
     cp "$1/aa436" "$1/ax436" "$root/usr/local/bin/"
     cp "$1/look" "$root/usr/local/bin/look"
@@ -67,10 +66,10 @@ set_up() {
     printf '%s\n' '[Unit]' DefaultDependencies=no 'Wants=ax436.service aa436.service other.service check.service' >"$root/run/units/check.target"
     printf '%s\n' '[Service]' User=nobody 'ExecStart=/bin/sleep 4711' >"$root/run/units/other.service"
     printf '%s\n' '[Service]' Type=oneshot StandardOutput=append:/run/check/said StandardError=inherit \
-        'ExecStart=/bin/sh /run/check/check-systemd.sh --look /run/check' 'ExecStopPost=/bin/kill -s RTMIN+14 1' >"$root/run/units/check.service"
+        'ExecStart=/bin/sh /run/check/systemd.sh --look /run/check' 'ExecStopPost=/bin/kill -s RTMIN+14 1' >"$root/run/units/check.service"
 }
 
-# What the configuration has the agent run: each line is what was tried, and whether it went well.
+# The command that the configuration makes the agent run. It prints a line for each attempt: its name, and 1 if it succeeded.
 write_rules() {
     cat >"$1/look" <<'END'
 #!/bin/sh
@@ -116,7 +115,7 @@ look() {
     echo "All passed: $(systemctl --version | head -n 1)"
 }
 
-# The processes of the group end with the first of them; the kernel may need a moment for it.
+# The processes of the group end with the first of them, for which the kernel may need a moment.
 remove_group() { find "$group" -depth -type d -exec rmdir {} + 2>/dev/null; }
 
 case $stage in
@@ -129,17 +128,16 @@ case $stage in
     folder=$(mktemp -d)
     groups=$(awk '$3 == "cgroup2" { print $2 }' /proc/mounts | tail -n 1)
     group=$groups/aa436-check-$$
-    mkdir "$group" || { echo "check-systemd.sh: no group can be made in cgroup2, ${groups:-which is not mounted}" >&2; rmdir "$folder"; exit 77; }
+    mkdir "$group" || { rmdir "$folder"; skip "this system lets no group be made in cgroup2"; }
     trap 'rm -rf "$folder"; within_a_minute "nothing is left" remove_group' EXIT
-    cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/checking.sh scripts/check-systemd.sh "$folder"
+    cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/lib/checking.sh scripts/checks/systemd.sh "$folder"
     write_rules "$folder"
-    # The group is the root of those that its systemd sees. How that ends says nothing.
+    # The group is the root of the groups that this systemd sees. Its exit status says nothing.
     # shellcheck disable=SC2016 # for the shell that is started
     sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec timeout -k 5 300 "$@"' - "$group" \
-        unshare --cgroup --mount --pid --net --uts --ipc --fork --kill-child sh scripts/check-systemd.sh --boot "$folder" || true
+        unshare --cgroup --mount --pid --net --uts --ipc --fork --kill-child sh scripts/checks/systemd.sh --boot "$folder" || true
     if ! [ -e "$folder/mounted" ]; then
-        echo "check-systemd.sh: this system does not let a root be made from namespaces and an overlay" >&2
-        exit 77
+        skip "this system does not let a root be made from namespaces and an overlay"
     fi
     cat "$folder/said" || true
     grep -q '^All passed' "$folder/said"

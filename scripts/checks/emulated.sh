@@ -1,10 +1,10 @@
 #!/bin/sh
 # Runs the programs in dist/ on emulated processors: sessions of each target's agent and server with those of this machine.
-#   scripts/check-emulated.sh [TARGET...]      by default all that are in dist/
+#   scripts/checks/emulated.sh [TARGET...]      by default all that are in dist/
 set -eu
-cd "$(dirname "$0")/.."
-. scripts/checking.sh
-. scripts/toolchain.sh
+cd "$(dirname "$0")/../.."
+. scripts/lib/checking.sh
+. scripts/lib/toolchain.sh
 need_rust
 emulators=$(sed -n 's/^[a-z0-9_]*-[a-z0-9_-]* *\([a-z0-9_]*\) .*/qemu-\1-static/p' cross/targets | sort -u)
 for emulator in $emulators; do

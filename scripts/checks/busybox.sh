@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs the static x86_64 agent on a device that is made of nothing but BusyBox: a root with its applets and aa436, in network, process
-# and other namespaces of its own. Needs root, and busybox-static and util-linux on Debian.
-#   scripts/check-busybox.sh [FOLDER]      with the programs; by default dist/x86_64-unknown-linux-musl
+# Runs the static x86_64 agent on a device of nothing but BusyBox: a root with its applets and aa436, in namespaces of its own. Needs root, and
+# busybox-static and util-linux on Debian.
+#   scripts/checks/busybox.sh [FOLDER]      with the programs; by default dist/x86_64-unknown-linux-musl
 set -eu
-if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/.."; fi
-. scripts/checking.sh
+if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
+. scripts/lib/checking.sh
 
 if [ "${1:-}" != --inside ]; then
     programs=$(cd "${1:-dist/x86_64-unknown-linux-musl}" && pwd)
@@ -12,8 +12,8 @@ if [ "${1:-}" != --inside ]; then
     need unshare util-linux
     folder=$(mktemp -d)
     status=0
-    # When its first process ends, the kernel ends all others of the namespace; the mounts go with it too.
-    unshare --net --pid --ipc --uts --mount --fork --kill-child sh scripts/check-busybox.sh --inside "$programs" "$folder" || status=$?
+    # When the first process of the namespace ends, the kernel ends all others and removes the mounts.
+    unshare --net --pid --ipc --uts --mount --fork --kill-child sh scripts/checks/busybox.sh --inside "$programs" "$folder" || status=$?
     rmdir "$folder"
     exit "$status"
 fi
@@ -41,9 +41,9 @@ make_root() {
     mknod -m 444 "$root/dev/urandom" c 1 9
     cp "$programs/aa436" "$root/usr/bin/aa436"
     cp scripts/init/aa436.sh "$root/etc/init.d/S90aa436"
-    # As OpenWrt has it: here the clock is five and a half hours ahead.
+    # As on OpenWrt. This zone is five and a half hours ahead of UTC.
     echo 'IST-5:30' >"$root/etc/TZ"
-    # A link on the way, as many devices have in /tmp or /var.
+    # A link in the path of the program, as many devices have in /tmp or /var.
     ln -s usr/bin "$root/programs"
     echo 'PROGRAM=/programs/aa436 OPTIONS="-l /tmp/aa436.log -n myrouter"' >"$root/etc/default/aa436"
 }

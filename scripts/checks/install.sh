@@ -1,13 +1,13 @@
 #!/bin/sh
-# Checks scripts/install.sh on made-up devices: roots of BusyBox that a stand-in for ssh enters. Needs root, and busybox-static on Debian;
-# what it copies is dist/x86_64-unknown-linux-musl/aa436.
+# Checks scripts/install.sh on made-up devices: roots of BusyBox that a stand-in for ssh enters. It installs
+# dist/x86_64-unknown-linux-musl/aa436. Needs root, and busybox-static on Debian.
 set -eu
-if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/.."; fi
-. scripts/checking.sh
+if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
+. scripts/lib/checking.sh
 need busybox busybox-static
 if [ "${1:-}" != --inside ]; then
-    # What is started on the made-up devices has no network, and ends with this.
-    exec unshare --net --pid --mount --fork --kill-child --mount-proc sh scripts/check-install.sh --inside
+    # The programs on the made-up devices have no network, and end with this script.
+    exec unshare --net --pid --mount --fork --kill-child --mount-proc sh scripts/checks/install.sh --inside
 fi
 folder=$(mktemp -d)
 trap 'umount "$folder"/*/proc 2>/dev/null || true; rm -rf "$folder"' EXIT
@@ -29,13 +29,13 @@ EOF
 chmod 755 "$folder/bin/ssh"
 PATH=$folder/bin:$PATH
 
-# A device: what uname -m says, the first 52 bytes of its /sbin/init as numbers in octal, and its /proc/cpuinfo.
+# A device: the output of its uname -m, the first 52 bytes of its /sbin/init as octal numbers, and its /proc/cpuinfo.
 device() { # device NAME MACHINE HEADER CPUINFO
     root=$folder/$1
     mkdir -p "$root/bin" "$root/sbin" "$root/proc" "$root/etc/init.d" "$root/tmp" "$root/dev"
     cp "$(command -v busybox)" "$root/bin/busybox"
     for applet in $(busybox --list); do ln -s /bin/busybox "$root/bin/$applet" 2>/dev/null || true; done
-    # A function: BusyBox prefers its own applets to programs.
+    # A function, since BusyBox prefers its own applets to programs.
     echo "uname() { case \$1 in -m) echo $2 ;; *) echo Linux ;; esac; }" >"$root/quirks"
     printf '%b' "$3" >"$root/sbin/init"
     echo "$4" >"$root/proc/cpuinfo"
@@ -54,7 +54,7 @@ header() {
 }
 
 none='\0000\0000\0000\0000'
-# What a device says of itself, and the target that is for it; none where there is none.
+# The properties of a device, and the target for it, or none.
 while read -r name machine class order processor flags cpuinfo target; do
     case $name in '' | '#'*) continue ;; esac
     [ "$flags" != - ] || flags=$none
@@ -91,7 +91,7 @@ is_installed() { # is_installed DEVICE PROGRAM SCRIPT
     cmp -s "$program" "$folder/$1/$2" && [ -x "$folder/$1/$2" ] && cmp -s "scripts/init/$3" "$folder/$1/$4" && [ ! -e "$folder/$1/$2.new" ]
 }
 
-# Two that are of this machine's kind, with the init systems of routers: what start does there is written down.
+# Two devices of this machine's processor, with the init systems of routers. A stand-in for rc.common records how it is started.
 x86=$(header 2 1 76 "$none")
 # shellcheck disable=SC2016
 recorder='#!/bin/sh\necho "$0 $*" >>/started\n'
@@ -131,7 +131,7 @@ grep -q '^PORT=4444$' "$folder/openwrt/etc/default/aa436" || fault "the port is 
 printf '%s\n' '/etc/rc.common /etc/init.d/aa436 enable' '/etc/rc.common /etc/init.d/aa436 restart' | cmp -s - "$folder/openwrt/started" ||
     fault "openwrt was not started: $(cat "$folder/openwrt/started")"
 
-# A program that does not run there is not put in place: here one that is cut short.
+# A program that does not run on the device is not installed: this one is truncated on the way.
 device liar x86_64 "$x86" -
 touch "$folder/liar/etc/init.d/rcS"
 echo 'cat() { head -c 1000; }' >>"$folder/liar/quirks"

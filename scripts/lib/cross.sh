@@ -1,5 +1,5 @@
 # Sourced by build-all.sh: the two ways to build for other machines, and what goes into dist/.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # build-all.sh sets $way
 
 # zig is the linker and brings the C library; the versions are those that this was tested with.
 ZIG=ziglang==0.17.1
@@ -23,10 +23,6 @@ fail() {
 targets() { sed -n 's/^\([a-z0-9_]*-[a-z0-9_-]*\).*/\1/p' cross/targets; }
 
 choose_way() {
-    if [ -z "$way" ]; then
-        way=zig
-        if command -v cross >/dev/null 2>&1 && engine_runs; then way=cross; fi
-    fi
     case $way in
     cross) say "Building with cross, in containers"; prepare_cross ;;
     zig) say "Building without containers, with zig as the linker"; prepare_zig ;;
@@ -44,7 +40,12 @@ engine_runs() {
 prepare_cross() {
     command -v cross >/dev/null 2>&1 || fail "there is no command cross. Install it with: cargo install cross"
     engine_runs || fail "neither docker nor podman runs. On Debian: apt-get install podman"
-    export CROSS_CONFIG="$PWD/cross/Cross.toml"
+    command -v rustup >/dev/null 2>&1 || fail "there is no rustup, by which cross installs its toolchains"
+    # Toolchains of its own: cross installs and changes them, and the user's are not to change.
+    export CROSS_CONFIG="$PWD/cross/Cross.toml" RUSTUP_HOME="$work/rustup"
+    say "Installing Rust, stable and nightly, by rustup into $RUSTUP_HOME"
+    rustup toolchain install stable nightly --profile minimal --component rust-src --no-self-update
+    rustup default stable
 }
 
 # The linker in a virtual environment, and a compiler that has the source of its library.
@@ -195,7 +196,7 @@ collect() {
     mkdir -p "$folder"
     for program in aa436 ax436; do
         cp "$built/$program" "$folder/$program.debug"
-        python3 scripts/strip.py "$folder/$program.debug" "$folder/$program"
+        python3 scripts/lib/strip.py "$folder/$program.debug" "$folder/$program"
         chmod 755 "$folder/$program"
         chmod 644 "$folder/$program.debug"
     done
