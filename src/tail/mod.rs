@@ -2,19 +2,19 @@
 //! and late writers, and across a restart. What was read is recognised by content, so that a file that is no longer the same is begun
 //! anew, and one that has another name is read on. Knows bytes and lines, not what they mean.
 
-mod loss;
-mod open;
-mod rotation;
-mod search;
+mod log_file;
+mod progress;
+mod rotated;
+mod siblings;
 
-pub use open::{file_id, FileId, Open};
+pub use log_file::{file_id, FileId, Open};
 
 use crate::fs::access;
 use crate::lines::MAX_LINE;
 use crate::wire::position::{FilePosition, Place, Position, CONTEXT};
-use loss::{Cause, Losses};
-use open::{not_a_file, Reading};
-use rotation::{Known, RotatedFile};
+use log_file::{not_a_file, Reading};
+use progress::{Cause, Losses};
+use rotated::{Known, RotatedFile};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
@@ -243,7 +243,7 @@ impl Follower {
     /// Finds where to go on, if that can be told now.
     fn restore(&mut self) {
         let Some(awaited) = &self.awaited else { return };
-        let Some(restored) = search::restore(&self.path, &awaited.position, awaited.seen) else { return };
+        let Some(restored) = siblings::restore(&self.path, &awaited.position, awaited.seen) else { return };
         self.awaited = None;
         self.fresh = true;
         self.retired = restored.earlier;

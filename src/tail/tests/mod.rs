@@ -3,7 +3,7 @@
 mod concurrent;
 mod random;
 mod restart;
-mod surroundings;
+mod siblings;
 mod unread;
 
 use super::*;

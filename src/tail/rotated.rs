@@ -1,9 +1,9 @@
 //! What becomes of a log's files: rotated ones are read to their end and watched for late writers, copies of a file that was cut and files
 //! that were rotated between two looks are found, and deleted files are let go in time.
 
-use super::loss::Cause;
-use super::open::{FileId, Open, Reading, Time};
-use super::search::{Age, RotatedFiles, Sibling};
+use super::log_file::{FileId, Open, Reading, Time};
+use super::progress::Cause;
+use super::siblings::{Age, RotatedFiles, Sibling};
 use super::{Elsewhere, Follower, Reach};
 use crate::wire::position::FilePosition;
 use std::io;

@@ -1,8 +1,8 @@
 //! Finds the files that a log had before its present one: by content, wherever a rotation has put them in the log's folder. Compressed
 //! files are never looked into.
 
-use super::open::{file_id, modified, time, FileId, Open, Time};
-use super::rotation::RotatedFile;
+use super::log_file::{file_id, modified, time, FileId, Open, Time};
+use super::rotated::RotatedFile;
 use super::Follower;
 use crate::fs::dir;
 use crate::wire::position::{FilePosition, Position};

@@ -1,7 +1,7 @@
 //! Which files in a folder a log may have had, and in which order.
 
 use super::*;
-use crate::tail::search::{Age, RotatedFiles, Stamp};
+use crate::tail::siblings::{Age, RotatedFiles, Stamp};
 
 /// A folder with these files, each changed a second after the one before, and the names of those that were rotated after one of them.
 fn newer(name: &str, files: &[&str], than: &str, since: Option<i64>) -> Vec<String> {
