@@ -6,16 +6,17 @@ use crate::agent::{Agent, Block, Start};
 use crate::directives::host::{CommandLine, LogSource};
 use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
-use crate::tail::{file_id, FileId, Follower, Open, Piece};
+use crate::tail::{file_id, FileId, Follower, LogFile, Piece};
 use crate::wire::position::Position;
 use crate::{
-    fs::{access, glob},
+    fs::glob::{self, Expansion},
+    fs::Access,
     sys::reason,
 };
 use std::time::Duration;
 
-#[derive(Default)]
 pub(super) struct Followed {
+    access: Access,
     logs: Vec<FollowedLog>,
     /// What tells of changes, where the system does.
     watches: Option<Watches>,
@@ -36,8 +37,8 @@ struct FollowedLog {
 }
 
 /// The file of a log, or those that its wildcard has found.
-#[derive(Default)]
 struct Files {
+    access: Access,
     all: Vec<FollowedFile>,
     is_wildcard: bool,
     next_search: Duration,
@@ -54,8 +55,8 @@ struct FollowedFile {
 }
 
 impl FollowedFile {
-    fn new(path: &str) -> Self {
-        Self { path: path.to_string(), follower: None, from_end: Some(Follower::from_end(path).into()) }
+    fn new(access: &Access, path: &str) -> Self {
+        Self { path: path.to_string(), follower: None, from_end: Some(Follower::from_end(access, path).into()) }
     }
 }
 
@@ -71,6 +72,10 @@ struct CommandLog {
 }
 
 impl Followed {
+    pub(super) fn new(access: Access) -> Self {
+        Self { access, logs: Vec::new(), watches: None, first: 0 }
+    }
+
     /// Follows these logs and no others. Those that were followed already go on where they are.
     pub(super) fn replace(&mut self, now: Now, sources: Vec<LogSource>) {
         let mut old = std::mem::take(&mut self.logs);
@@ -79,13 +84,16 @@ impl Followed {
         for (number, source) in sources.into_iter().enumerate() {
             let mut followed = match old.iter().position(|known| known.source == source) {
                 Some(at) => old.swap_remove(at),
-                None => FollowedLog::new(now, source),
+                None => FollowedLog::new(now, source, &self.access),
             };
             followed.next_look = now.mono;
             followed.unread = true;
             followed.files_watched.clear();
             followed.folder_watched = followed.command.is_none()
-                && self.watches.as_mut().is_some_and(|w| w.watch_folder(number, &followed.source.field(), followed.files.is_wildcard));
+                && self
+                    .watches
+                    .as_mut()
+                    .is_some_and(|w| w.watch_folder(&self.access, number, &followed.source.field(), followed.files.is_wildcard));
             self.logs.push(followed);
         }
     }
@@ -112,15 +120,17 @@ impl Followed {
         let mut lost = None;
         let mut follower = Box::new(match start {
             Start::At(position, seen) => {
-                let (follower, what) = Follower::resume(path, position, *seen);
+                let (follower, what) = Follower::resume(&self.access, path, position, *seen);
                 lost = what;
                 follower
             }
             // A wildcard may have found it under another name besides.
             _ => match (files.renamed(path), start) {
-                (Some(open), _) => Follower::resuming(path, open),
-                (None, Start::End) => files.all[at].from_end.take().map_or_else(|| Follower::from_end(path), |follower| *follower),
-                _ => Follower::from_start(path),
+                (Some(open), _) => Follower::from_released(&self.access, path, open),
+                (None, Start::End) => {
+                    files.all[at].from_end.take().map_or_else(|| Follower::from_end(&self.access, path), |follower| *follower)
+                }
+                _ => Follower::from_start(&self.access, path),
             },
         });
         if files.is_wildcard && matches!(start, Start::At(..)) {
@@ -129,7 +139,7 @@ impl Followed {
         }
         let mut position = follower.position();
         // A file that cannot be read yet, whatever it holds, is not one that does not exist.
-        if position.files.is_empty() && *start == Start::End && is_file(path) {
+        if position.files.is_empty() && *start == Start::End && is_file(&self.access, path) {
             position = Position::end();
         }
         agent.handle_opened(now, number, path, start, &position, lost);
@@ -214,11 +224,12 @@ impl FollowedLog {
     /// … and how often where their changes are told: a hint may be missing.
     const WATCHED_INTERVAL: u64 = 10;
 
-    fn new(now: Now, source: LogSource) -> Self {
-        let mut files = Files { is_wildcard: matches!(source, LogSource::Glob(_)), ..Files::default() };
+    fn new(now: Now, source: LogSource, access: &Access) -> Self {
+        let is_wildcard = matches!(source, LogSource::Glob(_));
+        let mut files = Files { access: access.clone(), all: Vec::new(), is_wildcard, next_search: Duration::ZERO, searched: false };
         let mut command = None;
         match &source {
-            LogSource::Path(path) => files.all.push(FollowedFile::new(path)),
+            LogSource::Path(path) => files.all.push(FollowedFile::new(access, path)),
             LogSource::Glob(_) => {}
             LogSource::Command(line) => command = Some(Box::new(CommandLog::new(now, line))),
         }
@@ -247,7 +258,7 @@ impl FollowedLog {
             let Some(follower) = &file.follower else { continue };
             all &= follower.is_settled();
             let Some(file_id) = follower.file_id() else { continue };
-            if self.files_watched.contains(&file_id) || watches.watch_file(number, &file.path) {
+            if self.files_watched.contains(&file_id) || watches.watch_file(&self.files.access, number, &file.path) {
                 watched.push(file_id);
             } else {
                 all = false;
@@ -298,24 +309,19 @@ impl Files {
 
     fn search(&mut self, now: Now, pattern: &str, number: usize, agent: &mut Agent) {
         self.next_search = now.mono + Self::INTERVAL;
-        let (mut refused, mut count) = (false, 0);
-        for path in glob::matches(pattern) {
-            if access::admit(path.as_ref()).is_err() {
-                refused = true;
-                continue;
-            }
-            count += 1;
-            if self.all.len() < Self::MAX && self.all.iter().all(|file| file.path != path) && is_file(&path) {
+        let (paths, mut state) = match glob::expand(&self.access, pattern) {
+            Ok(Expansion { paths, is_partial: false }) => (paths, Ok(())),
+            Ok(Expansion { paths, .. }) => (paths, Err("files that are not below what -f allows are refused".into())),
+            Err(e) => (Vec::new(), Err(e.to_string())),
+        };
+        if paths.len() > Self::MAX {
+            state = Err(format!("more than {} files match", Self::MAX));
+        }
+        for path in paths {
+            if self.all.len() < Self::MAX && self.all.iter().all(|file| file.path != path) && is_file(&self.access, &path) {
                 self.add(now, path, number, agent);
             }
         }
-        let state = if count > Self::MAX {
-            Err(format!("more than {} files match", Self::MAX))
-        } else if refused {
-            Err("some of the files are refused, since they are not below what -f allows".into())
-        } else {
-            Ok(())
-        };
         agent.handle_log_state(now, pattern, state);
         if !std::mem::replace(&mut self.searched, true) {
             agent.handle_searched(number);
@@ -326,13 +332,13 @@ impl Files {
     fn add(&mut self, now: Now, path: String, number: usize, agent: &mut Agent) {
         let file = match self.renamed(&path) {
             Some(open) => {
-                let follower = Box::new(Follower::resuming(&path, open));
+                let follower = Box::new(Follower::from_released(&self.access, &path, open));
                 agent.handle_renamed(now, number, &path, &follower.position());
                 FollowedFile { path, follower: Some(follower), from_end: None }
             }
             None => {
                 agent.handle_found(now, number, &path, self.searched);
-                FollowedFile::new(&path)
+                FollowedFile::new(&self.access, &path)
             }
         };
         self.all.push(file);
@@ -342,7 +348,7 @@ impl Files {
     fn let_go(&mut self, number: usize, agent: &mut Agent) {
         let mut at = 0;
         while let Some(file) = self.all.get(at) {
-            let is_gone = file.follower.as_ref().map_or_else(|| !is_file(&file.path), |follower| follower.is_gone());
+            let is_gone = file.follower.as_ref().map_or_else(|| !is_file(&self.access, &file.path), |follower| follower.is_gone());
             if is_gone {
                 agent.handle_gone(number, &file.path);
                 self.all.remove(at);
@@ -363,7 +369,7 @@ impl Files {
             };
             let state = follower.look(now.mono, &mut |wanted| self.release(wanted));
             // That a file is gone is in order with a wildcard, which does not find it any more.
-            let state = if self.is_wildcard && follower.is_missing() { Ok(()) } else { state };
+            let state = if self.is_wildcard && follower.is_missing() { Ok(()) } else { state.map_err(|e| e.to_string()) };
             let file = &mut self.all[at];
             agent.handle_log_state(now, &file.path, state);
             file.follower = Some(follower);
@@ -371,17 +377,17 @@ impl Files {
     }
 
     /// A file that was followed under another name: it is read on under the new one, not again.
-    fn renamed(&mut self, path: &str) -> Option<Box<Open>> {
-        self.release(file_id(&std::fs::metadata(path).ok()?))
+    fn renamed(&mut self, path: &str) -> Option<Box<LogFile>> {
+        self.release(file_id(&self.access.metadata(path.as_ref()).ok()?))
     }
 
-    fn release(&mut self, wanted: FileId) -> Option<Box<Open>> {
+    fn release(&mut self, wanted: FileId) -> Option<Box<LogFile>> {
         self.all.iter_mut().find_map(|file| file.follower.as_mut()?.release(wanted))
     }
 }
 
-fn is_file(path: &str) -> bool {
-    std::fs::metadata(path).is_ok_and(|meta| meta.is_file())
+fn is_file(access: &Access, path: &str) -> bool {
+    access.metadata(path.as_ref()).is_ok_and(|meta| meta.is_file())
 }
 
 impl CommandLog {

@@ -1,9 +1,12 @@
 //! Which logs have changed, as far as the system tells: hints to look sooner than one would anyway.
 
-use crate::fs::{dir, glob};
+use crate::fs::{dir, glob, Access};
 use crate::now::Now;
 use crate::sys::inotify::{Change, Inotify, Watch};
 use crate::sys::poll::PollSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) struct Watches {
@@ -30,8 +33,9 @@ impl Watches {
     }
 
     /// Watches the file of a log. Returns whether changes of it will be told.
-    pub(super) fn watch_file(&mut self, log: usize, path: &str) -> bool {
-        let Ok(watch) = self.inotify.watch_file(path.as_bytes()) else { return false };
+    pub(super) fn watch_file(&mut self, access: &Access, log: usize, path: &str) -> bool {
+        let Ok(path) = access.resolve(path.as_ref()) else { return false };
+        let Ok(watch) = self.inotify.watch_file(path.as_os_str().as_bytes()) else { return false };
         if !self.interests.iter().any(|known| known.watch == watch && known.log == log) {
             self.interests.push(Interest { watch, log, name: None });
         }
@@ -40,12 +44,13 @@ impl Watches {
 
     /// Watches the folder in which a log's file is, or in which those are that its wildcard matches. Returns whether their coming and
     /// going will be told.
-    pub(super) fn watch_folder(&mut self, log: usize, path: &str, is_wildcard: bool) -> bool {
+    pub(super) fn watch_folder(&mut self, access: &Access, log: usize, path: &str, is_wildcard: bool) -> bool {
         let (folder, name) = dir::split(path.as_bytes());
         if is_wildcard && glob::is_pattern(folder) {
             return false;
         }
-        let Ok(watch) = self.inotify.watch_folder(folder) else { return false };
+        let Ok(folder) = access.resolve(Path::new(OsStr::from_bytes(folder))) else { return false };
+        let Ok(watch) = self.inotify.watch_folder(folder.as_os_str().as_bytes()) else { return false };
         let name = (!is_wildcard).then(|| name.into());
         self.interests.push(Interest { watch, log, name });
         true
