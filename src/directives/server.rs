@@ -48,7 +48,8 @@ struct Given<'a> {
     faults: Vec<Fault>,
 }
 
-const KNOWN: [&str; 12] = [
+/// All directives of the server file.
+pub const DIRECTIVES: [&str; 12] = [
     "event_stream",
     "port",
     "broadcast",
@@ -120,7 +121,7 @@ impl<'a> Given<'a> {
         for line in source.lines() {
             match directive(&line) {
                 Err(fault) => given.faults.push(fault),
-                Ok((name, _)) if !KNOWN.contains(&name) => given.faults.push(line.fault(format!("{name}: unknown directive"))),
+                Ok((name, _)) if !DIRECTIVES.contains(&name) => given.faults.push(line.fault(format!("{name}: unknown directive"))),
                 Ok((name, _)) if name != "broadcast" && given.values.iter().any(|(earlier, ..)| *earlier == name) => {
                     given.faults.push(line.fault(format!("{name}: is given twice")));
                 }

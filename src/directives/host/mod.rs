@@ -11,6 +11,25 @@ use crate::schedule::Schedule;
 use crate::text::has_separator;
 use std::time::Duration;
 
+/// All directives of a host file.
+pub const DIRECTIVES: [&str; 15] = [
+    "include",
+    "file",
+    "match",
+    "ignore",
+    "alert_all",
+    "alert_n",
+    "alert_count",
+    "alert_inactive",
+    "ps_command",
+    "process",
+    "alert_running",
+    "run",
+    "alert_if",
+    "alert_metric",
+    "active",
+];
+
 /// What a host file says: its good groups, and everything that is wrong with the others.
 #[derive(Debug, Default)]
 pub struct HostFile<'a> {

@@ -2,7 +2,7 @@
 
 use super::{
     keys_of, CommandAlert, CommandAlertKind, CommandLine, CommandRule, Group, HostFile, LogAlert, LogRule, LogSource, Patterns,
-    ProcessRule, Rule,
+    ProcessRule, Rule, DIRECTIVES,
 };
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
@@ -76,14 +76,15 @@ impl<'a> Parser<'a, '_> {
         if let (Open::Group, Some(group)) = (self.open, self.file.groups.last_mut()) {
             group.lines.push(*line);
         }
+        if !DIRECTIVES.contains(&name) {
+            return Err(format!("{name}: unknown directive"));
+        }
         match name {
             "match" | "ignore" => self.pattern(name, argument),
             "active" => self.schedule(argument),
-            "alert_all" | "alert_n" | "alert_count" | "alert_inactive" | "alert_running" | "alert_if" | "alert_metric" => {
-                self.alert(Arguments::parse(name, argument, keys_of(name)))
-            }
             "include" => Err("include: stands in the host file itself, not in an include or a configuration in force".into()),
-            _ => Err(format!("{name}: unknown directive")),
+            // All others are alerts.
+            _ => self.alert(Arguments::parse(name, argument, keys_of(name))),
         }
     }
 
