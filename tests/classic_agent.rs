@@ -1,6 +1,6 @@
 //! The agent with a version 1 server, byte for byte: what Python servers in the field send and expect.
 
-use project436::agent::{Agent, Block, Identity, Output, Start};
+use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Start};
 use project436::directives::host::LogSource;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
@@ -25,6 +25,8 @@ struct Site {
     /// When it was sent, in seconds, to which server, and what.
     sent: Vec<(u64, [u8; 4], String)>,
     follows: Vec<LogSource>,
+    /// Their ids.
+    ids: Vec<LogId>,
     read: u64,
     /// When a log was ordered to be begun at its end, in seconds.
     opened: Vec<u64>,
@@ -32,9 +34,18 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let identity = Identity { host: "nas1".into(), run: Token(0xbeef), server_port: 4361, seed: 1 };
+        let identity = AgentIdentity { host: "nas1".into(), run: Token(0xbeef), server_port: 4361, seed: 1 };
         let agent = Agent::new(now(0), identity);
-        Self { agent, milliseconds: 0, heartbeats: vec![SERVER], sent: Vec::new(), follows: Vec::new(), read: 0, opened: Vec::new() }
+        Self {
+            agent,
+            milliseconds: 0,
+            heartbeats: vec![SERVER],
+            sent: Vec::new(),
+            follows: Vec::new(),
+            ids: Vec::new(),
+            read: 0,
+            opened: Vec::new(),
+        }
     }
 
     /// Whose server was selected at 0 and turned out to speak version 1, has its configuration and no event waiting at 20.
@@ -76,8 +87,8 @@ impl Site {
     }
 
     fn log(&mut self, lines: &[u8]) {
-        let block = Block { path: LOG, position: self.read, place: None, bytes: lines };
-        let read = self.agent.handle_log_lines(now(self.milliseconds), 0, block);
+        let event = LogEvent::Lines(Lines { position: self.read, place: None, bytes: lines });
+        let read = self.agent.handle_log(now(self.milliseconds), self.ids[0], event);
         assert_eq!(read, lines.len());
         self.read += read as u64;
         self.settle();
@@ -85,6 +96,7 @@ impl Site {
 
     fn settle(&mut self) {
         self.agent.handle_timeout(now(self.milliseconds));
+        let mut opened = Vec::new();
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Send { to, datagram } => {
@@ -93,22 +105,20 @@ impl Site {
                     let text = String::from_utf8(datagram).expect("bytes that are not UTF-8 end a Python server");
                     self.sent.push((self.milliseconds / 1000, ip.octets(), text));
                 }
-                Output::Follow(sources) => {
-                    let now = now(self.milliseconds);
-                    for (log, source) in sources.iter().enumerate() {
-                        self.agent.handle_found(now, log, &source.field(), false);
-                        // It is ordered only when it is certain that the server is of version 1.
-                        self.agent.handle_opened(now, log, &source.field(), &Start::End, &Position::default(), None);
-                    }
-                    self.follows = sources;
-                }
-                Output::Open { start, .. } => {
+                Output::Follow(logs) => (self.ids, self.follows) = logs.into_iter().unzip(),
+                // Only when it is certain that the server speaks version 1.
+                Output::Open { log, start, .. } => {
                     assert_eq!(start, Start::End, "a version 1 server does not know how far a log was read");
                     self.opened.push(self.milliseconds / 1000);
+                    opened.push(log);
                 }
                 Output::Log(_) => {}
                 other => panic!("no rule asks for {other:?}"),
             }
+        }
+        for log in opened {
+            let event = LogEvent::Opened { position: Position::default(), lost: None };
+            self.agent.handle_log(now(self.milliseconds), log, event);
         }
     }
 

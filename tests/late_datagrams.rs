@@ -1,6 +1,6 @@
 //! Version 2 with datagrams that come late, twice or from a peer that was replaced: scripted, one by one.
 
-use project436::agent::{Agent, Identity, Output};
+use project436::agent::{Agent, AgentIdentity, LogId, Output};
 use project436::directives::host::LogSource;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
@@ -19,12 +19,12 @@ struct Script {
     agent: Agent,
     second: u64,
     sent: Vec<(SocketAddrV4, Vec<u8>)>,
-    follows: Vec<LogSource>,
+    follows: Vec<(LogId, LogSource)>,
 }
 
 impl Script {
     fn new() -> Self {
-        let identity = Identity { host: "nas1".into(), run: Token(7), server_port: 4361, seed: 1 };
+        let identity = AgentIdentity { host: "nas1".into(), run: Token(7), server_port: 4361, seed: 1 };
         Self { agent: Agent::new(now(0), identity), second: 0, sent: Vec::new(), follows: Vec::new() }
     }
 
@@ -92,7 +92,7 @@ impl Script {
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Send { to, datagram } => self.sent.push((to, datagram)),
-                Output::Follow(sources) => self.follows = sources,
+                Output::Follow(logs) => self.follows = logs,
                 _ => {}
             }
         }
@@ -105,7 +105,7 @@ impl Script {
     }
 
     fn follows(&self) -> String {
-        self.follows.iter().map(LogSource::field).collect::<Vec<_>>().join(" ")
+        self.follows.iter().map(|(_, source)| source.field()).collect::<Vec<_>>().join(" ")
     }
 }
 

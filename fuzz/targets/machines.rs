@@ -1,13 +1,14 @@
 //! Both state machines under inputs that no one would make, alone and joined by a network in which someone hears everything.
 
 use super::network::{announcement, seconds, Conditions, World, KEYED, PORT};
-use project436::agent::{Agent, Identity, Output, Policy};
+use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, Output, Policy};
 use project436::directives::keys::HostKeys;
 use project436::directives::Source;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
 use project436::wire::auth::{Key, Side};
+use project436::wire::position::Position;
 use project436::wire::{Alert, Message, Token};
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -57,8 +58,8 @@ fn datagram(kind: u8, text: &[u8], nonce: Option<Token>) -> Vec<u8> {
 pub(super) fn agent(data: &[u8]) {
     let mut bytes = Bytes(data);
     let keyed = bytes.next().unwrap_or(0) & 1 == 1;
-    let (mut millis, mut jobs, mut nonce, mut logs) = (1000, Vec::new(), None, 0);
-    let mut agent = Agent::new(at(millis), Identity { host: "nas1".into(), run: Token(5), server_port: PORT + 1, seed: 1 });
+    let (mut millis, mut jobs, mut nonce, mut logs) = (1000, Vec::new(), None, Vec::new());
+    let mut agent = Agent::new(at(millis), AgentIdentity { host: "nas1".into(), run: Token(5), server_port: PORT + 1, seed: 1 });
     agent.set_policy(if keyed { Policy::None } else { Policy::Any });
     agent.set_keys(at(millis), if keyed { vec![KEY] } else { Vec::new() });
     while let Some(operation) = bytes.next() {
@@ -76,8 +77,23 @@ pub(super) fn agent(data: &[u8]) {
                     agent.handle_task_lines(at(millis), *job, bytes.some());
                 }
             }
-            3 if logs > 0 => agent.handle_found(at(millis), usize::from(value) % logs, "/a", value & 8 == 8),
-            4 if logs > 0 => agent.handle_gone(usize::from(value) % logs, "/a"),
+            3 if !logs.is_empty() => {
+                let text = bytes.some();
+                let event = match value >> 4 {
+                    0 => LogEvent::Gone,
+                    1 => LogEvent::Vanished { path: "/a".into() },
+                    2 => LogEvent::Opened { position: Position::default(), lost: None },
+                    3 => LogEvent::State(Err("x".into())),
+                    4 => LogEvent::State(Ok(())),
+                    5 => LogEvent::Searched,
+                    6 => LogEvent::End(value.into()),
+                    7 => LogEvent::Renamed { path: "/b".into(), position: Position::default() },
+                    8..=11 => LogEvent::Lines(Lines { position: value.into(), place: None, bytes: text }),
+                    _ => LogEvent::Found { path: "/a".into(), is_late: value & 8 == 8 },
+                };
+                // Ids of logs that are not followed any more are among them.
+                assert!(agent.handle_log(at(millis), logs[usize::from(value) % logs.len()], event) <= text.len());
+            }
             _ => {
                 let datagram = datagram(value >> 2, bytes.some(), nonce);
                 agent.handle_datagram(at(millis), from, &datagram);
@@ -94,7 +110,8 @@ pub(super) fn agent(data: &[u8]) {
                         nonce = Some(said);
                     }
                 }
-                Output::Follow(sources) => logs = sources.len(),
+                Output::Follow(followed) => logs.extend(followed.into_iter().map(|(log, _)| log)),
+                Output::Open { log, .. } => logs.push(log),
                 Output::Start { job, task } => {
                     assert!(!keyed || !matches!(task, project436::agent::Task::Command(_)), "a command is run though none may be");
                     jobs.push(job);

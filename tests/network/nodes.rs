@@ -1,7 +1,7 @@
 //! The nodes of the simulated network: one agent or server each, with the least of an outside world that it needs.
 
 use super::{unsealed, EVERYONE, PORT};
-use project436::agent::{Agent, Block, Identity, Output, Start};
+use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Start};
 use project436::directives::host::{HostFile, LogSource};
 use project436::directives::keys::HostKeys;
 use project436::directives::{emit_marked, Source};
@@ -27,7 +27,7 @@ pub struct AgentNode {
     pub wake: Option<Duration>,
     agent: Agent,
     keys: Vec<Key>,
-    follows: Vec<LogSource>,
+    follows: Vec<(LogId, LogSource)>,
     logs: BTreeMap<String, Log>,
     /// What the agent wrote into its own log.
     pub said: Vec<String>,
@@ -71,6 +71,7 @@ impl Log {
         let offset = match start {
             Start::End => self.end,
             Start::Beginning => 0,
+            Start::Continue => panic!("no test of the network has wildcards"),
             Start::At(position, _) => {
                 let offset = usize::try_from(position.files[0].offset).unwrap();
                 let done = position.files[0].done;
@@ -115,7 +116,7 @@ impl AgentNode {
     const QUIET: Duration = Duration::from_secs(15);
 
     pub fn new(now: Now, host: &str, address: SocketAddrV4, random: &mut Random) -> Self {
-        let identity = Identity { host: host.into(), run: random.token(), server_port: PORT + 1, seed: random.bits() };
+        let identity = AgentIdentity { host: host.into(), run: random.token(), server_port: PORT + 1, seed: random.bits() };
         Self {
             host: host.into(),
             address,
@@ -146,7 +147,7 @@ impl AgentNode {
 
     /// The agent is killed, and another run of it begins.
     pub(super) fn restart(&mut self, now: Now, random: &mut Random) {
-        let identity = Identity { host: self.host.clone(), run: random.token(), server_port: PORT + 1, seed: random.bits() };
+        let identity = AgentIdentity { host: self.host.clone(), run: random.token(), server_port: PORT + 1, seed: random.bits() };
         self.agent = Agent::new(now, identity);
         self.agent.set_keys(now, self.keys.clone());
         self.follows.clear();
@@ -169,7 +170,7 @@ impl AgentNode {
 
     /// Whether exactly these logs are followed, in any order.
     pub fn follows(&self, paths: &[String]) -> bool {
-        let followed: BTreeSet<String> = self.follows.iter().map(LogSource::field).collect();
+        let followed: BTreeSet<String> = self.follows.iter().map(|(_, source)| source.field()).collect();
         followed.len() == self.follows.len() && followed == paths.iter().cloned().collect()
     }
 
@@ -183,7 +184,7 @@ impl AgentNode {
         let unread = self
             .follows
             .iter()
-            .filter_map(|source| self.logs.get(&source.field()))
+            .filter_map(|(_, source)| self.logs.get(&source.field()))
             .any(|log| log.read.is_none_or(|read| read < log.bytes.len()));
         !unread && self.agent.waiting() == 0 && self.alerts.last().is_some_and(|(at, ..)| now - *at > Self::QUIET)
     }
@@ -222,7 +223,7 @@ impl AgentNode {
         let mut sent = Vec::new();
         loop {
             self.agent.handle_timeout(now);
-            // Before anything is read, as the real loop does: the agent numbers logs as it ordered them to be followed last.
+            // Before anything is read, as the real loop does.
             let changed = self.carry_out(now, &mut sent);
             self.read_logs(now);
             self.agent.handle_timeout(now);
@@ -237,31 +238,33 @@ impl AgentNode {
 
     /// Returns whether the logs that are followed changed.
     fn carry_out(&mut self, now: Now, sent: &mut Vec<(SocketAddrV4, Vec<u8>)>) -> bool {
-        let mut changed = false;
+        let (mut changed, mut opened) = (false, Vec::new());
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Send { to, datagram } => {
                     self.note_sent(now, to, &datagram);
                     sent.push((to, datagram));
                 }
-                Output::Follow(sources) => {
-                    for (number, log) in sources.iter().map(LogSource::field).enumerate() {
-                        let known = self.logs.entry(log.clone()).or_default();
-                        if known.read.is_none() {
-                            known.end = known.bytes.len();
-                            self.agent.handle_found(now, number, &log, false);
+                Output::Follow(logs) => {
+                    for (id, source) in &logs {
+                        let log = self.logs.entry(source.field()).or_default();
+                        if !self.follows.iter().any(|(known, _)| known == id) {
+                            (log.end, log.read) = (log.bytes.len(), None);
                         }
                     }
-                    (self.follows, changed) = (sources, true);
+                    (self.follows, changed) = (logs, true);
                 }
-                Output::Open { log, path, start } => {
-                    let position = self.logs.get_mut(&path).expect("what is to be opened was found").open(&start);
-                    self.agent.handle_opened(now, log, &path, &start, &position, None);
+                Output::Open { log, path, start, .. } => {
+                    let position = self.logs.get_mut(&path).expect("what is to be opened is followed").open(&start);
+                    opened.push((log, position));
                     changed = true;
                 }
                 Output::Log(text) => self.said.push(text),
                 other => panic!("no test of the network has rules that ask for {other:?}"),
             }
+        }
+        for (log, position) in opened {
+            self.agent.handle_log(now, log, LogEvent::Opened { position, lost: None });
         }
         changed
     }
@@ -285,7 +288,7 @@ impl AgentNode {
     }
 
     fn read_logs(&mut self, now: Now) {
-        for (number, source) in self.follows.iter().enumerate() {
+        for (id, source) in &self.follows {
             let path = source.field();
             let Some(log) = self.logs.get_mut(&path) else { continue };
             let Some(read) = log.read.filter(|read| *read < log.bytes.len()) else { continue };
@@ -298,11 +301,11 @@ impl AgentNode {
                     offset: read as u64,
                     before: &log.bytes[read.saturating_sub(CONTEXT)..read],
                 };
-                let block = Block { path: &path, position: read as u64, place: Some(place), bytes: &log.bytes[read..] };
-                let consumed = self.agent.handle_log_lines(now, number, block);
+                let lines = Lines { position: read as u64, place: Some(place), bytes: &log.bytes[read..] };
+                let consumed = self.agent.handle_log(now, *id, LogEvent::Lines(lines));
                 assert!(consumed > 0, "there is room, and yet nothing is read: the loop would turn for ever");
                 log.read = Some(read + consumed);
-                self.agent.handle_read(number, &path, log.position(read + consumed));
+                self.agent.handle_log(now, *id, LogEvent::Read(log.position(read + consumed)));
             }
         }
     }

@@ -6,10 +6,7 @@ mod sources;
 mod tasks;
 mod watches;
 
-use self::positions::PositionsFile;
-use self::sources::Followed;
-use self::tasks::Tasks;
-use crate::agent::{Agent, Identity, Output, Policy};
+use crate::agent::{Agent, AgentIdentity, Output, Policy};
 use crate::now::{earlier, Now};
 use crate::run::getopts::{Known, Matches, Options};
 use crate::run::log::Log;
@@ -25,10 +22,13 @@ use crate::{
     fs::Access,
     sys::{child, daemon, reason, socket},
 };
+use positions::PositionsFile;
+use sources::Sources;
 use std::mem::ManuallyDrop;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
+use tasks::Tasks;
 
 const PROGRAM: Program = Program {
     name: "aa436",
@@ -220,7 +220,7 @@ struct Loop<'a> {
     key_file: Option<String>,
     agent: Agent,
     positions: Option<PositionsFile>,
-    followed: Followed,
+    sources: Sources,
     tasks: Tasks,
     log: &'a mut Log,
     /// For datagrams, blocks of files and what commands print.
@@ -254,7 +254,7 @@ impl<'a> Loop<'a> {
             );
         }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
-        let identity = Identity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
+        let identity = AgentIdentity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
         let mut agent = Agent::new(now, identity);
         settings.positions.iter().for_each(|positions| positions.recall(now, &mut agent, log));
         agent.set_policy(settings.policy);
@@ -267,7 +267,7 @@ impl<'a> Loop<'a> {
             signals,
             server: settings.server,
             key_file: settings.key_file,
-            followed: Followed::new(settings.access),
+            sources: Sources::new(settings.access),
             tasks: Tasks::default(),
             log,
             buffer: new_buffer(),
@@ -286,10 +286,9 @@ impl<'a> Loop<'a> {
             let now = self.clock.now();
             self.resolve_server(now);
             self.agent.handle_timeout(now);
-            // Before anything is read: the agent numbers logs as it ordered them to be followed last.
             self.carry_out(now);
             self.tasks.handle(now, &mut self.agent, &mut self.buffer);
-            self.followed.handle(now, &mut self.agent, &mut self.buffer);
+            self.sources.handle(now, &mut self.agent, &mut self.buffer);
             // What was just read may have made events that can go at once.
             self.keep_positions(now);
             self.agent.handle_timeout(now);
@@ -299,7 +298,7 @@ impl<'a> Loop<'a> {
             poll.add(self.socket.as_fd());
             poll.add(self.signals.fd());
             self.tasks.add_to(&mut poll);
-            self.followed.add_to(now, &mut poll, &self.agent);
+            self.sources.add_to(now, &mut poll, &self.agent);
             poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
             self.give_back_buffer(poll.is_quiet());
 
@@ -326,7 +325,7 @@ impl<'a> Loop<'a> {
     /// Ends what it started.
     fn end_programs(&mut self) {
         self.tasks = Tasks::default();
-        self.followed = Followed::new(Access::unrestricted());
+        self.sources = Sources::new(Access::unrestricted());
     }
 
     /// When there is a rest from work, what is in the buffer need not stay in memory.
@@ -340,7 +339,7 @@ impl<'a> Loop<'a> {
 
     fn next_deadline(&self, now: Now) -> Option<Duration> {
         let resolve = self.server.as_ref().filter(|server| !server.resolved).map(|server| server.next_try);
-        let outside = earlier(self.tasks.next_deadline(now), self.followed.next_deadline(now, &self.agent));
+        let outside = earlier(self.tasks.next_deadline(now), self.sources.next_deadline(now, &self.agent));
         let positions = self.positions.as_ref().and_then(|positions| positions.next_deadline(now, &self.agent));
         let resolve = earlier(resolve, positions);
         earlier(earlier(resolve, self.agent.next_deadline(now)), outside)
@@ -386,23 +385,33 @@ impl<'a> Loop<'a> {
         }
     }
 
+    /// Carries out all that the agent wants done. Outputs are drained first and carried out then, until there are no more.
     fn carry_out(&mut self, now: Now) {
-        while let Some(output) = self.agent.poll_output() {
-            match output {
-                Output::Send { to, datagram } => {
-                    let failure = self.socket.send_to(&datagram, to).err().map(|e| reason(&e));
-                    if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
-                        self.log.write(now, &format!("cannot send to {to}: {failure}"));
-                    }
-                    self.send_failure = failure;
-                }
-                Output::Follow(sources) => self.followed.replace(now, sources),
-                Output::Open { log, path, start } => self.followed.open(now, log, &path, &start, &mut self.agent),
-                Output::Measure => self.followed.measure(&mut self.agent),
-                Output::Start { job, task } => self.tasks.start(job, task),
-                Output::Stop(job) => self.tasks.stop(job),
-                Output::Log(text) => self.log.write(now, &text),
+        loop {
+            let outputs: Vec<Output> = std::iter::from_fn(|| self.agent.poll_output()).collect();
+            if outputs.is_empty() {
+                break;
             }
+            for output in outputs {
+                match output {
+                    Output::Send { to, datagram } => self.send(now, to, &datagram),
+                    Output::Follow(logs) => self.sources.replace(now, logs),
+                    Output::Open { source, log, path, start } => self.sources.open(now, source, log, &path, &start),
+                    Output::Measure => self.sources.measure(),
+                    Output::Start { job, task } => self.tasks.start(job, task),
+                    Output::Stop(job) => self.tasks.stop(job),
+                    Output::Log(text) => self.log.write(now, &text),
+                }
+            }
+            self.sources.report(now, &mut self.agent);
         }
+    }
+
+    fn send(&mut self, now: Now, to: SocketAddrV4, datagram: &[u8]) {
+        let failure = self.socket.send_to(datagram, to).err().map(|e| reason(&e));
+        if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
+            self.log.write(now, &format!("cannot send to {to}: {failure}"));
+        }
+        self.send_failure = failure;
     }
 }
