@@ -88,24 +88,14 @@ fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw const yes) }).map(|_| ())
 }
 
-/// What an error of the fence is, which is not the system's.
-pub const REFUSED: io::ErrorKind = io::ErrorKind::PermissionDenied;
-
 /// An error as `strerror` words it. What the standard library would say takes 2 KB, for the few errors that are not the system's.
 pub fn reason(error: &io::Error) -> String {
     let code = match error.raw_os_error() {
         Some(code) => code,
-        None if error.kind() == REFUSED => return "refused, since it is not below what -f allows".into(),
         // A path with a zero in it.
         None if error.kind() == io::ErrorKind::InvalidInput => libc::EINVAL,
         None => libc::EIO,
     };
     // SAFETY: the text ends in zero and lasts until the next call; the programs have one thread.
     unsafe { CStr::from_ptr(libc::strerror(code)) }.to_string_lossy().into_owned()
-}
-
-/// The error of what is a folder, or something else that is no file.
-pub fn no_file(is_folder: bool) -> io::Error {
-    // An error with a text of its own would bring much of the standard library with it.
-    io::Error::from_raw_os_error(if is_folder { libc::EISDIR } else { libc::EINVAL })
 }

@@ -19,7 +19,7 @@ use crate::sys::user::User;
 use crate::wire::auth::Key;
 use crate::wire::{Token, MAX_DATAGRAM};
 use crate::{
-    fs::access,
+    fs::Access,
     sys::{child, daemon, reason, socket},
 };
 use positions::PositionsFile;
@@ -98,6 +98,7 @@ struct Settings {
     host: String,
     server: Option<FixedServer>,
     positions: Option<PositionsFile>,
+    access: Access,
     policy: Policy,
     key_file: Option<String>,
     user: Option<User>,
@@ -151,9 +152,21 @@ impl Settings {
         }
         let server = matches.opt_str("s").map(|server| FixedServer::parse(server, port)).transpose()?;
         let positions = matches.opt_str("S").map(PositionsFile::new);
-        access::set(&matches.opt_strs("f")).map_err(|(folder, e)| wrong_value("-f ", folder, &reason(&e)))?;
+        let access = match &*matches.opt_strs("f") {
+            [] => Access::unrestricted(),
+            folders => Access::below(folders).map_err(|(folder, e)| wrong_value("-f ", folder, &reason(&e)))?,
+        };
         let user = matches.opt_str("u").map(|name| User::find(name).map_err(|e| wrong_value("-u ", name, &e))).transpose()?;
-        Ok(Self { port, host, server, positions, policy: policy(matches)?, key_file: matches.opt_str("k").map(str::to_string), user })
+        Ok(Self {
+            port,
+            host,
+            server,
+            positions,
+            access,
+            policy: policy(matches)?,
+            key_file: matches.opt_str("k").map(str::to_string),
+            user,
+        })
     }
 }
 
@@ -254,7 +267,7 @@ impl<'a> Loop<'a> {
             signals,
             server: settings.server,
             key_file: settings.key_file,
-            sources: Sources::default(),
+            sources: Sources::new(settings.access),
             tasks: Tasks::default(),
             log,
             buffer: new_buffer(),
@@ -312,7 +325,7 @@ impl<'a> Loop<'a> {
     /// Ends what it started.
     fn end_programs(&mut self) {
         self.tasks = Tasks::default();
-        self.sources = Sources::default();
+        self.sources = Sources::new(Access::unrestricted());
     }
 
     /// When there is a rest from work, what is in the buffer need not stay in memory.
