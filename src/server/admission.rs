@@ -55,7 +55,7 @@ impl Admission {
         let counter = match refusal {
             None => &mut self.refused.without_key,
             Some(Refusal::Unsigned) => &mut self.refused.unsigned,
-            Some(Refusal::BadlySigned) => &mut self.refused.badly_signed,
+            Some(Refusal::BadMac) => &mut self.refused.badly_signed,
             Some(Refusal::Replayed) => &mut self.refused.replayed,
         };
         *counter += 1;
