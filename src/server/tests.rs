@@ -36,7 +36,7 @@ impl Bench {
     /// A server that started at 1 s and knows those hosts.
     fn new(hosts: &[&str]) -> Self {
         let broadcast = vec![SocketAddrV4::new([10, 0, 0, 255].into(), 4360), SocketAddrV4::new([10, 0, 1, 255].into(), 4360)];
-        let mut server = Server::new(at(1), Identity { name: "srv".into(), run: Token(9), broadcast });
+        let mut server = Server::new(at(1), ServerIdentity { name: "srv".into(), run: Token(9), broadcast });
         for host in hosts {
             server.set_host_file(at(1), host, &format!("hosts/{host}"), Ok(GOOD.into()));
         }
@@ -56,7 +56,7 @@ impl Bench {
     fn say(&mut self, seconds: u64, from: SocketAddrV4, datagram: &str) -> Vec<String> {
         let given = self.lines.0.len();
         self.server.handle_datagram(at(seconds), from, datagram.as_bytes(), &mut self.lines);
-        self.server.offer_own_events(&mut self.lines);
+        self.server.own_events.offer(&mut self.lines);
         let sent = self.commit(seconds, given);
         sent.into_iter().filter(|(to, _)| *to == from).map(|(_, text)| text).collect()
     }
@@ -65,7 +65,7 @@ impl Bench {
         if !self.writes {
             self.lines.0.truncate(given);
         }
-        self.server.handle_committed(at(seconds), self.writes);
+        self.server.handle_committed(at(seconds), if self.writes { Written::All } else { Written::Nothing });
         let mut sent = Vec::new();
         while let Some(output) = self.server.poll_output() {
             match output {
@@ -232,7 +232,7 @@ fn a_host_that_comes_back_while_it_is_being_told_that_it_has_no_file_is_a_host_a
     bench.server.set_host_file(at(6), "nas1", "hosts/nas1", Ok(GOOD.into()));
     let revision = bench.server.configurations.revision("nas1");
     assert_eq!(bench.times(6..30, &format!("STALE%%nas1%%{revision}")).len(), 10);
-    assert!(bench.server.hosts["nas1"].is_configured());
+    assert!(bench.server.hosts.get("nas1").unwrap().has_file());
 }
 
 #[test]

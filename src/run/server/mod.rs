@@ -15,7 +15,7 @@ use crate::run::getopts::{Known, Options};
 use crate::run::log::Log;
 use crate::run::options::{Program, COMMON};
 use crate::run::{keys, Failure};
-use crate::server::{Identity, Output, Server};
+use crate::server::{Output, Server, ServerIdentity, Written};
 use crate::sys::clock::Clock;
 use crate::sys::datagrams::{Receiver, Sender};
 use crate::sys::poll::PollSet;
@@ -179,7 +179,7 @@ impl<'a> Loop<'a> {
         }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
         let broadcast = settings.broadcast.iter().map(|ip| SocketAddrV4::new(*ip, settings.port)).collect();
-        let mut server = Server::new(now, Identity { name, run, broadcast });
+        let mut server = Server::new(now, ServerIdentity { name, run, broadcast });
         server.set_keys(keys);
         Self {
             server,
@@ -305,7 +305,7 @@ impl<'a> Loop<'a> {
     fn commit(&mut self, now: Now) {
         if self.stream.has_batch() {
             let outcome = self.stream.commit(now);
-            self.server.handle_committed(now, outcome.is_ok());
+            self.server.handle_committed(now, if outcome.is_ok() { Written::All } else { Written::Nothing });
             self.write_fault.report(now, &outcome, self.log);
         }
         if let Some(outcome) = self.stream.sync_if_due(now) {
