@@ -1,7 +1,9 @@
 //! The agent: its command line, its start and its loop.
 
+mod builtins;
 mod line_pipe;
 mod positions;
+mod process_table;
 mod sources;
 mod tasks;
 mod watches;
