@@ -1,8 +1,6 @@
 //! What only the operating system can do. The only place with `unsafe`; each part is a thin, safe cover of a few calls.
 #![allow(unsafe_code, reason = "system calls")]
 
-#[cfg(target_os = "linux")]
-pub mod allocator;
 pub mod child;
 pub mod clock;
 pub mod crash;
@@ -12,10 +10,9 @@ pub mod datagrams;
 pub mod disk;
 pub mod inotify;
 pub mod poll;
-mod resolver;
+pub mod resolve;
 pub mod signals;
 pub mod socket;
-pub mod start;
 pub mod syslog;
 pub mod user;
 
