@@ -2,14 +2,15 @@
 
 pub mod agent;
 mod atomic_file;
-mod getopts;
 mod keys;
 mod log;
 mod options;
 pub mod server;
 
 use crate::directives::Fault;
-use crate::sys::start::{print, Stream};
+use crate::sys::crash;
+use std::io::Write;
+use std::process::ExitCode;
 
 /// Why a program ends at its start or cannot go on.
 #[derive(Debug)]
@@ -29,14 +30,17 @@ impl Failure {
     }
 }
 
-/// Runs a program and turns what comes of it into the exit status, with an error on standard error.
-pub fn exit_code(program: &str, outcome: Result<(), Failure>) -> i32 {
-    let (text, code) = match outcome {
-        Ok(()) => return 0,
+/// Runs the main function of a program with the arguments of this process. Prints its failure on standard error, and returns the exit
+/// status.
+pub fn start(program: &str, main: fn(&[String]) -> Result<(), Failure>) -> ExitCode {
+    crash::catch();
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let (text, code) = match main(&arguments) {
+        Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Configuration(faults)) => {
             // As editors and people know it from compilers: the line begins with the place.
             faults.iter().for_each(|fault| complain(&fault.to_string()));
-            return 2;
+            return ExitCode::from(2);
         }
         Err(Failure::System(text)) => (text, 1),
         Err(Failure::Usage(text)) => (text, 2),
@@ -44,15 +48,15 @@ pub fn exit_code(program: &str, outcome: Result<(), Failure>) -> i32 {
     for line in text.lines() {
         complain(&format!("{program}: {line}"));
     }
-    code
+    ExitCode::from(code)
 }
 
 /// Writes a line to standard output, where a closed one is no error.
 fn say(line: &str) {
-    print(Stream::Output, line);
+    let _ = std::io::stdout().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Writes a line to standard error.
 fn complain(line: &str) {
-    print(Stream::Error, line);
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,10 +1,10 @@
 //! The clocks: the only place that reads them.
 
 use super::read_file;
-use super::start::variable;
 use crate::now::Now;
 use crate::schedule::WeekMinute;
-use std::ffi::CString;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -46,8 +46,8 @@ impl Clock {
     /// Starts the monotonic clock and finds the time zone.
     pub fn start() -> Self {
         adopt_openwrt_time_zone();
-        let test = variable("PROJECT436_TEST_CLOCK").and_then(|test| std::str::from_utf8(test).ok()).unwrap_or_default();
-        let (speed, start) = test.split_once('@').map_or((test, None), |(speed, start)| (speed, start.parse().ok()));
+        let test = std::env::var("PROJECT436_TEST_CLOCK").unwrap_or_default();
+        let (speed, start) = test.split_once('@').map_or((&*test, None), |(speed, start)| (speed, start.parse().ok()));
         Self {
             started: Instant::now(),
             speed: speed.parse().unwrap_or(1).clamp(1, 1000),
@@ -124,14 +124,13 @@ impl std::fmt::Display for LocalTime {
 
 /// On OpenWrt the time zone stands in `/etc/TZ`, which its C library reads by itself and ours does not.
 fn adopt_openwrt_time_zone() {
-    if variable("TZ").is_some() || Path::new("/etc/localtime").exists() {
+    if std::env::var_os("TZ").is_some() || Path::new("/etc/localtime").exists() {
         return;
     }
     let Ok(zone) = read_file("/etc/TZ") else { return };
-    let Ok(zone) = CString::new(zone.trim_ascii()) else { return };
+    let zone = zone.trim_ascii();
     if !zone.is_empty() {
-        // SAFETY: both are strings that live through the call, and the process has one thread.
-        unsafe { libc::setenv(c"TZ".as_ptr(), zone.as_ptr(), 1) };
+        std::env::set_var("TZ", OsStr::from_bytes(zone));
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGIL
 const STACK: usize = 16 * 1024;
 
 /// Catches the signals of crashes. The process still ends by them.
-pub(super) fn catch() {
+pub fn catch() {
     if let Some(id) = build_id() {
         BUILD.store(id.as_ptr().cast_mut(), Ordering::Relaxed);
         BUILD_LENGTH.store(id.len(), Ordering::Relaxed);

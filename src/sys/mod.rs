@@ -1,21 +1,18 @@
 //! What only the operating system can do. The only place with `unsafe`; each part is a thin, safe cover of a few calls.
 #![allow(unsafe_code, reason = "system calls")]
 
-#[cfg(target_os = "linux")]
-pub mod allocator;
 pub mod child;
 pub mod clock;
 pub mod crash;
 pub mod daemon;
 pub mod datagrams;
+#[cfg(target_os = "linux")]
+pub mod disk;
 pub mod inotify;
 pub mod poll;
-pub mod process_table;
-mod resolver;
+pub mod resolve;
 pub mod signals;
 pub mod socket;
-pub mod start;
-pub mod status;
 pub mod syslog;
 pub mod user;
 
@@ -59,8 +56,11 @@ pub fn read_to_end(file: &mut File) -> io::Result<Vec<u8>> {
     }
 }
 
-/// What a table of the system holds.
-fn table(path: &str) -> io::Result<String> {
+/// The text of a file such as `/proc/mounts`; bytes that are not UTF-8 are replaced.
+///
+/// # Errors
+/// It cannot be opened or read.
+pub fn table(path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&read_file(path)?).into_owned())
 }
 

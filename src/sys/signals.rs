@@ -61,6 +61,14 @@ pub(super) unsafe fn set_action(signal: libc::c_int, action: libc::sighandler_t,
     }
 }
 
+/// Gives the caught signals their default actions again, in a forked process: its handler would write into its parent's pipe.
+pub(super) fn restore_defaults() {
+    for signal in SIGNALS {
+        // SAFETY: the default action is no handler.
+        let _ = unsafe { set_action(signal, libc::SIG_DFL, 0) };
+    }
+}
+
 impl Signals {
     /// Catches the signals.
     ///

@@ -41,11 +41,3 @@ pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Sock
         (_, SocketAddr::V6(_)) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
-
-/// The IPv4 address of a host, at that port. Asks name servers where the name is not an address, and waits for their answer.
-///
-/// # Errors
-/// The name is not known, or no name server answers.
-pub fn resolve(host: &str, port: u16) -> Result<SocketAddrV4, &'static str> {
-    Ok(SocketAddrV4::new(super::resolver::resolve(host)?, port))
-}

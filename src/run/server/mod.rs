@@ -1,19 +1,19 @@
-//! The server: its command line, its start and its loop.
+//! The server: its start and its loop.
 
 pub(super) mod check;
 mod config_dir;
 mod event_stream;
+mod settings;
 mod snapshot;
 
 use self::config_dir::{Change, Debounce, Folder};
 use self::event_stream::EventStream;
+use self::settings::PROGRAM;
 use self::snapshot::State;
 use crate::directives::keys::HostKeys;
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
-use crate::run::getopts::{Known, Options};
 use crate::run::log::Log;
-use crate::run::options::{Program, COMMON};
 use crate::run::{keys, Failure};
 use crate::server::{Output, Server, ServerIdentity, Written};
 use crate::sys::clock::Clock;
@@ -26,23 +26,6 @@ use std::net::{SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-const PROGRAM: Program = Program {
-    name: "ax436",
-    brief: "ax436, the server of Project 436: configures the agents of a network and writes their events to one stream.\n\n\
-            Usage: ax436 [options] CONF\n\
-            \x20      ax436 -t CONF\n\
-            \x20      ax436 -T HOSTFILE LOG [CONF]\n\
-            \x20      ax436 -g [HOST [CONF]]",
-    options: Options(&[OPTIONS, COMMON]),
-};
-
-const OPTIONS: &[Known] = &[
-    Known { short: "t", long: "test", value: "", repeats: false, help: "check CONF, its key file and all host and include files, print every error, and exit" },
-    Known { short: "T", long: "try", value: "HOSTFILE", repeats: false, help: "print the events that the rules of HOSTFILE make of the lines of LOG (- for standard input), and exit; includes are those of CONF" },
-    Known { short: "g", long: "generate", value: "", repeats: false, help: "print a new key, or with HOST the key that it has of the master key in the key file of CONF, and exit" },
-    Known { short: "l", long: "log", value: "FILE", repeats: false, help: "write the log to FILE, - for standard error, syslog for syslog (default ax436.log)" },
-];
-
 /// Runs the server until a signal ends it, or does what else the command line asks for.
 ///
 /// # Errors
@@ -50,7 +33,7 @@ const OPTIONS: &[Known] = &[
 pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     if let Some(host_file) = matches.opt_str("T") {
-        return check::try_rules(host_file, &matches.free);
+        return check::try_rules(&host_file, &matches.free);
     }
     if matches.opt_present("g") {
         return keys::generate(&matches.free);
