@@ -1,7 +1,7 @@
 //! The options that both programs share, and the parsing of their command lines.
 
 use super::log::Log;
-use super::{say, Failure};
+use super::{console, Failure};
 use crate::sys::daemon;
 use getopts::{Matches, Options};
 use std::fs::File;
@@ -46,11 +46,11 @@ impl Program {
         add_common_options(&mut options);
         let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
         if matches.opt_present("h") {
-            say(options.usage(self.brief).trim_end());
+            console::print(options.usage(self.brief).trim_end());
             return Ok(None);
         }
         if matches.opt_present("V") {
-            say(&[self.name, " ", env!("CARGO_PKG_VERSION")].concat());
+            console::print(&[self.name, " ", env!("CARGO_PKG_VERSION")].concat());
             return Ok(None);
         }
         Ok(Some(matches))

@@ -206,7 +206,7 @@ impl<'a> Loop<'a> {
 
     fn read_keys_again(&mut self, now: Now) {
         let read = self.key_file.as_deref().map(keys::own_keys);
-        if let Some(keys) = read.and_then(|read| keys::again(now, self.log, read)) {
+        if let Some(keys) = read.and_then(|read| keys::log_reread(now, self.log, read)) {
             self.agent.set_keys(now, keys);
         }
     }
