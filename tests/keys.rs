@@ -146,6 +146,6 @@ fn hosts_without_a_key_are_refused_unless_their_line_says_open() {
     assert!(!site.events().iter().any(|event| event.host == "nas2" && event.uid != "000000"));
     assert!(!nas2.log_text().contains("in force: 1"), "{}", nas2.log_text());
     for (program, open) in [(&nas2, true), (&server, false)] {
-        assert_eq!(program.log_text().contains("open: whoever"), open);
+        assert_eq!(program.log_text().contains("open: anyone"), open);
     }
 }

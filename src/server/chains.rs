@@ -90,8 +90,8 @@ impl Chains {
         self.chain(host, chain).is_some_and(|chain| chain.uncommitted)
     }
 
-    /// What DONE reports: the sequence number up to which all events are in the stream, and the bits of those that wait. `None` while events
-    /// are still to be written.
+    /// The fields of DONE: the sequence number up to which all events are in the stream, and the bits of the events that wait. `None` while
+    /// events are still to be written.
     pub(super) fn done(&self, host: &str, chain: ChainId) -> Option<(Seq, u64)> {
         let chain = self.chain(host, chain).filter(|chain| !chain.uncommitted)?;
         let seq = chain.checkpoint.seq;

@@ -1,5 +1,5 @@
-//! The configuration of every host: its file and the includes that it uses, checked whenever one of them changes. A configuration with errors
-//! does not replace one without. Takes texts and never reads files.
+//! The configuration of every host: its file and the includes that it uses, checked whenever one of them changes. A configuration with
+//! errors does not replace one without. Takes texts and never reads files.
 
 use crate::directives::host::{HostFile, Patterns, Rule};
 use crate::directives::{emit_marked, expand, text_of, Expanded, Fault, Source, SourceLine};
@@ -25,7 +25,7 @@ pub(super) struct Configurations {
 struct TextFile {
     path: Box<str>,
     text: Box<str>,
-    /// What is wrong with the file as a whole.
+    /// A fault of the file as a whole: it cannot be read, or is not text.
     fault: Option<Box<Fault>>,
 }
 
@@ -40,7 +40,7 @@ type UsedInclude = (Rc<str>, Option<Rc<TextFile>>);
 
 struct HostEntry {
     file: Rc<TextFile>,
-    /// What agents get. Older than `file` if that has errors.
+    /// The configuration that agents get. Older than `file` if that has errors.
     served: HostConfiguration,
     is_queued: bool,
 }

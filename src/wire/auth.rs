@@ -3,8 +3,8 @@
 //! A datagram of the handshake ends in the trailer `%%MAC`, made with the host's key. The nonces of both sides then yield the key of one
 //! session, in which every datagram ends in the trailer `%%COUNTER%%MAC`. Each direction has its own counter.
 
+use super::fields::Token;
 use crate::text::{number, push_number};
-use crate::wire::Token;
 use hmac_sha256::HMAC;
 use std::fmt;
 

@@ -55,11 +55,11 @@ pub enum Message<'a> {
     Seek { host: &'a str, chains: Vec<ChainId> },
     /// `AT%%host%%chain%%seq%%time%%position`, or `AT%%host%%chain%%none`: server to agent; how far the chain has come.
     At { host: &'a str, chain: ChainId, checkpoint: Option<Checkpoint<&'a str>> },
-    /// `TAKE%%host%%chain%%from%%seq%%time%%position`: agent to server; moves the chain from the sequence number `from` (or `none`) to this
-    /// checkpoint. The server answers DONE, or AT if the chain is not at `from`.
+    /// `TAKE%%host%%chain%%from%%seq%%time%%position`: agent to server; moves the chain from the sequence number `from` (or `none`) to
+    /// this checkpoint. The server answers DONE, or AT if the chain is not at `from`.
     Take { host: &'a str, chain: ChainId, from: Option<Seq>, to: Checkpoint<&'a str> },
-    /// `EVENT%%host%%chain%%seq%%position%%time%%tags%%file%%text`: agent to server; an event of a chain. The server answers DONE, or AT if
-    /// the chain belongs to another epoch.
+    /// `EVENT%%host%%chain%%seq%%position%%time%%tags%%file%%text`: agent to server; an event of a chain. The server answers DONE, or
+    /// AT if the chain belongs to another epoch.
     Event(ChainEvent<'a>),
     /// `DONE%%host%%chain%%seq%%sack`: server to agent; all events of the chain up to `seq` are in the stream. Bit n of `sack` is set if the
     /// server also has the event `seq.number + 1 + n`, which waits for a predecessor.

@@ -39,8 +39,8 @@ struct FileState {
     is_seen: bool,
 }
 
-/// Distinguishes the versions of a file. The time is that of the last change of content or rights: unlike the time of modification, no program
-/// sets it back. For a link, all of it is that of its target.
+/// Distinguishes the versions of a file. The time is that of the last change of content or rights: no program sets it back, unlike the time
+/// of modification. A link has the version of its target.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct FileVersion {
     inode: u64,

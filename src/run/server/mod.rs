@@ -95,10 +95,7 @@ impl<'a> Loop<'a> {
         let name = settings.name.clone().unwrap_or_else(daemon::host_name);
         log.write(now, &format!("ax436 {} on port {}, as {name}", env!("CARGO_PKG_VERSION"), settings.port + 1));
         if keys.is_none() {
-            log.write(
-                now,
-                "open: whoever can send datagrams here can pretend to be a host, or to agents a server; keys close that (key_file:)",
-            );
+            log.write(now, "open: anyone who can send datagrams here can pretend to be a host or a server; keys prevent that (key_file:)");
         }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
         let broadcast = settings.broadcast.iter().map(|ip| SocketAddrV4::new(*ip, settings.port)).collect();
