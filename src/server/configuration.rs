@@ -116,7 +116,7 @@ impl Configurations {
     }
 
     /// Whether hosts are queued for [`Self::check_some`].
-    pub(super) fn has_queue(&self) -> bool {
+    pub(super) fn has_queued_hosts(&self) -> bool {
         !self.recheck_queue.is_empty()
     }
 
@@ -144,12 +144,12 @@ impl Configurations {
             faults.retain(|fault| *fault.path != *file.path || reported.insert(fault.to_string()));
         }
         let before = self.hosts.get(&host).map(|entry| &entry.served);
-        let keeps_good = configuration.has_faults && before.is_some_and(|before| !before.has_faults);
-        let changed = !keeps_good && before.is_none_or(|before| before.revision != configuration.revision);
+        let keeps_previous = configuration.has_faults && before.is_some_and(|before| !before.has_faults);
+        let changed = !keeps_previous && before.is_none_or(|before| before.revision != configuration.revision);
         match self.hosts.get_mut(&host) {
             Some(entry) => {
                 (entry.file, entry.is_queued) = (file, false);
-                if !keeps_good {
+                if !keeps_previous {
                     entry.served = configuration;
                 }
             }
@@ -339,7 +339,7 @@ mod tests {
         all.set_include("common", include("C"));
         assert!(all.set_host("h7", "hosts/h7", ok("include: common\n")).changed);
         let (mut changed, mut steps) = (HashSet::from(["h7".into()]), 0);
-        while all.has_queue() {
+        while all.has_queued_hosts() {
             let checked = all.check_some();
             assert!(checked.len() <= 200, "{}", checked.len());
             changed.extend(checked.into_iter().filter(|checked| checked.changed).map(|checked| checked.host));

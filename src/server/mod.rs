@@ -485,7 +485,7 @@ impl Server {
             self.handle_checked(now, checked);
         }
         // All changes are announced together.
-        if self.has_changes && !self.configurations.has_queue() {
+        if self.has_changes && !self.configurations.has_queued_hosts() {
             (self.has_changes, self.next_tick) = (false, now.mono);
         }
         if now.mono >= self.next_tick {
@@ -534,7 +534,7 @@ impl Server {
 
     /// When to call [`Self::handle_timeout`], as a time since the start of [`Now::mono`].
     pub fn next_deadline(&self) -> Duration {
-        if self.has_changes || self.configurations.has_queue() {
+        if self.has_changes || self.configurations.has_queued_hosts() {
             return Duration::ZERO;
         }
         self.next_heartbeat.min(self.next_tick)

@@ -70,8 +70,8 @@ impl Recovery {
         let snapshot = self.read_snapshot(now, log).filter(|snapshot| server.restore(&snapshot.text));
         let replayed = self.replay(snapshot.as_ref(), server);
         if snapshot.is_some() || replayed > 0 {
-            let snapshot = if snapshot.is_some() { "the snapshot" } else { "no snapshot" };
-            log.write(now, &format!("restored from {snapshot} and {replayed} events of the stream"));
+            let source = if snapshot.is_some() { "restored from the snapshot and" } else { "no snapshot; restored from" };
+            log.write(now, &format!("{source} {replayed} events of the stream"));
         }
         for event in self.recent_events(now) {
             server.replay_recent(now, event.alert());
