@@ -1,4 +1,5 @@
 //! The clocks: the only place that reads them.
+#![allow(unsafe_code, reason = "localtime_r")]
 
 use super::read_file;
 use crate::now::Now;

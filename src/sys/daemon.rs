@@ -1,4 +1,5 @@
 //! Going to the background, and what the system says of itself.
+#![allow(unsafe_code, reason = "uname, getrandom, fork")]
 
 use crate::random::Random;
 use std::ffi::CStr;

@@ -1,5 +1,6 @@
 //! Datagrams in batches: many by one system call where the system can (`recvmmsg`, `sendmmsg` on Linux), one by one elsewhere.
 //! All buffers are made once. Of the receiver's only the pages that datagrams reached take memory.
+#![allow(unsafe_code, reason = "recvmmsg, sendmmsg")]
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};

@@ -1,4 +1,5 @@
 //! Being told of changes to files, where the system can: only ever a hint to look sooner.
+#![allow(unsafe_code, reason = "inotify")]
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -1,4 +1,5 @@
 //! Waiting for descriptors: the one place where a process sleeps.
+#![allow(unsafe_code, reason = "poll")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

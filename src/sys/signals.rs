@@ -1,4 +1,5 @@
 //! Signals as bytes in a pipe that the loop polls.
+#![allow(unsafe_code, reason = "sigaction, and a signal handler")]
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,4 +1,5 @@
 //! The one UDP socket of each process.
+#![allow(unsafe_code, reason = "setsockopt")]
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};

@@ -1,4 +1,5 @@
 //! Another user instead of root, for good.
+#![allow(unsafe_code, reason = "setuid and the like")]
 
 use std::io;
 
@@ -46,12 +47,14 @@ impl User {
         Some(Self { id, groups: all })
     }
 
-    /// Makes this process, and what it starts, that user's for good.
+    /// Makes this process, and all that it starts, run as that user for good: without capabilities, and without the way back that
+    /// set-user-ID programs such as `sudo` would be.
     ///
     /// # Errors
-    /// The system does not let it, or would let it back.
+    /// The system refuses, or would let the process back.
     pub fn become_for_good(&self) -> io::Result<()> {
         let (id, group) = (self.id, self.groups[0]);
+        super::harden::give_up_privileges()?;
         // SAFETY: the list lives through the call and its length is given; the other calls touch no memory.
         unsafe {
             super::check(libc::setgroups(self.groups.len() as _, self.groups.as_ptr()))?;
