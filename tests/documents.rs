@@ -336,12 +336,12 @@ fn the_readme_is_short() {
 
 #[test]
 fn prose_is_wrapped() {
-    let is_written_by_a_script = |document: &String| document.contains("performance") || document.contains("growth");
+    let is_written_by_a_script = |document: &str| document.contains("performance") || document.contains("growth");
     for document in [files_in("", ".md"), files_in("docs", ".md")].concat() {
         if is_written_by_a_script(&document) {
             continue;
         }
-        for line in prose(&read(document)).lines().filter(|line| !line.starts_with('|')) {
+        for line in prose(&read(&document)).lines().filter(|line| !line.starts_with('|')) {
             assert!(line.chars().count() <= 100, "{document}: {line}");
         }
     }
