@@ -330,6 +330,19 @@ fn every_file_that_documents_name_exists() {
 }
 
 #[test]
+fn every_module_that_the_architecture_names_exists() {
+    let mut missing = Vec::new();
+    for span in code_spans(&read("docs/architecture.md")) {
+        let is_module = ["agent/", "server/", "run/", "tail/", "wire/", "fs/", "sys/"].iter().any(|room| span.starts_with(room));
+        let file = root().join("src").join(format!("{span}.rs"));
+        if is_module && !file.exists() && !root().join("src").join(&span).is_dir() {
+            missing.push(span);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
 fn the_readme_is_short() {
     assert!(read("README.md").lines().count() <= 200);
 }
