@@ -405,10 +405,11 @@ fn the_events_that_the_documents_list_are_made_by_the_programs() {
 fn mandoc_finds_nothing_wrong() {
     let manuals = manuals();
     assert_eq!(manuals.len(), 4, "{manuals:?}");
-    // Below warnings it complains of every page that is not installed here, which no page of ours is.
-    let Ok(output) = Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).args(&manuals).current_dir(root()).output() else {
+    let Ok(output) = Command::new("mandoc").args(["-T", "lint"]).args(&manuals).current_dir(root()).output() else {
         return skip("mandoc_finds_nothing_wrong", "there is no command mandoc");
     };
-    let found = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && found.is_empty(), "{found}");
+    // Which pages are installed here is not a property of ours.
+    let said = String::from_utf8_lossy(&output.stdout);
+    let found: Vec<&str> = said.lines().filter(|line| !line.contains("referenced manual not found")).collect();
+    assert!(found.is_empty(), "{found:#?}");
 }
