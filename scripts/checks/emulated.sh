@@ -10,4 +10,4 @@ emulators=$(sed -n 's/^[a-z0-9_]*-[a-z0-9_-]* *\([a-z0-9_]*\) .*/qemu-\1-static/
 for emulator in $emulators; do
     need "$emulator" qemu-user-static
 done
-PROJECT436_TARGETS="$*" exec cargo test --locked --test emulated -- --ignored --nocapture --test-threads 1
+PROJECT436_TARGETS="$*" exec cargo test --locked --test devices emulated:: -- --ignored --nocapture --test-threads 1
