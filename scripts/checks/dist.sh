@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the programs in dist/: each is for its processor and static (no interpreter, no dynamic section). Tells which are larger than
-# cross/targets wants them to be; with -s that is a fault too.
+# Checks the programs in dist/: each is for its processor, static, and position-independent where cross/targets says so, with relocated
+# memory that becomes read-only. Names those that are larger than cross/targets allows; with -s that is a fault too.
 #   scripts/checks/dist.sh [-s] [TARGET...]      by default all that are in dist/
 set -eu
 cd "$(dirname "$0")/../.."
@@ -34,7 +34,7 @@ machine() {
     esac
 }
 
-check() { # check TARGET PROGRAM KIB
+check() { # check TARGET PROGRAM KIB pie|fixed
     file=dist/$1/$2
     if ! [ -f "$file" ]; then
         fault "$file is missing"
@@ -51,7 +51,16 @@ check() { # check TARGET PROGRAM KIB
     esac
     echo "$header" | grep -q "Data:.*$order endian" || fault "$file is not $order-endian"
     ! echo "$segments" | grep -q INTERP || fault "$file wants an interpreter"
-    ! echo "$segments" | grep -q DYNAMIC || fault "$file has a dynamic section"
+    if [ "$4" = pie ]; then
+        echo "$header" | grep -q 'Type: *DYN ' || fault "$file is not position-independent"
+        readelf -dW "$file" | grep -q 'FLAGS_1.*PIE' || fault "$file is not marked as a position-independent program"
+        echo "$segments" | grep -q GNU_RELRO || fault "$file does not say what becomes read-only"
+    else
+        echo "$header" | grep -q 'Type: *EXEC ' || fault "$file is position-independent, and cross/targets says that it is not"
+        ! echo "$segments" | grep -q DYNAMIC || fault "$file has a dynamic section"
+    fi
+    ! echo "$segments" | grep 'GNU_STACK' | grep -q E || fault "$file has an executable stack"
+    ! echo "$segments" | grep -q 'LOAD.*RWE' || fault "$file has memory that is both written to and executed"
     ! readelf -dW "$file" 2>&1 | grep -q NEEDED || fault "$file needs libraries"
     if [ "$size" -gt $(($3 * 1024)) ]; then
         over="$file is $((size - $3 * 1024)) bytes over its $3 KiB"
@@ -62,15 +71,15 @@ check() { # check TARGET PROGRAM KIB
 
 wanted=$*
 checked=0
-while read -r target _ agent server _; do
+while read -r target _ agent server position _; do
     case $target in '' | '#'*) continue ;; esac
     if [ -n "$wanted" ]; then
         case " $wanted " in *" $target "*) ;; *) continue ;; esac
     elif ! [ -d "dist/$target" ]; then
         continue
     fi
-    check "$target" aa436 "$agent"
-    check "$target" ax436 "$server"
+    check "$target" aa436 "$agent" "$position"
+    check "$target" ax436 "$server" "$position"
     checked=$((checked + 1))
 done <cross/targets
 echo "$checked targets, $faults faults"

@@ -131,11 +131,11 @@ use_unpacked() {
     export LD_LIBRARY_PATH
 }
 
-# How the programs are made small: for size and in one piece; a panic aborts at once (there are no texts and tables for it);
-# derived Debug texts, which no one sees, are left out; so are tables for unwinding. Lines of code go into the copies with symbols only.
+# Optimisation, LTO and the rest of the profile are those of Cargo.toml. Here: one piece that the kernel may load anywhere (static-pie);
+# a panic aborts at once, without its text and the code that formats it; the copies with symbols know lines of code.
 build() {
-    export CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=false
-    flags='-C relocation-model=static'
+    export CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=false
+    flags="-C relocation-model=$(relocation_model "$1") -C link-arg=-Wl,-z,relro,-z,now"
     if [ "$way" = cross ]; then
         # MIPS and PowerPC have no library at rustup: the nightly toolchain builds it, and the linker brings the C library. What cross
         # has built has no panic_abort in it.
@@ -152,15 +152,15 @@ build() {
         return
     fi
     export CARGO_PROFILE_RELEASE_PANIC=immediate-abort
-    flags="$flags -C link-self-contained=no -C force-unwind-tables=no -Z location-detail=none -Z fmt-debug=none"
-    flags="$flags $(smaller_code)"
+    flags="$flags -C link-self-contained=no -C force-unwind-tables=no"
     # The shorter of the two instruction sets. For ARMv6 the compiler's own library is not written in it, but it is for ARMv5TE, all of which ARMv6 can do.
     triple=$1
     case $1 in arm-*) triple=armv5te${1#arm} ;; esac
     case $triple in armv7-* | armv5te-*) flags="$flags -C target-feature=+thumb-mode" ;; esac
     built=$work/target/$triple/release
-    # -Os is for the C library, which zig compiles.
-    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,-z,norelro -C link-arg=-Wl,-T,$PWD/cross/smaller.ld"
+    # -Os is for the C library, which zig compiles. zig does not know -static-pie, which rustc says, but these two.
+    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1"
+    [ "$(relocation_model "$1")" = static ] || flags="$flags -C link-arg=-static -C link-arg=-pie"
     set -- --release --locked --target "$triple" --target-dir "$work/target" --bins --quiet --no-default-features \
         -Z panic-immediate-abort -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
     case $* in
@@ -169,17 +169,9 @@ build() {
     esac
 }
 
-# Habits of LLVM that cost bytes here, all together 24 KB of aa436 on x86_64 and 3 % more instructions: structures copied by many moves instead
-# of a call, values computed early and kept in memory, code written twice. A name that this compiler's LLVM does not know is left out.
-smaller_code() {
-    mkdir -p "$work"
-    for option in --enable-machine-outliner=always -max-store-memcpy=1 -max-store-memset=2 -disable-machine-licm -machine-sink-split=false \
-        -sink-insts-to-avoid-spills -disable-lsr -enable-pre=false -disable-constant-hoisting -inline-threshold=10 -min-jump-table-entries=1000 \
-        -split-spill-mode=size -tail-merge-size=1 -disable-block-placement; do
-        if echo 'pub fn f() {}' | "$RUSTC" --crate-type lib --emit obj -C "llvm-args=$option" -o "$work/probe.o" - 2>/dev/null; then
-            printf '%s ' "-C llvm-args=$option"
-        fi
-    done
+# Position-independent wherever cross/targets says pie.
+relocation_model() {
+    if grep -q "^$1 .* pie " cross/targets; then echo pie; else echo static; fi
 }
 
 # zig knows this C library by its kind of floating point only, which cargo-zigbuild does not say; and -g, lest it leave the symbols out.

@@ -1,7 +1,7 @@
 //! Which files in a folder a log may have had, and in which order.
 
+use super::super::siblings::Siblings;
 use super::*;
-use crate::tail::search::{Age, RotatedFiles, Stamp};
 
 /// A folder with these files, each changed a second after the one before, and the names of those that were rotated after one of them.
 fn newer(name: &str, files: &[&str], than: &str, since: Option<i64>) -> Vec<String> {
@@ -11,31 +11,12 @@ fn newer(name: &str, files: &[&str], than: &str, since: Option<i64>) -> Vec<Stri
         let time = std::time::UNIX_EPOCH + Duration::from_secs(second);
         File::options().append(true).open(case.path(file)).unwrap().set_modified(time).unwrap();
     }
-    let file_id = file_id(&fs::metadata(case.path(than)).unwrap());
-    let around = RotatedFiles::of(case.path("log").to_str().unwrap(), &|_| false);
-    let newer = around.newer(Some(around.age(file_id).unwrap()), since.map(|second| second * 1_000_000_000), &[file_id]);
-    let names = newer.into_iter().map(|one| one.open(0).unwrap().file_id);
-    let named = |wanted| files.iter().find(|file| super::file_id(&fs::metadata(case.path(file)).unwrap()) == wanted).unwrap();
-    names.map(|file_id| named(file_id).to_string()).collect()
-}
-
-#[test]
-fn what_a_rotation_adds_to_a_name_is_understood() {
-    let date = |text: &str| Some(Stamp::Date(text.as_bytes().to_vec()));
-    for (suffix, stamp) in [
-        ("1", Some(Stamp::Number(-1))),
-        ("12345", Some(Stamp::Number(-12345))),
-        ("20261122", date("20261122")),
-        ("2026-11-22", date("2026-11-22")),
-        ("20261122T1135", date("20261122T1135")),
-        ("1.2", date("1.2")),
-        ("old", None),
-        ("1~", None),
-        ("-", None),
-        ("", None),
-    ] {
-        assert_eq!(Stamp::parse(suffix.as_bytes()), stamp, "{suffix}");
-    }
+    let id_of = |name: &str| file_id(&fs::metadata(case.path(name)).unwrap());
+    let access = Access::unrestricted();
+    let siblings = Siblings::list(&access, case.path("log").to_str().unwrap(), &|_| false);
+    let key = siblings.key_of(id_of(than)).unwrap();
+    let newer = siblings.newer(Some(key), since.map(|second| second * 1_000_000_000), &[id_of(than)]);
+    newer.into_iter().map(|one| files.iter().find(|file| id_of(file) == one.file_id).unwrap().to_string()).collect()
 }
 
 #[test]
@@ -63,11 +44,4 @@ fn where_times_and_names_disagree_what_was_written_since_is_newer() {
     for (since, expected) in [(None, &[][..]), (Some(3), &[]), (Some(2), &["log.2"])] {
         assert_eq!(newer("search-touched", &["log.1", "log.2"], "log.1", since), expected, "{since:?}");
     }
-}
-
-#[test]
-fn of_two_files_of_one_time_the_name_tells() {
-    let age = |number: i32| Age { modified: 1, stamp: Some(Stamp::Number(-number)) };
-    assert!(age(1).is_newer(&age(2), None));
-    assert!(!age(2).is_newer(&age(1), None));
 }

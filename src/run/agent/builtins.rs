@@ -1,13 +1,13 @@
-//! The built-in commands: what the system says of its disks, memory and load, printed alike everywhere.
+//! The built-in commands `@df`, `@load`, `@mem` and `@uptime`. Their output has the same form on every system.
 
 use crate::directives::host::Builtin;
 
-/// What a built-in command prints.
+/// Runs a built-in command and returns its output.
 ///
 /// # Errors
-/// The system does not tell, or not in the form of Linux.
+/// `/proc` cannot be read or lacks a field.
 #[cfg(target_os = "linux")]
-pub fn print(command: Builtin) -> Result<String, String> {
+pub(super) fn run(command: Builtin) -> Result<String, String> {
     match command {
         Builtin::Df => linux::df(),
         Builtin::Load => linux::load(),
@@ -16,21 +16,22 @@ pub fn print(command: Builtin) -> Result<String, String> {
     }
 }
 
-/// What a built-in command prints: not known how to get here.
+/// Not implemented for this system.
 ///
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub fn print(_: Builtin) -> Result<String, String> {
+pub(super) fn run(_: Builtin) -> Result<String, String> {
     Err("there are no built-in commands on this system".into())
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use crate::sys::disk::DiskSpace;
     use std::ffi::CString;
     use std::fmt::Write;
 
-    /// File systems that another machine serves: asking about one whose server is gone would stop the agent.
+    /// File systems that another machine serves. `statfs` on one hangs, and the agent with it, while that machine is down.
     const REMOTE: [&str; 14] =
         ["nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "9p", "fuse", "ceph", "coda", "lustre", "orangefs"];
 
@@ -42,7 +43,7 @@ mod linux {
         let mut lines: Vec<String> = Vec::new();
         let mut seen = Vec::new();
         let mounts = table("/proc/mounts")?;
-        // What is mounted last over a folder is what one sees there.
+        // The last mount on a folder hides earlier ones, so read the table backwards and keep the first of each folder.
         for mount in mounts.split('\n').rev() {
             let mut fields = mount.split(' ');
             let (_, Some(folder), Some(kind)) = (fields.next(), fields.next(), fields.next()) else { continue };
@@ -53,7 +54,7 @@ mod linux {
             seen.push(folder);
             lines.extend(df_line(folder));
         }
-        // After a chroot the table need not have what is the root here.
+        // After a chroot the table may lack an entry for the root.
         if !seen.contains(&"/") {
             lines.extend(df_line("/"));
         }
@@ -63,35 +64,27 @@ mod linux {
 
     fn df_line(folder: &str) -> Option<String> {
         let path = CString::new(unescape(folder)).ok()?;
-        // SAFETY: all fields of the structure are numbers, for which zero is a value; the path ends in zero.
-        let status = unsafe {
-            let mut status: libc::statfs64 = std::mem::zeroed();
-            crate::sys::check(libc::statfs64(path.as_ptr(), &mut status)).ok()?;
-            status
-        };
-        #[allow(clippy::useless_conversion, reason = "32 bits on some systems")]
-        let [blocks, free, available, inodes, free_inodes]: [u64; 5] =
-            [status.f_blocks.into(), status.f_bfree.into(), status.f_bavail.into(), status.f_files.into(), status.f_ffree.into()];
-        // Old kernels know only the other size.
-        let size = if status.f_frsize == 0 { status.f_bsize } else { status.f_frsize };
-        let size = u64::try_from(size).unwrap_or_default();
+        let DiskSpace { block_size, blocks, free, available, inodes, free_inodes } = DiskSpace::of(&path).ok()?;
         if blocks == 0 {
             return None;
         }
         let used = used_percent(blocks.saturating_sub(free), available);
         let inodes_used = used_percent(inodes.saturating_sub(free_inodes), free_inodes);
-        // Blocks are halves of a KiB or larger, and mostly whole ones.
-        let kib = |blocks: u64| if size % 1024 == 0 { blocks.saturating_mul(size / 1024) } else { blocks.saturating_mul(size) / 1024 };
+        // Divide first where that is exact: the product could overflow.
+        let kib = |blocks: u64| match block_size % 1024 {
+            0 => blocks.saturating_mul(block_size / 1024),
+            _ => blocks.saturating_mul(block_size) / 1024,
+        };
         Some(format!("{folder} {used}% {inodes_used}% {} {}\n", kib(available), kib(blocks)))
     }
 
-    /// As `df` shows it: rounded up, of what users can have. A hundredth of all that the numbers can tell is beyond any disk.
+    /// The percentage in use, as `df` prints it: of the space that users can have, rounded up. Correct up to `u64::MAX / 100`.
     fn used_percent(used: u64, available: u64) -> u64 {
         let total = used.saturating_add(available);
         used.saturating_mul(100).div_ceil(total.max(1))
     }
 
-    /// The table writes white space in the name of a folder as `\040` and so on.
+    /// Decodes `\040` and the like, by which `/proc/mounts` writes white space and backslashes.
     fn unescape(folder: &str) -> Vec<u8> {
         let bytes = folder.as_bytes();
         let mut path = Vec::new();
@@ -107,7 +100,7 @@ mod linux {
 
     pub(super) fn load() -> Result<String, String> {
         let text = table("/proc/loadavg")?;
-        // Behind the three averages come numbers of processes.
+        // The three averages come first, then counts of processes.
         let mut words = text.split(' ');
         let mut next = || words.next().unwrap_or_default();
         Ok(format!("load {} {} {}\n", next(), next(), next()))
@@ -123,7 +116,7 @@ mod linux {
             rest.split_ascii_whitespace().next()?.parse().ok()
         };
         let total = kib("MemTotal:").ok_or("/proc/meminfo: no MemTotal")?;
-        // Before Linux 3.14 there is no MemAvailable; what it estimates is mostly this sum.
+        // Linux before 3.14 has no MemAvailable; this sum is close to it.
         let sum = || Some(kib("MemFree:")? + kib("Buffers:")? + kib("Cached:")?);
         let available = kib("MemAvailable:").or_else(sum).unwrap_or(0).min(total);
         let (swap, swap_free) = (kib("SwapTotal:").unwrap_or(0), kib("SwapFree:").unwrap_or(0));
@@ -166,7 +159,7 @@ mod linux {
         }
 
         #[test]
-        fn this_system_tells() {
+        fn every_builtin_command_works_on_this_system() {
             let df = df().unwrap();
             assert!(df.lines().all(|line| line.split(' ').count() == 5));
             assert_eq!(df.lines().filter(|line| line.starts_with("/ ")).count(), 1);
