@@ -1,5 +1,5 @@
 //! Whole sessions of the programs in dist/, each on the processor that it is for: agents with this machine's server, and servers with
-//! this machine's agent. Run by scripts/check-emulated.sh, since they need dist/ and QEMU's user-mode emulators.
+//! this machine's agent. Run by scripts/checks/emulated.sh, since they need dist/ and QEMU's user-mode emulators.
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "tests live in the real world")]
 
 use crate::harness::{wait_for, Program, Site, SPEED};
@@ -118,7 +118,7 @@ fn size_of_root() -> String {
 }
 
 #[test]
-#[ignore = "run by scripts/check-emulated.sh"]
+#[ignore = "run by scripts/checks/emulated.sh"]
 fn each_agent_works_with_this_machines_server() {
     for_each_target(|target| {
         let site = Site::new(&format!("emulated-agent-{}", target.name));
@@ -127,7 +127,7 @@ fn each_agent_works_with_this_machines_server() {
 }
 
 #[test]
-#[ignore = "run by scripts/check-emulated.sh"]
+#[ignore = "run by scripts/checks/emulated.sh"]
 fn each_server_works_with_this_machines_agent() {
     for_each_target(|target| {
         let site = Site::new(&format!("emulated-server-{}", target.name));
@@ -136,7 +136,7 @@ fn each_server_works_with_this_machines_agent() {
 }
 
 #[test]
-#[ignore = "run by scripts/check-emulated.sh"]
+#[ignore = "run by scripts/checks/emulated.sh"]
 fn the_crash_line_of_each_agent_leads_to_a_line_of_code() {
     for_each_target(|target| {
         let site = Site::new(&format!("emulated-crash-{}", target.name));

@@ -1,7 +1,7 @@
 //! The agent's command line: what it takes, what it refuses, and how the program starts and ends.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{free_port, in_one_wording, lines_of, receive, wait_for, Program, Site, IN_USE, TIMEOUT};
+use crate::harness::{free_port, in_one_wording, lines_of, receive, send_signal, wait_for, Program, Site, IN_USE, TIMEOUT};
 use std::fs;
 use std::net::UdpSocket;
 use std::process::{Output, Stdio};
@@ -205,7 +205,7 @@ fn in_the_background_the_pid_file_names_the_agent_until_it_ends() {
         assert_eq!(fields[4], "0", "no terminal: {stat}");
         assert_ne!(fields[3].parse::<u32>().unwrap(), std::process::id(), "a session of its own: {stat}");
     });
-    assert!(std::process::Command::new("kill").arg(id.to_string()).status().unwrap().success());
+    assert!(send_signal("TERM", &id.to_string()));
     wait_for("the end of the agent", || (!is_agent(id)).then_some(()));
     outcome.unwrap();
     assert!(!site.path("pid").exists());

@@ -1,7 +1,7 @@
 //! The server's command line: help, errors, the check of a configuration and the trial of rules.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{in_one_wording, wait_for, Program, Site, IN_USE, NOT_AVAILABLE};
+use crate::harness::{in_one_wording, send_signal, wait_for, Program, Site, IN_USE, NOT_AVAILABLE};
 use crate::raw::{alert, Peer};
 use std::fs;
 use std::io::Write;
@@ -223,7 +223,7 @@ fn in_the_background_the_server_writes_its_pid_file_and_removes_it() {
     }
     wait_for("the log to roll", || site.path("server.log.2").exists().then_some(()));
     assert!(!site.path("server.log.3").exists());
-    assert!(Command::new("kill").arg(id.trim()).status().unwrap().success());
+    assert!(send_signal("TERM", id.trim()));
     wait_for("the pid file to go", || (!site.path("server.pid").exists()).then_some(()));
 }
 
@@ -234,7 +234,7 @@ impl Drop for Ended {
     fn drop(&mut self) {
         let cmdline = fs::read_to_string(format!("/proc/{}/cmdline", self.0)).unwrap_or_default();
         if cmdline.contains("server.pid") {
-            let _ = Command::new("kill").args(["-9", &self.0]).status();
+            send_signal("KILL", &self.0);
         }
     }
 }

@@ -217,8 +217,7 @@ impl Program {
     }
 
     pub fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([&format!("-{signal}"), &self.id().to_string()]).status().unwrap();
-        assert!(status.success());
+        assert!(send_signal(signal, &self.id().to_string()));
     }
 
     /// Ends the program by SIGTERM. Returns its exit status.
@@ -305,6 +304,11 @@ pub fn wait_for_within<T>(timeout: Duration, what: &str, mut condition: impl FnM
         assert!(start.elapsed() < timeout, "in vain: {what}");
         pause(INTERVAL);
     }
+}
+
+/// Sends a signal and returns whether the process could get it. `kill` is the shell's own: a minimal Debian has no program of that name.
+pub fn send_signal(signal: &str, process: &str) -> bool {
+    Command::new("sh").args(["-c", r#"kill -s "$1" "$2""#, "sh", signal, process]).status().unwrap().success()
 }
 
 /// Says that a test cannot run here, on standard error and in the file that `PROJECT436_SKIPS` names.
