@@ -119,11 +119,11 @@ fn files_elsewhere_are_not_followed_however_they_are_named() {
 }
 
 #[test]
-fn the_agent_becomes_another_user_once_the_port_is_bound() {
+fn another_user_does_the_work_once_the_port_is_bound() {
     let site = Site::new("owner-user");
     let is_root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     if !is_root {
-        return skip("the_agent_becomes_another_user_once_the_port_is_bound", "only root can become another user");
+        return skip("another_user_does_the_work_once_the_port_is_bound", "only root can become another user");
     }
     fs::set_permissions(&site.folder, fs::Permissions::from_mode(0o755)).unwrap();
     site.append("app.log", "");
