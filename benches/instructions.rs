@@ -132,7 +132,7 @@ fn server_alert(times: usize) {
         for datagram in datagrams {
             server.handle_datagram(at(1), agent_address(), black_box(datagram), &mut sink);
         }
-        server.handle_committed(at(1), true);
+        server.handle_committed(at(1), server::Written::All);
         let answers = std::iter::from_fn(|| server.poll_output().map(|_| ())).count();
         assert!(answers > 0, "what is committed is acknowledged");
     }
@@ -178,7 +178,7 @@ fn agent_address() -> SocketAddrV4 {
 
 fn new_server() -> Server {
     let broadcast = vec![SocketAddrV4::new([127, 255, 255, 255].into(), 4360)];
-    Server::new(at(0), server::Identity { name: "server".into(), run: Token(1), broadcast })
+    Server::new(at(0), server::ServerIdentity { name: "server".into(), run: Token(1), broadcast })
 }
 
 /// An agent that got its configuration from a server, as it does in a network, and the log that it follows.
@@ -206,7 +206,7 @@ fn configured_agent(host_file: &str) -> (Agent, LogId) {
                 _ => {}
             }
         }
-        server.handle_committed(now, true);
+        server.handle_committed(now, server::Written::All);
     }
     (agent, follows.expect("the configuration came into force"))
 }

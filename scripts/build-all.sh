@@ -1,19 +1,18 @@
 #!/bin/sh
 # Builds both programs as static files for every target of cross/targets, or for those named, into dist/TARGET/.
 #   scripts/build-all.sh [-w cross|zig] [TARGET...]
-# Two ways: "cross" builds in containers, "zig" builds here with zig as the linker. Without -w it is cross where a container engine
-# runs and the command cross is there, and zig elsewhere.
+# Two ways: "zig" builds here with zig as the linker, and is taken unless -w is given; "cross" builds in containers. The former is what is tested.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/cross.sh
+. scripts/lib/cross.sh
 
 usage() {
-    sed -n '2,5s/^# \{0,1\}//p' scripts/build-all.sh
+    sed -n '2,4s/^# \{0,1\}//p' scripts/build-all.sh
     echo "Targets:"
     targets | sed 's/^/  /'
 }
 
-way=''
+way=zig
 while getopts w:h option; do
     case $option in
     w) way=$OPTARG ;;

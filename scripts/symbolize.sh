@@ -1,5 +1,6 @@
 #!/bin/sh
-# Turns the line that a crashed program left in its log into the place in the code, by the symbols in dist/TARGET/.
+# Turns the line that a crashed program left in its log into the place in the code, by the symbols in dist/TARGET/. Its last number is the
+# place in the program's file, wherever the kernel loaded it.
 #   scripts/symbolize.sh [LOG]      reads standard input without LOG
 set -eu
 here=$(dirname "$0")/..

@@ -1,4 +1,4 @@
-//! A small text that is kept in a file from run to run: either whole, as it was kept last, or as the time before.
+//! A small text file that is replaced atomically. A checksum in its last line detects damage; the previous version is the fallback.
 
 use crate::hash::Fnv1a;
 use crate::sys::{read_file, reason};
@@ -23,12 +23,12 @@ impl AtomicFile {
         [&self.path, extension].concat()
     }
 
-    /// What was kept last and is whole; and what is wrong with the files, if anything is.
+    /// Returns the latest undamaged text, and what is wrong with the files.
     pub(super) fn read(&self) -> (Option<String>, Vec<String>) {
         let mut faults = Vec::new();
         for path in [self.path.clone(), self.beside(".old")] {
             match read_file(&path) {
-                Ok(bytes) => match whole(&bytes) {
+                Ok(bytes) => match verify(&bytes) {
                     Some(text) => return (Some(text.to_string()), faults),
                     None => faults.push(format!("{path} is damaged")),
                 },
@@ -39,12 +39,15 @@ impl AtomicFile {
         (None, faults)
     }
 
-    /// Keeps a text of whole lines. It is on disk then.
+    /// Replaces the text, which must end in a newline. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// It could not be written. The previous text may have moved to the fallback.
     pub(super) fn write(&self, text: &str) -> io::Result<()> {
         let new = self.beside(".new");
         let mut file = File::create(&new)?;
         file.write_all(text.as_bytes())?;
-        file.write_all(end_of(text).as_bytes())?;
+        file.write_all(checksum_line(text).as_bytes())?;
         file.sync_all()?;
         drop(file);
         match fs::rename(&self.path, self.beside(".old")) {
@@ -56,15 +59,16 @@ impl AtomicFile {
     }
 }
 
-/// The line that shows that a text is whole.
-fn end_of(text: &str) -> String {
+/// The last line of the file, which proves that the text before it is complete.
+fn checksum_line(text: &str) -> String {
     format!("END%%{:016x}\n", Fnv1a::of(text.as_bytes()))
 }
 
-fn whole(bytes: &[u8]) -> Option<&str> {
+/// Returns the text without its checksum line. `None` if it is damaged.
+fn verify(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (text, end) = text.split_at(text.strip_suffix('\n')?.rfind('\n')? + 1);
-    (end == end_of(text)).then_some(text)
+    (end == checksum_line(text)).then_some(text)
 }
 
 #[cfg(test)]
@@ -73,35 +77,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_whole_is_not_read() {
+    fn every_truncated_or_changed_text_is_detected() {
         let text = "a line\nand another\n";
-        let kept = format!("{text}{}", end_of(text)).into_bytes();
-        assert_eq!(whole(&kept), Some(text));
-        for end in 0..kept.len() {
-            assert_eq!(whole(&kept[..end]), None, "{end}");
+        let stored = format!("{text}{}", checksum_line(text)).into_bytes();
+        assert_eq!(verify(&stored), Some(text));
+        for end in 0..stored.len() {
+            assert_eq!(verify(&stored[..end]), None, "{end}");
         }
-        for at in 0..kept.len() {
-            let mut changed = kept.clone();
+        for at in 0..stored.len() {
+            let mut changed = stored.clone();
             changed[at] ^= 1;
-            assert_eq!(whole(&changed), None, "{at}");
+            assert_eq!(verify(&changed), None, "{at}");
         }
     }
 
     #[test]
-    fn a_damaged_file_leaves_what_was_kept_before() {
-        let folder = std::env::temp_dir().join(format!("kept-{}", std::process::id()));
+    fn a_damaged_file_falls_back_to_the_previous_text() {
+        let folder = std::env::temp_dir().join(format!("atomic-file-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let kept = AtomicFile::new(folder.join("state").to_str().unwrap().into());
-        assert_eq!(kept.read(), (None, vec![]));
-        kept.write("one\n").unwrap();
-        kept.write("two\n").unwrap();
-        assert_eq!(kept.read(), (Some("two\n".into()), vec![]));
-        fs::write(kept.path(), "").unwrap();
-        assert_eq!(kept.read(), (Some("one\n".into()), vec![format!("{} is damaged", kept.path())]));
-        // Killed between the two renamings.
-        fs::remove_file(kept.path()).unwrap();
-        assert_eq!(kept.read(), (Some("one\n".into()), vec![]));
+        let file = AtomicFile::new(folder.join("state").to_str().unwrap().into());
+        assert_eq!(file.read(), (None, vec![]));
+        file.write("one\n").unwrap();
+        file.write("two\n").unwrap();
+        assert_eq!(file.read(), (Some("two\n".into()), vec![]));
+        fs::write(file.path(), "").unwrap();
+        assert_eq!(file.read(), (Some("one\n".into()), vec![format!("{} is damaged", file.path())]));
+        // Killed between the two renames.
+        fs::remove_file(file.path()).unwrap();
+        assert_eq!(file.read(), (Some("one\n".into()), vec![]));
         fs::remove_dir_all(&folder).unwrap();
-        assert!(kept.write("three\n").is_err());
+        assert!(file.write("three\n").is_err());
     }
 }

@@ -1,88 +1,85 @@
-//! The options that both programs have, and how they read their command lines.
+//! The options that both programs share, and the parsing of their command lines.
 
-use super::getopts::{Known, Matches, Options};
+use super::console;
+use super::failure::Failure;
 use super::log::Log;
-use super::{say, Failure};
 use crate::sys::daemon;
+use getopts::{Matches, Options};
 use std::fs::File;
 use std::io::Write;
 
-/// The common options of a program that is started.
+/// The settings that the common options make.
 pub(super) struct Common {
     pub(super) log: Log,
     background: bool,
     pid_file: Option<String>,
 }
 
-/// The options of a program: what it is called and how it is used.
+/// A program's name, usage and options.
 pub(super) struct Program {
-    /// The name, as errors and the log say it.
+    /// The name, as errors and the log print it.
     pub(super) name: &'static str,
-    /// What the help says first.
+    /// The text above the options in the help.
     pub(super) brief: &'static str,
-    /// All options, its own first.
-    pub(super) options: Options,
+    /// Adds the program's own options, which come before the common ones in the help.
+    pub(super) add_options: fn(&mut Options),
 }
 
-/// The options that every program has.
-pub(super) const COMMON: &[Known] = &[
-    Known { short: "", long: "log-size", value: "BYTES", repeats: false, help: "bytes of a log file before it rolls (default 1000000)" },
-    Known { short: "", long: "log-keep", value: "NUMBER", repeats: false, help: "rolled log files to keep (default 4)" },
-    Known { short: "d", long: "daemon", value: "", repeats: false, help: "run in the background" },
-    Known { short: "p", long: "pid-file", value: "FILE", repeats: false, help: "write the process id to FILE" },
-    Known { short: "h", long: "help", value: "", repeats: false, help: "print this help and exit" },
-    Known { short: "V", long: "version", value: "", repeats: false, help: "print the version and exit" },
-];
+fn add_common_options(options: &mut Options) {
+    options
+        .optopt("", "log-size", "bytes of a log file before it rolls (default 1000000)", "BYTES")
+        .optopt("", "log-keep", "rolled log files to keep (default 4)", "NUMBER")
+        .optflag("d", "daemon", "run in the background")
+        .optopt("p", "pid-file", "write the process id to FILE", "FILE")
+        .optflag("h", "help", "print this help and exit")
+        .optflag("V", "version", "print the version and exit");
+}
 const _: () = assert!(Log::SIZE == 1_000_000 && Log::KEEP == 4, "the help says so");
 
 impl Program {
-    /// Reads the command line. `None` when it only asked for help or the version, which are then printed.
+    /// Parses the command line. Returns `None` after `-h` and `-V`, which print their text here.
     ///
     /// # Errors
-    /// The options are not those of the program.
-    #[inline(never)]
+    /// An option is unknown, repeated, or lacks its value.
     pub(super) fn parse(&self, arguments: &[String]) -> Result<Option<Matches>, Failure> {
-        let matches = self.options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
+        let mut options = Options::new();
+        (self.add_options)(&mut options);
+        add_common_options(&mut options);
+        let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
         if matches.opt_present("h") {
-            say(&self.options.usage(self.brief));
+            console::print(options.usage(self.brief).trim_end());
             return Ok(None);
         }
         if matches.opt_present("V") {
-            say(&[self.name, " ", env!("CARGO_PKG_VERSION")].concat());
+            console::print(&[self.name, " ", env!("CARGO_PKG_VERSION")].concat());
             return Ok(None);
         }
         Ok(Some(matches))
     }
 
-    /// What the common options say.
+    /// The settings that the common options make.
     ///
     /// # Errors
-    /// One of them is not a number.
-    #[inline(never)]
+    /// `--log-size` or `--log-keep` is not a number or too large.
     pub(super) fn common(&self, matches: &Matches) -> Result<Common, Failure> {
         let size = number(matches, "log-size", Log::SIZE)?;
         let keep = number(matches, "log-keep", Log::KEEP)?;
         if keep > Log::MOST_KEPT {
             return Err(Failure::Usage(format!("--log-keep: {keep} is above {}", Log::MOST_KEPT)));
         }
-        let default = [self.name, ".log"].concat();
-        let name = matches.opt_str("l").unwrap_or(&default);
-        Ok(Common {
-            log: Log::open(name, size, keep, self.name),
-            background: matches.opt_present("d"),
-            pid_file: matches.opt_str("p").map(str::to_string),
-        })
+        let name = matches.opt_str("l").unwrap_or_else(|| [self.name, ".log"].concat());
+        Ok(Common { log: Log::open(&name, size, keep, self.name), background: matches.opt_present("d"), pid_file: matches.opt_str("p") })
     }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the pid file")]
 impl Common {
-    /// Goes to the background if that was asked for, and writes the pid file.
+    /// Goes to the background if `-d` was given, and writes the pid file.
     ///
     /// # Errors
-    /// Either cannot be done.
+    /// Either fails.
     pub(super) fn detach(&self) -> Result<(), Failure> {
-        // Opened before: in the background no one would be told.
+        // Opened first: in the background nobody would see the error.
         let pid_file = match &self.pid_file {
             Some(path) => Some(File::create(path).map_err(|e| Failure::system(format!("cannot write {path}"), &e))?),
             None => None,
@@ -104,7 +101,10 @@ impl Common {
     }
 }
 
-/// The number that an option gives.
+/// The value of an option as a number.
+///
+/// # Errors
+/// It is not a number, or too large.
 pub(super) fn number<N: std::str::FromStr>(matches: &Matches, option: &str, default: N) -> Result<N, Failure> {
     match matches.opt_str(option) {
         None => Ok(default),

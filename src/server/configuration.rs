@@ -1,5 +1,5 @@
-//! The configuration of every host: its file and the includes that it uses, checked as they change. What has an error does not replace
-//! what was good. Texts come in; the files are read elsewhere.
+//! The configuration of every host: its file and the includes that it uses, checked whenever one of them changes. A configuration with
+//! errors does not replace one without. Takes texts and never reads files.
 
 use crate::directives::host::{HostFile, Patterns, Rule};
 use crate::directives::{emit_marked, expand, text_of, Expanded, Fault, Source, SourceLine};
@@ -7,91 +7,92 @@ use crate::wire::{Revision, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_PART_TEXT};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-/// A file that was read, or the reason why it could not be.
+/// The bytes of a file, or why it could not be read.
 pub type Content = Result<Vec<u8>, String>;
 
-/// All host and include files. Thousands of hosts may use one include: texts are kept once, and rules not at all.
+/// All host and include files. Thousands of hosts may use one include, so each text is stored once, and no rules are stored.
 #[derive(Default)]
 pub(super) struct Configurations {
     hosts: HashMap<Rc<str>, HostEntry>,
     includes: HashMap<Rc<str>, Include>,
-    /// Hosts to be judged again since an include of theirs changed.
-    waiting: VecDeque<Rc<str>>,
+    /// Hosts to be checked again, because an include that they use changed.
+    recheck_queue: VecDeque<Rc<str>>,
     patterns: Patterns,
-    /// The parts that were asked for last: an agent asks for those of one revision several times.
-    carried: Option<(Revision, Rc<[String]>)>,
+    /// The parts that were last asked for: an agent asks for the parts of one revision in several requests.
+    parts_cache: Option<(Revision, Rc<[String]>)>,
 }
 
 struct TextFile {
     path: Box<str>,
     text: Box<str>,
-    /// What is wrong with the file as a whole.
+    /// A fault of the file as a whole: it cannot be read, or is not text.
     fault: Option<Box<Fault>>,
 }
 
 struct Include {
     file: Rc<TextFile>,
-    /// The faults in this version of it that were said: one that a thousand hosts meet is one.
-    said: HashSet<String>,
+    /// The faults of this version that were reported: a fault that a thousand hosts meet is reported once.
+    reported: HashSet<String>,
 }
 
-/// The name of an include that a host uses, and the file, if there was one.
+/// The name of an include that a host uses, and the file if it exists.
 type UsedInclude = (Rc<str>, Option<Rc<TextFile>>);
 
 struct HostEntry {
     file: Rc<TextFile>,
-    serving: Snapshot,
-    waiting: bool,
+    /// The configuration that agents get. Older than `file` if that has errors.
+    served: HostConfiguration,
+    is_queued: bool,
 }
 
-/// The texts of which one host's configuration is made.
-struct Snapshot {
+/// The texts that make up the configuration of one host.
+struct HostConfiguration {
     host: Rc<TextFile>,
     includes: Box<[UsedInclude]>,
     revision: Revision,
-    faulty: bool,
+    has_faults: bool,
 }
 
-/// What came of looking at a host's files again.
+/// The result of checking a host.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
-    /// The host.
+pub(super) struct CheckedHost {
+    /// The name of the host.
     pub(super) host: Rc<str>,
-    /// Whether agents are to be served something else than before.
+    /// Whether agents now get another configuration than before.
     pub(super) changed: bool,
-    /// All that is wrong with the files as they are now, save what was already said of an include.
+    /// All faults of the current files, except those of an include that were reported before.
     pub(super) faults: Vec<Fault>,
 }
 
-/// A configuration as version 1 agents read it.
+/// A configuration in the form that version 1 agents read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ClassicConfig {
-    /// Joined by `%%`.
+    /// The lines, joined by `%%`.
     pub(super) lines: String,
-    /// Where a group begins that such agents cannot have, and why.
+    /// A fault for each group that such agents cannot have.
     pub(super) left_out: Vec<Fault>,
 }
 
 impl Configurations {
-    /// Bytes of texts that are judged in one go: some milliseconds' work.
-    const JUDGED_AT_ONCE: usize = 64 * 1024;
+    /// Bytes of texts that are checked in one step, which takes some milliseconds.
+    const STEP_BYTES: usize = 64 * 1024;
 
-    /// A host's file has that content now.
-    pub(super) fn set_host(&mut self, name: &str, path: &str, content: Content) -> Outcome {
+    /// Sets the content of a host file.
+    pub(super) fn set_host(&mut self, name: &str, path: &str, content: Content) -> CheckedHost {
         let (host, before) = match self.hosts.get_key_value(name) {
             Some((host, entry)) => (host.clone(), Some(&*entry.file)),
             None => (name.into(), None),
         };
         let file = Rc::new(TextFile::new(path, content, before));
-        self.classify(host, file)
+        self.check(host, file)
     }
 
-    /// A host's file is gone. Returns whether there was one.
+    /// Removes a host file. Returns whether it existed.
     pub(super) fn remove_host(&mut self, name: &str) -> bool {
         self.hosts.remove(name).is_some()
     }
 
-    /// An include has that content now, or is gone. The hosts that use it wait to be judged.
+    /// Sets the content of an include, or removes it. The hosts that use it are queued for [`Self::check_some`].
     pub(super) fn set_include(&mut self, name: &str, file: Option<(&str, Content)>) {
         match file {
             Some((path, content)) => {
@@ -100,82 +101,82 @@ impl Configurations {
                     None => (name.into(), None),
                 };
                 let file = Rc::new(TextFile::new(path, content, before));
-                self.includes.insert(name, Include { file, said: HashSet::new() });
+                self.includes.insert(name, Include { file, reported: HashSet::new() });
             }
             None => drop(self.includes.remove(name)),
         }
         for (host, entry) in &mut self.hosts {
-            let used = entry.serving.includes.iter().any(|(include, _)| **include == *name);
-            // What is served may be an older version of the file, which uses other includes.
-            let may_use = used || entry.serving.faulty || !Rc::ptr_eq(&entry.serving.host, &entry.file);
-            if may_use && !std::mem::replace(&mut entry.waiting, true) {
-                self.waiting.push_back(host.clone());
+            let used = entry.served.includes.iter().any(|(include, _)| **include == *name);
+            // The served configuration may come from an older file, which uses other includes.
+            let may_use = used || entry.served.has_faults || !Rc::ptr_eq(&entry.served.host, &entry.file);
+            if may_use && !std::mem::replace(&mut entry.is_queued, true) {
+                self.recheck_queue.push_back(host.clone());
             }
         }
     }
 
-    /// Whether hosts wait to be judged.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    /// Whether hosts are queued for [`Self::check_some`].
+    pub(super) fn has_queued_hosts(&self) -> bool {
+        !self.recheck_queue.is_empty()
     }
 
-    /// Judges some of the hosts that wait. Until its turn comes, a host is served what it was before.
-    pub(super) fn classify_some(&mut self) -> Vec<Outcome> {
-        let (mut outcomes, mut judged) = (Vec::new(), 0);
-        while judged < Self::JUDGED_AT_ONCE {
-            let Some(host) = self.waiting.pop_front() else {
-                self.waiting.shrink_to_fit();
+    /// Checks some of the queued hosts. Until its turn comes, a host keeps its configuration.
+    pub(super) fn check_some(&mut self) -> Vec<CheckedHost> {
+        let (mut checked, mut bytes) = (Vec::new(), 0);
+        while bytes < Self::STEP_BYTES {
+            let Some(host) = self.recheck_queue.pop_front() else {
+                self.recheck_queue.shrink_to_fit();
                 break;
             };
-            // One that was judged meanwhile, or is gone, waits no more.
-            let Some(entry) = self.hosts.get(&host).filter(|entry| entry.waiting) else { continue };
+            // It may be gone, or checked since it was queued.
+            let Some(entry) = self.hosts.get(&host).filter(|entry| entry.is_queued) else { continue };
             let file = entry.file.clone();
-            outcomes.push(self.classify(host.clone(), file));
-            judged += self.hosts.get(&host).map_or(0, |entry| 100 + entry.serving.size());
+            checked.push(self.check(host.clone(), file));
+            bytes += self.hosts.get(&host).map_or(0, |entry| 100 + entry.served.size());
         }
-        outcomes
+        checked
     }
 
-    fn classify(&mut self, host: Rc<str>, file: Rc<TextFile>) -> Outcome {
-        let (snapshot, mut faults) = Snapshot::new(&file, &self.includes, &mut self.patterns);
-        for (name, _) in &snapshot.includes {
-            let Some(Include { file, said }) = self.includes.get_mut(name) else { continue };
-            faults.retain(|fault| *fault.path != *file.path || said.insert(fault.to_string()));
+    fn check(&mut self, host: Rc<str>, file: Rc<TextFile>) -> CheckedHost {
+        let (configuration, mut faults) = HostConfiguration::new(&file, &self.includes, &mut self.patterns);
+        for (name, _) in &configuration.includes {
+            let Some(Include { file, reported }) = self.includes.get_mut(name) else { continue };
+            faults.retain(|fault| *fault.path != *file.path || reported.insert(fault.to_string()));
         }
-        let before = self.hosts.get(&host).map(|entry| &entry.serving);
-        let keeps_good = snapshot.faulty && before.is_some_and(|before| !before.faulty);
-        let changed = !keeps_good && before.is_none_or(|before| before.revision != snapshot.revision);
+        let before = self.hosts.get(&host).map(|entry| &entry.served);
+        let keeps_previous = configuration.has_faults && before.is_some_and(|before| !before.has_faults);
+        let changed = !keeps_previous && before.is_none_or(|before| before.revision != configuration.revision);
         match self.hosts.get_mut(&host) {
             Some(entry) => {
-                (entry.file, entry.waiting) = (file, false);
-                if !keeps_good {
-                    entry.serving = snapshot;
+                (entry.file, entry.is_queued) = (file, false);
+                if !keeps_previous {
+                    entry.served = configuration;
                 }
             }
-            None => drop(self.hosts.insert(host.clone(), HostEntry { file, serving: snapshot, waiting: false })),
+            None => drop(self.hosts.insert(host.clone(), HostEntry { file, served: configuration, is_queued: false })),
         }
-        Outcome { host, changed, faults }
+        CheckedHost { host, changed, faults }
     }
 
-    /// The revision in force for a host; none for one without a file.
+    /// The revision that a host gets; [`Revision::NONE`] if it has no file.
     pub(super) fn revision(&self, host: &str) -> Revision {
-        self.hosts.get(host).map_or(Revision::NONE, |entry| entry.serving.revision)
+        self.hosts.get(host).map_or(Revision::NONE, |entry| entry.served.revision)
     }
 
-    /// The text in force for a host, in parts that each fit a datagram.
+    /// The configuration that a host gets, split into parts that each fit a datagram.
     pub(super) fn parts(&mut self, host: &str) -> Rc<[String]> {
         let revision = self.revision(host);
-        if let Some((_, parts)) = self.carried.as_ref().filter(|(carried, _)| *carried == revision) {
+        if let Some((_, parts)) = self.parts_cache.as_ref().filter(|(cached, _)| *cached == revision) {
             return parts.clone();
         }
-        let parts: Rc<[String]> = self.new_parts(host).into();
-        self.carried = Some((revision, parts.clone()));
+        let parts: Rc<[String]> = self.split(host).into();
+        self.parts_cache = Some((revision, parts.clone()));
         parts
     }
 
-    fn new_parts(&self, host: &str) -> Vec<String> {
+    fn split(&self, host: &str) -> Vec<String> {
         let Some(entry) = self.hosts.get(host) else { return vec![String::new()] };
-        let mut rest = &*entry.serving.text();
+        let mut rest = &*entry.served.text();
         let mut parts = Vec::new();
         while !rest.is_empty() || parts.is_empty() {
             let part = crate::text::truncate(rest, MAX_PART_TEXT);
@@ -185,14 +186,14 @@ impl Configurations {
         parts
     }
 
-    /// The configuration in force for a host as version 1 agents read it; `None` for one without a file.
+    /// The configuration that a version 1 agent of a host gets. `None` if the host has no file.
     pub(super) fn classic(&self, host: &str) -> Option<ClassicConfig> {
-        Some(self.hosts.get(host)?.serving.classic(host))
+        Some(self.hosts.get(host)?.served.classic(host))
     }
 }
 
 impl TextFile {
-    /// The file as it is now. One that cannot be read keeps the text that it had.
+    /// A file with this content. If it could not be read, it keeps the text from before.
     fn new(path: &str, content: Content, before: Option<&Self>) -> Self {
         let (text, fault) = match content {
             Err(reason) => {
@@ -213,8 +214,8 @@ impl TextFile {
     }
 }
 
-impl Snapshot {
-    /// The present texts, and all that is wrong with them.
+impl HostConfiguration {
+    /// The configuration of the current texts, and all their faults.
     fn new(host: &Rc<TextFile>, includes: &HashMap<Rc<str>, Include>, patterns: &mut Patterns) -> (Self, Vec<Fault>) {
         let expanded = expand(host.source(), |name| includes.get(name).map(|include| include.file.source()));
         let names: HashSet<&str> = expanded.includes.iter().copied().collect();
@@ -223,7 +224,7 @@ impl Snapshot {
             None => (name.into(), None),
         });
         let used: Box<[_]> = used.collect();
-        let file = HostFile::parse_knowing(expanded.lines.iter().copied(), patterns);
+        let file = HostFile::parse_with(expanded.lines.iter().copied(), patterns);
         let (text, fits) = emit_fitting(&file);
         let mut faults = Vec::new();
         for file in [Some(host)].into_iter().chain(used.iter().map(|(_, file)| file.as_ref())).flatten() {
@@ -235,11 +236,11 @@ impl Snapshot {
             let reason = format!("with its includes larger than {} bytes", MAX_CONFIGURATION);
             faults.push(Fault { path: host.path.to_string(), line: 0, reason });
         }
-        let snapshot = Self { host: host.clone(), includes: used, revision: Revision::of(&text), faulty: !faults.is_empty() };
-        (snapshot, faults)
+        let configuration = Self { host: host.clone(), includes: used, revision: Revision::of(&text), has_faults: !faults.is_empty() };
+        (configuration, faults)
     }
 
-    /// Bytes of all texts.
+    /// Bytes of all texts together.
     fn size(&self) -> usize {
         self.host.text.len() + self.includes.iter().filter_map(|(_, file)| file.as_ref()).map(|file| file.text.len()).sum::<usize>()
     }
@@ -249,10 +250,10 @@ impl Snapshot {
         expand(self.host.source(), |name| include(name).map(|file| file.source()))
     }
 
-    /// The good groups, as version 2 carries them.
+    /// The groups without faults, in the form of version 2.
     fn text(&self) -> String {
         let lines = self.expanded().lines;
-        if !self.faulty {
+        if !self.has_faults {
             return emit_marked(&lines);
         }
         emit_fitting(&HostFile::parse(lines)).0
@@ -287,13 +288,13 @@ impl Snapshot {
     }
 }
 
-/// The text of the good groups, up to the first that makes it too large; and whether it is all of them.
+/// The text of the groups without faults, up to the first one that makes it larger than [`MAX_CONFIGURATION`], and whether all groups fit.
 fn emit_fitting(file: &HostFile<'_>) -> (String, bool) {
     let text = emit_marked(&file.good_lines());
     if text.len() <= MAX_CONFIGURATION {
         return (text, true);
     }
-    // What comes with a line at most: a mark, with its number and path, or the empty lines that stand for one.
+    // At most this precedes a line: a mark with a line number and a path, or empty lines in place of a mark.
     let size = |line: &SourceLine<'_>| line.text.len() + line.path.len() + 40;
     let mut room = MAX_CONFIGURATION;
     let fitting = file.groups.iter().take_while(|group| {
@@ -320,10 +321,10 @@ mod tests {
         Ok(text.as_bytes().to_vec())
     }
 
-    fn set_include(all: &mut Configurations, name: &str, file: Option<(&str, Content)>) -> Vec<Outcome> {
+    fn set_include(all: &mut Configurations, name: &str, file: Option<(&str, Content)>) -> Vec<CheckedHost> {
         all.set_include(name, file);
-        let outcomes = std::iter::from_fn(|| Some(all.classify_some()).filter(|outcomes| !outcomes.is_empty()));
-        outcomes.flatten().collect()
+        let checked = std::iter::from_fn(|| Some(all.check_some()).filter(|checked| !checked.is_empty()));
+        checked.flatten().collect()
     }
 
     #[test]
@@ -334,14 +335,14 @@ mod tests {
         set_include(&mut all, "common", include("A"));
         (0..HOSTS).for_each(|i| drop(all.set_host(&format!("h{i}"), &format!("hosts/h{i}"), ok("include: common\n"))));
         all.set_include("common", include("B"));
-        // A second change finds all hosts waiting already, and one that is judged for itself waits no more.
+        // A second change finds all hosts queued already. A host that is checked because its own file changed leaves the queue.
         all.set_include("common", include("C"));
         assert!(all.set_host("h7", "hosts/h7", ok("include: common\n")).changed);
         let (mut changed, mut steps) = (HashSet::from(["h7".into()]), 0);
-        while all.is_waiting() {
-            let outcomes = all.classify_some();
-            assert!(outcomes.len() <= 200, "{}", outcomes.len());
-            changed.extend(outcomes.into_iter().filter(|outcome| outcome.changed).map(|outcome| outcome.host));
+        while all.has_queued_hosts() {
+            let checked = all.check_some();
+            assert!(checked.len() <= 200, "{}", checked.len());
+            changed.extend(checked.into_iter().filter(|checked| checked.changed).map(|checked| checked.host));
             steps += 1;
         }
         assert!(steps >= 50, "{steps}");
@@ -350,48 +351,48 @@ mod tests {
     }
 
     #[test]
-    fn while_a_host_waits_it_is_served_what_it_was_before() {
+    fn a_queued_host_keeps_its_configuration() {
         let mut all = Configurations::default();
         set_include(&mut all, "common", Some(("inc/common", ok(GOOD))));
         all.set_host("h", "hosts/h", ok("include: common\n"));
         let before = (all.revision("h"), text_of(&mut all, "h"));
         all.set_include("common", Some(("inc/common", ok(&GOOD.replace("/a", "/new")))));
         assert_eq!((all.revision("h"), text_of(&mut all, "h")), before);
-        assert_eq!(all.classify_some().len(), 1);
+        assert_eq!(all.check_some().len(), 1);
         assert!(text_of(&mut all, "h").contains("/new"));
     }
 
     #[test]
-    fn an_error_in_an_include_is_said_once_for_each_version_of_it() {
+    fn an_error_in_an_include_is_reported_once_for_each_version_of_it() {
         let mut all = Configurations::default();
         set_include(&mut all, "common", Some(("inc/common", ok(BAD))));
-        let said = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| outcome.faults.len()).sum::<usize>();
+        let reported = |checked: &[CheckedHost]| checked.iter().map(|checked| checked.faults.len()).sum::<usize>();
         let first: Vec<_> = (0..5).map(|i| all.set_host(&format!("h{i}"), "hosts/h", ok("include: common\n"))).collect();
-        assert_eq!(said(&first), 1);
-        assert_eq!(said(&set_include(&mut all, "common", Some(("inc/common", ok(BAD))))), 1);
-        assert_eq!(said(&set_include(&mut all, "common", Some(("inc/common", ok(GOOD))))), 0);
-        assert_eq!(said(&set_include(&mut all, "common", None)), 5, "each host file names a file that is not there");
+        assert_eq!(reported(&first), 1);
+        assert_eq!(reported(&set_include(&mut all, "common", Some(("inc/common", ok(BAD))))), 1);
+        assert_eq!(reported(&set_include(&mut all, "common", Some(("inc/common", ok(GOOD))))), 0);
+        assert_eq!(reported(&set_include(&mut all, "common", None)), 5, "each host file names a file that is not there");
     }
 
     #[test]
-    fn an_error_does_not_replace_what_was_good() {
+    fn a_configuration_with_an_error_does_not_replace_one_without() {
         let mut all = Configurations::default();
         assert!(all.set_host("h", "hosts/h", ok(GOOD)).changed);
         let before = (all.revision("h"), text_of(&mut all, "h"));
-        let outcome = all.set_host("h", "hosts/h", ok(&format!("{GOOD}{BAD}")));
-        assert!(!outcome.changed);
-        assert_eq!(outcome.faults.iter().map(|f| (&*f.path, f.line)).collect::<Vec<_>>(), [("hosts/h", 5)]);
+        let checked = all.set_host("h", "hosts/h", ok(&format!("{GOOD}{BAD}")));
+        assert!(!checked.changed);
+        assert_eq!(checked.faults.iter().map(|f| (&*f.path, f.line)).collect::<Vec<_>>(), [("hosts/h", 5)]);
         assert_eq!((all.revision("h"), text_of(&mut all, "h")), before);
-        let outcome = all.set_host("h", "hosts/h", ok(&GOOD.replace("/a", "/c")));
-        assert!(outcome.changed && outcome.faults.is_empty());
+        let checked = all.set_host("h", "hosts/h", ok(&GOOD.replace("/a", "/c")));
+        assert!(checked.changed && checked.faults.is_empty());
     }
 
     #[test]
-    fn without_a_good_version_the_good_groups_are_served() {
+    fn without_a_good_version_the_groups_without_errors_are_served() {
         let mut all = Configurations::default();
-        let outcome = all.set_host("h", "hosts/h", ok(&format!("{BAD}{GOOD}")));
-        assert!(outcome.changed);
-        assert_eq!(outcome.faults.len(), 1);
+        let checked = all.set_host("h", "hosts/h", ok(&format!("{BAD}{GOOD}")));
+        assert!(checked.changed);
+        assert_eq!(checked.faults.len(), 1);
         let text = text_of(&mut all, "h");
         assert!(text.contains("/a") && !text.contains("/b"), "{text}");
         assert_eq!(Revision::of(&text), all.revision("h"));
@@ -403,36 +404,36 @@ mod tests {
         set_include(&mut all, "common", Some(("inc/common", ok(GOOD))));
         all.set_host("user", "hosts/user", ok("include: common\n"));
         all.set_host("other", "hosts/other", ok(GOOD));
-        let outcomes = set_include(&mut all, "common", Some(("inc/common", ok("file: /x\nmatch: x\nalert_all: tags=X"))));
-        assert_eq!(outcomes.iter().map(|o| (&*o.host, o.changed)).collect::<Vec<_>>(), [("user", true)]);
+        let checked = set_include(&mut all, "common", Some(("inc/common", ok("file: /x\nmatch: x\nalert_all: tags=X"))));
+        assert_eq!(checked.iter().map(|o| (&*o.host, o.changed)).collect::<Vec<_>>(), [("user", true)]);
         assert!(text_of(&mut all, "user").contains("#line 1 inc/common\nfile: /x"));
-        let outcomes = set_include(&mut all, "common", None);
-        assert_eq!(outcomes.iter().map(|o| (&*o.host, o.changed, o.faults.len())).collect::<Vec<_>>(), [("user", false, 1)]);
+        let checked = set_include(&mut all, "common", None);
+        assert_eq!(checked.iter().map(|o| (&*o.host, o.changed, o.faults.len())).collect::<Vec<_>>(), [("user", false, 1)]);
         assert!(text_of(&mut all, "user").contains("file: /x"), "the last good version stays");
     }
 
     #[test]
-    fn an_include_that_appears_mends_the_host_that_waits_for_it() {
+    fn an_include_that_appears_repairs_the_hosts_that_name_it() {
         let mut all = Configurations::default();
         all.set_host("h", "hosts/h", ok("include: late\n"));
-        let outcomes = set_include(&mut all, "late", Some(("inc/late", ok(GOOD))));
-        assert_eq!(outcomes.iter().map(|o| (o.changed, o.faults.len())).collect::<Vec<_>>(), [(true, 0)]);
-        // And so where the good version is an older one that did not use it.
+        let checked = set_include(&mut all, "late", Some(("inc/late", ok(GOOD))));
+        assert_eq!(checked.iter().map(|o| (o.changed, o.faults.len())).collect::<Vec<_>>(), [(true, 0)]);
+        // The same if the served version is older and did not use the include.
         assert!(!all.set_host("h", "hosts/h", ok("include: late\ninclude: later")).changed);
-        let outcomes = set_include(&mut all, "later", Some(("inc/later", ok("file: /z\nmatch: z\nalert_all: tags=Z"))));
-        assert!(outcomes[0].changed && text_of(&mut all, "h").contains("/z"));
+        let checked = set_include(&mut all, "later", Some(("inc/later", ok("file: /z\nmatch: z\nalert_all: tags=Z"))));
+        assert!(checked[0].changed && text_of(&mut all, "h").contains("/z"));
     }
 
     #[test]
-    fn comments_do_not_change_the_revision_of_what_they_follow() {
+    fn a_comment_at_the_end_does_not_change_the_revision() {
         let mut all = Configurations::default();
         all.set_host("h", "hosts/h", ok(GOOD));
-        let outcome = all.set_host("h", "hosts/h", ok(&format!("{GOOD}# a remark\n")));
-        assert!(!outcome.changed);
+        let checked = all.set_host("h", "hosts/h", ok(&format!("{GOOD}# a remark\n")));
+        assert!(!checked.changed);
     }
 
     #[test]
-    fn files_that_are_no_text_are_faults_of_theirs() {
+    fn a_file_that_is_unreadable_too_large_or_not_text_is_a_fault() {
         let mut all = Configurations::default();
         all.set_host("h", "hosts/h", ok(GOOD));
         for (content, reason) in [
@@ -440,15 +441,15 @@ mod tests {
             (Ok(b"file: /a\n# \xff\n".to_vec()), "hosts/h:2: is not UTF-8"),
             (Ok(vec![b'#'; crate::directives::MAX_FILE + 1]), "hosts/h:0: is larger than 1048576 bytes"),
         ] {
-            let outcome = all.set_host("h", "hosts/h", content);
-            assert!(!outcome.changed);
-            assert_eq!(outcome.faults[0].to_string(), reason);
+            let checked = all.set_host("h", "hosts/h", content);
+            assert!(!checked.changed);
+            assert_eq!(checked.faults[0].to_string(), reason);
         }
         assert!(text_of(&mut all, "h").contains("/a"));
     }
 
     #[test]
-    fn version_1_agents_get_what_they_can_read() {
+    fn version_1_agents_get_the_groups_that_they_can_read() {
         let mut all = Configurations::default();
         let text = "# comment\n\n  file: /a\nmatch: a\nalert_all: tags=A\nfile: /b\nmatch: b\nignore: c\nalert_all: tags=B\n\
                     file: /c\nmatch: 5%%\nalert_all: tags=C\nprocess: x\nalert_running: tags=P min=1 max=2 message=m\n";
@@ -463,14 +464,14 @@ mod tests {
     }
 
     #[test]
-    fn of_a_configuration_that_no_parts_can_carry_the_first_groups_are_served() {
+    fn of_a_configuration_that_is_too_large_the_first_groups_are_served() {
         let mut all = Configurations::default();
         let long = "x".repeat(5000);
         let include: String = (0..150).map(|i| format!("file: /{i}/{long}\nmatch: a\nalert_all: tags=A message=end{i}\n")).collect();
         set_include(&mut all, "one", Some(("one", ok(&include))));
-        let outcome = all.set_host("h", "hosts/h", ok("include: one\n"));
+        let checked = all.set_host("h", "hosts/h", ok("include: one\n"));
         assert_eq!(
-            outcome.faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            checked.faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["hosts/h:0: with its includes larger than 491520 bytes"]
         );
         let parts = all.parts("h");
@@ -482,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_configuration_goes_in_parts_that_make_the_whole() {
+    fn a_large_configuration_is_split_into_parts_that_make_the_whole() {
         let mut all = Configurations::default();
         let text: String = (0..500).map(|i| format!("file: /lög/{i}\nmatch: ä{i}\nalert_all: tags=T{i}\n")).collect();
         all.set_host("h", "hosts/h", ok(&text));

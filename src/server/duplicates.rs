@@ -1,4 +1,4 @@
-//! Which version 1 events were received lately, so that a repeat is recognised. Bounded: hashes only, in two generations.
+//! Recognises version 1 events that were received before. Memory is bounded: it stores hashes only, in two generations.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
@@ -8,28 +8,29 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Duplicates {
     hashing: RandomState,
-    /// What came since the last turn, and what came in the generation before.
+    /// Events since the last rotation.
     recent: Generation,
+    /// Events of the generation before.
     older: Generation,
-    turned: Duration,
+    rotated: Duration,
 }
 
 type Generation = HashMap<u64, Seen, BuildHasherDefault<AlreadyHashed>>;
 
-/// An event that was received. Small: a quarter of a million of them may be remembered.
+/// An event that was received. Small, because a quarter of a million are remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     /// When it was first received.
-    received: Moment,
-    /// When it was last acknowledged; not yet where it still has to be written.
-    acknowledged: Option<Moment>,
+    received: WrappingMillis,
+    /// When it was last acknowledged. `None` while it is still to be written.
+    acknowledged: Option<WrappingMillis>,
 }
 
-/// A time in milliseconds, which begins anew every 49 days: nothing is remembered for a thousandth of that. Never 0.
+/// A time in milliseconds that wraps around every 49 days, which is far longer than anything is remembered. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Moment(NonZeroU32);
+struct WrappingMillis(NonZeroU32);
 
-/// Takes keys that are hashes as they are.
+/// A hasher for keys that are hashes already.
 #[derive(Default)]
 struct AlreadyHashed(u64);
 
@@ -45,8 +46,8 @@ impl Hasher for AlreadyHashed {
     }
 }
 
-impl Moment {
-    #[allow(clippy::cast_possible_truncation, reason = "begins anew")]
+impl WrappingMillis {
+    #[allow(clippy::cast_possible_truncation, reason = "wraps around")]
     fn at(now: Duration) -> Self {
         Self(NonZeroU32::new((now.as_millis() as u32).wrapping_add(1)).unwrap_or(NonZeroU32::MIN))
     }
@@ -57,37 +58,37 @@ impl Moment {
 }
 
 impl Seen {
-    /// Whether it was acknowledged already, so that a repeat may be too.
+    /// Whether it was acknowledged, so that a repeat may be acknowledged at once.
     pub(super) fn is_acknowledged(&self) -> bool {
         self.acknowledged.is_some()
     }
 
-    /// Whether it was acknowledged within that time.
+    /// Whether it was last acknowledged less than `span` ago.
     pub(super) fn was_acknowledged_within(&self, now: Duration, span: Duration) -> bool {
         self.acknowledged.is_some_and(|at| at.age(now) < span)
     }
 
-    /// It is acknowledged now.
+    /// Notes that it is acknowledged now.
     pub(super) fn acknowledge(&mut self, now: Duration) {
-        self.acknowledged = Some(Moment::at(now));
+        self.acknowledged = Some(WrappingMillis::at(now));
     }
 }
 
 impl Duplicates {
-    /// An event whose fields all equal those of one received so recently is a repeat.
+    /// How long an event is remembered: an event with the same fields is a repeat within this time.
     const REMEMBERED: Duration = Duration::from_secs(15 * 60);
-    /// Most events of one generation. Above it the generations turn early: the last so many events are remembered at least.
-    /// As many as a table of a power of two holds before it grows.
+    /// Most events of one generation. A full generation rotates early, so that at least this many of the latest events are remembered. The
+    /// number is what a hash table of a power of two holds before it grows.
     const GENERATION: usize = 128 * 1024 / 8 * 7;
 
-    /// The hash by which the other calls name an event: that of its datagram. Keyed, so that no stranger can make two events collide.
+    /// The hash that the other calls take: of the datagram of an event. Keyed, so that strangers cannot make two events collide.
     pub(super) fn hash(&self, datagram: &[u8]) -> u64 {
         let mut hasher = self.hashing.build_hasher();
         hasher.write(datagram);
         hasher.finish()
     }
 
-    /// What is known of an event, if it was received lately.
+    /// Returns an event if it was received recently.
     pub(super) fn get(&mut self, now: Duration, hash: u64) -> Option<&mut Seen> {
         let seen = self.recent.get_mut(&hash).or_else(|| self.older.get_mut(&hash))?;
         (seen.received.age(now) <= Self::REMEMBERED).then_some(seen)
@@ -95,28 +96,28 @@ impl Duplicates {
 
     /// Remembers an event as received.
     pub(super) fn insert(&mut self, now: Duration, hash: u64) {
-        if now - self.turned > Self::REMEMBERED {
+        if now - self.rotated > Self::REMEMBERED {
             self.handle_timeout(now);
         } else if self.recent.len() >= Self::GENERATION {
-            // As long as events come so fast, the memory of one generation serves the next but one.
+            // While events come this fast, the memory of one generation is reused for the next but one.
             std::mem::swap(&mut self.older, &mut self.recent);
             self.recent.clear();
-            self.turned = now;
+            self.rotated = now;
         }
-        self.recent.insert(hash, Seen { received: Moment::at(now), acknowledged: None });
+        self.recent.insert(hash, Seen { received: WrappingMillis::at(now), acknowledged: None });
     }
 
-    /// Forgets an event that could not be written.
+    /// Forgets an event: it could not be written.
     pub(super) fn remove(&mut self, hash: u64) {
         self.recent.remove(&hash);
         self.older.remove(&hash);
     }
 
-    /// Gives back what no repeat needs any more.
+    /// Rotates the generations if that is due, and releases memory.
     pub(super) fn handle_timeout(&mut self, now: Duration) {
-        if now - self.turned > Self::REMEMBERED {
+        if now - self.rotated > Self::REMEMBERED {
             self.older = std::mem::take(&mut self.recent);
-            self.turned = now;
+            self.rotated = now;
         }
     }
 }
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_turn_of_a_generation_forgets_nothing_recent() {
+    fn a_rotation_forgets_nothing_recent() {
         let mut duplicates = Duplicates::default();
         duplicates.insert(minutes(14), 1);
         duplicates.insert(minutes(16), 2);
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_given_back() {
+    fn memory_is_bounded_and_released() {
         let mut duplicates = Duplicates::default();
         (0..5 * Duplicates::GENERATION as u64).for_each(|hash| duplicates.insert(minutes(1), hash));
         assert!(duplicates.recent.len() + duplicates.older.len() <= 2 * Duplicates::GENERATION);
@@ -171,16 +172,16 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_is_known_when_the_milliseconds_begin_anew() {
+    fn a_repeat_is_known_when_the_milliseconds_wrap_around() {
         let mut duplicates = Duplicates::default();
-        let anew = Duration::from_millis(1 << 32);
-        duplicates.insert(anew - minutes(5), 7);
-        duplicates.insert(anew, 8);
+        let wrap = Duration::from_millis(1 << 32);
+        duplicates.insert(wrap - minutes(5), 7);
+        duplicates.insert(wrap, 8);
         for (age, known) in [(0, true), (9, true), (10, true), (11, false)] {
-            assert_eq!(duplicates.get(anew + minutes(age), 7).is_some(), known, "{age}");
+            assert_eq!(duplicates.get(wrap + minutes(age), 7).is_some(), known, "{age}");
         }
-        let (before, span) = (anew - Duration::from_secs(1), Duration::from_secs(9));
-        let seen = duplicates.get(anew, 8).unwrap();
+        let (before, span) = (wrap - Duration::from_secs(1), Duration::from_secs(9));
+        let seen = duplicates.get(wrap, 8).unwrap();
         seen.acknowledge(before);
         assert!(seen.was_acknowledged_within(before + span - Duration::from_millis(1), span));
         assert!(!seen.was_acknowledged_within(before + span, span));

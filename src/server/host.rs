@@ -1,296 +1,298 @@
-//! What the server keeps for one configured host: when and where it was heard, its session, and what it has still to be told.
+//! What the server knows of one host: its session, whether it is heard, and what is still to be sent to it.
 
+use super::classic::ClassicAgent;
 use super::cookie::Stamp;
-use crate::wire::auth::{Key, SessionMac, SessionName, Side};
+use super::name_conflict::NameConflict;
+use super::presence::Presence;
+use super::session::Session;
+use crate::wire::auth::SessionMac;
 use crate::wire::{Revision, Token};
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 pub(super) struct Host {
-    /// Whether the host has a file; without one it is only told so and then forgotten.
-    configured: bool,
-    last_heard: Duration,
-    /// When it was last said that the host is inactive, while it is.
-    inactive: Option<Duration>,
-    /// The address that it was last heard at, and the one before.
-    address: Option<Ipv4Addr>,
-    earlier_address: Option<(Ipv4Addr, Duration)>,
-    two_reported: Option<Duration>,
-    pub(super) session: Option<Session>,
-    /// The stamp of the cookie by which the latest session began: none begins by an earlier one, lest a recorded JOIN bring a session
-    /// back in which everything could be said once more.
-    joined: Stamp,
-    /// The agent's run in the latest session, and the one before it.
-    run: Option<Token>,
-    earlier_run: Option<(Token, Duration)>,
-    /// When it was last seen that two agents take turns.
-    of_two: Option<Duration>,
-    /// When it last spoke as version 1 agents do.
-    last_classic: Option<Duration>,
-    last_config: Option<Duration>,
-    last_reset: Option<Duration>,
-    reset: Option<Reset>,
-    left_out_announced: Option<Revision>,
+    /// A host whose file is gone stays until its agent was told so.
+    has_file: bool,
+    presence: Presence,
+    conflict: NameConflict,
+    session: Option<Session>,
+    /// The stamp of the cookie that began the latest session. An older cookie begins no session: a recorded JOIN must not restore a session
+    /// in which recorded datagrams would be accepted again.
+    last_join: Stamp,
+    classic: ClassicAgent,
 }
 
-/// A version 2 session.
-pub(super) struct Session {
-    address: SocketAddrV4,
-    run: Token,
-    /// By which key it began, and what its datagrams end in, where the host has a key.
-    pub(super) key: Option<Key>,
-    mac: Option<SessionMac>,
-    /// How often STALE is still to be said, and when next.
-    stale_left: u32,
-    next_stale: Duration,
-}
-
-/// A RESET that is to be said.
-struct Reset {
-    left: u32,
-    due: Duration,
+/// The protocol version that a datagram was sent with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Outside a session.
+    One,
+    /// In a session.
+    Two,
 }
 
 /// What becomes of a JOIN.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Joined {
-    /// It began a session.
-    New(News),
-    /// It is a repeat of the one that began the session.
-    Again,
-    /// It is older than that, or its session is over.
-    Late,
+pub(super) enum JoinOutcome {
+    /// It begins a session.
+    Begun(Option<HostNotice>),
+    /// It repeats the JOIN that began the current session.
+    Repeated,
+    /// Its cookie is older than that of the latest session, or that session is over.
+    Outdated,
 }
 
-/// What hearing a host tells.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct News {
-    pub(super) active_again: bool,
-    pub(super) two_addresses: Option<(Ipv4Addr, Ipv4Addr)>,
-    pub(super) two_runs: Option<(Ipv4Addr, Ipv4Addr)>,
+/// Something to be reported as an event of a host.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum HostNotice {
+    Inactive,
+    ActiveAgain,
+    TwoAddresses(Ipv4Addr, Ipv4Addr),
+    TwoAgents(Ipv4Addr, Ipv4Addr),
 }
 
-/// What is due for a host.
+/// What is to be done for a host now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Due {
+    /// Send STALE to this address.
     pub(super) stale: Option<SocketAddrV4>,
+    /// Broadcast RESET.
     pub(super) reset: bool,
+    /// Report the host as inactive.
     pub(super) inactive: bool,
 }
 
-impl Session {
-    const STALE_INTERVAL: Duration = Duration::from_secs(1);
-    const STALE_TIMES: u32 = 10;
-
-    pub(super) fn new(address: SocketAddrV4, key: Option<Key>, name: SessionName<'_>) -> Self {
-        let mac = key.map(|key| key.session(Side::Server, name));
-        Self { address, run: name.run, key, mac, stale_left: 0, next_stale: Duration::ZERO }
+impl Due {
+    pub(super) fn is_something(&self) -> bool {
+        *self != Self::default()
     }
+}
 
-    /// The agent has what is in force.
-    pub(super) fn handle_up_to_date(&mut self) {
-        self.stale_left = 0;
+impl fmt::Display for HostNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inactive => f.write_str("Host is inactive"),
+            Self::ActiveAgain => f.write_str("Host is active again"),
+            Self::TwoAddresses(one, other) => write!(f, "Host name is used from two addresses at once: {one} and {other}"),
+            Self::TwoAgents(one, other) => write!(f, "Host name is used by two agents at once, at {one} and {other}"),
+        }
     }
 }
 
 impl Host {
-    /// A host that is silent for so long is inactive.
-    const SILENCE: Duration = Duration::from_secs(180);
-    const REMINDER_INTERVAL: Duration = Duration::from_secs(30 * 60);
-    /// A version 1 agent doubles its rules with a second CONFIG; it asks every 10 s until it has one.
-    const CONFIG_INTERVAL: Duration = Duration::from_secs(9);
-    /// A version 1 agent waits 20 s after a RESET before it asks.
-    const RESET_INTERVAL: Duration = Duration::from_secs(30);
-    /// Until it asks. Nothing else tells it, so that all of them may not be lost.
-    const RESET_TIMES: u32 = 10;
-    /// Two addresses in turn within that time are two devices, not one that moved.
-    const TWO_ADDRESSES_WITHIN: Duration = Duration::from_secs(180);
-    const TWO_INTERVAL: Duration = Duration::from_secs(60 * 60);
-
-    /// A host with a file, of whose sessions those are over that began by then.
-    pub(super) fn new(now: Duration, joined: Stamp) -> Self {
+    /// A host with a file. No cookie with a stamp up to `last_join` begins a session.
+    pub(super) fn new(now: Duration, last_join: Stamp) -> Self {
         Self {
-            configured: true,
-            last_heard: now,
-            inactive: None,
-            address: None,
-            earlier_address: None,
-            two_reported: None,
+            has_file: true,
+            presence: Presence::new(now),
+            conflict: NameConflict::default(),
             session: None,
-            joined,
-            run: None,
-            earlier_run: None,
-            of_two: None,
-            last_classic: None,
-            last_config: None,
-            last_reset: None,
-            reset: None,
-            left_out_announced: None,
+            last_join,
+            classic: ClassicAgent::default(),
         }
     }
 
     /// A host that has proven its key and has no file.
     pub(super) fn without_file(now: Duration) -> Self {
-        Self { configured: false, ..Self::new(now, 0) }
+        Self { has_file: false, ..Self::new(now, 0) }
     }
 
-    /// What the datagrams of its session end in, if they do.
+    pub(super) fn has_file(&self) -> bool {
+        self.has_file
+    }
+
+    /// Whether the host has no file and nothing more is to be sent to it.
+    pub(super) fn is_finished(&self) -> bool {
+        let needs_session = |session: &Session| session.has_scheduled_stale() || session.has_mac();
+        !self.has_file && !self.classic.has_scheduled_reset() && !self.session.as_ref().is_some_and(needs_session)
+    }
+
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// Signs and verifies the datagrams of the host's session, if the host has a key.
     pub(super) fn mac_mut(&mut self) -> Option<&mut SessionMac> {
-        self.session.as_mut()?.mac.as_mut()
+        self.session.as_mut()?.mac_mut()
     }
 
     pub(super) fn has_mac(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.mac.is_some())
-    }
-
-    pub(super) fn is_configured(&self) -> bool {
-        self.configured
-    }
-
-    /// Whether the host has no file any more and was told so.
-    pub(super) fn is_finished(&self) -> bool {
-        let told = |session: &Session| session.stale_left == 0 && session.mac.is_none();
-        !self.configured && self.reset.is_none() && self.session.as_ref().is_none_or(told)
+        self.session.as_ref().is_some_and(Session::has_mac)
     }
 
     pub(super) fn has_session_at(&self, address: SocketAddrV4) -> bool {
-        self.session.as_ref().is_some_and(|session| session.address == address)
+        self.session.as_ref().is_some_and(|session| session.address() == address)
     }
 
+    /// The session of that run at that address.
     pub(super) fn session_of(&mut self, address: SocketAddrV4, run: Token) -> Option<&mut Session> {
-        self.session.as_mut().filter(|session| session.address == address && session.run == run)
+        self.session.as_mut().filter(|session| session.address() == address && session.run() == run)
     }
 
-    /// Begins a session by a JOIN whose cookie has that stamp.
-    pub(super) fn join(&mut self, now: Duration, stamp: Stamp, session: Session) -> Joined {
-        if stamp <= self.joined {
-            let again = stamp == self.joined && self.session.as_ref().is_some_and(|present| present.run == session.run);
-            return if again { Joined::Again } else { Joined::Late };
+    pub(super) fn end_session(&mut self) {
+        self.session = None;
+    }
+
+    /// Handles a JOIN with a valid cookie; `stamp` is the cookie's.
+    pub(super) fn handle_join(&mut self, now: Duration, stamp: Stamp, session: Session) -> JoinOutcome {
+        if stamp <= self.last_join {
+            let is_current = self.session.as_ref().is_some_and(|current| current.run() == session.run());
+            return if stamp == self.last_join && is_current { JoinOutcome::Repeated } else { JoinOutcome::Outdated };
         }
-        self.joined = stamp;
-        let two_runs = self.handle_run(now, &session);
+        self.last_join = stamp;
+        let other = self.session.as_ref().map_or(session.address(), Session::address);
+        let has_conflict = self.conflict.handle_run(now, session.run());
+        let notice = has_conflict.then(|| HostNotice::TwoAgents(*other.ip(), *session.address().ip()));
         self.session = Some(session);
-        self.reset = None;
-        Joined::New(News { two_runs, ..News::default() })
+        self.classic.cancel_reset();
+        JoinOutcome::Begun(notice)
     }
 
-    /// An agent that is started again has a new run and never an old one; two that run take turns.
-    fn handle_run(&mut self, now: Duration, session: &Session) -> Option<(Ipv4Addr, Ipv4Addr)> {
-        let present = self.run.replace(session.run).filter(|present| *present != session.run)?;
-        let earlier = self.earlier_run.replace((present, now));
-        let back = earlier.is_some_and(|(run, at)| run == session.run && now - at < Self::TWO_ADDRESSES_WITHIN);
-        if back {
-            self.of_two = Some(now);
-        }
-        let other = self.session.as_ref().map_or(session.address, |session| session.address);
-        (back && self.may_report_two(now)).then_some((*other.ip(), *session.address.ip()))
+    /// Whether two agents use this name at once, as far as the server can tell.
+    pub(super) fn has_two_agents(&self, now: Duration) -> bool {
+        self.conflict.has_two_runs(now)
     }
 
-    /// Whether two agents have this name, as far as is known.
-    pub(super) fn is_of_two(&self, now: Duration) -> bool {
-        self.of_two.is_some_and(|at| now - at < Self::TWO_ADDRESSES_WITHIN)
-    }
-
-    /// Whether it may be said that there are two of this name; if so it counts as said.
-    fn may_report_two(&mut self, now: Duration) -> bool {
-        let may = self.two_reported.is_none_or(|at| now - at >= Self::TWO_INTERVAL);
-        if may {
-            self.two_reported = Some(now);
-        }
-        may
-    }
-
-    /// The agent is fetching what is in force.
+    /// The agent is fetching the current configuration.
     pub(super) fn handle_fetching(&mut self) {
         if let Some(session) = &mut self.session {
             session.handle_up_to_date();
         }
     }
 
-    /// The configuration changed: the agent is to be told.
+    /// The configuration changed: schedules STALE or RESET.
     pub(super) fn handle_changed(&mut self, now: Duration) {
-        self.configured = true;
+        self.has_file = true;
         match &mut self.session {
-            Some(session) => (session.stale_left, session.next_stale) = (Session::STALE_TIMES, now),
-            None => {
-                let due = self.last_reset.map_or(now, |last| now.max(last + Self::RESET_INTERVAL));
-                let speaks_classic = self.last_classic.is_some_and(|at| now - at < Self::SILENCE);
-                self.reset = Some(Reset { due, left: if speaks_classic { Self::RESET_TIMES } else { 1 } });
-            }
+            Some(session) => session.handle_changed(now),
+            None => self.classic.schedule_reset(now),
         }
     }
 
-    /// The file is gone: the agent is to be told.
+    /// The file is gone: schedules STALE or RESET.
     pub(super) fn handle_removed(&mut self, now: Duration) {
         self.handle_changed(now);
-        self.configured = false;
-        self.inactive = None;
+        self.has_file = false;
+        self.presence.forget_report();
     }
 
-    /// A version 1 agent asks for its configuration: if there was one of version 2 in its place, that is gone, and is not told of changes.
-    pub(super) fn handle_config_request(&mut self) {
+    /// A version 1 agent asks for its configuration. It has replaced any version 2 agent. Returns whether CONFIG may be sent; if so, it
+    /// counts as sent.
+    pub(super) fn handle_config_request(&mut self, now: Duration) -> bool {
         self.session = None;
+        self.classic.take_config(now)
     }
 
-    /// Whether a CONFIG may go to a version 1 agent that asks; if so it counts as sent.
-    pub(super) fn may_send_config(&mut self, now: Duration) -> bool {
-        if self.last_config.is_some_and(|last| now - last < Self::CONFIG_INTERVAL) {
-            return false;
+    /// Returns whether to report what a version 1 agent cannot have of that revision. If so, it counts as reported.
+    pub(super) fn take_left_out_report(&mut self, revision: Revision) -> bool {
+        self.classic.take_report(revision)
+    }
+
+    /// Notes that the host was heard.
+    pub(super) fn handle_heard(&mut self, now: Duration, address: Ipv4Addr, version: Version) -> Vec<HostNotice> {
+        let mut notices = Vec::new();
+        if self.presence.handle_heard(now) {
+            notices.push(HostNotice::ActiveAgain);
         }
-        self.last_config = Some(now);
-        // What a RESET would bring about has happened.
-        self.reset = None;
-        true
-    }
-
-    /// Whether it has yet to be said what a version 1 agent cannot have of that revision; if so it counts as said.
-    pub(super) fn announce_left_out(&mut self, revision: Revision) -> bool {
-        self.left_out_announced.replace(revision) != Some(revision)
-    }
-
-    /// The host was heard.
-    pub(super) fn handle_heard(&mut self, now: Duration, ip: Ipv4Addr, classic: bool) -> News {
-        self.last_heard = now;
-        if classic {
-            self.last_classic = Some(now);
+        if version == Version::One {
+            self.classic.handle_heard(now);
         }
-        let active_again = self.inactive.take().is_some();
-        News { active_again, two_addresses: self.handle_address(now, ip), two_runs: None }
+        if let Some((one, other)) = self.conflict.handle_address(now, address) {
+            notices.push(HostNotice::TwoAddresses(one, other));
+        }
+        notices
     }
 
-    /// Devices that move have a new address; two devices of one name are heard at one, the other, and the one again.
-    fn handle_address(&mut self, now: Duration, ip: Ipv4Addr) -> Option<(Ipv4Addr, Ipv4Addr)> {
-        let present = self.address.replace(ip).filter(|present| *present != ip)?;
-        let earlier = self.earlier_address.replace((present, now));
-        let back = earlier.is_some_and(|(address, at)| address == ip && now - at < Self::TWO_ADDRESSES_WITHIN);
-        (back && self.may_report_two(now)).then_some((present, ip))
-    }
-
-    /// What is due; it counts as done.
+    /// Returns what is to be done now. It counts as done.
     pub(super) fn handle_tick(&mut self, now: Duration) -> Due {
         let mut due = Due::default();
-        if let Some(session) = self.session.as_mut().filter(|session| session.stale_left > 0 && session.next_stale <= now) {
-            session.stale_left -= 1;
-            session.next_stale = now + Session::STALE_INTERVAL;
-            due.stale = Some(session.address);
+        if let Some(session) = self.session.as_mut() {
+            due.stale = session.take_stale(now).then(|| session.address());
         }
-        if let Some(reset) = self.reset.as_mut().filter(|reset| reset.due <= now) {
-            due.reset = true;
-            self.last_reset = Some(now);
-            (reset.left, reset.due) = (reset.left - 1, now + Self::RESET_INTERVAL);
-            if reset.left == 0 {
-                self.reset = None;
-            }
-        }
-        let reminder = self.inactive.is_none_or(|said| now - said >= Self::REMINDER_INTERVAL);
-        if self.configured && now - self.last_heard >= Self::SILENCE && reminder {
-            self.inactive = Some(now);
-            self.session = None;
-            due.inactive = true;
-        }
-        if !self.configured && now - self.last_heard >= Self::SILENCE {
+        due.reset = self.classic.take_reset(now);
+        due.inactive = self.has_file && self.presence.take_report(now);
+        if due.inactive || (!self.has_file && self.presence.is_silent(now)) {
             self.session = None;
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::session::Credential;
+    use crate::wire::auth::SessionName;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn session(last: u8, run: u128) -> Session {
+        let name = SessionName { host: "h", run: Token(run), nonce: Token(2), cookie: Token(3) };
+        Session::new(SocketAddrV4::new([10, 0, 0, last].into(), 4360), Credential::NotRequired, name)
+    }
+
+    #[test]
+    fn a_session_begins_only_with_a_later_cookie_than_the_latest() {
+        let mut host = Host::new(at(0), 5);
+        assert_eq!(host.handle_join(at(1), 5, session(1, 1)), JoinOutcome::Outdated);
+        assert_eq!(host.handle_join(at(1), 7, session(1, 1)), JoinOutcome::Begun(None));
+        assert_eq!(host.handle_join(at(1), 7, session(1, 1)), JoinOutcome::Repeated);
+        assert_eq!(host.handle_join(at(1), 7, session(1, 2)), JoinOutcome::Outdated);
+        assert_eq!(host.handle_join(at(1), 6, session(1, 1)), JoinOutcome::Outdated);
+        host.end_session();
+        assert_eq!(host.handle_join(at(1), 7, session(1, 1)), JoinOutcome::Outdated, "the session is over");
+    }
+
+    #[test]
+    fn two_alternating_runs_are_reported_with_both_addresses() {
+        let mut host = Host::new(at(0), 0);
+        host.handle_join(at(1), 1, session(1, 1));
+        host.handle_join(at(2), 2, session(2, 2));
+        let notice = HostNotice::TwoAgents([10, 0, 0, 2].into(), [10, 0, 0, 1].into());
+        assert_eq!(host.handle_join(at(3), 3, session(1, 1)), JoinOutcome::Begun(Some(notice)));
+        assert!(host.has_two_agents(at(3)) && !host.has_two_agents(at(200)));
+    }
+
+    #[test]
+    fn a_change_is_announced_by_stale_in_a_session_and_by_reset_without_one() {
+        let mut host = Host::new(at(0), 0);
+        host.handle_changed(at(1));
+        assert_eq!(host.handle_tick(at(1)), Due { reset: true, ..Due::default() });
+        let session = session(1, 1);
+        let stale = Some(session.address());
+        host.handle_join(at(2), 1, session);
+        host.handle_changed(at(3));
+        assert_eq!(host.handle_tick(at(3)), Due { stale, ..Due::default() });
+    }
+
+    #[test]
+    fn a_host_without_a_file_is_finished_when_its_agent_was_told() {
+        let mut host = Host::new(at(0), 0);
+        host.handle_join(at(1), 1, session(1, 1));
+        host.handle_removed(at(2));
+        let told = (2..30).filter(|second| !host.is_finished() && host.handle_tick(at(*second)).stale.is_some()).count();
+        assert!(told == 10 && host.is_finished());
+    }
+
+    #[test]
+    fn a_silent_host_loses_its_session_and_is_reported_if_it_has_a_file() {
+        for has_file in [true, false] {
+            let mut host = Host { has_file, ..Host::new(at(0), 0) };
+            host.handle_join(at(0), 1, session(1, 1));
+            assert!(!host.handle_tick(at(179)).inactive && host.session().is_some());
+            assert_eq!(host.handle_tick(at(180)).inactive, has_file);
+            assert!(host.session().is_none());
+        }
+    }
+
+    #[test]
+    fn a_version_1_agent_replaces_the_session() {
+        let mut host = Host::new(at(0), 0);
+        host.handle_join(at(1), 1, session(1, 1));
+        assert!(host.handle_config_request(at(2)) && !host.handle_config_request(at(3)));
+        assert!(host.session().is_none());
     }
 }

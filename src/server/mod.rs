@@ -1,164 +1,125 @@
-//! The server as a state machine: datagrams, changed files and the time go in; datagrams, events for the stream and one deadline come
-//! out. It opens no file and reads no clock.
+//! The server as a state machine. Datagrams, changed files and the time go in; datagrams, events for the stream and one deadline come out.
+//! It opens no file and reads no clock.
 //!
-//! An event is acknowledged only when the caller has said by [`Server::handle_committed`] that it is in the stream.
+//! An event is acknowledged only after the caller has reported by [`Server::handle_committed`] that it is in the stream.
 
+mod acknowledgements;
 mod admission;
 mod chains;
+mod classic;
 mod configuration;
 mod cookie;
 mod duplicates;
 mod host;
+mod hosts;
+mod name_conflict;
 mod outputs;
+mod own_events;
+mod presence;
+mod session;
+mod sink;
+mod strangers;
 
 pub use configuration::Content;
 pub use outputs::Output;
+pub use sink::{EventSink, Written};
 
+use crate::directives::keys::HostKeys;
 use crate::directives::Fault;
 use crate::now::Now;
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::auth::SessionName;
 use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token};
-use admission::Admission;
-use chains::{Chains, Taken, Verdict};
-use configuration::{Configurations, Outcome};
+use acknowledgements::{Acknowledgements, PendingEvent};
+use admission::{Admission, Decision};
+use chains::{Arrival, Chains, TakeOutcome};
+use configuration::{CheckedHost, Configurations};
 use cookie::Cookies;
 use duplicates::Duplicates;
-use host::{Host, Joined, News, Session};
+use host::{Host, HostNotice, JoinOutcome, Version};
+use hosts::Hosts;
 use outputs::Outputs;
-use std::collections::{HashMap, HashSet, VecDeque};
+use own_events::OwnEvents;
+use session::Session;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::time::Duration;
+use strangers::{IgnoredDatagrams, UnknownHosts};
 
-/// What becomes of the events that the server accepts. They count as written only once the caller says so.
-pub trait EventSink {
-    /// Takes one event whose fields hold neither control characters nor what could be read as another field.
-    fn accept(&mut self, alert: &Alert<'_>);
-}
-
-/// What tells one server from another.
+/// What distinguishes one server from another.
 #[derive(Clone, Debug)]
-pub struct Identity {
-    /// The name to announce.
+pub struct ServerIdentity {
+    /// The name that SRVHB announces.
     pub name: String,
-    /// Random for each run of the server.
+    /// Random, new in each run of the server.
     pub run: Token,
-    /// Where "I am here" and RESET go.
+    /// The addresses that SRVHB, SRVCAP and RESET are sent to.
     pub broadcast: Vec<SocketAddrV4>,
 }
 
 /// The state machine.
 pub struct Server {
-    identity: Identity,
-    hosts: HashMap<Rc<str>, Box<Host>>,
+    identity: ServerIdentity,
+    hosts: Hosts,
     configurations: Configurations,
     cookies: Cookies,
-    gate: Admission,
+    admission: Admission,
     duplicates: Duplicates,
     chains: Chains,
-    /// Names without a file that asked for a configuration: each is logged once.
-    strangers: HashSet<String>,
-    next_stranger_log: Duration,
-    /// The server's own events until they are written, and how many were given to the sink and not committed yet.
-    own_events: VecDeque<OwnEvent>,
-    own_offered: usize,
-    /// Acknowledgements that are due when what was given to the sink is committed, and the uids of which they speak.
-    acknowledgements: Vec<Acknowledgement>,
-    uids: String,
+    acknowledgements: Acknowledgements,
+    own_events: OwnEvents,
+    unknown_hosts: UnknownHosts,
+    ignored: IgnoredDatagrams,
     next_heartbeat: Duration,
     next_tick: Duration,
-    /// Whether hosts changed that were not told yet.
-    has_news: bool,
-    /// What strangers caused, by reason; what of that was logged, and when there may be more of it in the log.
-    ignored: Ignored,
-    ignored_logged: Ignored,
-    next_ignored_log: Duration,
+    /// Whether a configuration changed since the last tick.
+    has_changes: bool,
     outputs: Outputs,
-}
-
-struct Acknowledgement {
-    to: SocketAddrV4,
-    /// Where among the uids that of the event ends.
-    uid_end: usize,
-    /// The event's hash, where repeats are known.
-    hash: Option<u64>,
-    /// The host in whose sealed session it came.
-    host: Option<Rc<str>>,
-}
-
-/// An event that the server makes itself.
-#[derive(Clone, Debug)]
-struct OwnEvent {
-    host: Rc<str>,
-    unix: u64,
-    text: String,
-}
-
-/// Datagrams that were not what this server answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Ignored {
-    malformed: u64,
-    unexpected: u64,
 }
 
 impl Server {
     const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
-    /// How often all hosts are looked at.
-    const TICK: Duration = Duration::from_secs(1);
-    /// Most hosts that are told something, or that something is told of, in one turn.
-    const TOLD_AT_ONCE: usize = 1000;
-    /// A repeat from a version 1 agent that comes sooner than this after its acknowledgement gets no other.
-    const NO_SECOND_ACK: Duration = Duration::from_secs(9);
-    /// Most names of strangers that are kept in mind; what comes beyond is not logged.
-    const MAX_STRANGERS: usize = 1000;
-    /// Least time between two lines about them.
-    const STRANGER_LOG_INTERVAL: Duration = Duration::from_secs(60);
-    /// Most of its own events that the server keeps while the stream cannot be written.
-    const MAX_OWN_EVENTS: usize = 10_000;
-    /// Bytes of uids for which there is always room.
-    const UIDS_KEPT: usize = 16 * 1024;
-    /// Errors of one change that are reported one by one.
+    /// How often every host is checked for what is due.
+    const TICK_INTERVAL: Duration = Duration::from_secs(1);
+    /// A version 1 agent that repeats an event sooner than this after its acknowledgement gets no further one.
+    const ACK_INTERVAL: Duration = Duration::from_secs(9);
+    /// Most faults of one change that are reported one by one.
     const MAX_FAULTS_REPORTED: usize = 20;
-    /// Least time between two lines about datagrams that were ignored.
-    const IGNORED_LOG_INTERVAL: Duration = Duration::from_secs(60 * 60);
-    /// What stands for the uid in the server's own events.
-    const OWN_UID: &str = "000000";
-    const SYSTEM: &str = "SYSTEM";
 
     /// A server that has just started and knows no host.
-    pub fn new(now: Now, identity: Identity) -> Self {
+    pub fn new(now: Now, identity: ServerIdentity) -> Self {
         Self {
             identity,
-            hosts: HashMap::new(),
+            hosts: Hosts::default(),
             configurations: Configurations::default(),
             cookies: Cookies::default(),
-            gate: Admission::new(),
+            admission: Admission::new(),
             duplicates: Duplicates::default(),
             chains: Chains::default(),
-            strangers: HashSet::new(),
-            next_stranger_log: now.mono,
-            own_events: VecDeque::new(),
-            own_offered: 0,
-            acknowledgements: Vec::new(),
-            uids: String::new(),
+            acknowledgements: Acknowledgements::default(),
+            own_events: OwnEvents::default(),
+            unknown_hosts: UnknownHosts::default(),
+            ignored: IgnoredDatagrams::default(),
             next_heartbeat: now.mono,
-            next_tick: now.mono + Self::TICK,
-            has_news: false,
-            ignored: Ignored::default(),
-            ignored_logged: Ignored::default(),
-            next_ignored_log: now.mono,
+            next_tick: now.mono + Self::TICK_INTERVAL,
+            has_changes: false,
             outputs: Outputs::default(),
         }
     }
 
-    /// The file of a host has that content now.
-    pub fn set_host_file(&mut self, now: Now, name: &str, path: &str, content: Content) {
-        let outcome = self.configurations.set_host(name, path, content);
-        self.handle_outcome(now, outcome);
+    /// Replaces the keys of hosts; `None` accepts everyone. Ends the sessions that began with a key that is not valid any more.
+    pub fn set_keys(&mut self, keys: Option<HostKeys>) {
+        self.admission.set_keys(keys);
+        self.hosts.retain_sessions(|host, credential| self.admission.accepts(host, credential));
     }
 
-    /// The file of a host is gone.
+    /// Sets the content of a host file.
+    pub fn set_host_file(&mut self, now: Now, name: &str, path: &str, content: Content) {
+        let checked = self.configurations.set_host(name, path, content);
+        self.handle_checked(now, checked);
+    }
+
+    /// Removes a host file.
     pub fn remove_host_file(&mut self, now: Now, name: &str) {
         if !self.configurations.remove_host(name) {
             return;
@@ -170,66 +131,66 @@ impl Server {
         }
     }
 
-    /// An include has that content now. What that means for the hosts that use it is found out step by step in the next turns.
+    /// Sets the content of an include. [`Self::handle_timeout`] checks the hosts that use it, some in each call.
     pub fn set_include(&mut self, name: &str, path: &str, content: Content) {
         self.configurations.set_include(name, Some((path, content)));
     }
 
-    /// An include is gone.
+    /// Removes an include, see [`Self::set_include`].
     pub fn remove_include(&mut self, name: &str) {
         self.configurations.set_include(name, None);
     }
 
-    /// One step of what changed includes mean.
-    fn classify_some(&mut self, now: Now) {
-        if !self.configurations.is_waiting() {
-            return;
-        }
-        for outcome in self.configurations.classify_some() {
-            self.handle_outcome(now, outcome);
-        }
-    }
-
-    fn handle_outcome(&mut self, now: Now, outcome: Outcome) {
-        let Outcome { host, changed, faults } = outcome;
-        self.report_faults(now, &host, faults);
-        // A host that had no file is asking for one by itself.
+    fn handle_checked(&mut self, now: Now, checked: CheckedHost) {
+        let CheckedHost { host, changed, faults } = checked;
+        self.report_faults(now, &host, &faults);
         let Some(entry) = self.hosts.get_mut(&host) else {
-            self.strangers.remove(&*host);
-            self.hosts.insert(host, Box::new(Host::new(now.mono, self.cookies.latest())));
+            // An agent without a configuration keeps asking for one, so there is nothing to announce.
+            self.unknown_hosts.remove(&host);
+            self.hosts.insert(host, Host::new(now.mono, self.cookies.latest()));
             return;
         };
         if changed {
             entry.handle_changed(now.mono);
-            self.has_news = true;
+            self.has_changes = true;
         }
     }
 
-    fn report_faults(&mut self, now: Now, host: &Rc<str>, faults: Vec<Fault>) {
+    fn report_faults(&mut self, now: Now, host: &Rc<str>, faults: &[Fault]) {
         for fault in faults.iter().take(Self::MAX_FAULTS_REPORTED) {
-            self.own_event(now, host.clone(), format!("Configuration error: {fault}"));
+            self.report(now, host, format!("Configuration error: {fault}"));
         }
         if faults.len() > Self::MAX_FAULTS_REPORTED {
-            self.own_event(now, host.clone(), format!("Configuration error: and {} more", faults.len() - Self::MAX_FAULTS_REPORTED));
+            self.report(now, host, format!("Configuration error: and {} more", faults.len() - Self::MAX_FAULTS_REPORTED));
         }
     }
 
-    /// Takes a datagram; an event in it goes to the sink.
+    fn report_notices(&mut self, now: Now, host: &str, notices: impl IntoIterator<Item = HostNotice>) {
+        for notice in notices {
+            self.report(now, &host.into(), notice.to_string());
+        }
+    }
+
+    /// Logs a text and makes an event of it.
+    fn report(&mut self, now: Now, host: &Rc<str>, text: String) {
+        self.outputs.log(&format!("{host}: {text}"));
+        self.own_events.push(now.unix, host.clone(), text);
+    }
+
+    /// Handles a datagram. The sink takes the events in it.
     pub fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8], sink: &mut impl EventSink) {
-        let Some((content, admitted)) = self.admit(from, datagram) else { return };
-        let message = match Message::parse(content) {
-            Ok(Message::Hello { host, run, nonce }) => return self.handle_hello(now, from, host, run, nonce, datagram),
-            Ok(Message::Join { host, run, nonce, cookie }) => {
-                return self.handle_join(now, from, SessionName { host, run, nonce, cookie }, datagram);
-            }
-            // All else is of a session or of a host that needs none: the one that was let in, and no other.
-            Ok(message) if !self.is_open() && (admitted.is_none() || message.host() != admitted) => {
-                self.ignored.unexpected += 1;
-                return;
-            }
-            message => message,
+        let (content, origin) = match self.admission.check(from, datagram, &mut self.hosts) {
+            Decision::Accept { content, origin } => (content, origin),
+            Decision::Refuse => return,
+            Decision::RefuseWithLost { host } => return self.send_lost(from, host),
         };
-        match message {
+        match Message::parse(content) {
+            Err(_) => self.ignored.count_malformed(),
+            Ok(Message::Hello { host, run, nonce }) => self.handle_hello(now, from, host, run, nonce, datagram),
+            Ok(Message::Join { host, run, nonce, cookie }) => {
+                self.handle_join(now, from, SessionName { host, run, nonce, cookie }, datagram);
+            }
+            Ok(message) if !origin.may_be(message.host()) => self.ignored.count_unexpected(),
             Ok(Message::Alert(alert)) => self.handle_alert(now, from, alert, content, sink),
             Ok(Message::ConfigRequest { host }) => self.handle_config_request(now, from, host),
             Ok(Message::Alive { host, run, revision }) => self.handle_alive(now, from, host, run, revision),
@@ -237,31 +198,26 @@ impl Server {
             Ok(Message::Event(event)) => self.handle_event(now, from, event, content, sink),
             Ok(Message::Take { host, chain, from: before, to }) => self.handle_take(from, host, chain, before, to),
             Ok(Message::Seek { host, chains }) => self.handle_seek(now, from, host, &chains),
-            // Other servers' heartbeats reach this port too where one broadcasts to itself.
-            Ok(_) => self.ignored.unexpected += 1,
-            Err(_) => self.ignored.malformed += 1,
+            // Where a server broadcasts to its own port, heartbeats reach it too.
+            Ok(_) => self.ignored.count_unexpected(),
         }
     }
 
     fn handle_alert(&mut self, now: Now, from: SocketAddrV4, alert: Alert<'_>, datagram: &[u8], sink: &mut impl EventSink) {
-        let Some(host) = self.hosts.get_mut(alert.host) else { return self.accept(now, from, &alert, None, sink) };
+        let Some(host) = self.hosts.get_mut(alert.host) else { return self.accept_alert(now, from, &alert, None, sink) };
         let in_session = host.has_session_at(from);
-        let news = host.handle_heard(now.mono, *from.ip(), !in_session);
-        self.handle_news(now, alert.host, news);
+        self.handle_heard(now, from, alert.host, if in_session { Version::Two } else { Version::One });
         let hash = self.duplicates.hash(datagram);
-        let Some(seen) = self.duplicates.get(now.mono, hash) else {
-            return self.accept(now, from, &alert, Some(hash), sink);
-        };
-        let too_soon = !in_session && seen.was_acknowledged_within(now.mono, Self::NO_SECOND_ACK);
-        // Where it is not acknowledged yet, it is about to be.
+        let Some(seen) = self.duplicates.get(now.mono, hash) else { return self.accept_alert(now, from, &alert, Some(hash), sink) };
+        let too_soon = !in_session && seen.was_acknowledged_within(now.mono, Self::ACK_INTERVAL);
+        // An event that is still to be written is acknowledged then.
         if seen.is_acknowledged() && !too_soon {
             seen.acknowledge(now.mono);
-            let mac = self.hosts.get_mut(alert.host).and_then(|host| host.mac_mut());
-            self.outputs.send(from, &Message::Ack { uid: alert.uid }, mac);
+            self.outputs.send(from, &Message::Ack { uid: alert.uid }, self.hosts.mac_mut(alert.host));
         }
     }
 
-    fn accept(&mut self, now: Now, from: SocketAddrV4, alert: &Alert<'_>, hash: Option<u64>, sink: &mut impl EventSink) {
+    fn accept_alert(&mut self, now: Now, from: SocketAddrV4, alert: &Alert<'_>, hash: Option<u64>, sink: &mut impl EventSink) {
         sink.accept(&Alert {
             host: &sanitize_field(alert.host),
             uid: &sanitize_field(alert.uid),
@@ -273,47 +229,46 @@ impl Server {
         if let Some(hash) = hash {
             self.duplicates.insert(now.mono, hash);
         }
-        self.uids.push_str(alert.uid);
-        let sealed = |host: &Rc<str>| self.hosts.get(host).is_some_and(|host| host.has_mac());
-        let host = self.hosts.get_key_value(alert.host).map(|(host, _)| host.clone()).filter(sealed);
-        self.acknowledgements.push(Acknowledgement { to: from, uid_end: self.uids.len(), hash, host });
+        let signed = self.hosts.get(alert.host).is_some_and(Host::has_mac);
+        let signed_host = self.hosts.name(alert.host).filter(|_| signed).cloned();
+        self.acknowledgements.push(alert.uid, PendingEvent { to: from, hash, signed_host });
     }
 
-    /// Whether a configured host has a session at that address; if not, the sender is told so.
-    fn is_in_session(&mut self, from: SocketAddrV4, name: &str) -> bool {
-        let in_session = self.hosts.get(name).is_some_and(|host| host.is_configured() && host.has_session_at(from));
+    /// Returns whether a host with a file has a session at that address. If not, answers LOST.
+    fn require_session(&mut self, from: SocketAddrV4, host: &str) -> bool {
+        let in_session = self.hosts.is_in_session(host, from);
         if !in_session {
-            self.say_lost(from, name);
+            self.send_lost(from, host);
         }
         in_session
     }
 
     fn handle_event(&mut self, now: Now, from: SocketAddrV4, event: ChainEvent<'_>, datagram: &[u8], sink: &mut impl EventSink) {
         let ChainEvent { host, chain, checkpoint: Checkpoint { seq, .. }, .. } = event;
-        if !self.is_in_session(from, host) {
+        if !self.require_session(from, host) {
             return;
         }
-        self.heard(now, from, host, false);
+        self.handle_heard(now, from, host, Version::Two);
         match self.chains.classify(host, chain, seq) {
-            Verdict::Next => {
-                self.accept_next(from, event, sink);
-                while let Some(sack) = self.chains.next_held(host, chain) {
-                    if let Ok(Message::Event(event)) = Message::parse(&sack) {
-                        self.accept_next(from, event, sink);
+            Arrival::InOrder => {
+                self.accept_event(from, event, sink);
+                while let Some(stored) = self.chains.take_next(host, chain) {
+                    if let Ok(Message::Event(event)) = Message::parse(&stored) {
+                        self.accept_event(from, event, sink);
                     }
                 }
             }
-            Verdict::Repeat => self.say_done(from, host, chain),
-            Verdict::Ahead => {
-                self.chains.hold(host, chain, seq.number, datagram);
-                self.say_done(from, host, chain);
+            Arrival::Duplicate => self.send_done(from, host, chain),
+            Arrival::OutOfOrder => {
+                self.chains.store(host, chain, seq.number, datagram);
+                self.send_done(from, host, chain);
             }
-            Verdict::Elsewhere => self.say_reached(from, host, chain),
+            Arrival::OtherEpoch => self.send_at(from, host, chain),
         }
     }
 
-    fn accept_next(&mut self, from: SocketAddrV4, event: ChainEvent<'_>, sink: &mut impl EventSink) {
-        let Some((host, _)) = self.hosts.get_key_value(event.host) else { return };
+    fn accept_event(&mut self, from: SocketAddrV4, event: ChainEvent<'_>, sink: &mut impl EventSink) {
+        let Some(host) = self.hosts.name(event.host) else { return };
         sink.accept(&Alert {
             host: &sanitize_field(host),
             uid: &event.uid(),
@@ -325,172 +280,89 @@ impl Server {
         self.chains.accept(host, event.chain, event.checkpoint, from);
     }
 
-    /// Nothing is said of what is being written: that is said when it is.
-    fn say_done(&mut self, to: SocketAddrV4, host: &str, chain: ChainId) {
-        if let Some((seq, sack)) = self.chains.done(host, chain) {
-            self.send(to, &Message::Done { host, chain, seq, sack });
-        }
-    }
-
-    /// As [`Self::say_done`].
-    fn say_reached(&mut self, to: SocketAddrV4, host: &str, chain: ChainId) {
-        if !self.chains.is_uncommitted(host, chain) {
-            let mac = self.hosts.get_mut(host).and_then(|host| host.mac_mut());
-            self.outputs.send(to, &Message::At { host, chain, checkpoint: self.chains.checkpoint(host, chain) }, mac);
-        }
-    }
-
-    fn handle_take(&mut self, from: SocketAddrV4, name: &str, chain: ChainId, before: Option<Seq>, to: Checkpoint<&str>) {
-        if !self.is_in_session(from, name) {
+    fn handle_take(&mut self, from: SocketAddrV4, host: &str, chain: ChainId, before: Option<Seq>, to: Checkpoint<&str>) {
+        if !self.require_session(from, host) {
             return;
         }
-        let Some((host, _)) = self.hosts.get_key_value(name) else { return };
-        match self.chains.take(host, chain, before, to) {
-            Taken::Done => self.say_done(from, name, chain),
-            Taken::Elsewhere => self.say_reached(from, name, chain),
-            Taken::Uncommitted => {}
+        let Some(name) = self.hosts.name(host) else { return };
+        match self.chains.take(name, chain, before, to) {
+            TakeOutcome::Done => self.send_done(from, host, chain),
+            TakeOutcome::Mismatch => self.send_at(from, host, chain),
+            TakeOutcome::Uncommitted => {}
         }
     }
 
-    fn handle_seek(&mut self, now: Now, from: SocketAddrV4, name: &str, chains: &[ChainId]) {
-        if !self.is_in_session(from, name) {
+    fn handle_seek(&mut self, now: Now, from: SocketAddrV4, host: &str, chains: &[ChainId]) {
+        if !self.require_session(from, host) {
             return;
         }
-        if self.hosts.get(name).is_some_and(|host| host.is_of_two(now.mono)) {
-            // How far the one has read says nothing of the logs of the other.
-            chains.iter().for_each(|chain| self.send(from, &Message::At { host: name, chain: *chain, checkpoint: None }));
+        if self.hosts.get(host).is_some_and(|host| host.has_two_agents(now.mono)) {
+            // The checkpoints of one agent say nothing about the logs of the other.
+            chains.iter().for_each(|chain| self.send(from, &Message::At { host, chain: *chain, checkpoint: None }));
         } else {
-            chains.iter().for_each(|chain| self.say_reached(from, name, *chain));
-        }
-    }
-
-    /// Takes over what an earlier run kept by [`Self::snapshot`]. Returns whether it can be read.
-    pub fn restore(&mut self, snapshot: &str) -> bool {
-        self.chains.restore(snapshot)
-    }
-
-    /// Tells of an event that an earlier run has written, in the order of the stream.
-    pub fn replay(&mut self, host: &str, uid: &str) {
-        self.chains.replay(host, uid);
-    }
-
-    /// Tells of an event that was written within the last 15 minutes: a repeat of it is recognised.
-    pub fn replay_recent(&mut self, now: Now, alert: Alert<'_>) {
-        let hash = self.duplicates.hash(&Message::Alert(alert).emit());
-        self.duplicates.insert(now.mono, hash);
-        if let Some(seen) = self.duplicates.get(now.mono, hash) {
-            seen.acknowledge(now.mono.saturating_sub(Self::NO_SECOND_ACK));
-        }
-    }
-
-    /// All host files were read: what is known of hosts without one is forgotten.
-    pub fn handle_started(&mut self) {
-        self.chains.retain(|host| self.hosts.contains_key(host));
-    }
-
-    /// What a later run needs besides the stream to go on where this one is, if that has changed since the last time.
-    /// To be asked only when all that the sink was given is written.
-    pub fn snapshot(&mut self) -> Option<String> {
-        self.chains.snapshot()
-    }
-
-    /// The last snapshot could not be kept.
-    pub fn handle_snapshot_lost(&mut self) {
-        self.chains.handle_snapshot_lost();
-    }
-
-    /// Says whether all that the sink was given is in the stream now, or none of it.
-    pub fn handle_committed(&mut self, now: Now, written: bool) {
-        for (to, host, chain) in self.chains.handle_committed(written) {
-            self.say_done(to, &host, chain);
-        }
-        let mut start = 0;
-        for Acknowledgement { to, uid_end, hash, host } in self.acknowledgements.drain(..) {
-            if written {
-                if let Some(seen) = hash.and_then(|hash| self.duplicates.get(now.mono, hash)) {
-                    seen.acknowledge(now.mono);
-                }
-                let mac = host.and_then(|host| self.hosts.get_mut(&host)).and_then(|host| host.mac_mut());
-                self.outputs.send(to, &Message::Ack { uid: &self.uids[start..uid_end] }, mac);
-            } else if let Some(hash) = hash {
-                self.duplicates.remove(hash);
-            }
-            start = uid_end;
-        }
-        self.uids.clear();
-        self.uids.shrink_to(Self::UIDS_KEPT);
-        let offered = std::mem::take(&mut self.own_offered);
-        if written {
-            self.own_events.drain(..offered);
+            chains.iter().for_each(|chain| self.send_at(from, host, *chain));
         }
     }
 
     fn handle_config_request(&mut self, now: Now, from: SocketAddrV4, name: &str) {
-        self.heard(now, from, name, true);
-        let Some(host) = self.hosts.get_mut(name).filter(|host| host.is_configured()) else { return self.handle_stranger(now, from, name) };
-        host.handle_config_request();
-        if !host.may_send_config(now.mono) {
+        self.handle_heard(now, from, name, Version::One);
+        let Some(host) = self.hosts.get_mut(name).filter(|host| host.has_file()) else { return self.log_unknown_host(now, from, name) };
+        if !host.handle_config_request(now.mono) {
             return;
         }
-        let announced = host.announce_left_out(self.configurations.revision(name));
+        let reports = host.take_left_out_report(self.configurations.revision(name));
         let Some(config) = self.configurations.classic(name) else { return };
         self.send(from, &Message::Config { lines: &config.lines });
-        if announced {
-            self.report_faults(now, &name.into(), config.left_out);
+        if reports {
+            self.report_faults(now, &name.into(), &config.left_out);
         }
     }
 
-    fn handle_stranger(&mut self, now: Now, from: SocketAddrV4, name: &str) {
-        let known = self.strangers.len() == Self::MAX_STRANGERS || self.strangers.contains(name) || name.len() > 255;
-        if !known && now.mono >= self.next_stranger_log {
-            self.next_stranger_log = now.mono + Self::STRANGER_LOG_INTERVAL;
-            self.strangers.insert(name.to_string());
-            self.outputs.log(&format!(
-                "{} at {} asks for a configuration, but there is no host file of that name",
-                sanitize(name),
-                from.ip()
-            ));
+    fn log_unknown_host(&mut self, now: Now, from: SocketAddrV4, name: &str) {
+        if let Some(line) = self.unknown_hosts.handle_request(now.mono, from, name) {
+            self.outputs.log(&line);
         }
     }
 
     fn handle_hello(&mut self, now: Now, from: SocketAddrV4, host: &str, run: Token, nonce: Token, datagram: &[u8]) {
-        let Some(key) = self.admit_handshake(from, host, datagram) else { return };
+        let Some(credential) = self.admission.check_handshake(from, host, datagram) else { return };
         let cookie = self.cookies.make(now.mono, from, host, run, nonce);
-        self.outputs.send_signed(from, &Message::Offer { host, nonce, cookie }, key.as_ref());
+        self.outputs.send_handshake(from, &Message::Offer { host, nonce, cookie }, credential.key());
     }
 
     fn handle_join(&mut self, now: Now, from: SocketAddrV4, name: SessionName<'_>, datagram: &[u8]) {
         let SessionName { host, run, nonce, cookie } = name;
-        let Some(key) = self.admit_handshake(from, host, datagram) else { return };
-        let Some(stamp) = self.cookies.stamp(now.mono, from, host, run, nonce, cookie) else { return };
-        if key.is_some() && !self.hosts.contains_key(host) {
-            self.hosts.insert(host.into(), Box::new(Host::without_file(now.mono)));
+        let Some(credential) = self.admission.check_handshake(from, host, datagram) else { return };
+        let Some(stamp) = self.cookies.verify(now.mono, from, host, run, nonce, cookie) else { return };
+        let has_key = credential.key().is_some();
+        if has_key && !self.hosts.contains(host) {
+            self.hosts.insert(host.into(), Host::without_file(now.mono));
         }
-        match self.hosts.get_mut(host) {
-            Some(entry) if key.is_some() || entry.is_configured() => match entry.join(now.mono, stamp, Session::new(from, key, name)) {
-                Joined::Late => return,
-                Joined::Again => {}
-                Joined::New(news) => {
-                    self.handle_news(now, host, news);
-                    self.heard(now, from, host, false);
+        // Nothing is remembered about a host that has neither a file nor a key. It is only told that it has no configuration.
+        if let Some(entry) = self.hosts.get_mut(host).filter(|entry| has_key || entry.has_file()) {
+            match entry.handle_join(now.mono, stamp, Session::new(from, credential, name)) {
+                JoinOutcome::Outdated => return,
+                JoinOutcome::Repeated => {}
+                JoinOutcome::Begun(notice) => {
+                    self.report_notices(now, host, notice);
+                    self.handle_heard(now, from, host, Version::Two);
                 }
-            },
-            _ => {}
+            }
         }
         let revision = self.configurations.revision(host);
         if revision == Revision::NONE {
-            self.handle_stranger(now, from, host);
+            self.log_unknown_host(now, from, host);
         }
         self.send(from, &Message::Stale { host, revision });
     }
 
     fn handle_alive(&mut self, now: Now, from: SocketAddrV4, name: &str, run: Token, revision: Revision) {
-        self.heard(now, from, name, false);
+        self.handle_heard(now, from, name, Version::Two);
         let current = self.configurations.revision(name);
         let answer = match self.hosts.get_mut(name) {
             None => Message::Stale { host: name, revision: Revision::NONE },
             Some(host) => match host.session_of(from, run) {
-                None => return self.say_lost(from, name),
+                None => return self.send_lost(from, name),
                 Some(session) if revision == current => {
                     session.handle_up_to_date();
                     Message::Here { host: name }
@@ -503,9 +375,7 @@ impl Server {
 
     fn handle_need(&mut self, from: SocketAddrV4, name: &str, revision: Revision, parts: &[u32]) {
         let current = self.configurations.revision(name);
-        let Some(host) = self.hosts.get_mut(name).filter(|host| host.has_session_at(from)) else {
-            return self.say_lost(from, name);
-        };
+        let Some(host) = self.hosts.get_mut(name).filter(|host| host.has_session_at(from)) else { return self.send_lost(from, name) };
         if revision != current {
             return self.send(from, &Message::Stale { host: name, revision: current });
         }
@@ -517,109 +387,154 @@ impl Server {
         }
     }
 
-    /// Notes that a configured host is alive at that address.
-    fn heard(&mut self, now: Now, from: SocketAddrV4, name: &str, classic: bool) {
-        let Some(host) = self.hosts.get_mut(name) else { return };
-        let news = host.handle_heard(now.mono, *from.ip(), classic);
-        self.handle_news(now, name, news);
-    }
-
-    fn handle_news(&mut self, now: Now, name: &str, news: News) {
-        if news.active_again {
-            self.own_event(now, name.into(), "Host is active again".into());
-        }
-        if let Some((one, other)) = news.two_addresses {
-            self.own_event(now, name.into(), format!("Host name is used from two addresses at once: {one} and {other}"));
-        }
-        if let Some((one, other)) = news.two_runs {
-            self.own_event(now, name.into(), format!("Host name is used by two agents at once, at {one} and {other}"));
+    /// Notes that a host is alive at that address.
+    fn handle_heard(&mut self, now: Now, from: SocketAddrV4, name: &str, version: Version) {
+        if let Some(host) = self.hosts.get_mut(name) {
+            let notices = host.handle_heard(now.mono, *from.ip(), version);
+            self.report_notices(now, name, notices);
         }
     }
 
-    /// Does all that is due; the server's own events go to the sink.
+    /// Sends a message, signed if the host that it names has a session with a MAC.
+    fn send(&mut self, to: SocketAddrV4, message: &Message<'_>) {
+        self.outputs.send(to, message, message.host().and_then(|host| self.hosts.mac_mut(host)));
+    }
+
+    /// Sends LOST unsigned: a hint that the receiver must verify.
+    fn send_lost(&mut self, to: SocketAddrV4, host: &str) {
+        if self.admission.take_lost() {
+            self.outputs.send(to, &Message::Lost { host }, None);
+        }
+    }
+
+    /// Sends DONE, unless events of the chain are still to be written: it is sent then.
+    fn send_done(&mut self, to: SocketAddrV4, host: &str, chain: ChainId) {
+        if let Some((seq, sack)) = self.chains.done(host, chain) {
+            self.send(to, &Message::Done { host, chain, seq, sack });
+        }
+    }
+
+    /// Sends AT, unless events of the chain are still to be written.
+    fn send_at(&mut self, to: SocketAddrV4, host: &str, chain: ChainId) {
+        if !self.chains.is_uncommitted(host, chain) {
+            let checkpoint = self.chains.checkpoint(host, chain);
+            self.outputs.send(to, &Message::At { host, chain, checkpoint }, self.hosts.mac_mut(host));
+        }
+    }
+
+    /// Adds what an earlier run returned by [`Self::snapshot`]. Returns whether the text is a snapshot.
+    pub fn restore(&mut self, snapshot: &str) -> bool {
+        self.chains.restore(snapshot)
+    }
+
+    /// Adds an event that an earlier run has written. Events must come in the order of the stream.
+    pub fn replay(&mut self, host: &str, uid: &str) {
+        self.chains.replay(host, uid);
+    }
+
+    /// Adds a version 1 event that was written within the last 15 minutes, so that a repeat of it is recognised.
+    pub fn replay_recent(&mut self, now: Now, alert: Alert<'_>) {
+        let hash = self.duplicates.hash(&Message::Alert(alert).emit());
+        self.duplicates.insert(now.mono, hash);
+        if let Some(seen) = self.duplicates.get(now.mono, hash) {
+            seen.acknowledge(now.mono.saturating_sub(Self::ACK_INTERVAL));
+        }
+    }
+
+    /// All host files were read: forgets the chains of hosts without a file.
+    pub fn handle_started(&mut self) {
+        self.chains.retain(|host| self.hosts.contains(host));
+    }
+
+    /// Returns what a later run needs besides the stream to continue from here, if that changed since the last call. To be called only when
+    /// everything that the sink took is committed.
+    pub fn snapshot(&mut self) -> Option<String> {
+        self.chains.snapshot()
+    }
+
+    /// The last snapshot could not be stored.
+    pub fn handle_snapshot_lost(&mut self) {
+        self.chains.handle_snapshot_lost();
+    }
+
+    /// Reports what became of the events that the sink took since the last call, and acknowledges those that were written.
+    pub fn handle_committed(&mut self, now: Now, written: Written) {
+        for (to, host, chain) in self.chains.handle_committed(written) {
+            self.send_done(to, &host, chain);
+        }
+        let Self { acknowledgements, duplicates, hosts, outputs, .. } = self;
+        acknowledgements.drain(|uid, PendingEvent { to, hash, signed_host }| match written {
+            Written::All => {
+                if let Some(seen) = hash.and_then(|hash| duplicates.get(now.mono, hash)) {
+                    seen.acknowledge(now.mono);
+                }
+                outputs.send(to, &Message::Ack { uid }, signed_host.and_then(|host| hosts.mac_mut(&host)));
+            }
+            Written::Nothing => hash.into_iter().for_each(|hash| duplicates.remove(hash)),
+        });
+        self.own_events.handle_committed(written);
+    }
+
+    /// Does everything that is due. The sink takes the server's own events.
     pub fn handle_timeout(&mut self, now: Now, sink: &mut impl EventSink) {
         if now.mono >= self.next_heartbeat {
             self.next_heartbeat = now.mono + Self::HEARTBEAT_INTERVAL;
-            let Identity { name, run, broadcast } = &self.identity;
-            // The capability goes first, so that an agent that is looking for a server knows which version to try.
-            for message in [Message::Capability { name, run: *run }, Message::Heartbeat { name }] {
-                broadcast.iter().for_each(|to| self.outputs.send(*to, &message, None));
-            }
+            self.announce();
         }
-        self.classify_some(now);
-        // All hosts that changed are told together.
-        if self.has_news && !self.configurations.is_waiting() {
-            (self.has_news, self.next_tick) = (false, now.mono);
+        for checked in self.configurations.check_some() {
+            self.handle_checked(now, checked);
+        }
+        // All changes are announced together.
+        if self.has_changes && !self.configurations.has_queued_hosts() {
+            (self.has_changes, self.next_tick) = (false, now.mono);
         }
         if now.mono >= self.next_tick {
-            self.next_tick = now.mono + Self::TICK;
-            self.tick(now);
+            self.next_tick = now.mono + Self::TICK_INTERVAL;
+            self.handle_tick(now);
         }
-        self.offer_own_events(sink);
+        self.own_events.offer(sink);
     }
 
-    fn tick(&mut self, now: Now) {
+    fn announce(&mut self) {
+        let ServerIdentity { name, run, broadcast } = &self.identity;
+        // SRVCAP goes first, so that an agent that is looking for a server knows which version to try.
+        for message in [Message::Capability { name, run: *run }, Message::Heartbeat { name }] {
+            broadcast.iter().for_each(|to| self.outputs.send(*to, &message, None));
+        }
+    }
+
+    fn handle_tick(&mut self, now: Now) {
         self.duplicates.handle_timeout(now.mono);
-        self.log_ignored(now.mono);
-        self.tick_gate(now);
+        for line in [self.ignored.handle_tick(now.mono), self.admission.handle_tick(now.mono)].into_iter().flatten() {
+            self.outputs.log(&line);
+        }
         let mut inactive = Vec::new();
-        let mut told = 0;
-        for (name, host) in &mut self.hosts {
-            if told == Self::TOLD_AT_ONCE {
-                // The others come next turn: those that were told are not due again so soon.
-                self.next_tick = now.mono;
-                break;
-            }
-            let due = host.handle_tick(now.mono);
-            told += usize::from(due.stale.is_some() || due.reset || due.inactive);
+        let Self { hosts, configurations, outputs, admission, identity, .. } = self;
+        let is_incomplete = hosts.handle_tick(now.mono, |name, host, due| {
             if let Some(to) = due.stale {
-                let revision = self.configurations.revision(name);
-                self.outputs.send(to, &Message::Stale { host: name, revision }, host.mac_mut());
+                outputs.send(to, &Message::Stale { host: name, revision: configurations.revision(name) }, host.mac_mut());
             }
-            if due.reset && self.gate.is_open_for(name) {
-                self.identity.broadcast.iter().for_each(|to| self.outputs.send(*to, &Message::Reset { host: name }, None));
+            if due.reset && admission.is_open_for(name) {
+                identity.broadcast.iter().for_each(|to| outputs.send(*to, &Message::Reset { host: name }, None));
             }
             if due.inactive {
                 inactive.push(name.clone());
             }
+        });
+        if is_incomplete {
+            self.next_tick = now.mono;
         }
-        self.hosts.retain(|_, host| !host.is_finished());
-        inactive.into_iter().for_each(|name| self.own_event(now, name, "Host is inactive".into()));
+        inactive.into_iter().for_each(|name| self.report_notices(now, &name, [HostNotice::Inactive]));
     }
 
-    fn log_ignored(&mut self, now: Duration) {
-        if now < self.next_ignored_log || self.ignored == self.ignored_logged {
-            return;
-        }
-        self.next_ignored_log = now + Self::IGNORED_LOG_INTERVAL;
-        self.ignored_logged = self.ignored;
-        let Ignored { malformed, unexpected } = self.ignored;
-        self.outputs.log(&format!("datagrams ignored since the start: {malformed} malformed, {unexpected} unexpected"));
-    }
-
-    fn own_event(&mut self, now: Now, host: Rc<str>, text: String) {
-        self.outputs.log(&format!("{host}: {text}"));
-        if self.own_events.len() < Self::MAX_OWN_EVENTS {
-            self.own_events.push_back(OwnEvent { host, unix: now.unix, text });
-        }
-    }
-
-    fn offer_own_events(&mut self, sink: &mut impl EventSink) {
-        for OwnEvent { host, unix, text } in self.own_events.iter().skip(self.own_offered) {
-            let (host, text) = (sanitize_field(host), sanitize(text));
-            sink.accept(&Alert { host: &host, uid: Self::OWN_UID, unix: *unix, tags: Self::SYSTEM, file: None, text: &text });
-        }
-        self.own_offered = self.own_events.len();
-    }
-
-    /// The next thing to be done; to be drained after every call of a `handle_` method.
+    /// The next thing to do. To be called until it returns `None`, after every call of a `handle_` method.
     pub fn poll_output(&mut self) -> Option<Output<'_>> {
         self.outputs.pop()
     }
 
-    /// When [`Self::handle_timeout`] has something to do.
+    /// When to call [`Self::handle_timeout`], as a time since the start of [`Now::mono`].
     pub fn next_deadline(&self) -> Duration {
-        if self.has_news || self.configurations.is_waiting() {
+        if self.has_changes || self.configurations.has_queued_hosts() {
             return Duration::ZERO;
         }
         self.next_heartbeat.min(self.next_tick)

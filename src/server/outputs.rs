@@ -1,48 +1,49 @@
-//! What the server wants done, in the order in which it came up: datagrams and lines of the log in one text, which is used over and over.
+//! What the server wants done: datagrams and log lines, in order, in one buffer that is reused.
 
 use crate::wire::auth::{Key, SessionMac, Side};
 use crate::wire::Message;
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
-/// What the server wants done.
+/// Something that the caller of the server is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output<'a> {
-    /// Send that datagram.
+    /// Send a datagram.
     Send { to: SocketAddrV4, datagram: &'a [u8] },
-    /// Write that into the server's own log.
+    /// Write a line to the server's log.
     Log(&'a str),
 }
 
 #[derive(Default)]
 pub(super) struct Outputs {
-    /// What is queued, one behind the other, and what was taken since the queue was last empty.
+    /// The queued outputs, concatenated.
     text: String,
-    taken: usize,
-    /// Where a datagram goes, `None` for a line of the log, and where in the text it ends.
+    /// Where the next output begins in the text.
+    start: usize,
+    /// Where a datagram goes, or `None` for a log line, and where it ends in the text.
     queue: VecDeque<(Option<SocketAddrV4>, usize)>,
 }
 
 impl Outputs {
-    /// What is kept of the memory that a burst needed.
+    /// Bytes of each buffer that are kept after a burst.
     const KEPT: usize = 16 * 1024;
 
-    /// Queues a message, sealed where a session has a seal.
+    /// Queues a message. A MAC signs it if its session has one.
     pub(super) fn send(&mut self, to: SocketAddrV4, message: &Message<'_>, mac: Option<&mut SessionMac>) {
         self.send_with(to, message, |datagram| mac.map(|mac| mac.sign(datagram)));
     }
 
-    /// Queues a message of a handshake, signed by the key if there is one.
-    pub(super) fn send_signed(&mut self, to: SocketAddrV4, message: &Message<'_>, key: Option<&Key>) {
+    /// Queues a message of a handshake. The key signs it if the host has one.
+    pub(super) fn send_handshake(&mut self, to: SocketAddrV4, message: &Message<'_>, key: Option<&Key>) {
         self.send_with(to, message, |datagram| key.map(|key| key.sign(Side::Server, datagram)));
     }
 
-    fn send_with(&mut self, to: SocketAddrV4, message: &Message<'_>, tail: impl FnOnce(&[u8]) -> Option<String>) {
+    fn send_with(&mut self, to: SocketAddrV4, message: &Message<'_>, sign: impl FnOnce(&[u8]) -> Option<String>) {
         self.make_room();
         let start = self.text.len();
         message.emit_into(&mut self.text);
-        if let Some(tail) = tail(&self.text.as_bytes()[start..]) {
-            self.text.push_str(&tail);
+        if let Some(trailer) = sign(&self.text.as_bytes()[start..]) {
+            self.text.push_str(&trailer);
         }
         self.queue.push_back((Some(to), self.text.len()));
     }
@@ -53,20 +54,21 @@ impl Outputs {
         self.queue.push_back((None, self.text.len()));
     }
 
+    /// Reuses the buffer once everything in it was taken.
     fn make_room(&mut self) {
-        if self.queue.is_empty() && self.taken > 0 {
-            self.taken = 0;
+        if self.queue.is_empty() && self.start > 0 {
+            self.start = 0;
             self.text.clear();
             self.text.shrink_to(Self::KEPT);
             self.queue.shrink_to(Self::KEPT / size_of::<(Option<SocketAddrV4>, usize)>());
         }
     }
 
-    /// The oldest, which counts as done.
+    /// Removes and returns the oldest output.
     pub(super) fn pop(&mut self) -> Option<Output<'_>> {
         let (to, end) = self.queue.pop_front()?;
-        let text = &self.text[self.taken..end];
-        self.taken = end;
+        let text = &self.text[self.start..end];
+        self.start = end;
         Some(to.map_or(Output::Log(text), |to| Output::Send { to, datagram: text.as_bytes() }))
     }
 }
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_queued_comes_out_in_order_also_while_more_is_queued() {
+    fn outputs_come_out_in_order_while_others_are_queued() {
         let mut outputs = Outputs::default();
         let to = SocketAddrV4::new([10, 0, 0, 1].into(), 4360);
         for round in 0..3 {
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_a_burst_is_given_back() {
+    fn the_memory_of_a_burst_is_released() {
         let mut outputs = Outputs::default();
         let to = SocketAddrV4::new([10, 0, 0, 1].into(), 4360);
         (0..100_000).for_each(|_| outputs.send(to, &Message::Ack { uid: "1_0" }, None));

@@ -1,40 +1,63 @@
-//! Child processes, each in a group of its own, whose output is read without waiting.
+//! Child processes, each in a process group of its own. Their output is a pipe for `poll`; nothing here waits.
+#![allow(unsafe_code, reason = "fork, waitpid, kill")]
 
-use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
-/// A process that was started and has not been reaped. Dropping it ends its group.
+/// A child process that has not been reaped. Dropping it kills its group.
 pub struct ChildProcess {
-    id: libc::pid_t,
+    pid: libc::pid_t,
     stdout: File,
     ended: Option<ExitStatus>,
 }
 
 impl ChildProcess {
-    /// Starts a program with its arguments, found as a shell would find it; it reads nothing, and what it says on standard error is
-    /// thrown away.
+    /// Starts a program, found as a shell would find it, with its arguments. Its input is empty, and its standard error is discarded.
     ///
     /// # Errors
     /// The program does not exist or cannot be started.
-    pub fn start<'a>(words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
-        let words: Vec<_> = words.map(CString::new).collect::<Result<_, _>>().map_err(|_| io::ErrorKind::InvalidInput)?;
-        let (read, write) = super::pipe()?;
-        super::set_nonblocking(read.as_fd())?;
-        let id = spawn(&words, write.as_raw_fd())?;
-        Ok(Self { id, stdout: File::from(read), ended: None })
+    pub fn start<'a>(mut words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+        let program = words.next().ok_or(io::ErrorKind::InvalidInput)?;
+        let (read, write) = super::fd::pipe()?;
+        let child = Command::new(program).args(words).stdin(Stdio::null()).stdout(write).stderr(Stdio::null()).process_group(0).spawn()?;
+        Self::new(child.id() as libc::pid_t, read)
     }
 
-    /// What to poll while the process has not closed its output.
+    /// Forks a process that runs `work`, writes the resulting text to its output, and exits. The process closes `unneeded` first. It
+    /// ends itself after the time limit, in case its parent was killed and no longer can.
+    ///
+    /// # Errors
+    /// The system has no process or pipe to spare.
+    pub fn fork(unneeded: BorrowedFd<'_>, limit: Duration, work: impl FnOnce() -> String) -> io::Result<Self> {
+        let (read, write) = super::fd::pipe()?;
+        // SAFETY: the program has one thread, so that the child is a complete copy and may allocate and lock.
+        let pid = unsafe { super::error::check(libc::fork())? };
+        if pid == 0 {
+            drop(read);
+            run_in_child(unneeded, limit, write, work);
+        }
+        // SAFETY: touches no memory. The child does the same; whichever comes first, the group exists before anyone kills it.
+        unsafe { libc::setpgid(pid, pid) };
+        Self::new(pid, read)
+    }
+
+    fn new(pid: libc::pid_t, stdout: OwnedFd) -> io::Result<Self> {
+        let process = Self { pid, stdout: File::from(stdout), ended: None };
+        super::fd::set_nonblocking(process.fd())?;
+        Ok(process)
+    }
+
+    /// The descriptor to poll until the process closes its output.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.stdout.as_fd()
     }
 
-    /// Reads what is there: `None` when there is nothing at the moment, 0 at the end.
+    /// Reads what is available: `None` if nothing is at the moment, 0 at the end.
     ///
     /// # Errors
     /// What `read(2)` reports.
@@ -46,12 +69,12 @@ impl ChildProcess {
         }
     }
 
-    /// How the process ended, if it has. What it left behind in its group is killed then.
+    /// The exit status, once the process has ended. Kills what it left behind in its group.
     pub fn status(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             let mut status = 0;
-            // SAFETY: the number is written before the call returns.
-            if unsafe { libc::waitpid(self.id, &mut status, libc::WNOHANG) } == self.id {
+            // SAFETY: the status outlives the call.
+            if unsafe { libc::waitpid(self.pid, &mut status, libc::WNOHANG) } == self.pid {
                 self.ended = Some(ExitStatus::from_raw(status));
                 self.kill_group();
             }
@@ -60,80 +83,51 @@ impl ChildProcess {
     }
 
     fn kill_group(&self) {
-        // SAFETY: touches no memory. The process has not been reaped or was at this moment, so that its number is no one else's.
-        unsafe { libc::kill(-self.id, libc::SIGKILL) };
+        // SAFETY: touches no memory. The process was reaped just now or not at all, so that no other process has its number.
+        unsafe { libc::kill(-self.pid, libc::SIGKILL) };
     }
 }
 
 impl Drop for ChildProcess {
-    /// Kills the whole group, unless the process has ended already, and has it reaped once it is dead.
+    /// Kills the whole group unless the process has ended, and leaves the process for [`reap`].
     fn drop(&mut self) {
         if self.status().is_some() {
             return;
         }
         self.kill_group();
         if let Ok(mut dying) = DYING.lock() {
-            dying.push(self.id);
+            dying.push(self.pid);
         }
         reap();
     }
 }
 
-/// The C library's `posix_spawnp`: in a group of its own, with no input, its output into that descriptor, and the signals as they are for
-/// a program that a shell starts. The standard library's way of starting a program takes 20 KB.
-fn spawn(words: &[CString], output: std::ffi::c_int) -> io::Result<libc::pid_t> {
-    let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut arguments: Vec<*mut std::ffi::c_char> = words.iter().map(|word| word.as_ptr().cast_mut()).collect();
-    arguments.push(std::ptr::null_mut());
-    let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
-    let null = c"/dev/null".as_ptr();
-    let mut id = 0;
-    // SAFETY: the structures are made before they are used and unmade after it; the arguments end in a null pointer, and what they and
-    // the paths point to outlives the calls.
-    let outcome = unsafe {
-        let (mut actions, mut attributes, mut signals) = (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed());
-        errno(libc::posix_spawn_file_actions_init(&mut actions))?;
-        errno(libc::posix_spawnattr_init(&mut attributes))?;
-        libc::sigemptyset(&mut signals);
-        libc::posix_spawnattr_setsigmask(&mut attributes, &signals);
-        libc::sigaddset(&mut signals, libc::SIGPIPE);
-        libc::posix_spawnattr_setsigdefault(&mut attributes, &signals);
-        libc::posix_spawnattr_setpgroup(&mut attributes, 0);
-        // All flags have small values: a short is what POSIX takes.
-        libc::posix_spawnattr_setflags(&mut attributes, flags.try_into().unwrap_or_default());
-        let prepared = errno(libc::posix_spawn_file_actions_addopen(&mut actions, 0, null, libc::O_RDONLY, 0))
-            .and_then(|()| errno(libc::posix_spawn_file_actions_adddup2(&mut actions, output, 1)))
-            .and_then(|()| errno(libc::posix_spawn_file_actions_addopen(&mut actions, 2, null, libc::O_WRONLY, 0)));
-        let outcome = prepared.and_then(|()| {
-            errno(libc::posix_spawnp(&mut id, program.as_ptr(), &actions, &attributes, arguments.as_ptr(), super::start::environ.cast()))
-        });
-        libc::posix_spawnattr_destroy(&mut attributes);
-        libc::posix_spawn_file_actions_destroy(&mut actions);
-        outcome
-    };
-    outcome.map(|()| id)
-}
-
-/// Turns the number that these calls return into the error that it stands for.
-fn errno(number: std::ffi::c_int) -> io::Result<()> {
-    match number {
-        0 => Ok(()),
-        number => Err(io::Error::from_raw_os_error(number)),
+/// The forked process, from its first instruction to its end.
+fn run_in_child(unneeded: BorrowedFd<'_>, limit: Duration, output: OwnedFd, work: impl FnOnce() -> String) -> ! {
+    // SAFETY: none of these calls touches memory; nothing in this process uses the closed descriptor.
+    unsafe {
+        libc::close(unneeded.as_raw_fd());
+        libc::setpgid(0, 0);
+        libc::alarm(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX));
     }
+    super::signals::restore_defaults();
+    let _ = File::from(output).write_all(work().as_bytes());
+    // SAFETY: ends the process without running what its parent registered for its own end.
+    unsafe { libc::_exit(0) }
 }
 
-/// Processes that were killed and have not been reaped. One that hangs in the kernel, as on a dead file server, dies when it pleases:
-/// nobody waits for it.
+/// Processes that were killed but not reaped. One that hangs in the kernel, for example on a dead file server, may take long to die;
+/// nothing waits for it.
 static DYING: Mutex<Vec<libc::pid_t>> = Mutex::new(Vec::new());
 
-/// Reaps what was killed and is dead now.
+/// Reaps killed processes that are dead by now.
 pub fn reap() {
     let Ok(mut dying) = DYING.lock() else { return };
-    // SAFETY: no status is asked for, so that no memory is touched. The processes are ours and not reaped, so the numbers are theirs.
-    dying.retain(|id| unsafe { libc::waitpid(*id, std::ptr::null_mut(), libc::WNOHANG) } == 0);
+    // SAFETY: the null pointer asks for no status. The processes are unreaped children, so that the numbers are still theirs.
+    dying.retain(|pid| unsafe { libc::waitpid(*pid, std::ptr::null_mut(), libc::WNOHANG) } == 0);
 }
 
-/// Why an end was none that a command should have; `None` for success.
+/// Describes an unsuccessful end; `None` for exit status 0.
 pub fn failure(status: ExitStatus) -> Option<String> {
     match (status.code(), status.signal()) {
         (Some(0), _) => None,

@@ -1,31 +1,32 @@
-//! The clocks: the only place that reads them.
+//! The clocks and the time zone. Nothing else in the program reads a clock.
+#![allow(unsafe_code, reason = "localtime_r")]
 
-use super::read_file;
-use super::start::variable;
+use super::file::read_file;
 use crate::now::Now;
 use crate::schedule::WeekMinute;
-use std::ffi::CString;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// All clocks of one process.
+/// The clocks of one process.
 ///
-/// Tests let time pass faster by the variable `PROJECT436_TEST_CLOCK=SPEED[@UNIX]`: every clock runs `SPEED` times as fast, and
-/// the system's clock begins at `UNIX` seconds. No time of the protocol need be known to a test for that.
+/// The environment variable `PROJECT436_TEST_CLOCK=SPEED[@UNIX]` speeds up tests: every clock runs `SPEED` times as fast, and the
+/// system's clock starts at `UNIX` seconds. A test then needs no knowledge of the protocol's intervals.
 #[derive(Debug)]
 pub struct Clock {
     started: Instant,
     speed: u32,
-    /// What the system's clock is taken to have been at the start, in tests.
+    /// The time that the system's clock is taken to have shown at the start, in tests.
     pretended_start: Option<u64>,
-    /// The local time of the minute that was asked for last: it costs a look at the time zone.
+    /// The last minute that was converted to local time, which reads the time zone, and the result.
     minute: std::cell::Cell<Option<(u64, WeekMinute)>>,
 }
 
-/// A point in local time, as calendars and clocks show it.
+/// A local date and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalTime {
-    /// The year.
+    /// In the Common Era.
     pub year: i32,
     /// From 1.
     pub month: u16,
@@ -46,8 +47,8 @@ impl Clock {
     /// Starts the monotonic clock and finds the time zone.
     pub fn start() -> Self {
         adopt_openwrt_time_zone();
-        let test = variable("PROJECT436_TEST_CLOCK").and_then(|test| std::str::from_utf8(test).ok()).unwrap_or_default();
-        let (speed, start) = test.split_once('@').map_or((test, None), |(speed, start)| (speed, start.parse().ok()));
+        let test = std::env::var("PROJECT436_TEST_CLOCK").unwrap_or_default();
+        let (speed, start) = test.split_once('@').map_or((&*test, None), |(speed, start)| (speed, start.parse().ok()));
         Self {
             started: Instant::now(),
             speed: speed.parse().unwrap_or(1).clamp(1, 1000),
@@ -62,7 +63,7 @@ impl Clock {
         let mono = elapsed * self.speed;
         let unix = match self.pretended_start {
             Some(start) => start + mono.as_secs(),
-            // The system's clock, which may jump, and in tests what it would show had it run as fast as ours.
+            // The system's clock, which may jump; in tests, what it would show if it ran as fast as ours.
             None => system_seconds() + (mono - elapsed).as_secs(),
         };
         let minute = unix / 60;
@@ -74,18 +75,18 @@ impl Clock {
             local
         });
         let second = u8::try_from(unix % 60).unwrap_or_default();
-        // So that an interval never has length 0, not even the first.
+        // Starts at one second, so that even the first interval is longer than 0.
         Now { mono: mono + Duration::from_secs(1), unix, local, second }
     }
 
-    /// How long to wait for a deadline; `None` for ever.
+    /// The time to wait, by the system's clock, until a deadline; `None` without a deadline.
     pub fn until(&self, now: Now, deadline: Option<Duration>) -> Option<Duration> {
         deadline.map(|deadline| deadline.saturating_sub(now.mono) / self.speed)
     }
 }
 
 impl LocalTime {
-    /// The local time at so many seconds since 1970.
+    /// Converts seconds since 1970.
     pub fn at(unix: u64) -> Self {
         // SAFETY: all fields of the structure are numbers or a pointer, for which zero is a value.
         let mut tm: libc::tm = unsafe { std::mem::zeroed() };
@@ -122,20 +123,19 @@ impl std::fmt::Display for LocalTime {
     }
 }
 
-/// On OpenWrt the time zone stands in `/etc/TZ`, which its C library reads by itself and ours does not.
+/// Sets `TZ` from `/etc/TZ`, where OpenWrt keeps the time zone: its own C library reads that file, the one in this program does not.
 fn adopt_openwrt_time_zone() {
-    if variable("TZ").is_some() || Path::new("/etc/localtime").exists() {
+    if std::env::var_os("TZ").is_some() || Path::new("/etc/localtime").exists() {
         return;
     }
     let Ok(zone) = read_file("/etc/TZ") else { return };
-    let Ok(zone) = CString::new(zone.trim_ascii()) else { return };
+    let zone = zone.trim_ascii();
     if !zone.is_empty() {
-        // SAFETY: both are strings that live through the call, and the process has one thread.
-        unsafe { libc::setenv(c"TZ".as_ptr(), zone.as_ptr(), 1) };
+        std::env::set_var("TZ", OsStr::from_bytes(zone));
     }
 }
 
-/// What the system's clock shows: hardly ever the same again, not even after the device booted anew.
+/// A number from the system's clock in nanoseconds, which hardly ever repeats, even after a reboot.
 pub(super) fn moment() -> u64 {
     let (seconds, nanoseconds) = time64::system_time();
     seconds.unsigned_abs().rotate_left(32) ^ u64::from(nanoseconds)
@@ -146,14 +146,14 @@ pub(super) fn system_seconds() -> u64 {
     u64::try_from(time64::system_time().0).unwrap_or_default()
 }
 
-/// The C library's times in 64 bits. On 32-bit musl the plain names are those of the old interface, which ends in 2038; `time.h`
-/// there gives programs the others (musl 1.2.0, release notes on time64).
+/// The C library's 64-bit times. On 32-bit musl the plain symbols are the old interface, which ends in 2038; `time.h` maps C programs
+/// to these (musl 1.2.0, release notes on time64).
 #[cfg(all(target_env = "musl", target_pointer_width = "32"))]
 mod time64 {
     #[repr(C)]
     struct Timespec {
         seconds: i64,
-        /// In which half they are depends on the order of bytes.
+        /// One half is padding; which one depends on the byte order.
         nanoseconds_and_padding: [u32; 2],
     }
 
@@ -178,18 +178,18 @@ mod time64 {
 
 #[cfg(not(all(target_env = "musl", target_pointer_width = "32")))]
 mod time64 {
-    /// After 28 years a date is on the same day of the week again; so it is until 2100.
+    /// After 28 years dates fall on the same days of the week again, until 2100.
     const CALENDAR_CYCLE: i64 = (28 * 365 + 7) * 24 * 60 * 60;
     const YEARS: libc::c_int = 28;
 
-    /// The standard library knows the C library's 64-bit interface where there is another one.
+    /// The standard library uses the C library's 64-bit interface where there are two.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads a clock")]
     pub(super) fn system_time() -> (i64, u32) {
         let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         (i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX), since_1970.subsec_nanos())
     }
 
-    /// Where times may have 32 bits, as in 32-bit programs with glibc, those that do not fit are looked up some cycles earlier.
+    /// Times may have 32 bits here, for example in 32-bit programs with glibc: later ones are converted some cycles earlier.
     pub(super) fn local_time(seconds: i64, tm: &mut libc::tm) {
         let beyond = if cfg!(target_pointer_width = "32") { seconds - i64::from(i32::MAX) } else { 0 };
         let cycles = u64::try_from(beyond).unwrap_or_default().div_ceil(CALENDAR_CYCLE.unsigned_abs());

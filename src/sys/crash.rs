@@ -1,30 +1,36 @@
-//! The last words of a process that crashes: one line to its log, from which `scripts/symbolize.sh` finds the place in the code.
-//! In a signal handler: nothing here allocates, formats or locks.
+//! The line that a crashing process writes to its log, from which `scripts/symbolize.sh` finds the place in the code. It costs 2 KB, and
+//! saves asking users of small devices for a core dump. The signal handler never allocates, formats or locks.
+#![allow(unsafe_code, reason = "sigaltstack, and what a signal handler is given")]
 
 use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
-/// Where the line goes: standard error, until there is a log.
+/// The descriptor that the line goes to: standard error until there is a log.
 static LOG: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
+/// How far this program was moved in memory: addresses are printed as they are in its file.
+static BASE: AtomicUsize = AtomicUsize::new(0);
 /// The build id of this program, as the linker wrote it.
 static BUILD: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static BUILD_LENGTH: AtomicUsize = AtomicUsize::new(0);
 
 pub(super) const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
 
-/// A stack of its own for the handler: the other one may be what is broken. Nothing of it is in memory before.
+/// The size of the handler's own stack: the usual one may be what is broken. It takes no memory until it is used.
 const STACK: usize = 16 * 1024;
 
-/// Catches the signals of crashes. The process still ends by them.
-pub(super) fn catch() {
-    if let Some(id) = build_id() {
+/// Catches the signals of crashes from now on. They still end the process.
+pub fn catch() {
+    #[cfg(target_os = "linux")]
+    if let Some(image) = super::image::Image::own() {
+        BASE.store(image.base(), Ordering::Relaxed);
+        let id = image.notes().find_map(build_id).unwrap_or_default();
         BUILD.store(id.as_ptr().cast_mut(), Ordering::Relaxed);
         BUILD_LENGTH.store(id.len(), Ordering::Relaxed);
     }
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
-    // SAFETY: the stack is new memory that stays; the handler only does what a signal handler may; the structure has all its
-    // fields. Where one of the calls fails, a crash is silent, as it was.
+    // SAFETY: the stack is new memory that is never unmapped; the handler does only what a signal handler may; the structure has all its
+    // fields. If a call fails, a crash writes no line.
     unsafe {
         let stack = libc::mmap(std::ptr::null_mut(), STACK, access, kind, -1, 0);
         if stack == libc::MAP_FAILED {
@@ -40,7 +46,7 @@ pub(super) fn catch() {
     }
 }
 
-/// Names the descriptor of the log, which the line is to go to from now on; without one, standard error.
+/// Sets the descriptor that the line goes to; `None` for standard error.
 pub fn log_to(fd: Option<BorrowedFd<'_>>) {
     LOG.store(fd.map_or(libc::STDERR_FILENO, |fd| fd.as_raw_fd()), Ordering::Relaxed);
 }
@@ -50,26 +56,26 @@ extern "C" fn handle(signal: c_int, about: *mut libc::siginfo_t, context: *mut c
     line.text(concat!("crashed: version ", env!("CARGO_PKG_VERSION"), ", build ").as_bytes());
     let (id, length) = (BUILD.load(Ordering::Relaxed), BUILD_LENGTH.load(Ordering::Relaxed));
     for at in 0..length {
-        // SAFETY: there are so many bytes, which stay as long as the program.
+        // SAFETY: the build id has `length` bytes and is never unmapped.
         line.hexadecimal(usize::from(unsafe { *id.add(at) }), 2);
     }
     line.text(b", signal ");
     line.decimal(signal.unsigned_abs());
-    // SAFETY: the system hands over both structures.
+    // SAFETY: the kernel passes both structures to a handler with SA_SIGINFO.
     let (address, counter) = unsafe { ((*about).si_addr() as usize, program_counter(context)) };
     line.text(b", address 0x");
     line.hexadecimal(address, 1);
     line.text(b", at 0x");
-    line.hexadecimal(counter, 1);
+    line.hexadecimal(counter.wrapping_sub(BASE.load(Ordering::Relaxed)), 1);
     line.text(b"\n");
-    // SAFETY: all of these may be called in a signal handler. The signal has its usual effect again: the process ends by it.
+    // SAFETY: a signal handler may call all of these. SA_RESETHAND has restored the default action: the process ends by the signal.
     unsafe {
         libc::write(LOG.load(Ordering::Relaxed), line.bytes.as_ptr().cast(), line.length);
         libc::kill(libc::getpid(), signal);
     }
 }
 
-/// A line of bounded length. What is beyond it is left out.
+/// A line of bounded length. Text beyond that is dropped.
 struct Line {
     bytes: [u8; 256],
     length: usize,
@@ -100,8 +106,11 @@ impl Line {
     }
 }
 
-/// Where the instruction is that was to be executed. The structure is the kernel's (`asm/ucontext.h` and `asm/sigcontext.h`), of which
-/// the C libraries' headers have no part on some processors; 0 where it is not known here.
+/// The address of the instruction that was interrupted; 0 on unknown systems. The offsets are those of the kernel's `asm/ucontext.h` and
+/// `asm/sigcontext.h`: some C libraries' headers lack the registers.
+///
+/// # Safety
+/// The context is the one that the kernel passed to a handler with `SA_SIGINFO`.
 unsafe fn program_counter(context: *const c_void) -> usize {
     const OFFSET: Option<usize> = match () {
         () if !cfg!(target_os = "linux") => None,
@@ -110,14 +119,14 @@ unsafe fn program_counter(context: *const c_void) -> usize {
         () if cfg!(target_arch = "aarch64") => Some(440),
         () if cfg!(target_arch = "arm") => Some(92),
         () if cfg!(target_arch = "riscv64") => Some(176),
-        // 64 bits, of which the lower ones count.
+        // 64 bits wide, of which the lower 32 are the address.
         () if cfg!(target_arch = "mips") => Some(if cfg!(target_endian = "big") { 36 } else { 32 }),
         // A pointer to the registers.
         () if cfg!(target_arch = "powerpc") => Some(48),
         () => None,
     };
     let Some(offset) = OFFSET else { return 0 };
-    // SAFETY: the structure has something there that is as large as an address and aligned like one.
+    // SAFETY: the caller passes the kernel's structure, which has an aligned address at that offset.
     unsafe {
         let at = context.cast::<u8>().add(offset).cast::<usize>();
         if cfg!(target_arch = "powerpc") {
@@ -127,40 +136,10 @@ unsafe fn program_counter(context: *const c_void) -> usize {
     }
 }
 
-/// What the linker noted in the program (`NT_GNU_BUILD_ID`), found by the table of segments that the kernel tells of.
-#[cfg(target_os = "linux")]
-#[allow(clippy::cast_possible_truncation, reason = "addresses of this process")]
-fn build_id() -> Option<&'static [u8]> {
-    #[cfg(target_pointer_width = "32")]
-    use libc::Elf32_Phdr as Segment;
-    #[cfg(target_pointer_width = "64")]
-    use libc::Elf64_Phdr as Segment;
-    // SAFETY: the kernel tells where the table is and how long; segments of notes are in memory where it says, moved by as much as the
-    // table itself is.
-    unsafe {
-        let table = libc::getauxval(libc::AT_PHDR) as usize;
-        let count = libc::getauxval(libc::AT_PHNUM) as usize;
-        if table == 0 {
-            return None;
-        }
-        let segments = std::slice::from_raw_parts(table as *const Segment, count);
-        let moved =
-            segments.iter().find(|segment| segment.p_type == libc::PT_PHDR).map_or(0, |own| table.wrapping_sub(own.p_vaddr as usize));
-        let notes = segments.iter().filter(|segment| segment.p_type == libc::PT_NOTE);
-        let mut notes =
-            notes.map(|notes| std::slice::from_raw_parts(moved.wrapping_add(notes.p_vaddr as usize) as *const u8, notes.p_memsz as usize));
-        notes.find_map(build_id_in)
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn build_id() -> Option<&'static [u8]> {
-    None
-}
-
-/// The first build id among notes: each has the lengths of its name and its data, its kind, and both, filled up to four bytes.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there are no such notes"))]
-fn build_id_in(mut notes: &[u8]) -> Option<&[u8]> {
+/// The first `NT_GNU_BUILD_ID` in a segment of notes. A note consists of the lengths of its name and data, its type, the name and the
+/// data, both padded to four bytes.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has such notes"))]
+fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
     const BUILD_ID: usize = 3;
     loop {
         let number = |at: usize| Some(u32::from_ne_bytes(notes.get(at..at + 4)?.try_into().ok()?) as usize);
@@ -203,8 +182,8 @@ mod tests {
         };
         let notes =
             [note(b"Go\0", 3, b"no"), note(b"GNU\0", 1, b"abi-tag"), note(b"GNU\0", 3, b"\xab\xcd\x01"), note(b"X\0", 3, b"x")].concat();
-        assert_eq!(build_id_in(&notes), Some(&b"\xab\xcd\x01"[..]));
-        assert_eq!(build_id_in(&notes[..24]), None);
-        assert_eq!(build_id_in(b""), None);
+        assert_eq!(build_id(&notes), Some(&b"\xab\xcd\x01"[..]));
+        assert_eq!(build_id(&notes[..24]), None);
+        assert_eq!(build_id(b""), None);
     }
 }

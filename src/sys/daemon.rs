@@ -1,4 +1,5 @@
-//! Going to the background, and what the system says of itself.
+//! Going to the background, the host name, and random bytes.
+#![allow(unsafe_code, reason = "uname, getrandom, fork")]
 
 use crate::random::Random;
 use std::ffi::CStr;
@@ -15,27 +16,27 @@ pub fn host_name() -> String {
     }
 }
 
-/// 64 bits that no other run has, from the system's randomness. Not for keys.
+/// 64 random bits that no other run gets. Not for keys.
 pub fn random() -> u64 {
     let mut bytes = [0; 8];
     let _ = read_urandom(&mut bytes);
-    // A device may boot with the same randomness each time; hardly ever is it at the same point at the same nanosecond.
+    // A device may boot with the same random state each time, but hardly ever reaches this line in the same nanosecond.
     let mut mixed = Random::new(u64::from_ne_bytes(bytes) ^ super::clock::moment());
     mixed.bits() ^ u64::from(std::process::id()).rotate_left(32)
 }
 
-/// Fills the buffer with the system's randomness, fit for keys.
+/// Fills the buffer with random bytes, fit for keys.
 ///
 /// # Errors
-/// There is none.
+/// The system has no source of randomness.
 pub fn fill_random(buffer: &mut [u8]) -> io::Result<()> {
-    // It waits until the system has collected enough since it booted; /dev/urandom does not.
+    // This call waits until the kernel has gathered enough entropy after boot; /dev/urandom does not.
     #[cfg(target_os = "linux")]
-    // SAFETY: the buffer is as long as is said.
+    // SAFETY: the pointer and the length are those of the buffer.
     if usize::try_from(unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) }) == Ok(buffer.len()) {
         return Ok(());
     }
-    // Where the kernel is older than the call.
+    // Linux before 3.17 lacks the call.
     read_urandom(buffer)
 }
 
@@ -44,30 +45,31 @@ fn read_urandom(buffer: &mut [u8]) -> io::Result<()> {
     std::fs::File::open("/dev/urandom")?.read_exact(buffer)
 }
 
-/// Goes on in the background, without a terminal, in the same folder. Open descriptors stay open, but for the standard ones.
+/// Continues in the background, without a terminal, in the same folder. The standard streams become `/dev/null`; other descriptors
+/// stay open.
 ///
 /// # Errors
-/// There is no process to be had, or no `/dev/null`.
+/// `fork` fails, or there is no `/dev/null`.
 pub fn daemonize() -> io::Result<()> {
     #[allow(clippy::disallowed_methods, reason = "no file of ours")]
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     leave_parent()?;
     // SAFETY: touches no memory.
-    super::check(unsafe { libc::setsid() })?;
+    super::error::check(unsafe { libc::setsid() })?;
     leave_parent()?;
     for standard in 0..=2 {
-        // SAFETY: both are descriptors, and the standard streams hold nothing back that could be lost.
-        super::check(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
+        // SAFETY: both descriptors are open, and nothing is buffered for the standard streams.
+        super::error::check(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
     }
     Ok(())
 }
 
-/// Goes on in a child process.
+/// Continues in a child process.
 fn leave_parent() -> io::Result<()> {
-    // SAFETY: the process has one thread, so the child is a whole copy; the parent ends at once, without running what is
+    // SAFETY: the process has one thread, so that the child is a complete copy; the parent ends at once, without running what is
     // registered for its end.
     unsafe {
-        if super::check(libc::fork())? > 0 {
+        if super::error::check(libc::fork())? > 0 {
             libc::_exit(0);
         }
     }

@@ -1,5 +1,6 @@
-//! Datagrams in batches: many by one system call where the system can (`recvmmsg`, `sendmmsg` on Linux), one by one elsewhere.
-//! All buffers are made once. Of the receiver's only the pages that datagrams reached take memory.
+//! Datagrams in batches: one system call for many on Linux (`recvmmsg`, `sendmmsg`), one for each elsewhere. Buffers are allocated once;
+//! of the receiver's, only pages that a datagram reached take memory.
+#![allow(unsafe_code, reason = "recvmmsg, sendmmsg")]
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
@@ -7,10 +8,10 @@ use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 /// Most datagrams of one batch.
 pub const BATCH: usize = 64;
 
-/// Room for the largest datagram. Not a power of two, lest all slots share the same few lines of the processor's cache.
+/// Room for the largest datagram. A power of two would map all slots to the same few lines of the processor's cache.
 const SLOT: usize = 65_536 + 192;
 
-/// Takes datagrams that wait.
+/// Receives waiting datagrams.
 pub struct Receiver {
     slots: Vec<u8>,
     received: Vec<(SocketAddrV4, usize)>,
@@ -21,7 +22,7 @@ pub struct Receiver {
 /// Collects datagrams and sends them together.
 pub struct Sender {
     bytes: Vec<u8>,
-    /// To whom, and where in the bytes the datagram ends.
+    /// The receiver of each datagram, and where it ends in `bytes`.
     queue: Vec<(SocketAddrV4, usize)>,
     #[cfg(target_os = "linux")]
     batch: Option<linux::Outgoing>,
@@ -41,7 +42,7 @@ impl Default for Receiver {
 }
 
 impl Receiver {
-    /// Takes what waits, at most [`BATCH`] datagrams, in the place of what was taken before. Returns how many there are.
+    /// Receives up to [`BATCH`] waiting datagrams in place of the previous ones. Returns their number.
     pub fn receive(&mut self, socket: &UdpSocket) -> usize {
         self.received.clear();
         #[cfg(target_os = "linux")]
@@ -60,7 +61,7 @@ impl Receiver {
         self.received.len()
     }
 
-    /// The datagrams that were taken last, and who sent them.
+    /// The datagrams of the last call of [`Self::receive`], with their senders.
     pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddrV4, &[u8])> {
         self.received.iter().zip(self.slots.chunks_exact(SLOT)).map(|((from, size), slot)| (*from, &slot[..*size]))
     }
@@ -78,21 +79,21 @@ impl Default for Sender {
 }
 
 impl Sender {
-    /// Most bytes of one batch, the last datagram not counted.
+    /// Most bytes of one batch before its last datagram.
     const ROOM: usize = 32 * 1024;
 
-    /// Whether a batch is complete, so that it must be sent before anything is added.
+    /// Whether the batch must be flushed before anything is added.
     pub fn is_full(&self) -> bool {
         self.queue.len() == BATCH || self.bytes.len() > Self::ROOM
     }
 
-    /// Adds a datagram, which is not sent yet.
+    /// Adds a datagram to the batch.
     pub fn push(&mut self, to: SocketAddrV4, datagram: &[u8]) {
         self.bytes.extend_from_slice(datagram);
         self.queue.push((to, self.bytes.len()));
     }
 
-    /// Sends what was added. Each datagram that cannot be sent is told with the reason, and each run of those that could.
+    /// Sends the batch. Calls `told` once for each datagram that cannot be sent, and once for each run of those that were sent.
     pub fn flush(&mut self, socket: &UdpSocket, mut told: impl FnMut(Result<(), (SocketAddrV4, io::Error)>)) {
         let mut sent = 0;
         while sent < self.queue.len() {
@@ -111,7 +112,7 @@ impl Sender {
         self.bytes.clear();
     }
 
-    /// Sends some datagrams of the queue, that at `first` at least.
+    /// Sends one or more datagrams of the queue from `first` on. Returns their number.
     fn send_from(&mut self, socket: &UdpSocket, first: usize) -> io::Result<usize> {
         #[cfg(target_os = "linux")]
         if let Some(batch) = &mut self.batch {
@@ -126,7 +127,7 @@ impl Sender {
     }
 }
 
-/// The system calls of Linux. They are made by number: musl's `sendmmsg` is a loop around `sendmsg` on 64-bit systems.
+/// The system calls of Linux, by number: on 64-bit systems musl's `sendmmsg` is a loop around `sendmsg`.
 #[cfg(target_os = "linux")]
 mod linux {
     use super::{BATCH, SLOT};
@@ -137,7 +138,7 @@ mod linux {
     const NAME_SIZE: libc::socklen_t = 16;
     const _: () = assert!(std::mem::size_of::<libc::sockaddr_in>() == 16);
 
-    /// The headers of a batch. Header `i` points at vector `i` and name `i`; none of the three tables ever moves or grows.
+    /// The headers of a batch. Header `i` points at vector `i` and name `i`; none of the three tables moves or grows.
     struct Headers {
         headers: Vec<libc::mmsghdr>,
         vectors: Vec<libc::iovec>,
@@ -168,23 +169,23 @@ mod linux {
     }
 
     impl Headers {
-        /// Gives the headers from `first` up to `end` to `sendmmsg` or `recvmmsg`. Returns how many datagrams it dealt with.
+        /// Passes the headers from `first` up to `end` to `sendmmsg` or `recvmmsg`. Returns the number of datagrams handled.
         ///
         /// # Safety
-        /// Their vectors point at live memory of the length that they say, which may be written to where datagrams are received.
+        /// The vectors of these headers point at live memory of their length, writable for `recvmmsg`.
         unsafe fn call(&mut self, number: libc::c_long, socket: &UdpSocket, first: usize, end: usize) -> io::Result<usize> {
             let headers = &mut self.headers[first..end];
             let nothing: *mut libc::timespec = std::ptr::null_mut();
             let (fd, flags): (libc::c_int, libc::c_int) = (socket.as_raw_fd(), 0);
-            // SAFETY: the headers point at tables that live as long as they do, and at memory that the caller answers for; their number is
-            // that of the slice. `sendmmsg` ignores the fifth argument.
+            // SAFETY: the headers point at tables that live as long as they do, and at memory that the caller vouches for; the count is that
+            // of the slice. `sendmmsg` ignores the fifth argument.
             let count = unsafe { libc::syscall(number, fd, headers.as_mut_ptr(), headers.len(), flags, nothing) };
             usize::try_from(count).map_err(|_| io::Error::last_os_error())
         }
     }
 
     impl Incoming {
-        /// For the slots of a receiver, which live as long as this and do not move.
+        /// Points the headers at the slots of a receiver. These must live as long as the headers and not move.
         pub(super) fn new(slots: &mut [u8]) -> Self {
             let mut headers = Headers::default();
             for (vector, slot) in headers.vectors.iter_mut().zip(slots.chunks_exact_mut(SLOT)) {
@@ -194,7 +195,7 @@ mod linux {
         }
 
         pub(super) fn receive(&mut self, socket: &UdpSocket, received: &mut Vec<(SocketAddrV4, usize)>) -> io::Result<()> {
-            // SAFETY: the vectors point at the receiver's slots, which it lends to nobody during this call.
+            // SAFETY: the vectors point at the receiver's slots, which nothing else uses during this call.
             let count = unsafe { self.0.call(libc::SYS_recvmmsg, socket, 0, BATCH) }?;
             for (header, name) in self.0.headers.iter_mut().zip(&self.0.names).take(count) {
                 let from = SocketAddrV4::new(u32::from_be(name.sin_addr.s_addr).into(), u16::from_be(name.sin_port));
@@ -216,7 +217,7 @@ mod linux {
             if first == 0 {
                 self.point_at(bytes, queue)?;
             }
-            // SAFETY: the vectors of the whole queue point at its bytes, which do not change between the first call for it and the last.
+            // SAFETY: the vectors point at the bytes of the queue, which do not change between its first call and its last.
             unsafe { self.0.call(libc::SYS_sendmmsg, socket, first, queue.len()) }
         }
 

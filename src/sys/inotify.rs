@@ -1,20 +1,21 @@
-//! Being told of changes to files, where the system can: only ever a hint to look sooner.
+//! Notices of changed files, on Linux. They are hints to look sooner: nothing relies on them.
+#![allow(unsafe_code, reason = "inotify")]
 
 use std::io;
 use std::os::fd::BorrowedFd;
 
-/// Names a file or folder that is watched. The same one, watched again, has the same name.
+/// The number of a watched file or folder. Watching the same one again returns the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Watch(i32);
 
-/// What happened to something that is watched.
+/// A change of something watched.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change<'a> {
-    /// The file changed, or the file of that name in the folder.
+    /// The watched file changed, or the file of that name in the watched folder.
     Touched { watch: Watch, name: &'a [u8] },
-    /// The watch has ended: the file or folder is no more.
+    /// The watch has ended: the file or folder was removed.
     Ended(Watch),
-    /// Changes were lost: everything may have changed.
+    /// The queue overflowed: anything may have changed.
     Lost,
 }
 
@@ -29,43 +30,43 @@ mod linux {
     use std::io::Read;
     use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 
-    /// The changes of one process.
+    /// The queue of changes.
     pub struct Inotify {
         queue: File,
     }
 
-    /// File systems whose files others may change unseen, by the numbers that `statfs` has for them: NFS, SMB, CIFS, SMB 2, 9P, FUSE,
-    /// AFS, Coda (`linux/magic.h`).
+    /// File systems on which other machines change files without a notice, by their `statfs` numbers: NFS, SMB, CIFS, SMB 2, 9P, FUSE, AFS,
+    /// Coda (`linux/magic.h`).
     const REMOTE: [i64; 8] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x6573_5546, 0x5346_414f, 0x7375_7245];
 
     impl Inotify {
-        /// Nothing is watched yet; `None` where the system has no such thing.
+        /// Opens a queue without watches; `None` if the system has no inotify or no queue to spare.
         pub fn open() -> Option<Self> {
             // SAFETY: touches no memory; the descriptor that it returns is owned by nothing else.
             let queue = unsafe {
-                let fd = super::super::check(libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC)).ok()?;
+                let fd = super::super::error::check(libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC)).ok()?;
                 File::from_raw_fd(fd)
             };
             Some(Self { queue })
         }
 
-        /// What to poll.
+        /// The descriptor to poll.
         pub fn fd(&self) -> BorrowedFd<'_> {
             self.queue.as_fd()
         }
 
-        /// Watches a file for writing and cutting.
+        /// Watches a file for writes and truncation.
         ///
         /// # Errors
-        /// It cannot be watched, or others may change it unseen.
+        /// It cannot be watched, or is on a file system of another machine.
         pub fn watch_file(&self, path: &[u8]) -> io::Result<Watch> {
             self.watch(path, libc::IN_MODIFY)
         }
 
-        /// Watches a folder for files that appear, vanish or may be read again; without a path the present one.
+        /// Watches a folder for files that appear, vanish or change their permissions; an empty path is the current folder.
         ///
         /// # Errors
-        /// It cannot be watched, or others may change it unseen.
+        /// It cannot be watched, or is on a file system of another machine.
         pub fn watch_folder(&self, path: &[u8]) -> io::Result<Watch> {
             let appears_or_vanishes = libc::IN_CREATE | libc::IN_MOVED_TO | libc::IN_MOVED_FROM | libc::IN_DELETE;
             self.watch(path, appears_or_vanishes | libc::IN_ATTRIB | libc::IN_ONLYDIR)
@@ -73,17 +74,16 @@ mod linux {
 
         fn watch(&self, path: &[u8], changes: u32) -> io::Result<Watch> {
             let path = CString::new(if path.is_empty() { b"." } else { path })?;
-            // SAFETY: the path is a string that ends in zero and lives through the calls; all fields of the structure are numbers, for
-            // which zero is a value.
+            // SAFETY: the path ends in zero and outlives the calls; the structure consists of numbers, so that all zeros are a value.
             unsafe {
                 let mut system: libc::statfs = std::mem::zeroed();
-                super::super::check(libc::statfs(path.as_ptr(), &mut system))?;
+                super::super::error::check(libc::statfs(path.as_ptr(), &mut system))?;
                 #[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
                 let kind = system.f_type as i64 & 0xffff_ffff;
                 if REMOTE.contains(&kind) {
                     return Err(io::ErrorKind::Unsupported.into());
                 }
-                super::super::check(libc::inotify_add_watch(self.queue.as_raw_fd(), path.as_ptr(), changes)).map(Watch)
+                super::super::error::check(libc::inotify_add_watch(self.queue.as_raw_fd(), path.as_ptr(), changes)).map(Watch)
             }
         }
 
@@ -118,13 +118,13 @@ mod linux {
     }
 }
 
-/// Stands where the system has no such thing: it cannot be opened.
+/// The queue on systems without inotify, which cannot be opened.
 #[cfg(not(target_os = "linux"))]
 pub enum Inotify {}
 
 #[cfg(not(target_os = "linux"))]
 impl Inotify {
-    /// There is none.
+    /// Always `None`.
     pub fn open() -> Option<Self> {
         None
     }

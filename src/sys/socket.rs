@@ -1,13 +1,14 @@
 //! The one UDP socket of each process.
+#![allow(unsafe_code, reason = "setsockopt")]
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 
-/// Most bytes of datagrams that wait in the kernel, as far as it grants them.
+/// The requested size of the kernel's receive buffer, in bytes; the kernel may grant less.
 const RECEIVE_BUFFER: libc::c_int = 1 << 20;
 
-/// A socket that may broadcast, whose calls never wait.
+/// Binds a socket that may broadcast. Its calls never wait.
 ///
 /// # Errors
 /// The address is not local, or the port is taken.
@@ -15,10 +16,10 @@ const RECEIVE_BUFFER: libc::c_int = 1 << 20;
 pub fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(SocketAddrV4::new(address, port))?;
     socket.set_broadcast(true)?;
-    super::set_nonblocking(socket.as_fd())?;
+    super::fd::set_nonblocking(socket.as_fd())?;
     let wanted = RECEIVE_BUFFER;
     let size = std::mem::size_of_val(&wanted);
-    // SAFETY: the value lives through the call and its size is given. A smaller buffer than asked for does no harm.
+    // SAFETY: the value outlives the call, and its size is passed. A failure only means a smaller buffer.
     unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -31,21 +32,13 @@ pub fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Takes one datagram that waits. A socket of [`bind`] hears IPv4 only.
+/// Receives one waiting datagram. A socket of [`bind`] receives IPv4 only.
 ///
 /// # Errors
-/// None waits, or the system could not hand it over.
+/// No datagram waits, or what `recvfrom(2)` reports.
 pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV4)> {
     match socket.recv_from(buffer)? {
         (size, SocketAddr::V4(from)) => Ok((size, from)),
         (_, SocketAddr::V6(_)) => Err(io::ErrorKind::Unsupported.into()),
     }
-}
-
-/// The IPv4 address of a host, at that port. Asks name servers where the name is not an address, and waits for their answer.
-///
-/// # Errors
-/// The name is not known, or no name server answers.
-pub fn resolve(host: &str, port: u16) -> Result<SocketAddrV4, &'static str> {
-    Ok(SocketAddrV4::new(super::resolver::resolve(host)?, port))
 }

@@ -4,7 +4,7 @@ use super::clock::LocalTime;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 
-/// Where the syslog daemon listens.
+/// The socket of the syslog daemon.
 const SOCKET: &str = match () {
     () if cfg!(target_os = "linux") => "/dev/log",
     () if cfg!(target_os = "macos") => "/var/run/syslog",
@@ -14,15 +14,15 @@ const SOCKET: &str = match () {
 /// `daemon.notice`: the facility, times eight, and the severity (RFC 3164, section 4.1.1).
 const PRIORITY: u8 = 3 * 8 + 5;
 
-/// Writes one line as that program's. Where no daemon listens it is lost, as with `syslog(3)`.
+/// Writes one line under the program's name. As with `syslog(3)`, the line is lost if no daemon listens.
 pub fn write(program: &str, now: LocalTime, text: &str) {
     let Ok(socket) = UnixDatagram::unbound() else { return };
-    // A daemon that is stuck must not hold the caller.
-    let _ = super::set_nonblocking(socket.as_fd());
+    // A stuck daemon must not block the caller.
+    let _ = super::fd::set_nonblocking(socket.as_fd());
     let _ = socket.send_to(record(program, now, text).as_bytes(), SOCKET);
 }
 
-/// The form of `syslog(3)`: the time without its year, and the process id.
+/// The format of `syslog(3)`: the time has no year, and the process id follows the name.
 fn record(program: &str, now: LocalTime, text: &str) -> String {
     let time = now.ctime();
     format!("<{PRIORITY}>{} {program}[{}]: {text}", time.get(4..19).unwrap_or_default(), std::process::id())

@@ -1,14 +1,15 @@
-//! Another user instead of root, for good.
+//! The user that `-u` names, and becoming it for good.
+#![allow(unsafe_code, reason = "setuid and the like")]
 
 use std::io;
 
-/// The first four fields of a line of such a file.
+/// The first four fields of a line of `/etc/passwd` or `/etc/group`.
 fn fields(line: &str) -> Option<[&str; 4]> {
     let mut fields = line.split(':');
     Some([fields.next()?, fields.next()?, fields.next()?, fields.next()?])
 }
 
-/// A user of this system and the groups that it is in, its own first.
+/// A user of this system and its groups, the primary one first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     id: libc::uid_t,
@@ -19,10 +20,10 @@ impl User {
     /// Finds a user by name or number in `/etc/passwd`, and its groups in `/etc/group`.
     ///
     /// # Errors
-    /// There is none, or the files cannot be read.
+    /// There is no such user, or `/etc/passwd` cannot be read.
     pub fn find(name: &str) -> Result<Self, String> {
-        let users = super::table("/etc/passwd").map_err(|e| super::reason(&e))?;
-        let groups = super::table("/etc/group").unwrap_or_default();
+        let users = super::file::table("/etc/passwd").map_err(|e| super::error::reason(&e))?;
+        let groups = super::file::table("/etc/group").unwrap_or_default();
         Self::find_in(name, &users, &groups).ok_or_else(|| "there is no such user".into())
     }
 
@@ -46,20 +47,22 @@ impl User {
         Some(Self { id, groups: all })
     }
 
-    /// Makes this process, and what it starts, that user's for good.
+    /// Makes this process, and all that it starts, run as that user for good: without capabilities, and without the way back that
+    /// set-user-ID programs such as `sudo` would be.
     ///
     /// # Errors
-    /// The system does not let it, or would let it back.
+    /// The system refuses, or would let the process back.
     pub fn become_for_good(&self) -> io::Result<()> {
         let (id, group) = (self.id, self.groups[0]);
-        // SAFETY: the list lives through the call and its length is given; the other calls touch no memory.
+        super::harden::give_up_privileges()?;
+        // SAFETY: the list outlives the call, and its length is passed; the other calls touch no memory.
         unsafe {
-            super::check(libc::setgroups(self.groups.len() as _, self.groups.as_ptr()))?;
-            super::check(libc::setgid(group))?;
-            super::check(libc::setuid(id))?;
+            super::error::check(libc::setgroups(self.groups.len() as _, self.groups.as_ptr()))?;
+            super::error::check(libc::setgid(group))?;
+            super::error::check(libc::setuid(id))?;
             let stays = libc::getuid() == id && libc::geteuid() == id && libc::getgid() == group && libc::getegid() == group;
             if !stays || id != 0 && (libc::setuid(0) == 0 || libc::setgid(0) == 0 && group != 0) {
-                // The way back is still open.
+                // The process can still become root again.
                 return Err(io::Error::from_raw_os_error(libc::EPERM));
             }
         }

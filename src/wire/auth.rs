@@ -1,18 +1,18 @@
-//! Who may speak: keys, sessions made of them, and the seal that every datagram of a session ends in. Nothing here is encrypted.
+//! Authentication of datagrams: the keys of hosts, the MACs of handshakes and sessions, and replay protection. Encrypts nothing.
 //!
-//! A handshake's datagrams end in `%%MAC` by the host's key. From the nonces of both sides comes the key of one session, and what is said
-//! in it ends in `%%COUNTER%%MAC`: the counter is that of the direction, and each number is taken once.
+//! A datagram of the handshake ends in the trailer `%%MAC`, made with the host's key. The nonces of both sides then yield the key of one
+//! session, in which every datagram ends in the trailer `%%COUNTER%%MAC`. Each direction has its own counter.
 
+use super::fields::Token;
 use crate::text::{number, push_number};
-use crate::wire::Token;
 use hmac_sha256::HMAC;
 use std::fmt;
 
-/// A secret of 256 bits. It is never printed but by [`Key::emit`].
+/// A secret of 256 bits. Only [`Key::emit`] prints it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key([u8; 32]);
 
-/// Which side a datagram is from. It is covered by the MAC, so that nothing can be sent back to where it came from.
+/// The side that sends a datagram. The MAC covers it, so that a datagram cannot be reflected to its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// From the agent to the server.
@@ -21,31 +21,31 @@ pub enum Side {
     Server,
 }
 
-/// Why a datagram is not taken. These are counted, never logged one by one: strangers can cause them.
+/// Why a datagram is refused. Strangers can cause these: count them, never log one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It ends in nothing that has the form of a seal.
+    /// It does not end in a trailer.
     Unsigned,
-    /// The MAC is not that of this key, side and content.
-    BadlySigned,
-    /// Its counter was seen before, or is too old to know.
+    /// The MAC does not match the key, the side and the content.
+    BadMac,
+    /// Its counter was seen before, or is older than the replay window.
     Replayed,
 }
 
-/// What names one session: both sides' nonces and the agent's run. A host's name need not be unique in it, but is bound to it.
+/// What identifies one session. Its key depends on every field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionName<'a> {
-    /// The agent's host.
+    /// The host that the agent runs on.
     pub host: &'a str,
-    /// The agent's run.
+    /// The run of the agent.
     pub run: Token,
     /// The agent's nonce.
     pub nonce: Token,
-    /// The server's nonce: its cookie.
+    /// The server's nonce, which is also its cookie.
     pub cookie: Token,
 }
 
-/// One side's end of a session.
+/// One side's end of a session: signs what this side sends, and verifies what the other side sends.
 #[derive(Clone)]
 pub struct SessionMac {
     key: Key,
@@ -54,7 +54,7 @@ pub struct SessionMac {
     received: ReplayWindow,
 }
 
-/// Which of the latest counters were seen.
+/// Which of the latest 128 counters were seen.
 #[derive(Clone, Copy, Default)]
 struct ReplayWindow {
     newest: u64,
@@ -62,14 +62,21 @@ struct ReplayWindow {
     seen: u128,
 }
 
-/// Bytes of a MAC in a datagram, which are the first half of HMAC-SHA-256.
+/// What a MAC is for. The MAC covers it, so that one of a handshake is never one of a session.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Handshake,
+    Session,
+}
+
+/// Bytes of a MAC: the first half of HMAC-SHA-256.
 const MAC: usize = 16;
 
-/// Most bytes by which a seal makes a datagram longer.
-pub const MAX_MAC_TEXT: usize = 2 + 20 + 2 + 2 * MAC;
+/// Most bytes of a trailer.
+pub const MAX_TRAILER: usize = 2 + 20 + 2 + 2 * MAC;
 
 impl Key {
-    /// The key that these bytes are.
+    /// The key with these bytes.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -80,51 +87,51 @@ impl Key {
         unhex(digits.as_bytes(), &mut bytes).then_some(Self(bytes))
     }
 
-    /// The key as 64 hexadecimal digits: for the one command whose purpose that is.
+    /// Returns the key as 64 hexadecimal digits. Only for the command that prints keys.
     pub fn emit(&self) -> String {
         let mut digits = String::new();
         push_hex(&mut digits, &self.0);
         digits
     }
 
-    /// The key of a host whose keys come of this master: HMAC-SHA-256 of its name.
+    /// Derives the key of a host from this master key: HMAC-SHA-256 of the name.
     pub fn of_host(&self, host: &str) -> Self {
         Self(self.authenticate(&[host.as_bytes()]))
     }
 
-    /// What ends a datagram of the handshake that `side` sends.
+    /// Returns the trailer of a handshake datagram that `side` sends.
     pub fn sign(&self, side: Side, datagram: &[u8]) -> String {
-        let mut tail = String::from("%%");
-        push_hex(&mut tail, &self.mac(b"handshake", side, datagram, b""));
-        tail
+        let mut trailer = String::from("%%");
+        push_hex(&mut trailer, &self.mac(Purpose::Handshake, side, datagram, b""));
+        trailer
     }
 
-    /// The datagram of a handshake without its tail, if that is right.
+    /// Returns a handshake datagram from `side` without its trailer.
     ///
     /// # Errors
-    /// Why it is not.
+    /// The trailer is missing or does not match.
     pub fn verify<'a>(&self, side: Side, datagram: &'a [u8]) -> Result<&'a [u8], Refusal> {
         let (content, mac) = split_mac(datagram)?;
-        self.check(b"handshake", side, content, b"", mac)?;
+        self.check(Purpose::Handshake, side, content, b"", mac)?;
         Ok(content)
     }
 
-    /// The beginning of a session, for the side whose end it is.
+    /// Begins a session. `side` is the end that the caller holds.
     pub fn session(&self, side: Side, name: SessionName<'_>) -> SessionMac {
         let SessionName { host, run, nonce, cookie } = name;
-        // All of one length but the last.
+        // Only the last part varies in length, so that no two sessions yield the same bytes.
         let [run, nonce, cookie] = [run, nonce, cookie].map(|token| token.0.to_be_bytes());
         let key = Self(self.authenticate(&[b"436 session\0", &run, &nonce, &cookie, host.as_bytes()]));
         SessionMac { key, side, sent: 0, received: ReplayWindow::default() }
     }
 
-    fn mac(&self, what: &[u8], side: Side, content: &[u8], counter: &[u8]) -> [u8; MAC] {
+    fn mac(&self, purpose: Purpose, side: Side, content: &[u8], counter: &[u8]) -> [u8; MAC] {
         let mut half = [0; MAC];
-        half.copy_from_slice(&self.authenticate(&[b"436 ", what, side.label(), content, counter])[..MAC]);
+        half.copy_from_slice(&self.authenticate(&[b"436 ", purpose.label(), side.label(), content, counter])[..MAC]);
         half
     }
 
-    /// HMAC-SHA-256 of these parts, one behind the other.
+    /// HMAC-SHA-256 of the parts, concatenated.
     fn authenticate(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = HMAC::new(self.0);
         for part in parts {
@@ -133,14 +140,14 @@ impl Key {
         mac.finalize()
     }
 
-    fn check(&self, what: &[u8], side: Side, content: &[u8], counter: &[u8], given: [u8; MAC]) -> Result<(), Refusal> {
-        let right = self.mac(what, side, content, counter);
-        // All bytes are looked at, whichever differ: how long it takes tells nothing.
+    fn check(&self, purpose: Purpose, side: Side, content: &[u8], counter: &[u8], given: [u8; MAC]) -> Result<(), Refusal> {
+        let right = self.mac(purpose, side, content, counter);
+        // Constant time: every byte is compared, whichever differ.
         let difference = right.iter().zip(&given).fold(0, |difference, (a, b)| difference | (a ^ b));
         if std::hint::black_box(difference) == 0 {
             Ok(())
         } else {
-            Err(Refusal::BadlySigned)
+            Err(Refusal::BadMac)
         }
     }
 }
@@ -148,6 +155,15 @@ impl Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(..)")
+    }
+}
+
+impl Purpose {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::Handshake => b"handshake",
+            Self::Session => b"session",
+        }
     }
 }
 
@@ -168,36 +184,36 @@ impl Side {
 }
 
 impl SessionMac {
-    /// What ends the next datagram of this side.
+    /// Returns the trailer of the next datagram that this side sends.
     pub fn sign(&mut self, datagram: &[u8]) -> String {
         self.sent += 1;
-        let mut tail = String::from("%%");
-        push_number(&mut tail, self.sent, 10, 1);
-        let mac = self.key.mac(b"session", self.side, datagram, tail.as_bytes());
-        tail.push_str("%%");
-        push_hex(&mut tail, &mac);
-        tail
+        let mut trailer = String::from("%%");
+        push_number(&mut trailer, self.sent, 10, 1);
+        let mac = self.key.mac(Purpose::Session, self.side, datagram, trailer.as_bytes());
+        trailer.push_str("%%");
+        push_hex(&mut trailer, &mac);
+        trailer
     }
 
-    /// The datagram with its seal.
+    /// Appends the trailer to a datagram, see [`Self::sign`].
     pub fn signed(&mut self, mut datagram: Vec<u8>) -> Vec<u8> {
-        let tail = self.sign(&datagram);
-        datagram.extend(tail.as_bytes());
+        let trailer = self.sign(&datagram);
+        datagram.extend(trailer.as_bytes());
         datagram
     }
 
-    /// A datagram of the other side without its seal, if that is right and new; it counts as seen.
+    /// Returns a datagram from the other side without its trailer, and marks its counter as seen.
     ///
     /// # Errors
-    /// Why it is not.
+    /// The trailer is missing, does not match, or was seen before.
     pub fn verify<'a>(&mut self, datagram: &'a [u8]) -> Result<&'a [u8], Refusal> {
         let (rest, mac) = split_mac(datagram)?;
         let digits = rest.iter().rev().take_while(|b| b.is_ascii_digit()).count();
         let (content, counter) = rest.split_at(rest.len() - digits);
         let content = content.strip_suffix(b"%%").ok_or(Refusal::Unsigned)?;
         let number = std::str::from_utf8(counter).ok().and_then(|digits| number(digits, 10)).ok_or(Refusal::Unsigned)?;
-        self.key.check(b"session", self.side.other(), content, &rest[content.len()..], mac)?;
-        if self.received.take(number) {
+        self.key.check(Purpose::Session, self.side.other(), content, &rest[content.len()..], mac)?;
+        if self.received.insert(number) {
             Ok(content)
         } else {
             Err(Refusal::Replayed)
@@ -212,8 +228,8 @@ impl fmt::Debug for SessionMac {
 }
 
 impl ReplayWindow {
-    /// Whether that number is taken for the first time.
-    fn take(&mut self, number: u64) -> bool {
+    /// Marks a counter as seen. Returns false if it was seen before or is too old to tell.
+    fn insert(&mut self, number: u64) -> bool {
         if number > self.newest {
             let by = u32::try_from(number - self.newest).unwrap_or(u32::MAX);
             self.seen = self.seen.checked_shl(by).unwrap_or(0) | 1;
@@ -227,7 +243,7 @@ impl ReplayWindow {
     }
 }
 
-/// A datagram without the MAC that ends it.
+/// Splits the MAC off the end of a datagram.
 fn split_mac(datagram: &[u8]) -> Result<(&[u8], [u8; MAC]), Refusal> {
     let at = datagram.len().checked_sub(2 * MAC).ok_or(Refusal::Unsigned)?;
     let content = datagram[..at].strip_suffix(b"%%").ok_or(Refusal::Unsigned)?;
@@ -245,7 +261,7 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Reads lower-case digits, two for each of the bytes. Which of several forms a key is written in would make two of one.
+/// Reads two lower-case digits a byte. Upper case is refused, so that each key and each MAC has one form.
 fn unhex(digits: &[u8], bytes: &mut [u8]) -> bool {
     let mut well_formed = digits.len() == 2 * bytes.len();
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
@@ -279,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_64_lower_case_digits_and_prints_as_nothing() {
+    fn a_key_is_64_lower_case_digits_and_debug_hides_it() {
         let digits = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
         assert_eq!(Key::parse(digits).unwrap().emit(), digits);
         for bad in [&digits[1..], &format!("{digits}0"), &digits.to_uppercase(), &digits.replace('0', "g"), "", &digits.replace("00", "é")]
@@ -296,12 +312,12 @@ mod tests {
     }
 
     #[test]
-    fn each_side_opens_what_the_other_sealed_and_nothing_else() {
+    fn each_side_verifies_what_the_other_signed_and_nothing_else() {
         let (mut agent, mut server) = session();
-        let sealed = agent.signed(b"ALIVE%%nas1".to_vec());
-        assert!(sealed.starts_with(b"ALIVE%%nas1%%1%%") && sealed.len() == 48);
-        // Not the side that sent it, nor another session of the same key, nor another key.
-        assert_eq!(agent.verify(&sealed), Err(Refusal::BadlySigned));
+        let signed = agent.signed(b"ALIVE%%nas1".to_vec());
+        assert!(signed.starts_with(b"ALIVE%%nas1%%1%%") && signed.len() == 48);
+        // Neither the sender itself, nor another session of the same key, nor another key.
+        assert_eq!(agent.verify(&signed), Err(Refusal::BadMac));
         for (key, name) in [
             (key(7), SessionName { host: "nas2", ..NAME }),
             (key(7), SessionName { run: Token(9), ..NAME }),
@@ -309,20 +325,20 @@ mod tests {
             (key(7), SessionName { cookie: Token(9), ..NAME }),
             (key(8), NAME),
         ] {
-            assert_eq!(key.session(Side::Server, name).verify(&sealed), Err(Refusal::BadlySigned), "{name:?}");
+            assert_eq!(key.session(Side::Server, name).verify(&signed), Err(Refusal::BadMac), "{name:?}");
         }
-        assert_eq!(key(7).verify(Side::Agent, &sealed), Err(Refusal::BadlySigned));
-        assert_eq!(server.verify(&sealed), Ok(&b"ALIVE%%nas1"[..]));
-        assert_eq!(server.verify(&sealed), Err(Refusal::Replayed));
+        assert_eq!(key(7).verify(Side::Agent, &signed), Err(Refusal::BadMac));
+        assert_eq!(server.verify(&signed), Ok(&b"ALIVE%%nas1"[..]));
+        assert_eq!(server.verify(&signed), Err(Refusal::Replayed));
     }
 
     #[test]
-    fn no_byte_of_a_sealed_datagram_can_be_changed_and_none_left_out() {
+    fn changing_removing_or_adding_any_byte_of_a_signed_datagram_is_detected() {
         let (mut agent, server) = session();
         for text in ["A", "ALERT%%nas1%%1_0%%1%%T%%NULL%%100%", "ends in a digit %%7"] {
-            let sealed = agent.signed(text.as_bytes().to_vec());
+            let signed = agent.signed(text.as_bytes().to_vec());
             let handshake = [text.as_bytes(), key(7).sign(Side::Agent, text.as_bytes()).as_bytes()].concat();
-            for whole in [&sealed, &handshake] {
+            for whole in [&signed, &handshake] {
                 let refused = |changed: &[u8]| server.clone().verify(changed).is_err() && key(7).verify(Side::Agent, changed).is_err();
                 for at in 0..whole.len() {
                     for bit in 0..8 {
@@ -334,22 +350,22 @@ mod tests {
                     assert!(refused(&[&whole[..at], b"0", &whole[at..]].concat()), "{at}");
                 }
             }
-            assert_eq!(server.clone().verify(&sealed), Ok(text.as_bytes()));
+            assert_eq!(server.clone().verify(&signed), Ok(text.as_bytes()));
             assert_eq!(key(7).verify(Side::Agent, &handshake), Ok(text.as_bytes()));
         }
     }
 
     #[test]
-    fn a_handshake_is_no_session_and_has_its_side() {
+    fn a_handshake_mac_is_bound_to_its_side_and_is_not_a_session_mac() {
         let hello = b"HELLO%%2%%nas1";
         let signed = [hello, key(7).sign(Side::Agent, hello).as_bytes()].concat();
-        assert_eq!(key(7).verify(Side::Server, &signed), Err(Refusal::BadlySigned));
-        assert_eq!(key(8).verify(Side::Agent, &signed), Err(Refusal::BadlySigned));
+        assert_eq!(key(7).verify(Side::Server, &signed), Err(Refusal::BadMac));
+        assert_eq!(key(8).verify(Side::Agent, &signed), Err(Refusal::BadMac));
         assert_eq!(session().1.verify(&signed), Err(Refusal::Unsigned));
     }
 
     #[test]
-    fn what_has_not_the_form_of_a_seal_is_unsigned() {
+    fn a_datagram_without_a_trailer_is_unsigned() {
         let (_, mut server) = session();
         let mac = "0".repeat(32);
         for text in ["", "LOST%%nas1", &mac, &format!("%%{mac}"), &format!("A%%{mac}"), &format!("A1%%{mac}"), &format!("A%%x%%{mac}")] {
@@ -358,17 +374,17 @@ mod tests {
         for counter in ["99999999999999999999999", "18446744073709551616"] {
             assert_eq!(server.verify(format!("A%%{counter}%%{mac}").as_bytes()), Err(Refusal::Unsigned));
         }
-        assert_eq!(server.verify(format!("A%%1%%{mac}").as_bytes()), Err(Refusal::BadlySigned));
+        assert_eq!(server.verify(format!("A%%1%%{mac}").as_bytes()), Err(Refusal::BadMac));
     }
 
     #[test]
-    fn a_number_counts_once_in_whatever_order() {
+    fn each_counter_is_accepted_once_in_any_order() {
         let mut window = ReplayWindow::default();
-        // A burst that arrives backwards.
-        assert!((1..=128).rev().all(|number| window.take(number)));
-        assert!((1..=128).all(|number| !window.take(number)));
-        assert!(window.take(129) && !window.take(1) && !window.take(129));
-        assert!(window.take(1000) && !window.take(872) && window.take(873) && !window.take(873));
-        assert!(window.take(u64::MAX) && window.take(u64::MAX - 1) && !window.take(1001));
+        // A burst that arrives in reverse.
+        assert!((1..=128).rev().all(|number| window.insert(number)));
+        assert!((1..=128).all(|number| !window.insert(number)));
+        assert!(window.insert(129) && !window.insert(1) && !window.insert(129));
+        assert!(window.insert(1000) && !window.insert(872) && window.insert(873) && !window.insert(873));
+        assert!(window.insert(u64::MAX) && window.insert(u64::MAX - 1) && !window.insert(1001));
     }
 }

@@ -1,58 +1,57 @@
-//! How far a log was read, in a form that finds the place again after a restart, a rotation or a copy: by content, not by name.
-//! Knows bytes, opens nothing.
+//! Positions: how far a log was read. A position recognises a file by its content, so that it survives restarts, rotations and copies.
+//! Works on bytes and opens no file.
 
 use crate::hash::Fnv1a;
 use crate::text::{number, push_number};
 use std::fmt::{self, Write};
 
-/// Bytes at the start of a file, and as many before an offset, by which a file is recognised.
+/// A file is recognised by this many bytes at its start and as many before an offset.
 pub const CONTEXT: usize = 256;
 
-/// How far one file was read, and what it looks like there.
+/// How far one file was read, and what identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilePosition {
-    /// Bytes done with.
+    /// Bytes from the start of the file whose lines are fully processed.
     pub offset: u64,
-    /// [`content_hash`] of the file at that offset. Content decides which file it is.
+    /// [`content_hash`] of the file at that offset. It alone decides whether a file is this one.
     pub hash: u64,
-    /// The file's inode: a hint where to look first, and all that tells of a file of which nothing was read yet.
+    /// The file's inode: a hint where to look first. Identifies a file only while nothing of it was read.
     pub inode: u64,
-    /// The last rule that the line behind the offset has made its event for, while others still have to; 0 for none.
+    /// The last rule that has processed the line at the offset, if others still have to; 0 for none.
     pub done: u32,
 }
 
-/// How far a log was read: its present file last, before it those that had its name and may still grow. Empty where there was no file
-/// yet.
+/// How far a log was read: the rotated files that may still grow, then the current file. Empty if no file existed yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// Oldest first.
     pub files: Vec<FilePosition>,
 }
 
-/// Where a block of lines stands, so that the position of its log is known at each of its bytes.
+/// Where a block of lines stands in its log. It yields the position of the log at each byte of the block.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// How far the log's other files are read: those before the block's file …
+    /// How far the log's files before the block's file are read.
     pub earlier: &'a [FilePosition],
-    /// … and those behind it.
+    /// How far the log's files after the block's file are read.
     pub later: &'a [FilePosition],
     /// The inode of the block's file.
     pub inode: u64,
-    /// The first [`CONTEXT`] bytes of that file; where the block ends before, at least all up to its end.
+    /// The first [`CONTEXT`] bytes of that file, or all bytes up to the end of the block if these are fewer.
     pub head: &'a [u8],
-    /// Where in that file the block begins.
+    /// The offset in that file at which the block begins.
     pub offset: u64,
-    /// The [`CONTEXT`] bytes that stand before the block; fewer only where the file begins.
+    /// The [`CONTEXT`] bytes before the block, or all bytes before it if these are fewer.
     pub before: &'a [u8],
 }
 
-/// What tells a file that was read up to an offset from others: the hash of its first [`CONTEXT`] bytes and of as many before the offset;
-/// of all bytes before the offset where these are no more. `head` and `before` may be longer than what is needed of them.
+/// Identifies a file that was read up to an offset: a hash of its first [`CONTEXT`] bytes and of as many bytes before the offset. If the
+/// offset is not beyond [`CONTEXT`], only the bytes before it count. `head` and `before` may be longer than needed.
 pub fn content_hash(head: &[u8], before: &[u8], offset: u64) -> u64 {
     hash_of(head, before, &[], offset)
 }
 
-/// The same of bytes before the offset that lie in two places.
+/// As [`content_hash`], where the bytes before the offset lie in two slices: `before`, then `behind`.
 fn hash_of(head: &[u8], before: &[u8], behind: &[u8], offset: u64) -> u64 {
     let behind = &behind[behind.len().saturating_sub(CONTEXT)..];
     let before = &before[(before.len() + behind.len()).saturating_sub(CONTEXT)..];
@@ -61,12 +60,12 @@ fn hash_of(head: &[u8], before: &[u8], behind: &[u8], offset: u64) -> u64 {
 }
 
 impl Place<'_> {
-    /// The position once the first `end` bytes of the block are done with.
+    /// The position once the first `end` bytes of the block are processed.
     pub fn at(&self, block: &[u8], end: usize) -> Position {
         self.within(block, end, 0)
     }
 
-    /// The position once all bytes before the line at `start` are done with, and of that line the rules up to `done`.
+    /// The position once all bytes before the line at `start` are processed, and the rules up to `done` have processed that line.
     pub fn within(&self, block: &[u8], start: usize, done: u32) -> Position {
         let offset = self.offset + start as u64;
         let hash = hash_of(self.head, self.before, &block[..start], offset);
@@ -75,17 +74,17 @@ impl Place<'_> {
 }
 
 impl Position {
-    /// Where a log ends, wherever that is: how far one was read that was then followed by no rule any more.
+    /// The end of a log, wherever it is: the position of a log that no rule follows any more.
     pub fn end() -> Self {
         Self { files: vec![FilePosition { offset: u64::MAX, hash: 0, inode: 0, done: 0 }] }
     }
 
     /// Most files of one position.
     pub const MAX_FILES: usize = 8;
-    /// Most bytes of the text of a position, which is one word of `[0-9a-z.+-]`.
+    /// Most bytes of a position as text, which is one word of `[0-9a-z.+-]`.
     pub const MAX_TEXT: usize = Self::MAX_FILES * 56;
 
-    /// Reads what [`fmt::Display`] writes. `None` for anything else.
+    /// Parses what [`fmt::Display`] writes. `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         if text == "-" {
             return Some(Self::default());
@@ -137,7 +136,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// A number in digits and lower-case letters, without leading zeros: 13 characters at most.
+/// Displays a number in base 36: digits and lower-case letters, no leading zeros, at most 13 characters.
 pub struct Base36(pub u64);
 
 impl fmt::Display for Base36 {
@@ -148,7 +147,7 @@ impl fmt::Display for Base36 {
     }
 }
 
-/// Reads what [`Base36`] writes, and nothing else.
+/// Parses what [`Base36`] writes. `None` for anything else.
 pub fn parse_base36(text: &str) -> Option<u64> {
     number(text, 36).filter(|_| text == "0" || !text.starts_with('0'))
 }
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_and_positions_are_inverse() {
+    fn parse_and_display_are_inverses() {
         let file = |offset, done| FilePosition { offset, hash: u64::MAX, inode: 35, done };
         for (files, text) in [
             (vec![], "-"),
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_position_is_refused() {
+    fn malformed_positions_are_refused() {
         let many = ["1.2.3"; Position::MAX_FILES + 1].join("+");
         for text in [
             "",

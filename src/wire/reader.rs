@@ -1,28 +1,26 @@
 //! Reads the fields of a datagram one after the other.
 
-use super::{
-    split_field, Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token, WireError, MAX_CHAINS_AT_ONCE, MAX_PARTS_AT_ONCE,
-    NONE, NO_FILE,
-};
+use super::fields::{ChainId, Checkpoint, Revision, Seq, Token, WireError, NONE};
+use super::position::{parse_base36, Position};
 use crate::text::number;
-use crate::wire::position::{parse_base36, Position};
+use memchr::memchr;
 
-/// What of a datagram has not been read yet. What goes wrong first is kept, and what is read from then on means nothing.
-pub(super) struct Fields<'a> {
+/// The fields of a datagram that were not read yet. The first error is kept; every value that is read after it is meaningless.
+pub(super) struct FieldReader<'a> {
     pub(super) command: &'a str,
-    pub(super) rest: Option<&'a str>,
+    rest: Option<&'a str>,
     error: Option<WireError>,
 }
 
-impl<'a> Fields<'a> {
-    pub(super) fn of(datagram: &'a [u8]) -> Result<Self, WireError> {
+impl<'a> FieldReader<'a> {
+    pub(super) fn new(datagram: &'a [u8]) -> Result<Self, WireError> {
         let text = std::str::from_utf8(datagram).map_err(|_| WireError::NotUtf8)?;
         let (command, rest) = split_field(text).unwrap_or((text, ""));
         Ok(Self { command, rest: Some(rest), error: None })
     }
 
-    /// The message that was read, unless something was wrong.
-    pub(super) fn done(self, message: Option<Message<'a>>) -> Result<Message<'a>, WireError> {
+    /// Returns what was read, or the first error. `None` stands for an unknown command.
+    pub(super) fn finish<M>(self, message: Option<M>) -> Result<M, WireError> {
         match self.error {
             None => message.ok_or(WireError::UnknownCommand),
             Some(error) => Err(error),
@@ -33,7 +31,7 @@ impl<'a> Fields<'a> {
         self.error.get_or_insert(error);
     }
 
-    /// The value of a field, if it has one.
+    /// Unwraps a parsed value; `None` becomes [`WireError::MalformedField`].
     fn well_formed<V: Default>(&mut self, value: Option<V>) -> V {
         value.unwrap_or_else(|| {
             self.fail(WireError::MalformedField);
@@ -41,7 +39,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The next field, which another one follows or not. No field but a text may be empty.
+    /// The next field. It must not be empty.
     pub(super) fn next(&mut self) -> &'a str {
         let rest = self.rest.unwrap_or("");
         let (field, rest) = match split_field(rest) {
@@ -55,7 +53,7 @@ impl<'a> Fields<'a> {
         field
     }
 
-    /// Everything that is left.
+    /// Everything that is left; may be empty and may contain `%%`.
     pub(super) fn rest(&mut self) -> &'a str {
         self.rest.take().unwrap_or_else(|| {
             self.fail(WireError::MissingField);
@@ -63,13 +61,19 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn expect(&mut self, text: &str, otherwise: WireError) {
+    /// As [`Self::rest`], but the field may be missing.
+    pub(super) fn optional_rest(&mut self) -> &'a str {
+        self.rest.take().unwrap_or("")
+    }
+
+    /// Fails with `error` unless the next field equals `text`.
+    pub(super) fn expect(&mut self, text: &str, error: WireError) {
         if self.next() != text {
-            self.fail(otherwise);
+            self.fail(error);
         }
     }
 
-    fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         let number = number(self.next(), 10);
         self.well_formed(number)
     }
@@ -88,28 +92,27 @@ impl<'a> Fields<'a> {
         ChainId(self.base36(digits))
     }
 
-    /// The rest as items with commas between them, of which not all may be asked for.
-    fn list(&mut self, most: usize, mut take: impl FnMut(&str) -> Option<()>) {
-        let mut rest = Some(self.rest());
-        for _ in 0..most {
-            let Some(list) = rest else { return };
+    /// Reads the rest as a list separated by commas. Items beyond the first `most` are ignored.
+    fn list<V>(&mut self, most: usize, parse: impl Fn(&str) -> Option<V>) -> Vec<V> {
+        let (mut values, mut rest) = (Vec::new(), Some(self.rest()));
+        while let Some(list) = rest.filter(|_| values.len() < most) {
             let (item, others) = list.split_once(',').map_or((list, None), |(item, others)| (item, Some(others)));
-            let taken = take(item);
-            self.well_formed(taken);
+            let Some(value) = parse(item) else {
+                self.fail(WireError::MalformedField);
+                break;
+            };
+            values.push(value);
             rest = others;
         }
+        values
     }
 
-    pub(super) fn parts(&mut self) -> Vec<u32> {
-        let mut parts = Vec::new();
-        self.list(MAX_PARTS_AT_ONCE, |item| number(item, 10).and_then(|part| u32::try_from(part).ok()).map(|part| parts.push(part)));
-        parts
+    pub(super) fn numbers(&mut self, most: usize) -> Vec<u32> {
+        self.list(most, |item| number(item, 10).and_then(|value| u32::try_from(value).ok()))
     }
 
-    pub(super) fn chains(&mut self) -> Vec<ChainId> {
-        let mut chains = Vec::new();
-        self.list(MAX_CHAINS_AT_ONCE, |item| parse_base36(item).map(|chain| chains.push(ChainId(chain))));
-        chains
+    pub(super) fn chains(&mut self, most: usize) -> Vec<ChainId> {
+        self.list(most, |item| parse_base36(item).map(ChainId))
     }
 
     pub(super) fn seq_or_none(&mut self) -> Option<Seq> {
@@ -117,8 +120,8 @@ impl<'a> Fields<'a> {
         if field == NONE {
             return None;
         }
-        let (run, number) = field.split_once('.').unwrap_or((field, ""));
-        Some(Seq { epoch: self.base36(run), number: self.base36(number) })
+        let (epoch, number) = field.split_once('.').unwrap_or((field, ""));
+        Some(Seq { epoch: self.base36(epoch), number: self.base36(number) })
     }
 
     pub(super) fn seq(&mut self) -> Seq {
@@ -126,32 +129,17 @@ impl<'a> Fields<'a> {
         self.well_formed(seq)
     }
 
-    fn position(&mut self) -> &'a str {
+    pub(super) fn position(&mut self) -> &'a str {
         let field = self.next();
         self.well_formed(Position::parse(field).map(|_| field))
     }
 
-    /// What follows a step.
+    /// The two fields that follow a sequence number in a checkpoint.
     pub(super) fn checkpoint(&mut self, seq: Seq) -> Checkpoint<&'a str> {
         Checkpoint { seq, unix: self.number(), position: self.position() }
     }
 
-    pub(super) fn event(&mut self) -> ChainEvent<'a> {
-        let (host, chain, seq, position, unix) = (self.next(), self.chain(), self.seq(), self.position(), self.number());
-        let checkpoint = Checkpoint { seq, unix, position };
-        ChainEvent { chain, checkpoint, host, tags: self.next(), file: self.file(), text: self.rest() }
-    }
-
-    pub(super) fn alert(&mut self) -> Alert<'a> {
-        let (host, uid, unix) = (self.next(), self.next(), self.number());
-        Alert { host, uid, unix, tags: self.next(), file: self.file(), text: self.rest() }
-    }
-
-    fn file(&mut self) -> Option<&'a str> {
-        Some(self.next()).filter(|file| *file != NO_FILE)
-    }
-
-    /// A number of 16 hexadecimal digits.
+    /// Reads exactly 16 hexadecimal digits.
     fn hexadecimal(&mut self, digits: Option<&str>) -> u64 {
         let number = digits.filter(|digits| digits.len() == 16).and_then(|digits| number(digits, 16));
         self.well_formed(number)
@@ -168,5 +156,18 @@ impl<'a> Fields<'a> {
             NONE => Revision::NONE,
             digits => Revision(Some(self.hexadecimal(Some(digits)))),
         }
+    }
+}
+
+/// Splits a text at the first `%%`. Does what `split_once` does, but is faster for the short fields that every event has.
+pub(crate) fn split_field(text: &str) -> Option<(&str, &str)> {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    loop {
+        let at = from + memchr(b'%', &bytes[from..])?;
+        if bytes.get(at + 1) == Some(&b'%') {
+            return Some((&text[..at], &text[at + 2..]));
+        }
+        from = at + 1;
     }
 }

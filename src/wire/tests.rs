@@ -5,9 +5,15 @@ use super::*;
 const RUN: Token = Token(0x0123_4567_89ab_cdef);
 const RUN_HEX: &str = "00000000000000000123456789abcdef";
 
-const REACHED: Checkpoint<&str> = Checkpoint { seq: Seq { epoch: 35, number: 2 }, unix: 1_795_347_336, position: "2s.1.2" };
-const EVENT: ChainEvent<'_> =
-    ChainEvent { chain: ChainId(36), checkpoint: REACHED, host: "nas1", tags: "TAG1", file: Some("/var/log/messages"), text: "A%%Message" };
+const CHECKPOINT: Checkpoint<&str> = Checkpoint { seq: Seq { epoch: 35, number: 2 }, unix: 1_795_347_336, position: "2s.1.2" };
+const EVENT: ChainEvent<'_> = ChainEvent {
+    chain: ChainId(36),
+    checkpoint: CHECKPOINT,
+    host: "nas1",
+    tags: "TAG1",
+    file: Some("/var/log/messages"),
+    text: "A%%Message",
+};
 
 fn every_message() -> Vec<(Message<'static>, String)> {
     let revision = Revision(Some(0xbeef));
@@ -41,14 +47,17 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Lost { host: "nas1" }, "LOST%%nas1".into()),
         (Message::Seek { host: "nas1", chains: vec![ChainId(0), ChainId(36)] }, "SEEK%%nas1%%0,10".into()),
         (Message::At { host: "nas1", chain: ChainId(36), checkpoint: None }, "AT%%nas1%%10%%none".into()),
-        (Message::At { host: "nas1", chain: ChainId(36), checkpoint: Some(REACHED) }, "AT%%nas1%%10%%z.2%%1795347336%%2s.1.2".into()),
-        (Message::Take { host: "nas1", chain: ChainId(1), from: None, to: REACHED }, "TAKE%%nas1%%1%%none%%z.2%%1795347336%%2s.1.2".into()),
+        (Message::At { host: "nas1", chain: ChainId(36), checkpoint: Some(CHECKPOINT) }, "AT%%nas1%%10%%z.2%%1795347336%%2s.1.2".into()),
         (
-            Message::Take { host: "nas1", chain: ChainId(1), from: Some(Seq { epoch: 1, number: 0 }), to: REACHED },
+            Message::Take { host: "nas1", chain: ChainId(1), from: None, to: CHECKPOINT },
+            "TAKE%%nas1%%1%%none%%z.2%%1795347336%%2s.1.2".into(),
+        ),
+        (
+            Message::Take { host: "nas1", chain: ChainId(1), from: Some(Seq { epoch: 1, number: 0 }), to: CHECKPOINT },
             "TAKE%%nas1%%1%%1.0%%z.2%%1795347336%%2s.1.2".into(),
         ),
         (Message::Event(EVENT), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
-        (Message::Done { host: "nas1", chain: ChainId(0), seq: REACHED.seq, sack: 5 }, "DONE%%nas1%%0%%z.2%%5".into()),
+        (Message::Done { host: "nas1", chain: ChainId(0), seq: CHECKPOINT.seq, sack: 5 }, "DONE%%nas1%%0%%z.2%%5".into()),
     ]
 }
 
@@ -61,7 +70,7 @@ fn parse_and_emit_are_inverses() {
 }
 
 #[test]
-fn no_truncated_prefix_is_read_as_something_that_emits_differently() {
+fn every_truncated_prefix_that_parses_emits_itself() {
     for (_, datagram) in every_message() {
         for end in 0..datagram.len() {
             if let Ok(message) = Message::parse(&datagram.as_bytes()[..end]) {
@@ -72,10 +81,10 @@ fn no_truncated_prefix_is_read_as_something_that_emits_differently() {
 }
 
 #[test]
-fn a_part_stays_within_1200_bytes_with_its_seal() {
+fn a_part_stays_within_1200_bytes_with_its_mac() {
     let (host, text) = ("h".repeat(255), "x".repeat(MAX_PART_TEXT));
     let part = Message::Part { host: &host, revision: Revision(Some(1)), index: MAX_PARTS, count: MAX_PARTS, text: &text };
-    assert!(part.emit().len() + crate::wire::auth::MAX_MAC_TEXT <= 1200);
+    assert!(part.emit().len() + crate::wire::auth::MAX_TRAILER <= 1200);
     assert!(MAX_CONFIGURATION / (MAX_PART_TEXT - 3) < MAX_PARTS as usize);
 }
 
@@ -88,7 +97,7 @@ fn an_offer_is_not_longer_than_its_hello() {
 }
 
 #[test]
-fn answers_to_a_sign_of_life_are_not_longer_than_it() {
+fn answers_to_a_keepalive_are_not_longer_than_it() {
     let alive = Message::Alive { host: "h", run: RUN, revision: Revision::NONE }.emit().len();
     let revision = Revision(Some(1));
     for answer in [Message::Here { host: "h" }, Message::Lost { host: "h" }, Message::Stale { host: "h", revision }] {
@@ -97,7 +106,7 @@ fn answers_to_a_sign_of_life_are_not_longer_than_it() {
 }
 
 #[test]
-fn what_is_no_message_says_why() {
+fn a_malformed_datagram_yields_its_error() {
     for (datagram, error) in [
         (&b""[..], WireError::UnknownCommand),
         (b"\xff\xfe", WireError::NotUtf8),
@@ -124,7 +133,7 @@ fn what_is_no_message_says_why() {
 }
 
 #[test]
-fn a_field_that_ends_in_a_percent_sign_does_not_shift_the_others() {
+fn a_field_that_ends_in_a_percent_sign_shifts_no_other() {
     let Ok(Message::Alert(alert)) = Message::parse(b"ALERT%%h%%u%%1%%T%%/50%%%text") else { panic!() };
     assert_eq!((alert.file, alert.text), (Some("/50"), "%text"));
 }
@@ -137,9 +146,9 @@ fn the_revision_of_a_text_is_fnv_1a() {
 }
 
 #[test]
-fn a_uid_tells_how_far_a_chain_has_come() {
+fn a_uid_holds_the_checkpoint_of_its_chain() {
     assert_eq!(EVENT.uid(), "1795347336_2:10:z:2s.1.2");
-    assert_eq!(ChainEvent::parse_uid(&EVENT.uid()), Some((ChainId(36), REACHED)));
+    assert_eq!(ChainEvent::parse_uid(&EVENT.uid()), Some((ChainId(36), CHECKPOINT)));
     for uid in ["000000", "1795347336_2", "1795347336_2:10:z", "1795347336_2:10:z:", "1_2:10:z:x", "x_2:10:z:-", "1_2:10:z:-:-", ""] {
         assert_eq!(ChainEvent::parse_uid(uid), None, "{uid}");
     }

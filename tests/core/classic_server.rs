@@ -3,7 +3,7 @@
 use project436::now::Now;
 use project436::random::Random;
 use project436::schedule::WeekMinute;
-use project436::server::{EventSink, Identity, Output, Server};
+use project436::server::{EventSink, Output, Server, ServerIdentity, Written};
 use project436::wire::{Alert, Token};
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
@@ -36,7 +36,7 @@ struct Site {
 impl Site {
     fn new() -> Self {
         let broadcast = [[192, 168, 1, 255], [10, 0, 0, 255]].map(|ip| SocketAddrV4::new(ip.into(), 4360)).to_vec();
-        let server = Server::new(now(0), Identity { name: "192.168.1.10".into(), run: Token(0xbeef), broadcast });
+        let server = Server::new(now(0), ServerIdentity { name: "192.168.1.10".into(), run: Token(0xbeef), broadcast });
         let mut site = Self { server, second: 0, batch: Stream::default(), stream: Vec::new(), disk_full: false, sent: Vec::new() };
         site.settle();
         site
@@ -73,7 +73,7 @@ impl Site {
     fn settle(&mut self) {
         self.server.handle_timeout(now(self.second), &mut self.batch);
         let batch = std::mem::take(&mut self.batch.0);
-        self.server.handle_committed(now(self.second), !self.disk_full);
+        self.server.handle_committed(now(self.second), if self.disk_full { Written::Nothing } else { Written::All });
         if !self.disk_full {
             self.stream.extend(batch);
         }

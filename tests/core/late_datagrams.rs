@@ -220,7 +220,7 @@ impl EventSink for Nowhere {
 /// A server, with the agent `nas1` in a session.
 fn server_with_session() -> (Server, SocketAddrV4) {
     let broadcast = vec![SocketAddrV4::new([10, 0, 0, 255].into(), 4360)];
-    let mut server = Server::new(now(0), server::Identity { name: "pi".into(), run: Token(1), broadcast });
+    let mut server = Server::new(now(0), server::ServerIdentity { name: "pi".into(), run: Token(1), broadcast });
     server.set_host_file(now(0), "nas1", "nas1", Ok(OLD.into()));
     let from = SocketAddrV4::new([10, 0, 0, 3].into(), 4360);
     let answers = say(&mut server, now(0), from, &Message::Hello { host: "nas1", run: Token(7), nonce: Token(8) });
@@ -237,7 +237,7 @@ fn say(server: &mut Server, now: Now, from: SocketAddrV4, message: &Message<'_>)
 
 fn settle(server: &mut Server, now: Now) -> Vec<Vec<u8>> {
     server.handle_timeout(now, &mut Nowhere);
-    server.handle_committed(now, true);
+    server.handle_committed(now, server::Written::All);
     let mut sent = Vec::new();
     while let Some(output) = server.poll_output() {
         if let server::Output::Send { datagram, .. } = output {

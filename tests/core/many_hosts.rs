@@ -2,7 +2,7 @@
 
 use project436::now::Now;
 use project436::schedule::WeekMinute;
-use project436::server::{EventSink, Identity, Output, Server};
+use project436::server::{EventSink, Output, Server, ServerIdentity};
 use project436::wire::{Alert, Message, Revision, Token};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
@@ -65,7 +65,7 @@ fn join(server: &mut Server, i: usize) -> String {
 }
 
 fn server() -> Server {
-    let mut server = Server::new(at(1), Identity { name: "srv".into(), run: Token(1), broadcast: Vec::new() });
+    let mut server = Server::new(at(1), ServerIdentity { name: "srv".into(), run: Token(1), broadcast: Vec::new() });
     server.set_include("common", "inc/common", include("OLD"));
     for i in 0..HOSTS {
         let name = host(i).0;

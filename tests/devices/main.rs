@@ -11,3 +11,4 @@ mod emulated;
 mod faults;
 mod kills;
 mod lan;
+mod server_lookup;

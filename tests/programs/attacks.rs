@@ -199,7 +199,7 @@ fn a_datagram_with_any_changed_byte_is_refused() {
         }
     }
     let mut hold = |_, datagram: &[u8]| if datagram.starts_with(b"EVENT") { Vec::new() } else { vec![datagram.to_vec()] };
-    relay.until_changed("the refusals in the log", &mut hold, || server.log_text().contains("badly signed").then_some(()));
+    relay.until_changed("the refusals in the log", &mut hold, || server.log_text().contains("with a wrong MAC").then_some(()));
     assert_eq!(site.texts("APP"), [""; 0]);
     relay.say(Way::ToServer, &held);
     assert_eq!(relay.until("the event as it was", || Some(site.texts("APP")).filter(|texts| !texts.is_empty())), ["line 1"]);

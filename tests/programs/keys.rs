@@ -135,7 +135,7 @@ fn hosts_without_a_key_are_refused_unless_their_line_says_open() {
     let own = free_port();
     command.args(["-n", "nas2", "-l", "nas2.log", "-s", &format!("127.0.0.1:{}", site.port), &own.to_string()]);
     let nas2 = Program::start(command, site.path("nas2.log"));
-    wait_for("the refusal", || server.log_text().contains("of hosts without a key here").then_some(()));
+    wait_for("the refusal", || server.log_text().contains("from hosts without a key").then_some(()));
     site.append("other.log", "line 1\n");
     site.append("app.log", "line 2\n");
     assert_eq!(site.wait_for_count("APP", 1), ["line 2"]);
@@ -143,6 +143,6 @@ fn hosts_without_a_key_are_refused_unless_their_line_says_open() {
     assert!(!site.events().iter().any(|event| event.host == "nas2" && event.uid != "000000"));
     assert!(!nas2.log_text().contains("in force: 1"), "{}", nas2.log_text());
     for (program, open) in [(&nas2, true), (&server, false)] {
-        assert_eq!(program.log_text().contains("open: whoever"), open);
+        assert_eq!(program.log_text().contains("open: "), open);
     }
 }

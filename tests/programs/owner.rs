@@ -96,8 +96,9 @@ fn files_elsewhere_are_not_followed_however_they_are_named() {
     for path in &refused {
         site.wait_for_text(&format!("Cannot read {path}: refused"));
     }
-    site.wait_for_text(&format!("Cannot read {}: some of the files are refused", site.file("*/secret")));
-    site.wait_for_text(&format!("Cannot read {}: some of the files are refused", site.file("logs/*")));
+    for wildcard in ["*/secret", "logs/*"] {
+        site.wait_for_text(&format!("Cannot read {}: files that are not below what -f allows are refused", site.file(wildcard)));
+    }
     site.wait_for_configuration("nas1", 1);
     secrets.iter().for_each(|name| site.append(name, "a secret line\n"));
     site.append("logs/good", "line good\n");
@@ -119,11 +120,51 @@ fn files_elsewhere_are_not_followed_however_they_are_named() {
 }
 
 #[test]
-fn another_user_does_the_work_once_the_port_is_bound() {
+fn whether_a_file_elsewhere_exists_is_not_told() {
+    let site = Site::new("owner-oracle");
+    for folder in ["logs", "private"] {
+        fs::create_dir(site.path(folder)).unwrap();
+    }
+    site.append("private/here", "");
+    symlink(site.path("private/here"), site.path("logs/to-here")).unwrap();
+    symlink(site.path("private/gone"), site.path("logs/to-gone")).unwrap();
+    // Each pair differs in what exists.
+    let pairs = [
+        ("private/here", "private/gone"),
+        ("private/her?", "private/gon?"),
+        ("*/here", "*/gone"),
+        ("privat?/here", "nothin?/gone"),
+        ("logs/to-here", "logs/to-gone"),
+        ("logs/to-her*", "logs/to-gon*"),
+    ];
+    let paths: Vec<String> = pairs.iter().flat_map(|(here, gone)| [site.file(here), site.file(gone)]).collect();
+    site.host("nas1", &paths.iter().map(|path| follow(path, "BAD")).collect::<String>());
+    let (server, agent) = (site.server(), site.agent("nas1", &["-f", "logs"]));
+    for path in &paths {
+        site.wait_for_text(&format!("Cannot read {path}: "));
+        // Wildcards are announced after they are searched.
+        site.wait_for_text(&format!("Following {path}"));
+    }
+    let said = |path: &str| {
+        let texts = site.events().into_iter().map(|event| event.text);
+        let mut texts: Vec<_> = texts.filter(|text| [":", ","].iter().any(|end| text.contains(&format!(" {path}{end}")))).collect();
+        texts.sort();
+        texts.into_iter().map(|text| text.replace(path, "PATH")).collect::<Vec<_>>()
+    };
+    for (here, gone) in pairs {
+        let (here, gone) = (said(&site.file(here)), said(&site.file(gone)));
+        assert_eq!(here.len(), 2, "{here:?}");
+        assert_eq!(here, gone);
+    }
+    assert_eq!((agent.terminate(), server.terminate()), (0, 0));
+}
+
+#[test]
+fn the_agent_becomes_another_user_once_the_port_is_bound() {
     let site = Site::new("owner-user");
     let is_root = fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     if !is_root {
-        return skip("another_user_does_the_work_once_the_port_is_bound", "only root can become another user");
+        return skip("the_agent_becomes_another_user_once_the_port_is_bound", "only root can become another user");
     }
     fs::set_permissions(&site.folder, fs::Permissions::from_mode(0o755)).unwrap();
     site.append("app.log", "");

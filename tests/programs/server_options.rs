@@ -55,7 +55,7 @@ fn a_wrong_command_line_ends_with_status_2() {
         (&["nowhere.conf"], "ax436: cannot read nowhere.conf: No such file or directory"),
         (&["-t", "nowhere.conf"], "ax436: cannot read nowhere.conf: No such file or directory"),
         (&["hosts"], "ax436: cannot read hosts: Is a directory"),
-        (&["-T", "hosts/nas1"], "ax436: -T HOSTFILE is followed by LOG and, where CONF is not ./ax436.conf, by CONF"),
+        (&["-T", "hosts/nas1"], "ax436: -T HOSTFILE takes LOG, or LOG and CONF (default ./ax436.conf)"),
     ] {
         let wrong = run(&site, arguments);
         assert_eq!((wrong.status, wrong.err.trim_end(), &*wrong.out), (2, reason, ""), "{arguments:?}");

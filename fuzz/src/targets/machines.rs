@@ -150,7 +150,7 @@ pub(super) fn server(data: &[u8]) {
     let keyed = bytes.next().unwrap_or(0) & 1 == 1;
     let mut millis = 1000;
     let broadcast = SocketAddrV4::new([10, 0, 0, 255].into(), PORT);
-    let mut server = Server::new(at(millis), server::Identity { name: "pi".into(), run: Token(6), broadcast: vec![broadcast] });
+    let mut server = Server::new(at(millis), server::ServerIdentity { name: "pi".into(), run: Token(6), broadcast: vec![broadcast] });
     if keyed {
         let text = format!("nas1 {}\nold open\n", KEY.emit());
         server.set_keys(HostKeys::parse(Source { path: "keys", text: &text }).ok());
@@ -166,7 +166,7 @@ pub(super) fn server(data: &[u8]) {
             1 => server.set_host_file(at(millis), if value & 1 == 0 { "nas1" } else { "old" }, "hosts/x", Ok(bytes.some().to_vec())),
             2 => server.remove_host_file(at(millis), "nas1"),
             3 => server.set_include("common", "includes/common", Ok(bytes.some().to_vec())),
-            4 => server.handle_committed(at(millis), value & 1 == 0),
+            4 => server.handle_committed(at(millis), if value & 1 == 0 { server::Written::All } else { server::Written::Nothing }),
             _ => {
                 let datagram = datagram(value >> 2, bytes.some(), cookie);
                 sessions |= datagram.starts_with(b"JOIN");

@@ -228,10 +228,8 @@ impl Chains {
     }
 
     /// An event waits from now on.
-    pub(super) fn handle_queued(&mut self, id: ChainId) {
-        if let Some(chain) = self.get_mut(id) {
-            chain.waiting += 1;
-        }
+    pub(super) fn handle_queued(&mut self, now: Duration, id: ChainId) {
+        self.entry(now, id).waiting += 1;
     }
 
     /// The number of an event that is sent for the first time.
@@ -481,7 +479,7 @@ mod tests {
         chains.open(now(), LOG, &position);
         chains.handle_at(now().mono, LOG, None);
         chains.handle_done(now().mono, LOG, Seq { epoch: 7, number: 0 });
-        chains.handle_queued(LOG);
+        chains.handle_queued(now().mono, LOG);
         assert_eq!(chains.next_number(LOG), 1);
         assert!(!chains.close(now(), LOG, &Position::default()), "an event waits");
         chains.handle_acknowledged(LOG, Some(1), Some((now().unix, "1.1.1")));
@@ -532,7 +530,7 @@ mod tests {
         let text = "AT%%h%%0%%7.0%%1795347336%%-\nAT%%h%%5%%7.0%%1795347336%%9.1.1\nAT%%h%%6%%3.1%%1%%8.1.1\n";
         assert_eq!(chains.positions(Urgency::Urgent).as_deref(), Some(text));
         assert_eq!((chains.positions(Urgency::Any), chains.has_new_positions()), (None, false));
-        chains.handle_queued(LOG);
+        chains.handle_queued(now().mono, LOG);
         chains.handle_acknowledged(LOG, Some(1), Some((now().unix, "10.1.1")));
         assert_eq!(chains.positions(Urgency::Urgent), None, "an acknowledged event is not urgent");
         assert!(chains.positions(Urgency::Any).unwrap().contains("%%5%%7.1%%1795347336%%10.1.1\n"));

@@ -203,7 +203,7 @@ impl Outbox {
         if event.text.len() > MAX_EVENT_TEXT || text.len() > MAX_EVENT_TEXT {
             Count::add(&mut self.truncated, now.unix);
         }
-        chains.handle_queued(chain);
+        chains.handle_queued(now.mono, chain);
         let file = event.file.map(sanitize_field);
         let fields = Fields::new(&position.to_string(), &sanitize_field(event.tags), file.as_deref(), truncate(&text, MAX_EVENT_TEXT));
         let serial = self.next_serial;

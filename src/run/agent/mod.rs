@@ -1,115 +1,34 @@
-//! The agent: its command line, its start and its loop.
+//! The agent: its start and its loop.
 
+mod builtins;
 mod line_pipe;
+mod lookup;
 mod positions;
+mod process_table;
+mod settings;
 mod sources;
 mod tasks;
 mod watches;
 
-use crate::agent::{Agent, AgentIdentity, Output, Policy};
+use crate::agent::{Agent, AgentIdentity, Output};
 use crate::now::{earlier, Now};
-use crate::run::getopts::{Known, Matches, Options};
+use crate::run::failure::Failure;
+use crate::run::keys;
 use crate::run::log::Log;
-use crate::run::options::{Program, COMMON};
-use crate::run::{keys, Failure};
 use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::Signals;
-use crate::sys::user::User;
+use crate::sys::{child, daemon, reason, socket};
 use crate::wire::auth::Key;
 use crate::wire::{Token, MAX_DATAGRAM};
-use crate::{
-    fs::access,
-    sys::{child, daemon, reason, socket},
-};
+use lookup::ServerLookup;
 use positions::PositionsFile;
+use settings::{Settings, PROGRAM};
 use sources::Sources;
-use std::mem::ManuallyDrop;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 use tasks::Tasks;
-
-const PROGRAM: Program = Program {
-    name: "aa436",
-    brief: "aa436, the agent of Project 436: follows logs, counts processes and runs commands as its server says.\n\n\
-            Usage: aa436 [options] PORT\n\n\
-            PORT is the number that the server's file names with port:.",
-    options: Options(&[OPTIONS, COMMON]),
-};
-
-const OPTIONS: &[Known] = &[
-    Known {
-        short: "s",
-        long: "server",
-        value: "HOST[:PORT]",
-        repeats: false,
-        help: "speak with this server only, found by name or address; PORT where its port: differs",
-    },
-    Known {
-        short: "S",
-        long: "positions",
-        value: "FILE",
-        repeats: false,
-        help: "keep in FILE how far logs are read: for who has several servers",
-    },
-    Known { short: "n", long: "name", value: "NAME", repeats: false, help: "the host name to report (default: this system's)" },
-    Known {
-        short: "k",
-        long: "key",
-        value: "FILE",
-        repeats: false,
-        help: "speak only with servers that have the key in FILE (two keys while one replaces the other)",
-    },
-    Known { short: "x", long: "no-commands", value: "", repeats: false, help: "run no commands that a server asks for, but built-in ones" },
-    Known {
-        short: "a",
-        long: "allow",
-        value: "PATTERN",
-        repeats: true,
-        help: "run only commands of which PATTERN matches the whole line; may be repeated",
-    },
-    Known {
-        short: "f",
-        long: "files",
-        value: "PATH",
-        repeats: true,
-        help: "follow only files below PATH, links resolved; may be repeated",
-    },
-    Known {
-        short: "u",
-        long: "user",
-        value: "USER",
-        repeats: false,
-        help: "once the port is bound and the log is open, go on as that user",
-    },
-    Known {
-        short: "l",
-        long: "log",
-        value: "FILE",
-        repeats: false,
-        help: "write the log to FILE, - for standard error, syslog for syslog (default aa436.log)",
-    },
-];
-
-/// What the command line says.
-struct Settings {
-    port: u16,
-    host: String,
-    server: Option<FixedServer>,
-    positions: Option<PositionsFile>,
-    policy: Policy,
-    key_file: Option<String>,
-    user: Option<User>,
-}
-
-/// A server that is given by name: it is asked for again until it is known.
-struct FixedServer {
-    host: String,
-    port: u16,
-    next_try: Duration,
-    resolved: bool,
-}
 
 /// Runs the agent until a signal ends it.
 ///
@@ -127,83 +46,22 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     common.detach()?;
     let user = settings.user.clone();
-    // Most of what it holds ends with the process.
-    let mut agent = ManuallyDrop::new(Loop::new(clock, socket, signals, settings, keys, &mut common.log));
+    let mut agent = Loop::new(clock, socket, signals, settings, keys, &mut common.log);
     if let Some(user) = user {
         user.become_for_good().map_err(|e| Failure::system("cannot become the user that -u names", &e))?;
     }
     let outcome = agent.run();
-    agent.end_programs();
+    // Ends the commands that it started.
+    drop(agent);
     common.finish();
     outcome
-}
-
-impl Settings {
-    #[inline(never)]
-    fn parse(matches: &Matches) -> Result<Self, Failure> {
-        let [port] = &matches.free[..] else { return Err(usage("expected one argument, the UDP port; aa436 -h tells more")) };
-        let port = valid_port("", port)?;
-        let host = matches.opt_str("n").map_or_else(daemon::host_name, str::to_string);
-        if host.is_empty() || host.len() > 255 || crate::text::sanitize_field(&host) != host || host.contains(char::is_whitespace) {
-            return Err(Failure::Usage(format!(
-                "\"{host}\" cannot be a host name here: white space, control characters or % in it; -n gives another"
-            )));
-        }
-        let server = matches.opt_str("s").map(|server| FixedServer::parse(server, port)).transpose()?;
-        let positions = matches.opt_str("S").map(PositionsFile::new);
-        access::set(&matches.opt_strs("f")).map_err(|(folder, e)| wrong_value("-f ", folder, &reason(&e)))?;
-        let user = matches.opt_str("u").map(|name| User::find(name).map_err(|e| wrong_value("-u ", name, &e))).transpose()?;
-        Ok(Self { port, host, server, positions, policy: policy(matches)?, key_file: matches.opt_str("k").map(str::to_string), user })
-    }
-}
-
-fn usage(text: &str) -> Failure {
-    Failure::Usage(text.into())
-}
-
-fn wrong_value(option: &str, value: &str, reason: &str) -> Failure {
-    Failure::Usage([option, value, ": ", reason].concat())
-}
-
-/// What the command line lets a server have run.
-fn policy(matches: &Matches) -> Result<Policy, Failure> {
-    let allowed = matches.opt_strs("a");
-    if matches.opt_present("x") {
-        let contradiction = || usage("-x refuses all commands and -a allows some: only one of them can be given");
-        return if allowed.is_empty() { Ok(Policy::None) } else { Err(contradiction()) };
-    }
-    let mut policy = Policy::default();
-    for pattern in allowed {
-        policy.allow(pattern).map_err(|reason| wrong_value("-a", "", &reason))?;
-    }
-    Ok(policy)
-}
-
-fn valid_port(option: &str, text: &str) -> Result<u16, Failure> {
-    match text.parse() {
-        Ok(port @ 1..=65534) => Ok(port),
-        _ => Err(Failure::Usage(format!("{option}\"{text}\" is not a port from 1 to 65534"))),
-    }
-}
-
-impl FixedServer {
-    fn parse(text: &str, default: u16) -> Result<Self, Failure> {
-        let (host, port) = match text.rsplit_once(':') {
-            None => (text, default),
-            Some((host, port)) => (host, valid_port("-s: ", port)?),
-        };
-        if host.is_empty() {
-            return Err(usage("-s: the server's name or address is missing"));
-        }
-        Ok(Self { host: host.into(), port: port + 1, next_try: Duration::ZERO, resolved: false })
-    }
 }
 
 struct Loop<'a> {
     clock: Clock,
     socket: UdpSocket,
     signals: Signals,
-    server: Option<FixedServer>,
+    server: Option<ServerLookup>,
     key_file: Option<String>,
     agent: Agent,
     positions: Option<PositionsFile>,
@@ -226,9 +84,6 @@ fn new_buffer() -> Vec<u8> {
 impl<'a> Loop<'a> {
     /// Most datagrams that are taken before anything else has its turn.
     const BURST: usize = 64;
-    const RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
-    /// How often a server that is silent is looked up again: it may have moved.
-    const RESOLVE_AGAIN_INTERVAL: Duration = Duration::from_secs(300);
 
     #[inline(never)]
     fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: Settings, keys: Vec<Key>, log: &'a mut Log) -> Self {
@@ -254,7 +109,7 @@ impl<'a> Loop<'a> {
             signals,
             server: settings.server,
             key_file: settings.key_file,
-            sources: Sources::default(),
+            sources: Sources::new(settings.access),
             tasks: Tasks::default(),
             log,
             buffer: new_buffer(),
@@ -271,7 +126,7 @@ impl<'a> Loop<'a> {
         let mut poll = PollSet::default();
         loop {
             let now = self.clock.now();
-            self.resolve_server(now);
+            self.look_up_server(now);
             self.agent.handle_timeout(now);
             self.carry_out(now);
             self.tasks.handle(now, &mut self.agent, &mut self.buffer);
@@ -286,6 +141,7 @@ impl<'a> Loop<'a> {
             poll.add(self.signals.fd());
             self.tasks.add_to(&mut poll);
             self.sources.add_to(now, &mut poll, &self.agent);
+            self.server.iter().filter_map(ServerLookup::fd).for_each(|fd| poll.add(fd));
             poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
             self.give_back_buffer(poll.is_quiet());
 
@@ -309,13 +165,7 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// Ends what it started.
-    fn end_programs(&mut self) {
-        self.tasks = Tasks::default();
-        self.sources = Sources::default();
-    }
-
-    /// When there is a rest from work, what is in the buffer need not stay in memory.
+    /// Gives the memory of the buffer back when there is nothing to do.
     fn give_back_buffer(&mut self, quiet: bool) {
         if quiet && self.buffer_used {
             self.buffer = Vec::new();
@@ -325,11 +175,10 @@ impl<'a> Loop<'a> {
     }
 
     fn next_deadline(&self, now: Now) -> Option<Duration> {
-        let resolve = self.server.as_ref().filter(|server| !server.resolved).map(|server| server.next_try);
+        let lookup = self.server.as_ref().and_then(ServerLookup::next_deadline);
         let outside = earlier(self.tasks.next_deadline(now), self.sources.next_deadline(now, &self.agent));
         let positions = self.positions.as_ref().and_then(|positions| positions.next_deadline(now, &self.agent));
-        let resolve = earlier(resolve, positions);
-        earlier(earlier(resolve, self.agent.next_deadline(now)), outside)
+        earlier(earlier(earlier(lookup, positions), self.agent.next_deadline(now)), outside)
     }
 
     fn keep_positions(&mut self, now: Now) {
@@ -338,27 +187,19 @@ impl<'a> Loop<'a> {
         }
     }
 
-    #[inline(never)]
-    fn resolve_server(&mut self, now: Now) {
-        let silent = self.agent.is_fixed_server_silent(now);
-        let wanted = |server: &&mut FixedServer| (!server.resolved || silent) && server.next_try <= now.mono;
-        let Some(server) = self.server.as_mut().filter(wanted) else { return };
-        match socket::resolve(&server.host, server.port) {
-            Ok(address) => {
-                server.resolved = true;
-                server.next_try = now.mono + Self::RESOLVE_AGAIN_INTERVAL;
-                self.agent.fix_server(now, address);
-            }
-            Err(e) => {
-                server.next_try = now.mono + Self::RESOLVE_INTERVAL;
-                self.log.write(now, &format!("cannot find the server {}: {e}", server.host));
-            }
+    fn look_up_server(&mut self, now: Now) {
+        let Some(lookup) = &mut self.server else { return };
+        let is_silent = self.agent.is_fixed_server_silent(now);
+        match lookup.handle(now, is_silent, self.socket.as_fd()) {
+            None => {}
+            Some(Ok(address)) => self.agent.fix_server(now, address),
+            Some(Err(reason)) => self.log.write(now, &format!("cannot find the server {}: {reason}", lookup.host())),
         }
     }
 
     fn read_keys_again(&mut self, now: Now) {
         let read = self.key_file.as_deref().map(keys::own_keys);
-        if let Some(keys) = read.and_then(|read| keys::again(now, self.log, read)) {
+        if let Some(keys) = read.and_then(|read| keys::log_reread(now, self.log, read)) {
             self.agent.set_keys(now, keys);
         }
     }

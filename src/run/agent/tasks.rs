@@ -1,10 +1,11 @@
 //! The commands that the agent wants run: a few at a time, each within limits of time and output, none waited for.
 
 use super::line_pipe::{LinePipe, Reading};
+use super::{builtins, process_table};
 use crate::agent::{Agent, JobId, Task};
 use crate::now::Now;
 use crate::sys::poll::PollSet;
-use crate::sys::{process_table, reason, status};
+use crate::sys::reason;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl Tasks {
                 Ok(pipe) => return self.running.push(Running { job, pipe, deadline: now.mono + Self::TIME_LIMIT }),
                 Err(e) => Err(reason(&e)),
             },
-            Task::Builtin(builtin) => status::print(builtin).map(String::into_bytes),
+            Task::Builtin(builtin) => builtins::run(builtin).map(String::into_bytes),
             Task::ProcessTable => process_table::lines(),
         };
         let outcome = printed.map(|lines| agent.handle_task_lines(now, job, &lines));

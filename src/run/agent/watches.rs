@@ -1,13 +1,17 @@
 //! Which logs have changed, as far as the system tells. Only hints to look sooner: nothing depends on them.
 
 use crate::agent::LogId;
-use crate::fs::{dir, glob};
+use crate::fs::{dir, glob, Access};
 use crate::now::Now;
 use crate::sys::inotify::{Change, Inotify, Watch};
 use crate::sys::poll::PollSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) struct Watches {
+    access: Access,
     inotify: Inotify,
     interests: Vec<Interest>,
     /// Changes are not taken before that time: many in a row cost one look.
@@ -26,13 +30,14 @@ impl Watches {
     const QUIET: Duration = Duration::from_millis(10);
 
     /// Watches nothing yet. `None` where the system does not tell of changes.
-    pub(super) fn open() -> Option<Self> {
-        Some(Self { inotify: Inotify::open()?, interests: Vec::new(), quiet_until: Duration::ZERO })
+    pub(super) fn open(access: &Access) -> Option<Self> {
+        Some(Self { access: access.clone(), inotify: Inotify::open()?, interests: Vec::new(), quiet_until: Duration::ZERO })
     }
 
     /// Watches a file of a log. Returns whether the system tells of its changes.
     pub(super) fn watch_file(&mut self, log: LogId, path: &str) -> bool {
-        let Ok(watch) = self.inotify.watch_file(path.as_bytes()) else { return false };
+        let Ok(real) = self.access.resolve(path.as_ref()) else { return false };
+        let Ok(watch) = self.inotify.watch_file(real.as_os_str().as_bytes()) else { return false };
         if !self.interests.iter().any(|known| known.watch == watch && known.log == log) {
             self.interests.push(Interest { watch, log, name: None });
         }
@@ -46,7 +51,8 @@ impl Watches {
         if is_wildcard && glob::is_pattern(folder) {
             return false;
         }
-        let Ok(watch) = self.inotify.watch_folder(folder) else { return false };
+        let Ok(real) = self.access.resolve(Path::new(OsStr::from_bytes(folder))) else { return false };
+        let Ok(watch) = self.inotify.watch_folder(real.as_os_str().as_bytes()) else { return false };
         let name = (!is_wildcard).then(|| name.into());
         self.interests.push(Interest { watch, log, name });
         true
@@ -69,7 +75,7 @@ impl Watches {
         if now.mono < self.quiet_until {
             return;
         }
-        let Self { inotify, interests, quiet_until } = self;
+        let Self { inotify, interests, quiet_until, .. } = self;
         inotify.take(|change| {
             *quiet_until = now.mono + Self::QUIET;
             let (of, named, ended) = match change {

@@ -1,32 +1,46 @@
-//! What `ax436 -t` and `-T` do: check a configuration, and try rules on lines.
+//! `ax436 -t` checks the configuration; `ax436 -T` applies rules to the lines of a log.
 
+use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
 use crate::agent::DryRun;
 use crate::directives::host::{HostFile, Rule};
-use crate::directives::server::ServerFile;
 use crate::directives::{emit_marked, expand, is_plain_file_name, text_of, Fault, Source};
-use crate::lines::MAX_LINE;
-use crate::run::{complain, say, Failure};
+use crate::lines::{LineSplitter, MAX_LINE};
+use crate::pattern::Pattern;
+use crate::run::failure::Failure;
+use crate::run::{console, keys};
 use crate::sys::clock::Clock;
 use crate::sys::reason;
-use crate::wire::MAX_CONFIGURATION;
+use crate::wire::{Message, MAX_CONFIGURATION};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{stdin, Read};
 use std::path::Path;
 
-/// The texts of a folder's files by their names, each with its path.
-type Files = BTreeMap<String, (String, String)>;
+/// The files of a folder by name.
+type Files = BTreeMap<String, TextFile>;
 
-/// Checks the server file and, once that is good, all host and include files. What is wrong is printed as `path:line: reason`.
+struct TextFile {
+    path: String,
+    text: String,
+}
+
+impl TextFile {
+    fn source(&self) -> Source<'_> {
+        Source { path: &self.path, text: &self.text }
+    }
+}
+
+/// Checks the server file and its key file, then all host and include files. Prints each fault as `path:line: reason`.
 ///
 /// # Errors
-/// The server file cannot be read, or how many errors there are.
-pub(in crate::run) fn check(path: &str) -> Result<(), Failure> {
+/// The server file or the key file cannot be read, or the number of faults.
+pub(super) fn check(path: &str) -> Result<(), Failure> {
     let settings = match read_server_file(path) {
         Err(Failure::Configuration(faults)) => return print_faults(path, &faults),
         settings => settings?,
     };
     if let Some(key_file) = &settings.key_file {
-        match super::keys::host_keys(key_file) {
+        match keys::host_keys(key_file) {
             Err(Failure::Configuration(faults)) => return print_faults(path, &faults),
             keys => drop(keys?),
         }
@@ -35,8 +49,8 @@ pub(in crate::run) fn check(path: &str) -> Result<(), Failure> {
     let hosts = read_folder(path, "hosts", &settings.hosts, &mut faults);
     let includes = settings.includes.as_ref().map(|folder| read_folder(path, "includes", folder, &mut faults)).unwrap_or_default();
     let mut used = BTreeSet::new();
-    for source in hosts.values().map(source) {
-        let expanded = expand(source, |name| includes.get(name).map(source_of));
+    for source in hosts.values().map(TextFile::source) {
+        let expanded = expand(source, |name| includes.get(name).map(TextFile::source));
         used.extend(expanded.includes.iter().map(|name| (*name).to_string()));
         if emit_marked(&expanded.lines).len() > MAX_CONFIGURATION {
             let reason = format!("with its includes larger than {MAX_CONFIGURATION} bytes");
@@ -45,12 +59,12 @@ pub(in crate::run) fn check(path: &str) -> Result<(), Failure> {
         faults.extend(expanded.faults);
         faults.extend(HostFile::parse(expanded.lines).faults);
     }
-    // What no host uses is looked at for itself; a group that it leaves open may be closed by a host some day, but not yet.
+    // An include that no host uses is checked alone.
     for (_, file) in includes.iter().filter(|(name, _)| !used.contains(*name)) {
-        faults.extend(HostFile::parse(source(file).lines()).faults);
+        faults.extend(HostFile::parse(file.source().lines()).faults);
     }
     if faults.is_empty() {
-        say(&format!("{path}: no errors; host files: {}, include files: {}", hosts.len(), includes.len()));
+        console::print(&format!("{path}: no errors; host files: {}, include files: {}", hosts.len(), includes.len()));
         return Ok(());
     }
     print_faults(path, &faults)
@@ -59,53 +73,15 @@ pub(in crate::run) fn check(path: &str) -> Result<(), Failure> {
 fn print_faults(path: &str, faults: &[Fault]) -> Result<(), Failure> {
     // An error in an include is one error, however many hosts use it.
     let mut printed = BTreeSet::new();
-    faults.iter().map(Fault::to_string).filter(|line| printed.insert(line.clone())).for_each(|line| say(&line));
+    faults.iter().map(Fault::to_string).filter(|line| printed.insert(line.clone())).for_each(|line| console::print(&line));
     Err(Failure::Usage(format!("{path}: errors: {}", printed.len())))
 }
 
-/// Reads the server file.
-///
-/// # Errors
-/// It cannot be read, or all that is wrong with it.
-#[allow(clippy::disallowed_methods, reason = "where configuration is read")]
-pub(in crate::run) fn read_server_file(path: &str) -> Result<ServerFile, Failure> {
-    let bytes = std::fs::read(path).map_err(|e| Failure::Usage(format!("cannot read {path}: {}", reason(&e))))?;
-    match text_of(path, bytes) {
-        (_, Some(fault)) => Err(Failure::Configuration(vec![fault])),
-        (text, None) => ServerFile::parse(Source { path, text: &text }).map_err(Failure::Configuration),
-    }
-}
-
-/// Makes sure that the folders exist which the server file names.
-///
-/// # Errors
-/// Those that do not.
-pub(in crate::run) fn require_folders(path: &str, settings: &ServerFile) -> Result<(), Failure> {
-    let mut faults = Vec::new();
-    for (name, folder) in [("hosts", Some(&settings.hosts)), ("includes", settings.includes.as_ref())] {
-        if let Some(Err(e)) = folder.map(std::fs::read_dir) {
-            faults.push(folder_fault(path, name, folder.map_or("", String::as_str), &reason(&e)));
-        }
-    }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Configuration(faults))
-    }
-}
-
-fn source((path, text): &(String, String)) -> Source<'_> {
-    Source { path, text }
-}
-
-fn source_of(file: &(String, String)) -> Source<'_> {
-    source(file)
-}
-
+/// Reads the files of a folder. What cannot be read becomes a fault.
 #[allow(clippy::disallowed_methods, reason = "where configuration is read")]
 fn read_folder(conf: &str, directive: &str, folder: &str, faults: &mut Vec<Fault>) -> Files {
     let mut files = Files::new();
-    let entries = match std::fs::read_dir(folder) {
+    let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) => {
             faults.push(folder_fault(conf, directive, folder, &reason(&e)));
@@ -119,11 +95,11 @@ fn read_folder(conf: &str, directive: &str, folder: &str, faults: &mut Vec<Fault
             continue;
         }
         let path = path.display().to_string();
-        match std::fs::read(&path) {
+        match fs::read(&path) {
             Ok(bytes) => {
                 let (text, fault) = text_of(&path, bytes);
                 faults.extend(fault);
-                files.insert(name, (path, text));
+                files.insert(name, TextFile { path, text });
             }
             Err(e) => faults.push(Fault { path, line: 0, reason: format!("cannot be read: {}", reason(&e)) }),
         }
@@ -131,25 +107,18 @@ fn read_folder(conf: &str, directive: &str, folder: &str, faults: &mut Vec<Fault
     files
 }
 
-fn folder_fault(conf: &str, directive: &str, folder: &str, reason: &str) -> Fault {
-    Fault { path: conf.into(), line: 0, reason: format!("{directive}: cannot read folder {folder}: {reason}") }
-}
-
-/// Where includes are looked for when no server file is named.
-pub(in crate::run) const DEFAULT_CONF: &str = "ax436.conf";
-
-/// Prints the events that the log rules of a host file make of given lines, and how many lines each rule matched.
+/// Applies the log rules of a host file to the lines of a log. Prints the events, and how many lines each rule matched.
 ///
 /// # Errors
-/// A file cannot be read, or the host file has errors.
+/// A file cannot be read, or the number of faults of the host file.
 #[allow(clippy::disallowed_methods, reason = "where configuration is read")]
-pub(in crate::run) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Failure> {
+pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Failure> {
     let (log, conf) = match arguments {
         [log] => (log, None),
         [log, conf] => (log, Some(conf.as_str())),
-        _ => return Err(Failure::Usage("-T HOSTFILE is followed by LOG and, where CONF is not ./ax436.conf, by CONF".into())),
+        _ => return Err(Failure::Usage("-T HOSTFILE takes LOG, or LOG and CONF (default ./ax436.conf)".into())),
     };
-    let text = std::fs::read_to_string(host_file).map_err(|e| Failure::Usage(format!("cannot read {host_file}: {}", reason(&e))))?;
+    let text = fs::read_to_string(host_file).map_err(|e| Failure::Usage(format!("cannot read {host_file}: {}", reason(&e))))?;
     let mut faults = Vec::new();
     let conf = conf.or_else(|| Path::new(DEFAULT_CONF).exists().then_some(DEFAULT_CONF));
     let includes = match conf {
@@ -159,11 +128,11 @@ pub(in crate::run) fn try_rules(host_file: &str, arguments: &[String]) -> Result
         },
         None => Files::new(),
     };
-    let expanded = expand(Source { path: host_file, text: &text }, |name| includes.get(name).map(source_of));
+    let expanded = expand(Source { path: host_file, text: &text }, |name| includes.get(name).map(TextFile::source));
     let file = HostFile::parse(expanded.lines);
     faults.extend(expanded.faults);
     faults.extend(file.faults);
-    faults.iter().for_each(|fault| complain(&fault.to_string()));
+    faults.iter().for_each(|fault| console::print_error(&fault.to_string()));
     let rules = file.groups.into_iter().filter_map(|group| match group.rule {
         Rule::Log(rule) => Some(rule),
         _ => None,
@@ -174,8 +143,8 @@ pub(in crate::run) fn try_rules(host_file: &str, arguments: &[String]) -> Result
     let (events, matches) = dry_run.finish();
     events.iter().for_each(|event| print_event(event));
     for (rule, matched) in matches {
-        let patterns: Vec<_> = rule.patterns.iter().map(crate::pattern::Pattern::as_str).collect();
-        say(&format!("{matched} lines matched: file: {} match: {} tags={}", rule.log.field(), patterns.join(" | "), rule.tags));
+        let patterns: Vec<_> = rule.patterns.iter().map(Pattern::as_str).collect();
+        console::print(&format!("{matched} lines matched: file: {} match: {} tags={}", rule.log.field(), patterns.join(" | "), rule.tags));
     }
     if faults.is_empty() {
         Ok(())
@@ -184,14 +153,15 @@ pub(in crate::run) fn try_rules(host_file: &str, arguments: &[String]) -> Result
     }
 }
 
+/// Applies the rules to all lines of a file, and prints the events.
 #[allow(clippy::disallowed_methods, reason = "the lines to try")]
 fn feed(dry_run: &mut DryRun, log: &str) -> Result<(), Failure> {
     let failure = |e: &std::io::Error| Failure::Usage(format!("cannot read {log}: {}", reason(e)));
     let mut input: Box<dyn Read> = match log {
-        "-" => Box::new(std::io::stdin()),
-        path => Box::new(std::fs::File::open(path).map_err(|e| failure(&e))?),
+        "-" => Box::new(stdin()),
+        path => Box::new(File::open(path).map_err(|e| failure(&e))?),
     };
-    let mut splitter = crate::lines::LineSplitter::default();
+    let mut splitter = LineSplitter::default();
     let mut pending = Vec::new();
     let mut buffer = vec![0; MAX_LINE];
     loop {
@@ -215,7 +185,7 @@ fn feed(dry_run: &mut DryRun, log: &str) -> Result<(), Failure> {
 
 /// Prints `tags file text` of an event.
 fn print_event(datagram: &[u8]) {
-    if let Ok(crate::wire::Message::Alert(alert)) = crate::wire::Message::parse(datagram) {
-        say(&format!("{}%%{}%%{}", alert.tags, alert.file.unwrap_or("NULL"), alert.text));
+    if let Ok(Message::Alert(alert)) = Message::parse(datagram) {
+        console::print(&format!("{}%%{}%%{}", alert.tags, alert.file.unwrap_or("NULL"), alert.text));
     }
 }

@@ -1,4 +1,4 @@
-//! The event stream: a rolling file of one line an event, in the classic form or as JSON.
+//! The event stream: a rolling file with one line per event, in the classic format or as JSON.
 
 use crate::directives::server::{EventFormat, ServerFile};
 use crate::fs::rolling::RollingFile;
@@ -15,36 +15,36 @@ pub(super) struct EventStream {
     file: RollingFile,
     format: EventFormat,
     sync_interval: Duration,
-    /// Lines that are not written yet.
+    /// Lines to be written by the next commit.
     batch: String,
-    /// The time of receipt that these lines carry.
+    /// The time of receipt of new lines: in seconds since 1970, and as text.
     received: (u64, String),
-    /// When what was written is to be forced to disk.
+    /// When the written lines are to be forced to disk.
     sync_due: Option<Duration>,
 }
 
 mod json {
-    #![allow(clippy::question_mark, unreachable_pub, reason = "what the derivation writes, and what it can read")]
+    #![allow(clippy::question_mark, unreachable_pub, reason = "generated code, and what it requires")]
 
     use nanoserde::{DeJson, SerJson};
 
-    /// A line of the stream in its JSON form.
+    /// A line of the stream in JSON.
     #[derive(DeJson, SerJson)]
     pub struct JsonEvent {
-        /// Server's local time of receipt, as in the classic form.
+        /// The server's local time of receipt, as in the classic format.
         pub received: String,
         pub received_unix: u64,
         pub host: String,
         pub uid: String,
         pub time: u64,
         pub tags: String,
-        /// Left out where there is none.
+        /// Omitted if the event has no file.
         pub file: Option<String>,
         pub text: String,
     }
 }
 
-/// An event as it stands in the stream.
+/// An event that was read from the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Recorded {
     /// The server's local time of receipt.
@@ -58,13 +58,13 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// Reads a line. `None` for what is no event.
+    /// Parses a line. `None` if it is not an event.
     pub(super) fn parse(format: EventFormat, line: &str) -> Option<Self> {
         if format == EventFormat::Json {
             let JsonEvent { received, received_unix: _, host, uid, time: unix, tags, file, text } = DeJson::deserialize_json(line).ok()?;
             return Some(Self { received, host, uid, unix, tags, file, text });
         }
-        // Behind the time it is what an ALERT is.
+        // The rest has the fields of an ALERT.
         let (received, fields) = line.split_once("%%")?;
         let alert = format!("ALERT%%{fields}");
         let Ok(Message::Alert(Alert { host, uid, unix, tags, file, text })) = Message::parse(alert.as_bytes()) else { return None };
@@ -72,7 +72,7 @@ impl Recorded {
         Some(Self { received: own(received), host: own(host), uid: own(uid), unix, tags: own(tags), file: file.map(own), text: own(text) })
     }
 
-    /// Whether a repeat of it would be an ALERT.
+    /// Whether it came as a version 1 ALERT.
     pub(super) fn is_classic(&self) -> bool {
         ChainEvent::parse_uid(&self.uid).is_none()
     }
@@ -84,40 +84,40 @@ impl Recorded {
 }
 
 impl EventStream {
-    /// Bytes of a batch for which there is always room.
-    const BATCH: usize = 64 * 1024;
+    /// Bytes of the buffer that are kept after a burst.
+    const KEPT: usize = 64 * 1024;
 
     pub(super) fn new(settings: &ServerFile) -> Self {
         Self {
             file: RollingFile::new(&settings.event_stream, settings.event_stream_size, settings.event_stream_keep),
             format: settings.event_format,
             sync_interval: Duration::from_secs(settings.event_sync),
-            batch: String::with_capacity(Self::BATCH),
+            batch: String::with_capacity(Self::KEPT),
             received: (u64::MAX, String::new()),
             sync_due: None,
         }
     }
 
-    /// Events that come from now on were received then.
+    /// Sets the time of receipt of the events that follow.
     pub(super) fn begin(&mut self, now: Now) {
         if self.received.0 != now.unix {
             self.received = (now.unix, LocalTime::at(now.unix).ctime());
         }
     }
 
-    /// Writes what came since the last call, all of it or nothing.
+    /// Writes the events since the last commit: all of them or none.
     ///
     /// # Errors
-    /// It is not written; the events are forgotten here.
+    /// None of them is written. They are dropped here.
     pub(super) fn commit(&mut self, now: Now) -> io::Result<()> {
         let outcome = self.file.append(self.batch.as_bytes());
         let length = self.batch.len() as u64;
         self.batch.clear();
-        self.batch.shrink_to(Self::BATCH);
+        self.batch.shrink_to(Self::KEPT);
         outcome?;
         if self.sync_interval.is_zero() {
             return match self.file.sync() {
-                // A pipe, say, is on no disk.
+                // `InvalidInput`: not on a disk, for example a pipe.
                 Err(e) if e.kind() != io::ErrorKind::InvalidInput => {
                     self.file.take_back(length);
                     Err(e)
@@ -129,39 +129,45 @@ impl EventStream {
         Ok(())
     }
 
-    /// Whether there is something to commit.
+    /// Whether there are events to commit.
     pub(super) fn has_batch(&self) -> bool {
         !self.batch.is_empty()
     }
 
-    /// Cuts off what follows the last whole line: an earlier run was killed while it wrote that, and did not acknowledge it.
+    /// Cuts off what follows the last complete line: an earlier run was killed while it wrote it, and has not acknowledged it.
+    ///
+    /// # Errors
+    /// The file cannot be read or truncated.
     pub(super) fn cut_torn_line(&mut self) -> io::Result<()> {
         self.file.cut_torn_line()
     }
 
-    /// How often the file rolled since the start.
+    /// How often the file was rolled since the start.
     pub(super) fn rolled(&self) -> u64 {
         self.file.rolled()
     }
 
-    /// Forces to disk what was written.
+    /// Forces the written lines to disk.
+    ///
+    /// # Errors
+    /// A power failure may lose acknowledged events.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.sync_due = None;
         self.file.sync()
     }
 
-    /// Forces to disk what is due. `None` when nothing is; an error means that a power cut may cost what was acknowledged.
+    /// As [`Self::sync`], if it is due; `None` if not.
     pub(super) fn sync_if_due(&mut self, now: Now) -> Option<io::Result<()>> {
         self.sync_due.take_if(|due| *due <= now.mono)?;
         Some(self.file.sync())
     }
 
-    /// When something is to be forced to disk.
+    /// When [`Self::sync_if_due`] is due.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.sync_due
     }
 
-    /// Opens the file anew with the next event.
+    /// Closes the file. The next commit reopens it.
     pub(super) fn reopen(&mut self) {
         self.file.reopen();
     }
@@ -219,7 +225,7 @@ mod tests {
     };
 
     #[test]
-    fn a_classic_line_is_the_one_that_consumers_know() {
+    fn a_classic_line_has_the_format_that_consumers_know() {
         let mut stream = stream(EventFormat::Classic);
         stream.accept(&Alert { text: "A Message", ..EVENT });
         let line = "Sun Nov 22 11:35:36 2026%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A Message\n";
@@ -227,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_has_every_field_that_the_event_has() {
+    fn a_json_line_has_every_field_of_the_event() {
         let mut stream = stream(EventFormat::Json);
         stream.accept(&EVENT);
         stream.accept(&Alert { file: None, text: "", ..EVENT });
@@ -240,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_read_as_the_event_that_it_was() {
+    fn a_written_line_is_parsed_as_the_same_event() {
         for format in [EventFormat::Classic, EventFormat::Json] {
             for event in [EVENT, Alert { file: None, text: "", ..EVENT }] {
                 let mut stream = stream(format);

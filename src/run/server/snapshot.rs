@@ -1,11 +1,13 @@
-//! What the server keeps to go on after a restart where it was: a snapshot beside the event stream, and the lines that the stream has
-//! behind that. One write into the stream records an event and its position together; the snapshot only saves reading all of it.
+//! Recovery after a restart: a snapshot file beside the event stream, and the events that the stream has after it. The stream alone is
+//! enough, because it records each event together with its checkpoint; the snapshot saves reading all of it.
 
 use super::event_stream::{EventStream, Recorded};
 use crate::directives::server::{EventFormat, ServerFile};
+use crate::fs::Access;
 use crate::lines::lines;
 use crate::now::Now;
 use crate::run::atomic_file::AtomicFile;
+use crate::run::failure::LastFailure;
 use crate::run::log::Log;
 use crate::server::Server;
 use crate::sys::clock::LocalTime;
@@ -17,31 +19,35 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
-pub(super) struct State {
+pub(super) struct Recovery {
+    /// Path of the event stream.
     stream: String,
     format: EventFormat,
     keep: u32,
-    kept: AtomicFile,
+    file: AtomicFile,
     /// When the next snapshot may be taken.
     next: Duration,
-    /// How often the stream had rolled at the last one.
+    /// How often the stream was rolled when the last snapshot was taken.
     rolled: u64,
-    failure: Option<String>,
+    failure: LastFailure,
 }
 
-/// A snapshot as it was read.
+/// The content of the snapshot file.
 struct Snapshot {
-    /// How far the stream was written then, and when that was.
+    /// The end of the stream when the snapshot was taken.
     stream: Position,
+    /// When that was, in seconds since 1970.
     unix: u64,
+    /// The snapshot of the server.
     text: String,
 }
 
-impl State {
-    /// Least time between two snapshots, but where the stream is about to drop what only it knows.
+impl Recovery {
+    /// Least time between two snapshots. If the stream is about to delete events that the snapshot lacks, there is no limit.
     const INTERVAL: Duration = Duration::from_secs(60);
-    /// For so long a repeat of a version 1 event is recognised, of at most so many bytes of the stream.
+    /// Repeats of version 1 events are recognised for this many seconds.
     const RECENT: u64 = 15 * 60;
+    /// Most bytes of each file of the stream that are searched for such events.
     const RECENT_BYTES: u64 = 16 << 20;
 
     pub(super) fn new(now: Now, settings: &ServerFile) -> Self {
@@ -49,24 +55,24 @@ impl State {
             stream: settings.event_stream.clone(),
             format: settings.event_format,
             keep: settings.event_stream_keep,
-            kept: AtomicFile::new(format!("{}.state", settings.event_stream)),
+            file: AtomicFile::new(format!("{}.state", settings.event_stream)),
             next: now.mono + Self::INTERVAL,
             rolled: 0,
-            failure: None,
+            failure: LastFailure::default(),
         }
     }
 
-    /// Tells the server what earlier runs have written.
+    /// Restores what earlier runs have written.
     pub(super) fn recover(&mut self, now: Now, server: &mut Server, log: &mut Log) {
         if fs::metadata(&self.stream).is_ok_and(|meta| !meta.is_file()) {
-            log.write(now, "the event stream is no file: after a restart of the server agents begin logs at their end");
+            log.write(now, "the event stream is not a regular file: after a restart of the server, agents read their logs from the end");
             return;
         }
         let snapshot = self.read_snapshot(now, log).filter(|snapshot| server.restore(&snapshot.text));
         let replayed = self.replay(snapshot.as_ref(), server);
         if snapshot.is_some() || replayed > 0 {
-            let from = if snapshot.is_some() { "the snapshot and" } else { "no snapshot;" };
-            log.write(now, &format!("going on from {from} {replayed} events of the stream"));
+            let source = if snapshot.is_some() { "restored from the snapshot and" } else { "no snapshot; restored from" };
+            log.write(now, &format!("{source} {replayed} events of the stream"));
         }
         for event in self.recent_events(now) {
             server.replay_recent(now, event.alert());
@@ -74,12 +80,12 @@ impl State {
     }
 
     fn read_snapshot(&self, now: Now, log: &mut Log) -> Option<Snapshot> {
-        let (text, faults) = self.kept.read();
+        let (text, faults) = self.file.read();
         faults.iter().for_each(|fault| log.write(now, fault));
         Snapshot::parse(&text?)
     }
 
-    /// Returns how many events there were.
+    /// Replays the events after the snapshot. Returns their number.
     fn replay(&self, snapshot: Option<&Snapshot>, server: &mut Server) -> u64 {
         let mut replayed = 0;
         let mut take = |line: &str| {
@@ -89,20 +95,23 @@ impl State {
             }
         };
         if let Some(Snapshot { stream, unix, .. }) = snapshot.filter(|snapshot| !snapshot.stream.files.is_empty()) {
-            let (mut follower, lost) = Follower::resume(&self.stream, stream, *unix);
+            let (mut follower, lost) = Follower::resume(&Access::unrestricted(), &self.stream, stream, *unix);
             if lost.is_none() {
                 read_to_end(&mut follower, &mut take);
                 return replayed;
             }
         }
-        // What the snapshot covers has been rolled away, or there is none: all that is there may be new.
+        // There is no snapshot, or its place in the stream was deleted: every event of the stream may be new.
         let rolled = (1..=self.keep).rev().map(|number| format!("{}.{number}", self.stream));
-        rolled.chain([self.stream.clone()]).for_each(|path| read_to_end(&mut Follower::from_start(&path), &mut take));
+        rolled
+            .chain([self.stream.clone()])
+            .for_each(|path| read_to_end(&mut Follower::from_start(&Access::unrestricted(), &path), &mut take));
         replayed
     }
 
+    /// The version 1 events that were received within the last [`Self::RECENT`] seconds.
     fn recent_events(&self, now: Now) -> Vec<Recorded> {
-        // The clock may have been set back meanwhile.
+        // Later times too: the clock may have been set back.
         let times = now.unix.saturating_sub(Self::RECENT)..=now.unix + Self::RECENT;
         let recent: HashSet<String> = times.map(|unix| LocalTime::at(unix).ctime()).collect();
         let mut events = Vec::new();
@@ -114,15 +123,15 @@ impl State {
         events
     }
 
-    /// Keeps a snapshot if one is due.
+    /// Writes a snapshot if one is due.
     pub(super) fn handle_timeout(&mut self, now: Now, server: &mut Server, stream: &mut EventStream, log: &mut Log) {
-        let dropping = stream.rolled() - self.rolled >= u64::from(self.keep.max(1));
-        if now.mono >= self.next || dropping {
+        let loses_events = stream.rolled() - self.rolled >= u64::from(self.keep.max(1));
+        if now.mono >= self.next || loses_events {
             self.save(now, server, stream, log);
         }
     }
 
-    /// Keeps a snapshot if anything has changed.
+    /// Writes a snapshot if anything changed.
     pub(super) fn save(&mut self, now: Now, server: &mut Server, stream: &mut EventStream, log: &mut Log) {
         self.next = now.mono + Self::INTERVAL;
         self.rolled = stream.rolled();
@@ -130,23 +139,21 @@ impl State {
             return;
         }
         let Some(text) = server.snapshot() else { return };
-        // A snapshot must not be ahead of the stream that is on disk.
-        let position = Follower::from_end(&self.stream).position();
+        // The stream is forced to disk first: a snapshot must not be ahead of it.
+        let position = Follower::from_end(&Access::unrestricted(), &self.stream).position();
         let snapshot = Snapshot { stream: position, unix: now.unix, text };
-        let failure = stream.sync().and_then(|()| self.kept.write(&snapshot.emit())).err().map(|e| reason(&e));
+        let failure = stream.sync().and_then(|()| self.file.write(&snapshot.emit())).err().map(|e| reason(&e));
         if failure.is_some() {
             server.handle_snapshot_lost();
         }
-        if let Some(failure) = failure.as_ref().filter(|failure| self.failure.as_ref() != Some(failure)) {
-            let path = self.kept.path();
-            log.write(now, &format!("cannot write {path}: {failure}; a restart reads the whole stream instead"));
+        if let Some(failure) = self.failure.update(failure) {
+            log.write(now, &format!("cannot write {}: {failure}; a restart reads the whole stream instead", self.file.path()));
         }
-        self.failure = failure;
     }
 }
 
 impl Snapshot {
-    /// The text: where the stream was, and what the server says.
+    /// The content of the file: the end of the stream, then the snapshot of the server.
     fn emit(&self) -> String {
         let Self { stream, unix, text } = self;
         format!("STREAM%%{unix}%%{stream}\n{text}")
@@ -159,6 +166,7 @@ impl Snapshot {
     }
 }
 
+/// Reads the rest of a log, line by line.
 fn read_to_end(follower: &mut Follower, take: &mut dyn FnMut(&str)) {
     let mut buffer = vec![0; BUFFER];
     let _ = follower.look(Duration::ZERO, &mut |_| None);
@@ -169,8 +177,8 @@ fn read_to_end(follower: &mut Follower, take: &mut dyn FnMut(&str)) {
     while follower.read(Duration::ZERO, &mut buffer, &mut read) {}
 }
 
-/// The last bytes of a file.
-#[allow(clippy::disallowed_methods, reason = "the stream's end, once")]
+/// Reads at most the last `most` bytes of a file.
+#[allow(clippy::disallowed_methods, reason = "the end of the stream")]
 fn read_end(path: &str, most: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
@@ -185,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_snapshot_is_read_as_it_was_written() {
+    fn emit_and_parse_are_inverses() {
         let stream = Position::parse("2s.1y2p0ij32e8e7.4zf").unwrap();
         let text = "436 positions 1\nAT%%h%%1%%none\n";
         let read = Snapshot::parse(&Snapshot { stream: stream.clone(), unix: 17, text: text.into() }.emit()).unwrap();

@@ -434,7 +434,7 @@ impl ServerNode {
         self.batch.now = now.mono;
         self.server.handle_timeout(now, &mut self.batch);
         let records = std::mem::take(&mut self.batch.records);
-        self.server.handle_committed(now, !self.disk_full);
+        self.server.handle_committed(now, if self.disk_full { server::Written::Nothing } else { server::Written::All });
         if !self.disk_full {
             records.into_iter().for_each(|record| self.write(record));
         }
@@ -473,5 +473,5 @@ fn host_keys(text: &str) -> HostKeys {
 
 fn new_server(now: Now, random: &mut Random) -> Server {
     let broadcast = vec![SocketAddrV4::new(EVERYONE.into(), PORT)];
-    Server::new(now, server::Identity { name: "server".into(), run: random.token(), broadcast })
+    Server::new(now, server::ServerIdentity { name: "server".into(), run: random.token(), broadcast })
 }

@@ -1,15 +1,17 @@
 //! The file of a log, or the files that its wildcard has found.
 
 use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
-use crate::fs::{access, glob};
+use crate::fs::glob::{self, Expansion};
+use crate::fs::Access;
 use crate::now::Now;
-use crate::tail::{file_id, FileId, Follower, Open, Piece};
+use crate::tail::{file_id, FileId, Follower, LogFile, Piece};
 use crate::wire::position::Position;
 use std::time::Duration;
 
 pub(super) struct Files {
     /// Which log of the configuration they belong to.
     source: LogId,
+    access: Access,
     files: Vec<FollowedFile>,
     /// The pattern of a wildcard.
     wildcard: Option<String>,
@@ -38,8 +40,8 @@ pub(super) struct Progress {
 }
 
 impl FollowedFile {
-    fn new(path: String) -> Self {
-        let from_end = Some(Follower::from_end(&path).into());
+    fn new(access: &Access, path: String) -> Self {
+        let from_end = Some(Follower::from_end(access, &path).into());
         Self { path, id: None, follower: None, from_end }
     }
 
@@ -48,8 +50,8 @@ impl FollowedFile {
         Self { path, id: None, follower: Some(follower), from_end: None }
     }
 
-    fn is_gone(&self) -> bool {
-        self.follower.as_ref().map_or_else(|| !is_file(&self.path), |follower| follower.is_gone())
+    fn is_gone(&self, access: &Access) -> bool {
+        self.follower.as_ref().map_or_else(|| !is_file(access, &self.path), |follower| follower.is_gone())
     }
 
     /// Hands over what is new. Returns what came of it.
@@ -76,17 +78,17 @@ impl Files {
     const MAX: usize = 256;
 
     /// The file at a path.
-    pub(super) fn at_path(source: LogId, path: &str) -> Self {
-        Self { files: vec![FollowedFile::new(path.to_string())], ..Self::of_wildcard(source, None) }
+    pub(super) fn at_path(source: LogId, access: &Access, path: &str) -> Self {
+        Self { files: vec![FollowedFile::new(access, path.to_string())], ..Self::of_wildcard(source, access, None) }
     }
 
     /// The files that a pattern matches.
-    pub(super) fn of_pattern(source: LogId, pattern: &str) -> Self {
-        Self::of_wildcard(source, Some(pattern.to_string()))
+    pub(super) fn of_pattern(source: LogId, access: &Access, pattern: &str) -> Self {
+        Self::of_wildcard(source, access, Some(pattern.to_string()))
     }
 
-    fn of_wildcard(source: LogId, wildcard: Option<String>) -> Self {
-        Self { source, files: Vec::new(), wildcard, next_search: Duration::ZERO, was_searched: false }
+    fn of_wildcard(source: LogId, access: &Access, wildcard: Option<String>) -> Self {
+        Self { source, access: access.clone(), files: Vec::new(), wildcard, next_search: Duration::ZERO, was_searched: false }
     }
 
     pub(super) fn is_wildcard(&self) -> bool {
@@ -120,15 +122,17 @@ impl Files {
         let mut lost = None;
         let mut follower = Box::new(match start {
             Start::At(position, seen) => {
-                let (follower, what) = Follower::resume(path, position, *seen);
+                let (follower, what) = Follower::resume(&self.access, path, position, *seen);
                 lost = what;
                 follower
             }
             // A wildcard may have found it under another name too.
             _ => match (self.release_at(path), start) {
-                (Some(open), _) => Follower::resuming(path, open),
-                (None, Start::End) => self.files[at].from_end.take().map_or_else(|| Follower::from_end(path), |follower| *follower),
-                _ => Follower::from_start(path),
+                (Some(open), _) => Follower::from_released(&self.access, path, open),
+                (None, Start::End) => {
+                    self.files[at].from_end.take().map_or_else(|| Follower::from_end(&self.access, path), |follower| *follower)
+                }
+                _ => Follower::from_start(&self.access, path),
             },
         });
         if self.is_wildcard() && matches!(start, Start::At(..)) {
@@ -137,7 +141,7 @@ impl Files {
         }
         let mut position = follower.position();
         // A file that cannot be read yet, whatever it holds, is not one that does not exist.
-        if position.files.is_empty() && *start == Start::End && is_file(path) {
+        if position.files.is_empty() && *start == Start::End && is_file(&self.access, path) {
             position = Position::end();
         }
         let file = &mut self.files[at];
@@ -157,7 +161,7 @@ impl Files {
             let Some(mut follower) = self.files[at].follower.take() else { continue };
             let state = follower.look(now.mono, &mut |wanted| self.release(wanted));
             // That a file is gone is no failure of a wildcard, which does not find it any more.
-            let state = if self.is_wildcard() && follower.is_missing() { Ok(()) } else { state };
+            let state = if self.is_wildcard() && follower.is_missing() { Ok(()) } else { state.map_err(|e| e.to_string()) };
             let file = &mut self.files[at];
             file.follower = Some(follower);
             if let Some(id) = file.id {
@@ -179,24 +183,19 @@ impl Files {
 
     fn search(&mut self, now: Now, pattern: &str, agent: &mut Agent) {
         self.next_search = now.mono + Self::SEARCH_INTERVAL;
-        let (mut is_refused, mut count) = (false, 0);
-        for path in glob::matches(pattern) {
-            if access::admit(path.as_ref()).is_err() {
-                is_refused = true;
-                continue;
-            }
-            count += 1;
-            if self.files.len() < Self::MAX && self.files.iter().all(|file| file.path != path) && is_file(&path) {
+        let (paths, mut state) = match glob::expand(&self.access, pattern) {
+            Ok(Expansion { paths, is_partial: false }) => (paths, Ok(())),
+            Ok(Expansion { paths, .. }) => (paths, Err("files that are not below what -f allows are refused".into())),
+            Err(e) => (Vec::new(), Err(e.to_string())),
+        };
+        if paths.len() > Self::MAX {
+            state = Err(format!("more than {} files match", Self::MAX));
+        }
+        for path in paths {
+            if self.files.len() < Self::MAX && self.files.iter().all(|file| file.path != path) && is_file(&self.access, &path) {
                 self.add(now, path, agent);
             }
         }
-        let state = if count > Self::MAX {
-            Err(format!("more than {} files match", Self::MAX))
-        } else if is_refused {
-            Err("some of the files are refused, since they are not below what -f allows".into())
-        } else {
-            Ok(())
-        };
         agent.handle_log(now, self.source, LogEvent::State(state));
         if !std::mem::replace(&mut self.was_searched, true) {
             agent.handle_log(now, self.source, LogEvent::Searched);
@@ -207,13 +206,13 @@ impl Files {
     fn add(&mut self, now: Now, path: String, agent: &mut Agent) {
         let (file, event) = match self.release_at(&path) {
             Some(open) => {
-                let follower = Box::new(Follower::resuming(&path, open));
+                let follower = Box::new(Follower::from_released(&self.access, &path, open));
                 let event = LogEvent::Renamed { path: path.clone(), position: follower.position() };
                 (FollowedFile::open(path, follower), event)
             }
             None => {
                 let event = LogEvent::Found { path: path.clone(), is_late: self.was_searched };
-                (FollowedFile::new(path), event)
+                (FollowedFile::new(&self.access, path), event)
             }
         };
         self.files.push(file);
@@ -222,9 +221,9 @@ impl Files {
 
     /// Follows no file any more that is gone. A file that is gone for a moment, as in a rotation, is still followed.
     fn remove_gone(&mut self, now: Now, agent: &mut Agent) {
-        let source = self.source;
+        let (source, access) = (self.source, &self.access);
         self.files.retain(|file| {
-            let is_gone = file.is_gone();
+            let is_gone = file.is_gone(access);
             if is_gone {
                 match file.id {
                     Some(id) => agent.handle_log(now, id, LogEvent::Gone),
@@ -236,15 +235,15 @@ impl Files {
     }
 
     /// The open file at a path that was followed under another path: it is read on, not again.
-    fn release_at(&mut self, path: &str) -> Option<Box<Open>> {
-        self.release(file_id(&std::fs::metadata(path).ok()?))
+    fn release_at(&mut self, path: &str) -> Option<Box<LogFile>> {
+        self.release(file_id(&self.access.metadata(path.as_ref()).ok()?))
     }
 
-    fn release(&mut self, wanted: FileId) -> Option<Box<Open>> {
+    fn release(&mut self, wanted: FileId) -> Option<Box<LogFile>> {
         self.files.iter_mut().find_map(|file| file.follower.as_mut()?.release(wanted))
     }
 }
 
-fn is_file(path: &str) -> bool {
-    std::fs::metadata(path).is_ok_and(|meta| meta.is_file())
+fn is_file(access: &Access, path: &str) -> bool {
+    access.metadata(path.as_ref()).is_ok_and(|meta| meta.is_file())
 }

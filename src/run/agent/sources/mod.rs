@@ -6,6 +6,7 @@ mod files;
 use super::watches::Watches;
 use crate::agent::{Agent, LogEvent, LogId, Start};
 use crate::directives::host::LogSource;
+use crate::fs::Access;
 use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
 use crate::tail::FileId;
@@ -13,8 +14,8 @@ use command_log::CommandLog;
 use files::Files;
 use std::time::Duration;
 
-#[derive(Default)]
 pub(super) struct Sources {
+    access: Access,
     sources: Vec<Source>,
     /// What tells of changes, where the system does.
     watches: Option<Watches>,
@@ -44,15 +45,20 @@ enum Input {
 }
 
 impl Sources {
+    /// Follows nothing yet, and later no file that `access` refuses.
+    pub(super) fn new(access: Access) -> Self {
+        Self { access, sources: Vec::new(), watches: None, first: 0, events: Vec::new() }
+    }
+
     /// Follows these logs and no others. Logs that were followed already continue.
     pub(super) fn replace(&mut self, now: Now, wanted: Vec<(LogId, LogSource)>) {
         let mut before = std::mem::take(&mut self.sources);
-        self.watches = Watches::open();
+        self.watches = Watches::open(&self.access);
         self.first = 0;
         for (id, log) in wanted {
             let mut source = match before.iter().position(|known| known.id == id) {
                 Some(at) => before.swap_remove(at),
-                None => Source::new(now, id, &log),
+                None => Source::new(now, id, &log, &self.access),
             };
             source.next_look = now.mono;
             source.is_unread = true;
@@ -161,10 +167,10 @@ impl Source {
     /// … and how often where the system tells of their changes: a hint may get lost.
     const WATCHED_INTERVAL: u64 = 10;
 
-    fn new(now: Now, id: LogId, log: &LogSource) -> Self {
+    fn new(now: Now, id: LogId, log: &LogSource, access: &Access) -> Self {
         let input = match log {
-            LogSource::Path(path) => Input::Files(Files::at_path(id, path)),
-            LogSource::Glob(pattern) => Input::Files(Files::of_pattern(id, pattern)),
+            LogSource::Path(path) => Input::Files(Files::at_path(id, access, path)),
+            LogSource::Glob(pattern) => Input::Files(Files::of_pattern(id, access, pattern)),
             LogSource::Command(command) => Input::Command(Box::new(CommandLog::new(now, command))),
         };
         Self { id, input, name: log.field(), next_look: now.mono, is_unread: true, is_folder_watched: false, watched_files: Vec::new() }

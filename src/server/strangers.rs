@@ -1,0 +1,121 @@
+//! What strangers can cause: datagrams that are ignored and requests of unknown hosts. Both are logged at a bounded rate.
+
+use crate::text::sanitize;
+use std::collections::HashSet;
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+/// Counts datagrams that the server does not answer.
+#[derive(Default)]
+pub(super) struct IgnoredDatagrams {
+    counts: Counts,
+    logged: Counts,
+    next_log: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    malformed: u64,
+    unexpected: u64,
+}
+
+/// Names without a host file that asked for a configuration. Each is logged once.
+#[derive(Default)]
+pub(super) struct UnknownHosts {
+    logged: HashSet<String>,
+    next_log: Duration,
+}
+
+impl IgnoredDatagrams {
+    const LOG_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+    pub(super) fn count_malformed(&mut self) {
+        self.counts.malformed += 1;
+    }
+
+    /// Counts a message that is not for this server or does not come from where it must.
+    pub(super) fn count_unexpected(&mut self) {
+        self.counts.unexpected += 1;
+    }
+
+    /// Returns a line for the log if one is due.
+    pub(super) fn handle_tick(&mut self, now: Duration) -> Option<String> {
+        if now < self.next_log || self.counts == self.logged {
+            return None;
+        }
+        self.next_log = now + Self::LOG_INTERVAL;
+        self.logged = self.counts;
+        let Counts { malformed, unexpected } = self.counts;
+        Some(format!("datagrams ignored since the start: {malformed} malformed, {unexpected} unexpected"))
+    }
+}
+
+impl UnknownHosts {
+    /// Most names that are remembered. No more are logged then.
+    const MAX_NAMES: usize = 1000;
+    /// Longer names are not logged.
+    const MAX_NAME: usize = 255;
+    const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+    /// Notes a request. Returns a line for the log if one is due.
+    pub(super) fn handle_request(&mut self, now: Duration, from: SocketAddrV4, name: &str) -> Option<String> {
+        let is_full = self.logged.len() == Self::MAX_NAMES;
+        if is_full || now < self.next_log || name.len() > Self::MAX_NAME || self.logged.contains(name) {
+            return None;
+        }
+        self.next_log = now + Self::LOG_INTERVAL;
+        self.logged.insert(name.to_string());
+        Some(format!("{} at {} asks for a configuration, but there is no host file of that name", sanitize(name), from.ip()))
+    }
+
+    /// The name has a host file now.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.logged.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn from() -> SocketAddrV4 {
+        SocketAddrV4::new([10, 0, 0, 1].into(), 4360)
+    }
+
+    #[test]
+    fn ignored_datagrams_are_logged_once_an_hour_if_there_are_new_ones() {
+        let mut ignored = IgnoredDatagrams::default();
+        assert_eq!(ignored.handle_tick(at(0)), None);
+        ignored.count_malformed();
+        let line = "datagrams ignored since the start: 1 malformed, 0 unexpected";
+        assert_eq!(ignored.handle_tick(at(1)).as_deref(), Some(line));
+        ignored.count_unexpected();
+        assert_eq!(ignored.handle_tick(at(3600)), None);
+        assert!(ignored.handle_tick(at(3601)).is_some());
+        assert_eq!(ignored.handle_tick(at(9000)), None);
+    }
+
+    #[test]
+    fn an_unknown_host_is_logged_once_and_at_most_one_a_minute() {
+        let mut unknown = UnknownHosts::default();
+        let line = "a at 10.0.0.1 asks for a configuration, but there is no host file of that name";
+        assert_eq!(unknown.handle_request(at(0), from(), "a").as_deref(), Some(line));
+        assert_eq!(unknown.handle_request(at(59), from(), "b"), None);
+        assert!(unknown.handle_request(at(60), from(), "b").is_some());
+        assert_eq!(unknown.handle_request(at(500), from(), "a"), None);
+        unknown.remove("a");
+        assert!(unknown.handle_request(at(500), from(), "a").is_some());
+        assert_eq!(unknown.handle_request(at(900), from(), &"x".repeat(256)), None);
+    }
+
+    #[test]
+    fn the_number_of_remembered_names_is_bounded() {
+        let mut unknown = UnknownHosts::default();
+        let logged = (0..2000).filter(|number| unknown.handle_request(at(60 * number), from(), &format!("h{number}")).is_some());
+        assert_eq!(logged.count(), UnknownHosts::MAX_NAMES);
+    }
+}

@@ -1,0 +1,320 @@
+//! The messages: UTF-8 fields joined by `%%`, the command first. `parse` and `emit` are inverses.
+//!
+//! The first six are version 1, which peers in the field speak byte for byte. The others are version 2, which only this program speaks;
+//! version 1 peers ignore them.
+
+use super::fields::{ChainId, Checkpoint, Revision, Seq, Token, WireError, VERSION};
+use super::limits::{MAX_CHAINS_AT_ONCE, MAX_PARTS_AT_ONCE};
+use super::position::{parse_base36, Base36, Position};
+use super::reader::{split_field, FieldReader};
+use super::writer::FieldWriter;
+use crate::text::number;
+use std::fmt;
+
+/// What stands in the file field of an event that has no file.
+const NO_FILE: &str = "NULL";
+
+/// One datagram, borrowed from its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// `SRVHB%%name`: server to everyone, every 5 s.
+    Heartbeat { name: &'a str },
+    /// `CONFREQ%%host`: agent to server; asks for its configuration.
+    ConfigRequest { host: &'a str },
+    /// `CONFIG%%START%%line%%line…`: server to agent. `lines` are still joined by `%%`.
+    Config { lines: &'a str },
+    /// `RESET%%host`: server to everyone; the configuration of that host changed.
+    Reset { host: &'a str },
+    /// `ALERT%%host%%uid%%time%%tags%%file%%text`: agent to server; an event.
+    Alert(Alert<'a>),
+    /// `ACK%%uid`: server to agent; the event is in the stream.
+    Ack { uid: &'a str },
+
+    /// `SRVCAP%%name%%2%%run`: server to everyone, with each SRVHB; the server also speaks version 2.
+    Capability { name: &'a str, run: Token },
+    /// `HELLO%%2%%host%%run%%nonce`: agent to server; asks for a session.
+    Hello { host: &'a str, run: Token, nonce: Token },
+    /// `OFFER%%host%%nonce%%cookie`: server to agent; answers HELLO and is not longer than it.
+    Offer { host: &'a str, nonce: Token, cookie: Token },
+    /// `JOIN%%host%%run%%nonce%%cookie`: agent to server; the cookie proves its address, and the session begins.
+    Join { host: &'a str, run: Token, nonce: Token, cookie: Token },
+    /// `CONF%%host%%revision%%index%%count%%text`: server to agent; one part of a configuration, counted from 1.
+    Part { host: &'a str, revision: Revision, index: u32, count: u32, text: &'a str },
+    /// `NEED%%host%%revision%%index,index…`: agent to server; asks for those parts.
+    Need { host: &'a str, revision: Revision, parts: Vec<u32> },
+    /// `STALE%%host%%revision`: server to agent; names the current revision.
+    Stale { host: &'a str, revision: Revision },
+    /// `ALIVE%%host%%run%%revision`: agent to every server that it hears; a keepalive with the revision in force.
+    Alive { host: &'a str, run: Token, revision: Revision },
+    /// `HERE%%host`: server to agent; answers the ALIVE of a session that it knows. Serves agents that no broadcast reaches.
+    Here { host: &'a str },
+    /// `LOST%%host`: server to agent; answers a message that needs a session when the server knows none.
+    Lost { host: &'a str },
+
+    /// `SEEK%%host%%chain,chain…`: agent to server; asks how far these chains have come.
+    Seek { host: &'a str, chains: Vec<ChainId> },
+    /// `AT%%host%%chain%%seq%%time%%position`, or `AT%%host%%chain%%none`: server to agent; how far the chain has come.
+    At { host: &'a str, chain: ChainId, checkpoint: Option<Checkpoint<&'a str>> },
+    /// `TAKE%%host%%chain%%from%%seq%%time%%position`: agent to server; moves the chain from the sequence number `from` (or `none`) to
+    /// this checkpoint. The server answers DONE, or AT if the chain is not at `from`.
+    Take { host: &'a str, chain: ChainId, from: Option<Seq>, to: Checkpoint<&'a str> },
+    /// `EVENT%%host%%chain%%seq%%position%%time%%tags%%file%%text`: agent to server; an event of a chain. The server answers DONE, or
+    /// AT if the chain belongs to another epoch.
+    Event(ChainEvent<'a>),
+    /// `DONE%%host%%chain%%seq%%sack`: server to agent; all events of the chain up to `seq` are in the stream. Bit n of `sack` is set if the
+    /// server also has the event `seq.number + 1 + n`, which waits for a predecessor.
+    Done { host: &'a str, chain: ChainId, seq: Seq, sack: u64 },
+}
+
+/// The fields of an EVENT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainEvent<'a> {
+    /// The chain of the host that the event belongs to.
+    pub chain: ChainId,
+    /// The event's sequence number, and how far the log is read once the event is delivered.
+    pub checkpoint: Checkpoint<&'a str>,
+    /// Name of the host that the event comes from.
+    pub host: &'a str,
+    /// As in [`Alert`].
+    pub tags: &'a str,
+    /// As in [`Alert`].
+    pub file: Option<&'a str>,
+    /// As in [`Alert`].
+    pub text: &'a str,
+}
+
+/// The fields of an ALERT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Alert<'a> {
+    /// Name of the host that the event comes from.
+    pub host: &'a str,
+    /// Names the event among those of its host; opaque to consumers.
+    pub uid: &'a str,
+    /// When the event happened, in seconds since 1970.
+    pub unix: u64,
+    /// The tags of the rule, or `SYSTEM`.
+    pub tags: &'a str,
+    /// The followed file; `None` travels as `NULL`.
+    pub file: Option<&'a str>,
+    /// The rest of the datagram; may contain `%%`.
+    pub text: &'a str,
+}
+
+impl<'a> Message<'a> {
+    /// Reads one datagram.
+    ///
+    /// # Errors
+    /// Why it is not a message. Nothing answers such a datagram.
+    pub fn parse(datagram: &'a [u8]) -> Result<Self, WireError> {
+        let mut fields = FieldReader::new(datagram)?;
+        let message = Self::of_agent(&mut fields).or_else(|| Self::of_server(&mut fields));
+        fields.finish(message)
+    }
+
+    /// Reads one datagram from a server. Messages that only agents send are [`WireError::UnknownCommand`].
+    ///
+    /// # Errors
+    /// Why it is not a message from a server.
+    pub fn parse_of_server(datagram: &'a [u8]) -> Result<Self, WireError> {
+        let mut fields = FieldReader::new(datagram)?;
+        let message = Self::of_server(&mut fields);
+        fields.finish(message)
+    }
+
+    /// Reads a message that agents send. `None` if the command is not one of those.
+    fn of_agent(fields: &mut FieldReader<'a>) -> Option<Self> {
+        Some(match fields.command {
+            "CONFREQ" => Self::ConfigRequest { host: fields.rest() },
+            "ALERT" => Self::Alert(Alert::read(fields)),
+            "HELLO" => {
+                fields.expect(VERSION, WireError::UnknownCommand);
+                Self::Hello { host: fields.next(), run: fields.token(), nonce: fields.token() }
+            }
+            "JOIN" => Self::Join { host: fields.next(), run: fields.token(), nonce: fields.token(), cookie: fields.token() },
+            "NEED" => Self::Need { host: fields.next(), revision: fields.revision(), parts: fields.numbers(MAX_PARTS_AT_ONCE) },
+            "ALIVE" => Self::Alive { host: fields.next(), run: fields.token(), revision: fields.revision() },
+            "SEEK" => Self::Seek { host: fields.next(), chains: fields.chains(MAX_CHAINS_AT_ONCE) },
+            "TAKE" => {
+                let (host, chain, from, seq) = (fields.next(), fields.chain(), fields.seq_or_none(), fields.seq());
+                Self::Take { host, chain, from, to: fields.checkpoint(seq) }
+            }
+            "EVENT" => Self::Event(ChainEvent::read(fields)),
+            _ => return None,
+        })
+    }
+
+    /// Reads a message that servers send. `None` if the command is not one of those.
+    fn of_server(fields: &mut FieldReader<'a>) -> Option<Self> {
+        Some(match fields.command {
+            "SRVHB" => Self::Heartbeat { name: fields.rest() },
+            "CONFIG" => {
+                fields.expect("START", WireError::MalformedField);
+                Self::Config { lines: fields.optional_rest() }
+            }
+            "RESET" => Self::Reset { host: fields.rest() },
+            "ACK" => Self::Ack { uid: fields.rest() },
+            "SRVCAP" => {
+                let name = fields.next();
+                fields.expect(VERSION, WireError::UnknownCommand);
+                Self::Capability { name, run: fields.token() }
+            }
+            "OFFER" => Self::Offer { host: fields.next(), nonce: fields.token(), cookie: fields.token() },
+            "CONF" => {
+                let (host, revision) = (fields.next(), fields.revision());
+                Self::Part { host, revision, index: fields.small_number(), count: fields.small_number(), text: fields.rest() }
+            }
+            "STALE" => Self::Stale { host: fields.next(), revision: fields.revision() },
+            "HERE" => Self::Here { host: fields.rest() },
+            "LOST" => Self::Lost { host: fields.rest() },
+            "AT" => {
+                let (host, chain) = (fields.next(), fields.chain());
+                Self::At { host, chain, checkpoint: fields.seq_or_none().map(|seq| fields.checkpoint(seq)) }
+            }
+            "DONE" => {
+                let (host, chain, seq) = (fields.next(), fields.chain(), fields.seq());
+                let sack = fields.rest();
+                Self::Done { host, chain, seq, sack: fields.base36(sack) }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The host that the message comes from or goes to. `None` if the message names no host.
+    pub fn host(&self) -> Option<&'a str> {
+        match self {
+            Self::Heartbeat { .. } | Self::Capability { .. } | Self::Config { .. } | Self::Ack { .. } => None,
+            Self::Alert(alert) => Some(alert.host),
+            Self::Event(event) => Some(event.host),
+            Self::ConfigRequest { host }
+            | Self::Reset { host }
+            | Self::Hello { host, .. }
+            | Self::Offer { host, .. }
+            | Self::Join { host, .. }
+            | Self::Part { host, .. }
+            | Self::Need { host, .. }
+            | Self::Stale { host, .. }
+            | Self::Alive { host, .. }
+            | Self::Here { host }
+            | Self::Lost { host }
+            | Self::Seek { host, .. }
+            | Self::At { host, .. }
+            | Self::Take { host, .. }
+            | Self::Done { host, .. } => Some(host),
+        }
+    }
+
+    /// Returns the datagram. The caller ensures that no field before the last contains `%%`.
+    pub fn emit(&self) -> Vec<u8> {
+        let mut text = String::new();
+        self.emit_into(&mut text);
+        text.into_bytes()
+    }
+
+    /// Appends the datagram to a text, see [`Self::emit`].
+    pub fn emit_into(&self, text: &mut String) {
+        let writer = FieldWriter { text };
+        let _ = match self {
+            Self::Heartbeat { name } => writer.raw("SRVHB").field(name),
+            Self::ConfigRequest { host } => writer.raw("CONFREQ").field(host),
+            Self::Config { lines } => writer.raw("CONFIG%%START").field(lines),
+            Self::Reset { host } => writer.raw("RESET").field(host),
+            Self::Alert(alert) => alert.write(writer.raw("ALERT%%")),
+            Self::Ack { uid } => writer.raw("ACK").field(uid),
+            Self::Capability { name, run } => writer.raw("SRVCAP").field(name).field(VERSION).token(*run),
+            Self::Hello { host, run, nonce } => writer.raw("HELLO").field(VERSION).field(host).token(*run).token(*nonce),
+            Self::Offer { host, nonce, cookie } => writer.raw("OFFER").field(host).token(*nonce).token(*cookie),
+            Self::Join { host, run, nonce, cookie } => writer.raw("JOIN").field(host).token(*run).token(*nonce).token(*cookie),
+            Self::Part { host, revision, index, count, text } => {
+                writer.raw("CONF").field(host).revision(*revision).number((*index).into()).number((*count).into()).field(text)
+            }
+            Self::Need { host, revision, parts } => {
+                writer.raw("NEED").field(host).revision(*revision).list(parts.iter().map(|part| (*part).into()), 10)
+            }
+            Self::Stale { host, revision } => writer.raw("STALE").field(host).revision(*revision),
+            Self::Alive { host, run, revision } => writer.raw("ALIVE").field(host).token(*run).revision(*revision),
+            Self::Here { host } => writer.raw("HERE").field(host),
+            Self::Lost { host } => writer.raw("LOST").field(host),
+            Self::Seek { host, chains } => writer.raw("SEEK").field(host).list(chains.iter().map(|chain| chain.0), 36),
+            Self::At { host, chain, checkpoint } => writer.raw("AT").field(host).chain(*chain).checkpoint_or_none(checkpoint.as_ref()),
+            Self::Take { host, chain, from, to } => writer.raw("TAKE").field(host).chain(*chain).seq_or_none(*from).checkpoint(to),
+            Self::Event(event) => event.write(writer.raw("EVENT")),
+            Self::Done { host, chain, seq, sack } => writer.raw("DONE").field(host).chain(*chain).seq(*seq).base36(*sack),
+        };
+    }
+}
+
+impl<'a> Alert<'a> {
+    fn read(fields: &mut FieldReader<'a>) -> Self {
+        let (host, uid, unix) = (fields.next(), fields.next(), fields.number());
+        Self { host, uid, unix, tags: fields.next(), file: read_file(fields), text: fields.rest() }
+    }
+
+    fn write<'t>(&self, writer: FieldWriter<'t>) -> FieldWriter<'t> {
+        let Self { host, uid, unix, tags, file, text } = self;
+        writer.raw(host).field(uid).number(*unix).field(tags).field(file.unwrap_or(NO_FILE)).field(text)
+    }
+
+    /// Appends the fields without a command: as after `ALERT%%`, and as in the event stream after the time of receipt.
+    pub fn emit_into(&self, text: &mut String) {
+        let _ = self.write(FieldWriter { text });
+    }
+}
+
+impl<'a> ChainEvent<'a> {
+    fn read(fields: &mut FieldReader<'a>) -> Self {
+        let (host, chain, seq, position, unix) = (fields.next(), fields.chain(), fields.seq(), fields.position(), fields.number());
+        let checkpoint = Checkpoint { seq, unix, position };
+        Self { chain, checkpoint, host, tags: fields.next(), file: read_file(fields), text: fields.rest() }
+    }
+
+    fn write<'t>(&self, writer: FieldWriter<'t>) -> FieldWriter<'t> {
+        let Self { chain, checkpoint: Checkpoint { seq, unix, position }, host, tags, file, text } = self;
+        let writer = writer.field(host).chain(*chain).seq(*seq).field(position).number(*unix);
+        writer.field(tags).field(file.unwrap_or(NO_FILE)).field(text)
+    }
+
+    /// The word that names the event in the stream. It begins with the time and number of a version 1 uid, and holds the chain and the
+    /// checkpoint, so that a starting server learns from the stream how far the chain had come.
+    pub fn uid(&self) -> String {
+        let Checkpoint { seq: Seq { epoch, number }, unix, position } = self.checkpoint;
+        format!("{unix}_{number}:{}:{}:{position}", self.chain, Base36(epoch))
+    }
+
+    /// Reads what [`Self::uid`] returns. `None` for a version 1 uid.
+    pub fn parse_uid(uid: &'a str) -> Option<(ChainId, Checkpoint<&'a str>)> {
+        let (time, rest) = uid.split_once('_')?;
+        let mut fields = rest.splitn(4, ':');
+        let (unix, number) = (number(time, 10)?, number(fields.next()?, 10)?);
+        let (chain, epoch) = (parse_base36(fields.next()?)?, parse_base36(fields.next()?)?);
+        let position = fields.next().filter(|position| Position::parse(position).is_some())?;
+        Some((ChainId(chain), Checkpoint { seq: Seq { epoch, number }, unix, position }))
+    }
+}
+
+fn read_file<'a>(fields: &mut FieldReader<'a>) -> Option<&'a str> {
+    Some(fields.next()).filter(|file| *file != NO_FILE)
+}
+
+/// As [`Message::emit`].
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.emit_into(&mut text);
+        f.write_str(&text)
+    }
+}
+
+/// As [`Alert::emit_into`].
+impl fmt::Display for Alert<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.emit_into(&mut text);
+        f.write_str(&text)
+    }
+}
+
+/// The command of a datagram and the next field, which names the host in most messages. Checks nothing else.
+pub fn named_host(datagram: &[u8]) -> Option<(&str, &str)> {
+    let (command, rest) = split_field(std::str::from_utf8(datagram).ok()?)?;
+    Some((command, split_field(rest).map_or(rest, |(host, _)| host)))
+}
