@@ -35,8 +35,7 @@ const ROOMS: &[Room] = &[
     core("schedule", &[]),
     core("now", &[&["schedule"]]),
     core("pattern", &[&["text"]]),
-    // Its tokens are those of the protocol.
-    core("random", &[&["wire"]]),
+    core("random", &[]),
     core("wire", &[VALUES]),
     // A key file holds keys of the protocol.
     core("directives", &[VALUES, &["wire::auth"]]),
