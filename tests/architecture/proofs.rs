@@ -1,6 +1,6 @@
-//! Each rule fails when it is broken: small houses, of which one thing is wrong.
+//! Each rule fails when it is broken: small made-up sources with one thing wrong.
 
-use crate::rules::{House, Kind, Room};
+use crate::rules::{Kind, Room, Sources};
 use crate::source::{tokens, File};
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ const ROOMS: &[Room] = &[
     Room { name: "run", kind: Kind::Outside, imports: &[&["agent", "server", "sys", "text"]] },
 ];
 
-/// A house that keeps the rules.
+/// Sources that keep the rules.
 const SOUND: &[(&str, &str)] = &[
     ("", "pub mod agent; pub mod run; pub mod server; pub mod sys; pub mod text;"),
     ("text", "pub fn trim() {}"),
@@ -25,12 +25,12 @@ const SOUND: &[(&str, &str)] = &[
     ("run", "use crate::{agent::Agent, server, sys};\nfn run() -> server::Server { std::fs::read(); }"),
 ];
 
-/// The sound house with these files added, or in the place of those of the same name.
-fn house(changes: &[(&str, &str)]) -> House {
+/// The sound sources with these files added, or in the place of those with the same name.
+fn sources(changes: &[(&str, &str)]) -> Sources {
     let kept = SOUND.iter().filter(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     let parse =
         |(name, text): &(&str, &str)| File::parse(name.split("::").filter(|part| !part.is_empty()).map(String::from).collect(), text);
-    House::new(kept.chain(changes).map(parse).collect())
+    Sources::new(kept.chain(changes).map(parse).collect())
 }
 
 fn list(violations: &BTreeSet<String>) -> Vec<&str> {
@@ -38,8 +38,8 @@ fn list(violations: &BTreeSet<String>) -> Vec<&str> {
 }
 
 #[test]
-fn a_sound_house_breaks_no_rule() {
-    let sound = house(&[]);
+fn sound_sources_break_no_rule() {
+    let sound = sources(&[]);
     let none = BTreeSet::new();
     assert_eq!(sound.unknown_rooms(ROOMS), none);
     assert_eq!(sound.forbidden_imports(ROOMS), none);
@@ -68,9 +68,9 @@ fn an_import_that_the_table_does_not_allow_is_found_however_it_is_written() {
         "mod inside { use super::super::super::server::Server; }",
         "#[cfg(not(test))]\nuse crate::server::Server;",
     ] {
-        assert_eq!(list(&house(&[("agent::rules", import)]).forbidden_imports(ROOMS)), ["agent::rules imports server"], "{import}");
+        assert_eq!(list(&sources(&[("agent::rules", import)]).forbidden_imports(ROOMS)), ["agent::rules imports server"], "{import}");
     }
-    let upside_down = house(&[("sys", "use crate::run::Failure;")]);
+    let upside_down = sources(&[("sys", "use crate::run::Failure;")]);
     assert_eq!(list(&upside_down.forbidden_imports(ROOMS)), ["sys imports run"]);
 }
 
@@ -91,28 +91,28 @@ fn words_that_are_no_imports_are_none() {
         "#[cfg(test)]\nuse crate::server::Server;",
         "#[test]\nfn f() { crate::server::start(); }",
     ] {
-        assert_eq!(list(&house(&[("agent::rules", text)]).forbidden_imports(ROOMS)), [""; 0], "{text}");
+        assert_eq!(list(&sources(&[("agent::rules", text)]).forbidden_imports(ROOMS)), [""; 0], "{text}");
     }
-    let in_a_file = house(&[("agent::rules", "#[cfg(test)]\nmod tests;"), ("agent::rules::tests", "use crate::server::Server;")]);
+    let in_a_file = sources(&[("agent::rules", "#[cfg(test)]\nmod tests;"), ("agent::rules::tests", "use crate::server::Server;")]);
     assert_eq!(list(&in_a_file.forbidden_imports(ROOMS)), [""; 0]);
 }
 
 #[test]
 fn a_module_that_is_in_no_room_is_found_and_a_room_without_a_module() {
-    assert_eq!(list(&house(&[("util", "")]).unknown_rooms(ROOMS)), ["util is in no room of the table"]);
+    assert_eq!(list(&sources(&[("util", "")]).unknown_rooms(ROOMS)), ["util is in no room of the table"]);
     let rooms = [ROOMS, &[Room { name: "attic", kind: Kind::Core, imports: &[] }]].concat();
-    assert_eq!(list(&house(&[]).unknown_rooms(&rooms)), ["attic is in the table, and not in src/"]);
+    assert_eq!(list(&sources(&[]).unknown_rooms(&rooms)), ["attic is in the table, and not in src/"]);
 }
 
 #[test]
 fn the_longest_name_in_the_table_decides() {
     let rooms = [ROOMS, &[Room { name: "agent::rules", kind: Kind::Outside, imports: &[&["server"]] }]].concat();
-    let house = house(&[
+    let sources = sources(&[
         ("agent::rules", "use crate::server::Server;\nuse std::fs;"),
         ("agent::outbox", "use crate::server::Server;\nuse std::fs;"),
     ]);
-    assert_eq!(list(&house.forbidden_imports(&rooms)), ["agent::outbox imports server"]);
-    assert_eq!(list(&house.outside_in_core(&rooms)), ["agent::outbox names std::fs"]);
+    assert_eq!(list(&sources.forbidden_imports(&rooms)), ["agent::outbox imports server"]);
+    assert_eq!(list(&sources.outside_in_core(&rooms)), ["agent::outbox names std::fs"]);
 }
 
 #[test]
@@ -130,10 +130,10 @@ fn the_outside_world_is_found_in_the_core() {
         ("fn f() { ::std::fs::read(); }", "std::fs::read"),
         ("use libc::c_int;", "libc::c_int"),
     ] {
-        assert_eq!(list(&house(&[("agent::rules", text)]).outside_in_core(ROOMS)), [format!("agent::rules names {named}")], "{text}");
+        assert_eq!(list(&sources(&[("agent::rules", text)]).outside_in_core(ROOMS)), [format!("agent::rules names {named}")], "{text}");
     }
     let allowed = "use std::net::{Ipv4Addr, SocketAddrV4};\nuse std::time::Duration;\nuse std::io;";
-    assert_eq!(list(&house(&[("agent::rules", allowed)]).outside_in_core(ROOMS)), [""; 0]);
+    assert_eq!(list(&sources(&[("agent::rules", allowed)]).outside_in_core(ROOMS)), [""; 0]);
 }
 
 #[test]
@@ -145,19 +145,19 @@ fn an_import_from_above_is_found() {
         "fn f(agent: &super::Agent) {}",
         "use super::super::agent::Agent;",
     ] {
-        let house = house(&[("agent::rules", text)]);
-        assert_eq!(list(&house.arrows_up()), ["agent::rules imports agent, which is above it"], "{text}");
-        assert_eq!(list(&house.forbidden_imports(ROOMS)), [""; 0], "{text}");
+        let sources = sources(&[("agent::rules", text)]);
+        assert_eq!(list(&sources.arrows_up()), ["agent::rules imports agent, which is above it"], "{text}");
+        assert_eq!(list(&sources.forbidden_imports(ROOMS)), [""; 0], "{text}");
     }
 }
 
 #[test]
 fn circles_are_found_in_each_folder_and_across_files_of_folders() {
-    let siblings = house(&[("agent::outbox", "use super::rules::Rule;")]);
+    let siblings = sources(&[("agent::outbox", "use super::rules::Rule;")]);
     assert_eq!(list(&siblings.circles()), ["agent: outbox, rules import each other in a circle"]);
 
     let of_three = [("text", "use crate::sys::c;"), ("sys", "use crate::server::b;"), ("server", "use crate::text::a;")];
-    assert_eq!(list(&house(&of_three).circles()), ["src: server, sys, text import each other in a circle"]);
+    assert_eq!(list(&sources(&of_three).circles()), ["src: server, sys, text import each other in a circle"]);
 
     // No file is in a circle here, and yet neither folder can be understood without the other.
     let folders = [
@@ -166,37 +166,37 @@ fn circles_are_found_in_each_folder_and_across_files_of_folders() {
         ("agent::rules", "use super::outbox::Outbox;"),
         ("agent::rules::policy", ""),
     ];
-    assert_eq!(list(&house(&folders).circles()), ["agent: outbox, rules import each other in a circle"]);
+    assert_eq!(list(&sources(&folders).circles()), ["agent: outbox, rules import each other in a circle"]);
 }
 
 #[test]
 fn an_impl_outside_of_the_file_of_its_type_is_found() {
-    let inherent = house(&[("agent::rules", "use super::Agent;\nimpl Agent { fn rules() {} }")]);
+    let inherent = sources(&[("agent::rules", "use super::Agent;\nimpl Agent { fn rules() {} }")]);
     assert_eq!(list(&inherent.foreign_impls()), ["agent::rules implements Agent of agent"]);
-    let qualified = house(&[("agent::rules", "impl super::Agent {}")]);
+    let qualified = sources(&[("agent::rules", "impl super::Agent {}")]);
     assert_eq!(list(&qualified.foreign_impls()), ["agent::rules implements Agent of agent"]);
-    let of_a_trait = house(&[("agent::rules", "use super::Agent;\nimpl<T> From<T> for Agent {}")]);
+    let of_a_trait = sources(&[("agent::rules", "use super::Agent;\nimpl<T> From<T> for Agent {}")]);
     assert_eq!(list(&of_a_trait.foreign_impls()), ["agent::rules implements Agent of agent"]);
-    let of_a_sibling = house(&[("agent::rules", "use super::outbox::Outbox;\nimpl Outbox {}")]);
+    let of_a_sibling = sources(&[("agent::rules", "use super::outbox::Outbox;\nimpl Outbox {}")]);
     assert_eq!(list(&of_a_sibling.foreign_impls()), ["agent::rules implements Outbox of agent::outbox"]);
     let own = "use super::outbox::Outbox;\nstruct Rule<T>(T);\nimpl<T> Rule<T> {}\ntrait Count {}\nimpl Count for Outbox {}\nfn f() -> impl Count {}";
-    assert_eq!(list(&house(&[("agent::rules", own)]).foreign_impls()), [""; 0]);
+    assert_eq!(list(&sources(&[("agent::rules", own)]).foreign_impls()), [""; 0]);
 }
 
 #[test]
 fn unsafe_code_is_found_outside_of_its_rooms() {
     for text in ["fn f() { unsafe { g() } }", "#![allow(unsafe_code)]", "unsafe impl Send for Rule {}"] {
-        assert_eq!(list(&house(&[("agent::rules", text)]).unsafe_outside(&["sys"])), ["agent::rules has unsafe code"], "{text}");
+        assert_eq!(list(&sources(&[("agent::rules", text)]).unsafe_outside(&["sys"])), ["agent::rules has unsafe code"], "{text}");
     }
 }
 
 #[test]
 fn long_files_and_long_functions_are_found_in_tests_too() {
     let text = "#[cfg(test)]\nmod tests {\n    fn short() {}\n    fn long(\n    ) {\n        if a { b() }\n    }\n}\n";
-    let house = house(&[("agent::rules", text)]);
-    assert_eq!(list(&house.long_files(7)), ["agent::rules has more than 7 lines"]);
-    assert_eq!(list(&house.long_functions(3)), ["agent::rules: long has more than 3 lines"]);
-    assert_eq!(list(&house.long_functions(4)), [""; 0]);
+    let sources = sources(&[("agent::rules", text)]);
+    assert_eq!(list(&sources.long_files(7)), ["agent::rules has more than 7 lines"]);
+    assert_eq!(list(&sources.long_functions(3)), ["agent::rules: long has more than 3 lines"]);
+    assert_eq!(list(&sources.long_functions(4)), [""; 0]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The rules, each a function from the files of `src/` to what breaks it. A violation is one line of text, so that it can be listed.
+//! The rules. Each returns its violations as lines of text, so that a list can name them.
 
 use crate::source::{File, Module, Path};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,7 @@ const FORBIDDEN_IN_CORE: [&str; 13] = [
 ];
 
 /// The files of `src/`, and the modules that they are.
-pub(crate) struct House {
+pub(crate) struct Sources {
     files: Vec<File>,
     modules: BTreeSet<Module>,
 }
@@ -61,8 +61,8 @@ fn room_of<'a>(rooms: &'a [Room], module: &[String]) -> Option<&'a Room> {
     rooms.iter().filter(|room| is_within(module, room.name)).max_by_key(|room| room.name.len())
 }
 
-impl House {
-    /// The files with their modules. Test code has no part in it.
+impl Sources {
+    /// All files of `src/`. The rules about imports leave out test code.
     pub(crate) fn new(files: Vec<File>) -> Self {
         let modules: BTreeSet<Module> = files.iter().map(|file| file.module.clone()).collect();
         Self { files, modules }
@@ -91,12 +91,12 @@ impl House {
         arrows
     }
 
-    /// Modules that no room holds, and rooms that hold no module.
+    /// Modules without a room, and rooms without a module.
     pub(crate) fn unknown_rooms(&self, rooms: &[Room]) -> BTreeSet<String> {
-        let homeless = self.files().filter(|file| !file.module.is_empty() && room_of(rooms, &file.module).is_none());
+        let unlisted = self.files().filter(|file| !file.module.is_empty() && room_of(rooms, &file.module).is_none());
         let empty = rooms.iter().filter(|room| !self.modules.iter().any(|module| is_within(module, room.name)));
-        let homeless = homeless.map(|file| format!("{} is in no room of the table", shown(&file.module)));
-        homeless.chain(empty.map(|room| format!("{} is in the table, and not in src/", room.name))).collect()
+        let unlisted = unlisted.map(|file| format!("{} is in no room of the table", shown(&file.module)));
+        unlisted.chain(empty.map(|room| format!("{} is in the table, and not in src/", room.name))).collect()
     }
 
     /// Imports across rooms that the table does not allow.
@@ -112,7 +112,7 @@ impl House {
         violations
     }
 
-    /// Imports from a module above the importing one: what both need belongs into a module of its own, beside the importing one.
+    /// Imports from a module above the importing one: what both need belongs in a module of its own.
     pub(crate) fn arrows_up(&self) -> BTreeSet<String> {
         let up = |(from, to): &(&Module, Module)| from.starts_with(to);
         self.arrows()
@@ -122,7 +122,7 @@ impl House {
             .collect()
     }
 
-    /// Types that get an `impl` outside of their own file. Those of a module's own traits may have one; types above it never.
+    /// `impl` blocks outside of the file of their type. A trait may be implemented for other types, except for those of a module above.
     pub(crate) fn foreign_impls(&self) -> BTreeSet<String> {
         let mut violations = BTreeSet::new();
         for file in self.files() {
@@ -164,7 +164,7 @@ impl House {
         violations
     }
 
-    /// What of the outside world the core names.
+    /// The parts of the outside world that the core names.
     pub(crate) fn outside_in_core(&self, rooms: &[Room]) -> BTreeSet<String> {
         let is_core = |file: &&File| room_of(rooms, &file.module).is_none_or(|room| room.kind == Kind::Core);
         let mut violations = BTreeSet::new();
@@ -209,7 +209,7 @@ impl House {
     }
 }
 
-/// Whether a path of the standard library leads, or with a glob can lead, to the outside world.
+/// Whether a path leads to the outside world, or may do so by a glob.
 fn is_outside(path: &[String]) -> bool {
     let is_glob = path.last().is_some_and(|last| last == "*");
     let path = if is_glob { &path[..path.len() - 1] } else { path };

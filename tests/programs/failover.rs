@@ -110,6 +110,15 @@ fn the_server_that_is_not_selected_knows_that_the_host_lives() {
     assert_eq!(agent.log_text().matches(" selected").count(), 1, "the agent stayed with the first server");
 }
 
+/// How far the log is acknowledged, by the agent's file of positions: the offset in the file that it reads.
+fn acknowledged(site: &Site) -> Option<u64> {
+    let text = std::fs::read_to_string(site.path("positions")).ok()?;
+    let (_, position) =
+        text.lines().find(|line| line.ends_with(|c: char| c.is_alphanumeric()) && line.starts_with("AT%%"))?.rsplit_once("%%")?;
+    let file = position.rsplit('+').next()?;
+    u64::from_str_radix(file.split('.').next()?, 36).ok()
+}
+
 #[test]
 fn two_servers_in_turn_get_every_line_once_with_a_file_of_positions() {
     let (one, two) = two_sites("positions");
@@ -132,6 +141,9 @@ fn two_servers_in_turn_get_every_line_once_with_a_file_of_positions() {
         append_lines(&one, lines, lines + 10);
         wait_for("the lines of this round", || (all().len() >= lines + 10).then_some(()));
         assert_eq!(site.texts("LINE").len(), before.0 + if round == 0 { 10 } else { 20 });
+        // Lines that are written and not yet acknowledged would go to the other server too.
+        let end = std::fs::metadata(one.path("app.log")).unwrap().len();
+        wait_for("the acknowledgements", || (acknowledged(&one)? == end).then_some(()));
         assert_eq!(running.terminate(), 0);
         assert_eq!(server.terminate(), 0);
         assert_eq!(other.texts("LINE").len(), before.1, "the other server was away");
