@@ -17,6 +17,7 @@ need readelf binutils
 need qemu-mips-static qemu-user-static
 need busybox busybox-static
 need systemd-analyze systemd
+need mandoc mandoc
 
 always "Formatting" cargo fmt --check
 always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh

@@ -1,19 +1,32 @@
-//! Project 436: monitoring for small and old machines. One server (`ax436`) holds all configuration; on every host an agent (`aa436`)
-//! follows logs, counts processes and runs commands, and sends what it sees as events over UDP.
+//! Project 436: monitoring for small and old machines. One server (`ax436`) holds all configuration. On every host an agent (`aa436`)
+//! follows logs, counts processes and runs commands, and sends what it finds as events over UDP.
 //!
-//! The house, from the ground up:
+//! The layers, from the ground up. A layer imports only from those below it, which `tests/architecture.rs` enforces.
 //!
-//! * Pure values, which know no clock, no file and no socket: [`wire`] (the messages), [`directives`] (the configuration language),
-//!   [`schedule`], [`pattern`], [`lines`], [`position`] (how far a log was read), [`seal`] (who may speak), [`text`], [`hash`], [`random`],
-//!   [`now`].
-//! * State machines, into which datagrams, lines and the time go, and out of which come orders and one deadline: [`agent`] and [`server`].
-//!   Neither knows the other.
-//! * The outside world: [`sys`] (system calls; the only `unsafe`), [`tail`] (following a file), [`rolling`] (files of bounded size).
-//! * [`run`]: the command line, the start and the loop of each binary, where all of the above meet.
+//! # Values
 //!
-//! How an event travels: `run` polls a log with [`tail::Follower`], which hands whole lines to [`agent::Agent::handle_log_lines`]; a rule
-//! that matches queues an event; [`agent::Agent::poll_output`] has it sent; the server's loop gives the datagram to
-//! [`server::Server::handle_datagram`], which gives the event to the stream and, once that is written, says so to the agent.
+//! They know no clock, no file and no socket: [`wire`] (the messages, who may send them, and positions in logs), [`directives`] (the
+//! configuration language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`], [`now`].
+//!
+//! # State machines
+//!
+//! Datagrams, lines and the time go in; orders and one deadline come out: [`agent`] and [`server`]. Neither knows the other.
+//!
+//! # The outside world
+//!
+//! [`sys`] (system calls, and the only `unsafe` code), [`fs`] (which files may be opened, wildcards, files of bounded size), [`tail`]
+//! (following one log).
+//!
+//! # The programs
+//!
+//! [`run`] has the command line and the loop of each program, where all of the above meet.
+//!
+//! # How an event travels
+//!
+//! [`tail::Follower`] reads whole lines of a log, and the agent's loop hands them to [`agent::Agent::handle_log`]. A rule that matches
+//! queues an event, and [`agent::Agent::poll_output`] gives the datagram to be sent. The server's loop hands it to
+//! [`server::Server::handle_datagram`], writes the event into the stream, and calls [`server::Server::handle_committed`]. Only then is
+//! the event acknowledged, and the agent forgets it. `docs/architecture.md` follows one event and one edit step by step.
 
 pub mod agent;
 pub mod directives;

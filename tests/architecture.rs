@@ -35,8 +35,7 @@ const ROOMS: &[Room] = &[
     core("schedule", &[]),
     core("now", &[&["schedule"]]),
     core("pattern", &[&["text"]]),
-    // It makes the tokens of the protocol.
-    core("random", &[&["wire"]]),
+    core("random", &[]),
     core("wire", &[VALUES]),
     // A file of keys has keys in it.
     core("directives", &[VALUES, &["wire::auth"]]),

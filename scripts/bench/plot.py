@@ -22,6 +22,8 @@ def svg(panels):
 
 
 def panel_parts(title, x_name, y_name, series):
+    # A logarithmic axis has no zero.
+    series = [(name, [(x, y) for x, y in line if x > 0 and y > 0]) for name, line in series]
     points = [point for _, line in series for point in line]
     x_from, x_to = decades([x for x, _ in points])
     y_from, y_to = decades([y for _, y in points])
@@ -48,12 +50,13 @@ def panel_parts(title, x_name, y_name, series):
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
         for x, y in line:
             yield f'<circle cx="{x_at(x):.1f}" cy="{y_at(y):.1f}" r="3.5" fill="{colour}"/>'
-        if name:
+        if name and line:
             x, y = line[-1]
             yield text(x_at(x) - 8, y_at(y) - 8, name, "end", f'fill="{colour}"')
 
 
 def decades(values):
+    values = values or [1]
     low, high = math.floor(math.log10(min(values)) + 1e-9), math.ceil(math.log10(max(values)) - 1e-9)
     return low, max(high, low + 1)
 

@@ -56,7 +56,9 @@ def origin(command):
         commit += " with changes"
     date = datetime.datetime.now(datetime.timezone.utc).date()
     cores = len(os.sched_getaffinity(0))
-    return f"`{command}`\n\n{date}, commit {commit}; {processor()}, {cores} cores, Linux {platform.release()}\n"
+    # Without what a distribution appends.
+    kernel = re.match(r"[0-9.]*[0-9]", platform.release())[0]
+    return f"`{command}`\n\n{date}, commit {commit}; {processor()}, {cores} cores, Linux {kernel}\n"
 
 
 def main():
@@ -76,7 +78,7 @@ def main():
             print(f"write.py: {name}: {error}", file=sys.stderr)
             failed.append(name)
             continue
-        replace(name, f"{origin(command)}\n{text}\n")
+        replace(name, f"{origin(command)}\n{text}\n\n")
     if failed:
         sys.exit(f"write.py: not written: {', '.join(failed)}")
 
