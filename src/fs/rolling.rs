@@ -1,11 +1,11 @@
-//! A file of bounded size that is appended to: at its limit it becomes `name.1`, that one `name.2`, and the oldest goes.
+//! A file of bounded size that is appended to. At its limit it is renamed to `name.1`, that one to `name.2`, and the oldest is removed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-/// The file, which need not exist yet. It is opened when it is first written to, and again when it was moved or deleted meanwhile.
+/// A rolling file, whether it exists yet or not. It is opened with the first write, and again after another program moved or deleted it.
 pub struct RollingFile {
     path: String,
     limit: u64,
@@ -16,14 +16,14 @@ pub struct RollingFile {
 
 struct Open {
     file: File,
-    /// Device and inode. They stay taken while the file is open, so no other file has them.
+    /// Device and inode. No other file can have them while this one is open.
     identity: (u64, u64),
     size: u64,
 }
 
 #[allow(clippy::disallowed_methods, reason = "where files are written")]
 impl RollingFile {
-    /// A file that rolls before it has more than `limit` bytes, of which `keep` rolled ones stay.
+    /// The file rolls before it has more than `limit` bytes. `keep` rolled files are kept.
     pub fn new(path: &str, limit: u64, keep: u32) -> Self {
         Self { path: path.into(), limit, keep, open: None, rolled: 0 }
     }
@@ -57,7 +57,7 @@ impl RollingFile {
                 Ok(())
             }
             Err(e) => {
-                // A part may have been written: a line must not be torn.
+                // Only a part of a line may have been written.
                 let _ = open.file.set_len(before);
                 self.open = None;
                 Err(e)
@@ -70,7 +70,7 @@ impl RollingFile {
         self.rolled
     }
 
-    /// Cuts off what follows the last newline. A file that does not exist is left alone, and so is what is no file.
+    /// Cuts off what follows the last newline. Does nothing if the file does not exist or is no regular file.
     ///
     /// # Errors
     /// The file cannot be read or cut.
@@ -100,7 +100,7 @@ impl RollingFile {
         Ok(())
     }
 
-    /// Takes back what was appended last.
+    /// Removes the last `bytes` bytes, which were just appended.
     pub fn take_back(&mut self, bytes: u64) {
         if let Some(open) = &mut self.open {
             open.size = open.size.saturating_sub(bytes);
@@ -108,7 +108,7 @@ impl RollingFile {
         }
     }
 
-    /// Forces what was appended to disk.
+    /// Writes to disk what was appended.
     ///
     /// # Errors
     /// What `fdatasync(2)` reports.
@@ -116,12 +116,12 @@ impl RollingFile {
         self.open.as_ref().map_or(Ok(()), |open| open.file.sync_data())
     }
 
-    /// Lets go of the file, to open it anew with the next write.
+    /// Closes the file. The next write opens it again.
     pub fn reopen(&mut self) {
         self.let_go();
     }
 
-    /// Closes the file, and has its end on disk before: [`Self::sync`] will not reach it any more.
+    /// Closes the file after its end is on disk, since [`Self::sync`] does not reach it any more.
     fn let_go(&mut self) {
         let _ = self.sync();
         self.open = None;
@@ -130,7 +130,7 @@ impl RollingFile {
     fn reopen_if_moved(&mut self) {
         let Some(open) = &mut self.open else { return };
         match fs::metadata(&self.path) {
-            // Another program may have cut the file.
+            // Another program may have truncated the file.
             Ok(there) if (there.dev(), there.ino()) == open.identity => open.size = there.len(),
             _ => self.let_go(),
         }
@@ -143,7 +143,7 @@ impl RollingFile {
         self.open.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Makes room under the name. Returns whether it did: if not, the file grows, which is better than to lose what it is for.
+    /// Makes room under the name. Returns whether that succeeded: if not, the file grows, which is better than to lose lines.
     fn roll(&self) -> bool {
         let numbered = |number: u32| format!("{}.{number}", self.path);
         if self.keep == 0 {
@@ -161,7 +161,7 @@ fn open(path: &str) -> io::Result<Open> {
     let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
     let meta = file.metadata()?;
     let mut size = meta.len();
-    // A line that a power cut tore must not swallow the next.
+    // After a power cut the last line may have no newline. The next line must not be appended to it.
     if size > 0 && meta.is_file() {
         let mut last = [0];
         if file.read_at(&mut last, size - 1)? > 0 && last != *b"\n" {

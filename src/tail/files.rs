@@ -19,7 +19,7 @@ use std::time::Duration;
 pub(super) struct LogFiles {
     access: Access,
     path: String,
-    current: Option<Box<LogFile>>,
+    current: Option<LogFile>,
     rotated: RotatedFiles,
     /// Copies of the current file, which are not read beside it.
     copies: Vec<FileId>,
@@ -61,12 +61,12 @@ impl LogFiles {
     ///
     /// # Errors
     /// The file is refused, missing or cannot be read.
-    pub(super) fn open(&self, offset: u64) -> Result<Box<LogFile>, AccessError> {
+    pub(super) fn open(&self, offset: u64) -> Result<LogFile, AccessError> {
         LogFile::open(&self.access, Path::new(&self.path), offset)
     }
 
     pub(super) fn current(&self) -> Option<&LogFile> {
-        self.current.as_deref()
+        self.current.as_ref()
     }
 
     pub(super) fn rotated(&self) -> &RotatedFiles {
@@ -84,12 +84,12 @@ impl LogFiles {
     }
 
     /// Makes a file the current one of a log that had none.
-    pub(super) fn begin(&mut self, file: Box<LogFile>) {
+    pub(super) fn begin(&mut self, file: LogFile) {
         self.current = Some(file);
     }
 
     /// Takes over the current file from another follower if that one has read further.
-    pub(super) fn take_over(&mut self, other: Box<LogFile>) {
+    pub(super) fn take_over(&mut self, other: LogFile) {
         if let Some(current) = self.current.as_mut().filter(|current| other.offset() > current.offset()) {
             *current = other;
         }
@@ -98,7 +98,7 @@ impl LogFiles {
     /// Finds the files of a position. Returns `false` while that cannot be decided.
     pub(super) fn resume(&mut self, position: &Position, seen: u64) -> bool {
         let resumed = resume::resume(&self.access, &self.path, position, seen, RotatedFiles::MAX_UNREAD);
-        let Some(Resumed { rotated, current, lost }) = resumed.map(|resumed| *resumed) else { return false };
+        let Some(Resumed { rotated, current, lost }) = resumed else { return false };
         self.rotated.extend(rotated);
         self.current = current;
         self.progress.add_loss_text(lost);
@@ -106,7 +106,7 @@ impl LogFiles {
     }
 
     /// Gives up a file that now has another path.
-    pub(super) fn release(&mut self, wanted: FileId) -> Option<Box<LogFile>> {
+    pub(super) fn release(&mut self, wanted: FileId) -> Option<LogFile> {
         let released = self.rotated.take(wanted).or_else(|| self.current.take_if(|current| current.file_id() == wanted))?;
         self.rotated.remember(&released, false);
         Some(released)
@@ -180,7 +180,7 @@ impl LogFiles {
     }
 
     /// Makes the file that was opened at the path the current one. Returns `false` while it cannot be decided what came between.
-    pub(super) fn replace_current(&mut self, opened: Box<LogFile>, missing_since: Option<Duration>, release: Release<'_>) -> bool {
+    pub(super) fn replace_current(&mut self, opened: LogFile, missing_since: Option<Duration>, release: Release<'_>) -> bool {
         let since = self.current.as_ref().and_then(|current| current.checked_mtime());
         let new = opened.file_id();
         let Some(between) = self.rotated_meanwhile(Some(new), since, release) else { return false };
@@ -245,7 +245,7 @@ impl LogFiles {
             return;
         };
         self.copies.clear();
-        give_up(&mut self.progress, &truncated, copy.as_deref());
+        give_up(&mut self.progress, &truncated, copy.as_ref());
         let at = self.rotated.len();
         self.rotated.extend(between);
         if let Some(copy) = copy {
@@ -267,7 +267,7 @@ impl LogFiles {
 
     /// The files that had the log's name since the last look, oldest first: behind the current file if `new` has taken its place, and
     /// before the current file otherwise. `None` while that cannot be decided.
-    fn rotated_meanwhile(&mut self, new: Option<FileId>, since: Option<Mtime>, release: Release<'_>) -> Option<Vec<Box<LogFile>>> {
+    fn rotated_meanwhile(&mut self, new: Option<FileId>, since: Option<Mtime>, release: Release<'_>) -> Option<Vec<LogFile>> {
         let current = self.current().filter(|_| new.is_some());
         let last = current.or(self.rotated.last());
         let file_id = last.map(LogFile::file_id).or(self.rotated.last_finished());
@@ -278,7 +278,7 @@ impl LogFiles {
     /// The files that were rotated after another one and are not known, oldest first. If the current file was rotated too, those behind
     /// it are left out. While the log has no new file, copies of the current one are remembered and left out, since it will be
     /// truncated; an empty file is not remembered as a copy. `None` while that cannot be decided.
-    fn rotated_behind(&mut self, behind: &Behind, new: Option<FileId>, release: Release<'_>) -> Option<Vec<Box<LogFile>>> {
+    fn rotated_behind(&mut self, behind: &Behind, new: Option<FileId>, release: Release<'_>) -> Option<Vec<LogFile>> {
         let current_id = self.current().map(LogFile::file_id);
         let other_current = current_id.filter(|current| Some(*current) != behind.file_id);
         let mut claimed: Vec<FileId> = self.rotated.file_ids().collect();
@@ -310,7 +310,7 @@ impl LogFiles {
     }
 
     /// Removes and remembers the copies of the current file. `None` if it was truncated meanwhile.
-    fn remove_copies_of_current(&mut self, files: &mut Vec<Box<LogFile>>) -> Option<()> {
+    fn remove_copies_of_current(&mut self, files: &mut Vec<LogFile>) -> Option<()> {
         let Some(current) = &mut self.current else { return Some(()) };
         // It may be truncated at any moment.
         let is_whole = |current: &mut LogFile| matches!(current.check_truncated(), Ok(false));
@@ -336,7 +336,7 @@ impl LogFiles {
 
 /// Finds the copy of a truncated file, to be read on where that was read to. The outer `None` stands for "not yet decided", the inner
 /// one for "there is none".
-fn find_copy(access: &Access, path: &str, truncated: &LogFile) -> Option<Option<Box<LogFile>>> {
+fn find_copy(access: &Access, path: &str, truncated: &LogFile) -> Option<Option<LogFile>> {
     let (known, read) = (truncated.known_position(), truncated.position());
     let original = truncated.file_id();
     let copy = Siblings::with_stable(access, path, &|_| false, &mut |siblings| {

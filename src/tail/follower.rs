@@ -62,7 +62,7 @@ impl Follower {
     }
 
     /// Follows a file that another follower has released, from where that one stopped.
-    pub fn from_released(access: &Access, path: &str, file: Box<LogFile>) -> Self {
+    pub fn from_released(access: &Access, path: &str, file: LogFile) -> Self {
         let mut follower = Self::from_start(access, path);
         follower.files.begin(file);
         follower
@@ -120,7 +120,7 @@ impl Follower {
     }
 
     /// Gives up a file that now has another path, if it is followed here.
-    pub fn release(&mut self, wanted: FileId) -> Option<Box<LogFile>> {
+    pub fn release(&mut self, wanted: FileId) -> Option<LogFile> {
         self.files.release(wanted)
     }
 

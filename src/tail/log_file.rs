@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// Asks whoever follows a file under another name to give it up.
-pub type Release<'a> = &'a mut dyn FnMut(FileId) -> Option<Box<LogFile>>;
+pub type Release<'a> = &'a mut dyn FnMut(FileId) -> Option<LogFile>;
 
 /// An open file and how far it is read.
 pub struct LogFile {
@@ -45,7 +45,7 @@ impl LogFile {
     const TURN: u64 = 1 << 20;
 
     /// Opens a file to read on at an offset, or at its end if it is shorter.
-    pub(super) fn open(access: &Access, path: &Path, offset: u64) -> Result<Box<Self>, AccessError> {
+    pub(super) fn open(access: &Access, path: &Path, offset: u64) -> Result<Self, AccessError> {
         let file = access.open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
@@ -54,9 +54,9 @@ impl LogFile {
         Ok(Self::at(file, &meta, offset.min(meta.len()))?)
     }
 
-    fn at(file: File, meta: &Metadata, offset: u64) -> io::Result<Box<Self>> {
+    fn at(file: File, meta: &Metadata, offset: u64) -> io::Result<Self> {
         let (head, before) = (bytes_before(&file, offset.min(CONTEXT as u64), CONTEXT)?, bytes_before(&file, offset, CONTEXT)?);
-        let mut log_file = Box::new(Self {
+        let mut log_file = Self {
             file,
             file_id: file_id(meta),
             offset,
@@ -68,7 +68,7 @@ impl LogFile {
             filled_since: None,
             measured: 0,
             caught_up: None,
-        });
+        };
         log_file.splitter = LineSplitter::resumed(log_file.is_within_overlong_line()?);
         log_file.check_truncated()?;
         Ok(log_file)
@@ -76,7 +76,7 @@ impl LogFile {
 
     /// Opens a file that was read up to a position. `None` if it cannot be read or its content is not that of the position. A file of
     /// which nothing was read is recognised by its inode only.
-    pub(super) fn resume(access: &Access, path: &Path, position: &FilePosition) -> Option<Box<Self>> {
+    pub(super) fn resume(access: &Access, path: &Path, position: &FilePosition) -> Option<Self> {
         let file = Self::open(access, path, position.offset).ok()?;
         let there = file.position();
         let is_same = there.offset == position.offset && there.hash == position.hash;
@@ -84,7 +84,7 @@ impl LogFile {
     }
 
     /// The same file, to be read on at another offset.
-    pub(super) fn at_offset(&self, offset: u64) -> io::Result<Box<Self>> {
+    pub(super) fn at_offset(&self, offset: u64) -> io::Result<Self> {
         Self::at(self.file.try_clone()?, &self.file.metadata()?, offset)
     }
 

@@ -11,15 +11,15 @@ use std::path::Path;
 /// Where reading goes on.
 pub(super) struct Resumed {
     /// Files that had the log's name, oldest first.
-    pub(super) rotated: Vec<Box<LogFile>>,
-    pub(super) current: Option<Box<LogFile>>,
+    pub(super) rotated: Vec<LogFile>,
+    pub(super) current: Option<LogFile>,
     /// What could not be found again.
     pub(super) lost: Option<String>,
 }
 
 /// Finds where to go on with a log that was read up to a position at `seen` (Unix seconds). At most `max_unread` files of which nothing
 /// was read are opened. `None` while that cannot be decided, since the log cannot be read, has no file, or is just being rotated.
-pub(super) fn resume(access: &Access, path: &str, position: &Position, seen: u64, max_unread: usize) -> Option<Box<Resumed>> {
+pub(super) fn resume(access: &Access, path: &str, position: &Position, seen: u64, max_unread: usize) -> Option<Resumed> {
     let had = |inode| position.files.iter().any(|file| file.inode == inode);
     for _ in 0..Siblings::ATTEMPTS {
         let siblings = Siblings::list(access, path, &had);
@@ -41,11 +41,11 @@ pub(super) fn resume(access: &Access, path: &str, position: &Position, seen: u64
 fn resume_among(
     siblings: &Siblings<'_>,
     path: &str,
-    current: Option<Box<LogFile>>,
+    current: Option<LogFile>,
     position: &Position,
     seen: u64,
     max_unread: usize,
-) -> Option<Box<Resumed>> {
+) -> Option<Resumed> {
     let files = &position.files;
     let at_path = current.as_ref().map(|file| (Path::new(path), file.file_id()));
     // The file in which reading stopped must be there, or all files where none was begun. Those before it may be gone: they were read.
@@ -78,7 +78,7 @@ fn resume_among(
         lost = Some(format!("{path} was rotated more often than can be read again: {excess} files are given up"));
     }
     let (rotated, found_at_path) = in_order(siblings, found, unread);
-    Some(Box::new(Resumed { rotated, current: found_at_path.or(current), lost }))
+    Some(Resumed { rotated, current: found_at_path.or(current), lost })
 }
 
 /// The start of the second before, since the times of files lag behind the clock.
@@ -105,8 +105,8 @@ fn unread<'s>(siblings: &'s Siblings<'_>, found: &[Match], was_begun: bool, sinc
 
 /// All that is to be read, oldest first: files that were found again, and unread ones. What was found at the log's path is returned
 /// apart.
-fn in_order(siblings: &Siblings<'_>, found: Vec<Match>, newer: Vec<&Sibling>) -> (Vec<Box<LogFile>>, Option<Box<LogFile>>) {
-    let mut unread: Vec<(&RotationKey, Box<LogFile>)> = Vec::new();
+fn in_order(siblings: &Siblings<'_>, found: Vec<Match>, newer: Vec<&Sibling>) -> (Vec<LogFile>, Option<LogFile>) {
+    let mut unread: Vec<(&RotationKey, LogFile)> = Vec::new();
     for one in newer {
         if let Some(file) = siblings.open(one) {
             unread.push((&one.key, file));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// A file that had the log's name and is still open.
 pub(super) struct RotatedFile {
-    file: Box<LogFile>,
+    file: LogFile,
     /// When it last grew, or was first read after it lost the name.
     grown: Option<Duration>,
     /// Since when it is known to have no name at all.
@@ -40,7 +40,7 @@ impl RotatedFile {
     /// After how long without growth the last line of a rotated file is complete, though it has no newline.
     const UNENDED_LINE: Duration = Duration::from_secs(5);
 
-    fn new(file: Box<LogFile>) -> Self {
+    fn new(file: LogFile) -> Self {
         Self { file, grown: None, deleted: None }
     }
 
@@ -96,7 +96,7 @@ impl RotatedFiles {
 
     /// The newest open one.
     pub(super) fn last(&self) -> Option<&LogFile> {
-        self.open.last().map(|rotated| &*rotated.file)
+        self.open.last().map(|rotated| &rotated.file)
     }
 
     /// The newest one that was let go.
@@ -134,17 +134,17 @@ impl RotatedFiles {
     }
 
     /// Adds the newest file.
-    pub(super) fn push(&mut self, file: Box<LogFile>, deleted: Option<Duration>) {
+    pub(super) fn push(&mut self, file: LogFile, deleted: Option<Duration>) {
         self.open.push(RotatedFile { deleted, ..RotatedFile::new(file) });
     }
 
     /// Adds files that are newer than all others, oldest first.
-    pub(super) fn extend(&mut self, files: Vec<Box<LogFile>>) {
+    pub(super) fn extend(&mut self, files: Vec<LogFile>) {
         self.open.extend(files.into_iter().map(RotatedFile::new));
     }
 
     /// Adds a copy as the file at `at`, unless the copy is one of the files already.
-    pub(super) fn insert_copy(&mut self, at: usize, copy: Box<LogFile>) {
+    pub(super) fn insert_copy(&mut self, at: usize, copy: LogFile) {
         for rotated in &mut self.open {
             if rotated.file.file_id() == copy.file_id() && matches!(rotated.file.check_truncated(), Ok(false)) {
                 if rotated.file.offset() < copy.offset() {
@@ -157,7 +157,7 @@ impl RotatedFiles {
     }
 
     /// Takes out a file that has a new owner.
-    pub(super) fn take(&mut self, wanted: FileId) -> Option<Box<LogFile>> {
+    pub(super) fn take(&mut self, wanted: FileId) -> Option<LogFile> {
         let at = self.open.iter().position(|rotated| rotated.file.file_id() == wanted)?;
         Some(self.open.remove(at).file)
     }
@@ -166,7 +166,7 @@ impl RotatedFiles {
     /// a file if there is one, or returns `None` while that cannot be decided. `give_up` is called with each such file and its copy.
     pub(super) fn check(
         &mut self,
-        find_copy: &dyn Fn(&LogFile) -> Option<Option<Box<LogFile>>>,
+        find_copy: &dyn Fn(&LogFile) -> Option<Option<LogFile>>,
         give_up: &mut dyn FnMut(&LogFile, Option<&LogFile>),
     ) {
         let mut at = 0;
@@ -177,7 +177,7 @@ impl RotatedFiles {
             }
             let Some(copy) = find_copy(&rotated.file) else { continue };
             let truncated = self.open.remove(at - 1).file;
-            give_up(&truncated, copy.as_deref());
+            give_up(&truncated, copy.as_ref());
             match copy {
                 Some(copy) => self.open.insert(at - 1, RotatedFile::new(copy)),
                 None => at -= 1,

@@ -28,7 +28,7 @@ pub(super) struct Siblings<'a> {
 
 /// A file that was found by its position, and its place among the siblings. The place behind the last one stands for the log's path.
 pub(super) struct Match {
-    pub(super) file: Box<LogFile>,
+    pub(super) file: LogFile,
     pub(super) at: usize,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Siblings<'a> {
     }
 
     /// Opens a sibling to read it from its start, if it still has its name.
-    pub(super) fn open(&self, sibling: &Sibling) -> Option<Box<LogFile>> {
+    pub(super) fn open(&self, sibling: &Sibling) -> Option<LogFile> {
         LogFile::open(self.access, &sibling.path, 0).ok().filter(|file| file.file_id() == sibling.file_id)
     }
 
@@ -131,7 +131,7 @@ impl<'a> Siblings<'a> {
     }
 
     /// Finds a copy of the file `original`, which was read up to that position.
-    pub(super) fn find_copy(&self, position: &FilePosition, original: FileId) -> Option<Box<LogFile>> {
+    pub(super) fn find_copy(&self, position: &FilePosition, original: FileId) -> Option<LogFile> {
         self.find(None, position, &[original]).map(|found| found.file).filter(|_| position.offset > 0)
     }
 

@@ -1,11 +1,11 @@
-//! Rotations while the follower looks: it sees them at any moment, half done too.
+//! Rotations by another thread, which the follower sees at any moment, also half done.
 
 use super::*;
 use crate::random::Random;
 use std::thread;
 use std::time::UNIX_EPOCH;
 
-/// Lines and rotations of one log, as fast as they come.
+/// Writes and rotates one log.
 struct Writer {
     folder: PathBuf,
     random: Random,
@@ -32,7 +32,7 @@ impl Writer {
         }
     }
 
-    /// `copies` says whether the log is copied and cut, or renamed.
+    /// Copies and truncates the log, or renames it.
     fn rotate(&mut self, copies: bool) {
         for number in (1..=self.rotations).rev() {
             fs::rename(self.rotated(number), self.rotated(number + 1)).unwrap();
@@ -46,19 +46,19 @@ impl Writer {
         }
     }
 
-    /// Returns how many lines there are.
+    /// Returns how many lines it wrote.
     fn run(mut self, copies: bool) -> usize {
         while self.rotations < Self::ROTATIONS {
             let lines = self.random.bits() % 4;
             self.append(lines);
-            // Now and then there are some in a row.
+            // Short pauses make several rotations between two looks.
             let longest = if self.random.bits() % 3 == 0 { 20_000 } else { 2_000 };
             thread::sleep(Duration::from_micros(self.random.bits() % longest));
             if self.random.bits() % 2 == 0 {
                 self.rotate(copies);
             }
         }
-        // What was rotated twice between two looks is found when the log is there again.
+        // A file that was rotated twice between two looks is found once the log is there again.
         self.append(1);
         self.lines
     }
@@ -84,7 +84,7 @@ fn each_line_is_read_once(name: &str, copies: bool) {
         counts[line.parse::<usize>().unwrap()] += 1;
     }
     let wrong: Vec<_> = counts.iter().enumerate().skip(1).filter(|(_, count)| **count != 1).collect();
-    assert!(wrong.is_empty(), "seed {seed}: {lines} lines, of which these came not once: {wrong:?}; {:?}", case.follower.take_loss());
+    assert!(wrong.is_empty(), "seed {seed}: {lines} lines, of which these did not come once: {wrong:?}; {:?}", case.follower.take_loss());
 }
 
 #[test]

@@ -27,7 +27,7 @@ struct Case {
 }
 
 impl Case {
-    /// Begins with a file that holds one old line.
+    /// The file holds one old line.
     fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("436-tail-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
@@ -66,7 +66,7 @@ impl Case {
         state
     }
 
-    /// What was read within the next second and not told before.
+    /// What is read within the next second.
     fn next(&mut self) -> Vec<String> {
         assert_eq!(self.after(1), Ok(()));
         std::mem::take(&mut self.seen)
@@ -303,7 +303,7 @@ fn what_finds_no_room_is_read_later_at_its_position() {
     assert!(positions.len() >= 3);
 }
 
-/// Looks without room to read, once for each rotation of a file that has one line.
+/// Rotates a file with one line, and looks without reading, a number of times.
 fn rotate_unread(case: &mut Case, rotations: usize) -> Result<(), AccessError> {
     let mut state = Ok(());
     for number in 0..rotations {

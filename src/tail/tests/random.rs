@@ -1,4 +1,4 @@
-//! Random histories of a log: each line that is still on disk in the end was handed on once, the others at most once.
+//! Random histories of a log. Each line that is on disk in the end was handed on once, each other line at most once.
 
 use super::*;
 use crate::random::Random;
@@ -22,12 +22,12 @@ struct History {
     random: Random,
     style: Style,
     follower: Option<Follower>,
-    /// What a new follower gets, and when the last one looked last.
+    /// The position for the next follower, and when the last one looked last.
     position: Position,
     looked: u64,
-    /// By the clock of the files, in milliseconds.
+    /// The time that dates files, in milliseconds.
     time: u64,
-    /// Where the writer writes, which may have another name by now, and since when it has.
+    /// The file that is written to, and since when it has another name.
     writer: File,
     renamed: Option<u64>,
     half: Option<String>,
@@ -87,7 +87,7 @@ impl History {
         self.folder.join("log")
     }
 
-    /// Whole lines, some of which are long.
+    /// Writes whole lines, some of them long.
     fn append(&mut self) {
         if let Some(half) = self.half.take() {
             self.write(&half);
@@ -107,7 +107,7 @@ impl History {
     fn half(&mut self) {
         if self.half.is_none() {
             let line = self.line();
-            // What is there of it tells which line it is: otherwise a file that holds no more looks like any other.
+            // The first half contains the number: otherwise files with only such a half would look alike.
             let (one, other) = line.split_at((line.len() / 2).max(5));
             self.half = Some(other.to_string());
             self.write(one);
@@ -117,7 +117,7 @@ impl History {
     /// Makes room for the newest rotated file.
     fn rotated(&mut self) -> PathBuf {
         self.rotations += 1;
-        // What is rotated within the second of a stop may be read twice, if the files from before are gone.
+        // Files that were rotated within the second of a stop may be read twice if the ones before are gone.
         self.pass(2500);
         match self.style {
             Style::Dated => self.folder.join(format!("log-{}", 20_261_122 + self.rotations)),
@@ -207,7 +207,7 @@ impl History {
             done
         };
         while follower.read(now, &mut buffer, &mut take) {}
-        // Which files a full position leaves out may differ.
+        // Full positions may leave out different files.
         if let Some(last) = last.filter(|last| room == 0 && last.files.len() < Position::MAX_FILES) {
             assert_eq!(last, follower.position(), "the place of the last line gives the position");
         }
@@ -234,7 +234,7 @@ impl History {
     }
 
     fn step(&mut self) -> &'static str {
-        // A writer that missed the rotation writes to the old file for a while only, and ends its half line in time.
+        // A writer that missed a rotation writes to the old file only for a while, and completes its half line.
         if self.renamed.is_some_and(|since| self.time - since > 4000) {
             self.reopen();
         }
@@ -262,8 +262,8 @@ impl History {
         }
     }
 
-    /// A file of which nothing was read before a stop is known by its inode only: its copy is not recognised, and if it is deleted, another
-    /// may be taken for it.
+    /// A file of which nothing was read before a stop is recognised by its inode only: a copy of it is not recognised, and after it was
+    /// deleted another file may be taken for it.
     fn can_cut_unseen(&self) -> bool {
         self.follower.is_some() || is_begun(&self.position)
     }
@@ -311,7 +311,7 @@ fn date(file: &File, milliseconds: u64) {
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)).unwrap();
 }
 
-/// What is wrong with one history, and what happened in it, if that is to be told.
+/// What is wrong with one history, if anything, and with `is_told` all its steps.
 fn fault(seed: u64, is_told: bool) -> Option<String> {
     let mut history = History::new(seed);
     let mut steps = Vec::new();
@@ -339,7 +339,7 @@ fn fault(seed: u64, is_told: bool) -> Option<String> {
     wrong.then(|| format!("seed {seed}, {style:?}\n{}\ntwice {twice:?}, missed {missed:?}, torn {torn:?}", steps.join("\n")))
 }
 
-/// `SEED=7` repeats and tells one history, `SEEDS=1000` tries more of them.
+/// `SEED=7` repeats one history and prints its steps; `SEEDS=1000` runs so many.
 #[test]
 fn whatever_happens_each_line_on_disk_is_handed_on_once() {
     let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());

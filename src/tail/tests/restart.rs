@@ -1,12 +1,12 @@
-//! What happens to a log while nobody follows it.
+//! What happened to a log while nobody followed it.
 
 use super::*;
 
-/// When the follower stops, by the clock of the files.
+/// When the follower stops, by the clock that dates files.
 const STOPPED: u64 = 1_795_347_336;
 
 impl Case {
-    /// Stops the follower. What was written until now is dated before.
+    /// Stops the follower, and dates all files before that.
     fn stop(&mut self) -> Position {
         let names: Vec<_> = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.iter().for_each(|name| self.date(name.to_str().unwrap(), -100));
@@ -15,14 +15,14 @@ impl Case {
         Position::parse(&position.to_string()).unwrap()
     }
 
-    /// Starts another one, and returns what could not be found again.
+    /// Starts another follower. Returns what could not be found again.
     fn start(&mut self, position: &Position) -> Option<String> {
         let (follower, lost) = Follower::resume(&Access::unrestricted(), self.path("log").to_str().unwrap(), position, STOPPED);
         self.follower = follower;
         lost
     }
 
-    /// Sets when a file was changed last, in seconds after the stop.
+    /// Sets the mtime of a file, in seconds after the stop.
     fn date(&self, name: &str, seconds: i64) {
         let time = std::time::UNIX_EPOCH + Duration::from_secs(STOPPED.checked_add_signed(seconds).unwrap());
         File::options().append(true).open(self.path(name)).unwrap().set_modified(time).unwrap();
@@ -34,7 +34,7 @@ impl Case {
     }
 }
 
-/// A case of which one line was read.
+/// A case in which one line was read.
 fn begun(name: &str) -> Case {
     let mut case = Case::new(name);
     case.append("log", "1\n");

@@ -3,7 +3,7 @@
 use super::super::siblings::Siblings;
 use super::*;
 
-/// A folder with these files, each changed a second after the one before, and the names of those that were rotated after one of them.
+/// Makes files, each changed a second after the one before. Returns which of them were rotated after `than`.
 fn newer(name: &str, files: &[&str], than: &str, since: Option<i64>) -> Vec<String> {
     let case = Case::new(name);
     for (file, second) in files.iter().zip(1..) {

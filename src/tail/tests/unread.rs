@@ -1,4 +1,4 @@
-//! What was not read yet when its file was cut, copied or deleted: it is found elsewhere, or its loss is told.
+//! Lines that were not read when their file was truncated, copied or deleted: they are found elsewhere, or their loss is reported.
 
 use super::*;
 

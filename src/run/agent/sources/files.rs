@@ -235,11 +235,11 @@ impl Files {
     }
 
     /// The open file at a path that was followed under another path: it is read on, not again.
-    fn release_at(&mut self, path: &str) -> Option<Box<LogFile>> {
+    fn release_at(&mut self, path: &str) -> Option<LogFile> {
         self.release(file_id(&self.access.metadata(path.as_ref()).ok()?))
     }
 
-    fn release(&mut self, wanted: FileId) -> Option<Box<LogFile>> {
+    fn release(&mut self, wanted: FileId) -> Option<LogFile> {
         self.files.iter_mut().find_map(|file| file.follower.as_mut()?.release(wanted))
     }
 }
