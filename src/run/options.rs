@@ -1,7 +1,8 @@
 //! The options that both programs share, and the parsing of their command lines.
 
+use super::console;
+use super::failure::Failure;
 use super::log::Log;
-use super::{console, Failure};
 use crate::sys::daemon;
 use getopts::{Matches, Options};
 use std::fs::File;
