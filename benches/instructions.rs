@@ -2,7 +2,7 @@
 //! times, and what a run with 0 times costs is the price of getting ready. `scripts/bench/instructions.sh` runs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
-use project436::agent::{self, Agent, Block};
+use project436::agent::{self, Agent, Lines, LogEvent, LogId};
 use project436::directives::host::HostFile;
 use project436::directives::Source;
 use project436::now::Now;
@@ -80,30 +80,28 @@ fn log_lines() -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Lines of a file that is read to there.
-fn block(position: u64, bytes: &[u8]) -> Block<'_> {
+/// Lines of a file that is read up to that position.
+fn read(position: u64, bytes: &[u8]) -> LogEvent<'_> {
     let place = Place { earlier: &[], later: &[], inode: 7, head: &[b'x'; CONTEXT], offset: position + 1000, before: &[b'y'; CONTEXT] };
-    Block { path: "/var/log/messages", position, place: Some(place), bytes }
+    LogEvent::Lines(Lines { position, place: Some(place), bytes })
 }
 
 fn lines(pattern: &str, times: usize) {
-    let mut agent = configured_agent(&format!("file: /var/log/messages\nmatch: {pattern}\nalert_count: tags=T seconds=3600\n"));
+    let (mut agent, log) = configured_agent(&format!("file: /var/log/messages\nmatch: {pattern}\nalert_count: tags=T seconds=3600\n"));
     let text = log_lines();
     let mut position = 0;
     for _ in 0..times {
-        let block = block(position, black_box(&text));
-        assert_eq!(agent.handle_log_lines(at(60), 0, block), text.len());
+        assert_eq!(agent.handle_log(at(60), log, read(position, black_box(&text))), text.len());
         position += text.len() as u64;
     }
 }
 
 fn line_events(times: usize) {
-    let mut agent = configured_agent("file: /var/log/messages\nmatch: failure\nalert_all: tags=T\n");
+    let (mut agent, log) = configured_agent("file: /var/log/messages\nmatch: failure\nalert_all: tags=T\n");
     let text = "Nov 22 11:35:36 nas1 sshd[4711]: authentication failure; user=root\n".repeat(20);
     let mut position = 0;
     for _ in 0..times {
-        let block = block(position, black_box(text.as_bytes()));
-        assert_eq!(agent.handle_log_lines(at(60), 0, block), text.len());
+        assert_eq!(agent.handle_log(at(60), log, read(position, black_box(text.as_bytes()))), text.len());
         position += text.len() as u64;
         let mut events = 0;
         // Some at a time, as many as the window has room for.
@@ -183,12 +181,12 @@ fn new_server() -> Server {
     Server::new(at(0), server::ServerIdentity { name: "server".into(), run: Token(1), broadcast })
 }
 
-/// An agent that got its configuration from a server, as it does in a network.
-fn configured_agent(host_file: &str) -> Agent {
+/// An agent that got its configuration from a server, as it does in a network, and the log that it follows.
+fn configured_agent(host_file: &str) -> (Agent, LogId) {
     let (mut server, mut sink) = (new_server(), Sink::default());
     server.set_host_file(at(0), HOST, "hosts/nas1", Ok(host_file.as_bytes().to_vec()));
-    let mut agent = Agent::new(at(0), agent::Identity { host: HOST.into(), run: Token(2), server_port: 4361, seed: 1 });
-    let mut follows = false;
+    let mut agent = Agent::new(at(0), agent::AgentIdentity { host: HOST.into(), run: Token(2), server_port: 4361, seed: 1 });
+    let mut follows = None;
     for second in 1..50 {
         let now = at(second);
         server.handle_timeout(now, &mut sink);
@@ -201,20 +199,16 @@ fn configured_agent(host_file: &str) -> Agent {
         while let Some(output) = agent.poll_output() {
             match output {
                 agent::Output::Send { datagram, .. } => server.handle_datagram(now, agent_address(), &datagram, &mut sink),
-                agent::Output::Follow(sources) => {
-                    sources.iter().enumerate().for_each(|(log, source)| agent.handle_found(now, log, &source.field(), false));
-                }
-                agent::Output::Open { log, path, start } => {
-                    follows = true;
-                    agent.handle_opened(now, log, &path, &start, &Position::default(), None);
+                agent::Output::Open { log, .. } => {
+                    follows = Some(log);
+                    agent.handle_log(now, log, LogEvent::Opened { position: Position::default(), lost: None });
                 }
                 _ => {}
             }
         }
         server.handle_committed(now, server::Written::All);
     }
-    assert!(follows, "the configuration did not come into force");
-    agent
+    (agent, follows.expect("the configuration came into force"))
 }
 
 fn sent_by(agent: &mut Agent, now: Now) -> Vec<Vec<u8>> {

@@ -4,7 +4,7 @@
 # Two ways: "zig" builds here with zig as the linker, and is taken unless -w is given; "cross" builds in containers. The former is what is tested.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/cross.sh
+. scripts/lib/cross.sh
 
 usage() {
     sed -n '2,4s/^# \{0,1\}//p' scripts/build-all.sh

@@ -1,15 +1,16 @@
 #!/bin/sh
-# Builds both programs, runs a server and an agent on this machine with the set-up of examples/, and shows events arriving.
+# Builds both programs, runs a server and an agent on this machine with the set-up of examples/, and prints the events that arrive.
 # Everything but the build happens in a folder that is removed at the end.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/toolchain.sh
+. scripts/lib/toolchain.sh
 need_rust
 
 echo "== Building"
-cargo build --release --quiet
-server=$PWD/target/release/ax436
-agent=$PWD/target/release/aa436
+cargo build --release --locked --quiet
+built=$(realpath "${CARGO_TARGET_DIR:-target}")/release
+server=$built/ax436
+agent=$built/aa436
 
 folder=$(mktemp -d)
 server_id='' agent_id=''
@@ -46,7 +47,7 @@ wait_for() {
 cp -r examples/. "$folder"
 cd "$folder"
 touch demo.log
-# Another port than the usual one, lest the demonstration meet a 436 that runs here already.
+# Not the usual port: another 436 may run on this machine.
 port=$((20000 + $$ % 20000))
 sed -i "s/^port:.*/port: $port/" ax436.conf
 

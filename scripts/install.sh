@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs the agent on devices over ssh: chooses the file for the processor, copies it, installs the script for the init system, starts it.
 #   scripts/install.sh [-n] [-y] [-p PORT] [-d FOLDER] HOST...
-# -n only says what would be done; -y replaces what is there without asking; -p is the port of the agents (4360); -d is the folder on the
-# device for the program. HOST is what ssh takes, such as root@router. Nothing but ssh and a shell is needed there: neither scp nor sftp.
-# What stands in $ in commands for the device is for here or for there, as it is quoted.
+# -n only prints what it would do; -y replaces existing files without asking; -p is the port of the agents (4360); -d is the folder on the
+# device for the program. HOST is a destination of ssh, such as root@router. The device needs ssh and a shell, but neither scp nor sftp.
+# In commands for the device, the quotes decide whether this shell or that of the device expands a $.
 # shellcheck disable=SC2016,SC2029
 set -eu
 cd "$(dirname "$0")/.."
@@ -28,7 +28,7 @@ if [ $# = 0 ]; then usage >&2; exit 2; fi
 
 complain() { echo "$host: $*" >&2; }
 
-# The answer to a question at the terminal.
+# Asks a question at the terminal. Succeeds if the answer is yes.
 agreed() {
     [ -z "$yes" ] || return 0
     printf '%s: %s [y/N] ' "$host" "$1"
@@ -38,7 +38,7 @@ agreed() {
 
 on_device() { ssh "$host" "$1" </dev/null; }
 
-# What the device says of itself, and the header of a program that runs there, as numbers.
+# Reads what system the device is, and the header of a program that runs there, as numbers.
 probe() {
     about=$(on_device 'uname -s; uname -m; if [ -x /sbin/procd ]; then echo openwrt; elif [ -d /run/systemd/system ]; then echo systemd
         elif [ -e /etc/init.d/rcS ]; then echo busybox; elif [ -d /etc/init.d ]; then echo sysv; else echo none; fi
@@ -56,7 +56,7 @@ probe() {
     if [ "$order" = 1 ]; then flags=$4; else flags=$1; fi
 }
 
-# By the program rather than by uname: the system may have fewer bits than its kernel, and "mips" says nothing about the order of bytes.
+# By the program rather than by uname: the system may have fewer bits than its kernel, and "mips" does not tell the order of bytes.
 choose() {
     target=''
     # The numbers of processors are those of elf.h. The upper four bits of the flags of MIPS are its revision: the sixth differs.
@@ -79,7 +79,7 @@ choose() {
     [ "$system" = Linux ] && [ -n "$target" ]
 }
 
-# Where things go, and how they are started.
+# Where the files go, and how the agent is started.
 places() {
     folder=/usr/local/bin
     case $init in
@@ -90,11 +90,11 @@ places() {
     none) script='' place='' start='' ;;
     esac
     program=${wanted:-$folder}/aa436
-    # The unit says where it is.
+    # The unit holds the path of the program.
     [ "$init" != systemd ] || [ -z "$wanted" ] || { complain "-d is not for systemd"; return 1; }
 }
 
-# Copies a file beside its place, and puts it there when it is whole and, for a program, runs there.
+# Copies a file beside its place, and moves it there when it is complete and passes the test.
 copy() { # copy FILE PLACE MODE TEST
     size=$(wc -c <"$1")
     ssh "$host" "mkdir -p \"\$(dirname $2)\" && cat >$2.new && chmod $3 $2.new" <"$1" || return 1
@@ -102,7 +102,7 @@ copy() { # copy FILE PLACE MODE TEST
 }
 
 install_on() {
-    probe || { complain "it cannot be reached, or does not say what it is"; return 1; }
+    probe || { complain "it cannot be reached, or its system cannot be determined"; return 1; }
     choose || { complain "there is no program for it: $system, $machine, class $class, order $order, processor $processor of elf.h"; return 1; }
     places || return 1
     echo "$host: $machine, $init: dist/$target/aa436 to $program${script:+, $script to $place}"

@@ -1,12 +1,11 @@
-//! A hash that is the same on every machine and in every version, since peers exchange it. Not for secrets: whoever makes the bytes can
-//! make two texts collide.
+//! A hash that is the same on every machine and in every version, since peers exchange it. Not for secrets: collisions are easy to make.
 
-/// FNV-1a of 64 bits (Fowler, Noll and Vo; <http://www.isthe.com/chongo/tech/comp/fnv/>), fed piece by piece.
+/// The 64-bit FNV-1a hash of bytes that come piece by piece (Fowler, Noll and Vo, <http://www.isthe.com/chongo/tech/comp/fnv/>).
 #[derive(Clone, Copy, Debug)]
 pub struct Fnv1a(u64);
 
 impl Fnv1a {
-    /// The hash of no bytes at all.
+    /// The hash of no bytes.
     pub const EMPTY: Self = Self(0xcbf2_9ce4_8422_2325);
 
     /// The hash of these bytes.
@@ -14,7 +13,7 @@ impl Fnv1a {
         Self::EMPTY.with(bytes).value()
     }
 
-    /// The hash with these bytes behind the others.
+    /// Appends bytes.
     #[inline(never)]
     pub fn with(self, bytes: &[u8]) -> Self {
         Self(bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))

@@ -1,34 +1,34 @@
-//! Bytes into lines of bounded length. Owns no bytes and reads none: where they come from, and what is done with a line, is the caller's.
+//! Splits bytes into lines of bounded length. Owns no bytes and reads none.
 
 use memchr::{memchr, memrchr};
 
-/// Most bytes of a line that are looked at. The rest of a longer line is passed over.
+/// Most bytes of a line. The rest of a longer line is skipped.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// Finds the whole lines at the start of a buffer. Its only memory is whether the rest of an overlong line is still to come.
+/// Finds the whole lines at the start of a buffer. Its only state is whether the rest of an overlong line follows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LineSplitter {
     skipping: bool,
 }
 
-/// What a buffer begins with.
+/// The lines at the start of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
-    /// Bytes of an overlong line that are passed over before `lines`.
+    /// Bytes of an overlong line that are skipped before `lines`.
     pub skipped: usize,
-    /// Whole lines with their newlines, or the start of an overlong line without one, or nothing yet.
+    /// Whole lines with their newlines, or the first bytes of an overlong line, or nothing yet.
     pub lines: &'a [u8],
-    /// Whether the overlong line goes on behind what was passed over.
+    /// Whether the overlong line goes on behind the skipped bytes.
     unended: bool,
 }
 
 impl LineSplitter {
-    /// A splitter that begins within an overlong line, the rest of which is passed over, or at the start of a line.
+    /// A splitter for bytes that begin within an overlong line, or at the start of a line. The rest of the overlong line is skipped.
     pub fn resumed(within_overlong_line: bool) -> Self {
         Self { skipping: within_overlong_line }
     }
 
-    /// Looks at the bytes that were not consumed yet.
+    /// Splits the bytes that are not consumed yet.
     pub fn split<'a>(&self, bytes: &'a [u8]) -> Piece<'a> {
         let (skipped, unended) = match (self.skipping, newline(bytes)) {
             (false, _) => (0, false),
@@ -44,8 +44,7 @@ impl LineSplitter {
         Piece { skipped, lines, unended }
     }
 
-    /// Notes that the first `consumed` bytes of the piece's lines are done with, which may be fewer than all.
-    /// Returns how many bytes of the buffer that makes.
+    /// Takes note that the first `consumed` bytes of the piece's lines are done with. Returns how many bytes of the buffer that are.
     pub fn advance(&mut self, piece: Piece<'_>, consumed: usize) -> usize {
         match consumed.checked_sub(1) {
             Some(last) => self.skipping = piece.lines[last] != b'\n',
@@ -56,8 +55,8 @@ impl LineSplitter {
     }
 }
 
-/// The lines of a piece, each with the offset at which it ends (its newline included). A carriage return before the newline is no
-/// part of the line.
+/// The lines of a block, each with the offset behind its newline. The line itself is without newline and without a carriage return
+/// before it.
 pub fn lines(block: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut start = 0;
     std::iter::from_fn(move || {

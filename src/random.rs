@@ -1,4 +1,4 @@
-//! Numbers for jitter and nonces, repeatable from a seed. Not for keys.
+//! Random numbers for jitter and nonces, repeatable from a seed. Not for keys.
 
 use crate::wire::Token;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of that seed.
+    /// Starts the sequence of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -26,13 +26,13 @@ impl Random {
         Token(u128::from(self.bits()) << 64 | u128::from(self.bits()))
     }
 
-    /// Any duration from nothing to `most`.
+    /// A duration from zero to just below `most`.
     pub fn up_to(&mut self, most: Duration) -> Duration {
         let share = u32::try_from(self.bits() >> 48).unwrap_or_default();
         most * share / 65_536
     }
 
-    /// Any number below `end`, or 0.
+    /// A number below `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
         (self.bits() >> 33) % end.max(1)
     }

@@ -1,5 +1,4 @@
-//! The times when an alert is active: `active: DAYS;HH:MM-HH:MM[,…]`.
-//! Pure: what time it is comes from the caller, in local time.
+//! The times when an alert is active: `active: DAYS;HH:MM-HH:MM[,…]`. Knows no clock; the caller gives the local time.
 
 use std::fmt;
 
@@ -17,7 +16,7 @@ impl WeekMinute {
         Self::wrap(minutes)
     }
 
-    /// The minute that is `minutes` later, in the next week if need be.
+    /// The minute that is `minutes` later, perhaps in the next week.
     pub fn after(self, minutes: u16) -> Self {
         Self::wrap(u32::from(self.0) + u32::from(minutes))
     }
@@ -45,7 +44,7 @@ pub struct Schedule {
     ranges: Vec<Range>,
 }
 
-/// Both `from` and `to` are minutes of a day and belong to the range; `to < from` runs past midnight.
+/// A range of minutes on some days, including `from` and `to`. If `to < from`, it ends on the next day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Range {
     days: u8,
@@ -57,7 +56,7 @@ impl Schedule {
     /// Reads the argument of `active:`.
     ///
     /// # Errors
-    /// The reason, fit to follow `path:line: `.
+    /// The reason, to be appended to `path:line: `.
     pub fn parse(argument: &str) -> Result<Self, String> {
         let mut ranges = Vec::new();
         for range in argument.split(',') {
@@ -66,16 +65,16 @@ impl Schedule {
         Ok(Self { ranges })
     }
 
-    /// Whether the alert is active in that minute.
+    /// Whether the alert is active in a minute.
     pub fn is_active(&self, minute: WeekMinute) -> bool {
         self.ranges.iter().any(|range| range.contains(minute))
     }
 
-    /// In how many minutes, counted from the start of `minute`, the alert next becomes active or inactive; `None` when it never changes.
+    /// In how many minutes from the start of `minute` the alert becomes active or inactive. `None` if it never changes.
     pub fn minutes_to_edge(&self, minute: WeekMinute) -> Option<u16> {
         let active = self.is_active(minute);
         let mut soonest = None;
-        // It changes at the first minute of a range, or at the one after its last, if at all.
+        // It can change only at the first minute of a range or at the one behind its last.
         for range in &self.ranges {
             for day in (0..7).filter(|day| range.is_on(*day)) {
                 let last_day = if range.from <= range.to { day } else { day + 1 };
@@ -135,7 +134,7 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// The parts of `DAYS;HH:MM-HH:MM`, with at least one day.
+/// Splits `DAYS;HH:MM-HH:MM`. `None` if there are no days.
 fn fields(text: &str) -> Option<(&str, &str, &str)> {
     let (days, times) = text.trim().split_once(';')?;
     let (from, to) = times.split_once('-')?;

@@ -1,19 +1,19 @@
-//! Text that came from a log, a command or the network, made fit to be shown and to be put in a field.
-//! Owns no text of its own and never fails: what is unfit is replaced.
+//! Makes text from logs, commands and the network safe to show and to put into a field of a message. Never fails: it replaces what is
+//! harmful. And numbers as text.
 
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// Most bytes of text that one event carries.
+/// Most bytes of the text of one event.
 pub const MAX_EVENT_TEXT: usize = 8 * 1024;
 
-/// Whether a character could forge a line, move a terminal's cursor or turn the order of what is shown.
+/// Whether a character could forge a line, control a terminal or reverse the order of what is shown.
 fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text with a space in place of each tab and U+FFFD in place of every other character that is harmful: control
-/// characters, line and paragraph separators, and marks that turn the direction of writing.
+/// Replaces each tab by a space, and every other control character, line or paragraph separator and mark of writing direction by
+/// U+FFFD.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     if is_plain(text.as_bytes()) || !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
@@ -29,14 +29,14 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// Whether all bytes are printable ASCII: eight at a time, since every text of every event is looked at.
+/// Whether all bytes are printable ASCII. Checks eight at a time, since it sees every text of every event.
 fn is_plain(bytes: &[u8]) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
     let words = bytes.chunks_exact(8);
     let rest = words.remainder();
-    // The high bit of a byte ends up set where the byte is below 0x20, is 0x7f or has it set. What a byte lends to or borrows from the
-    // next spoils only the judgement of a word that has an unprintable byte anyway.
+    // Sets the high bit of each byte that is below 0x20, equals 0x7f or has its high bit set. A carry or borrow can change the result
+    // for a neighbour only if the word has an unprintable byte anyway.
     let unprintable = |word: &[u8]| {
         let word = word.try_into().map_or(HIGH, u64::from_ne_bytes);
         (word.wrapping_sub(ONES * 0x20) | word.wrapping_add(ONES) | word) & HIGH
@@ -44,19 +44,19 @@ fn is_plain(bytes: &[u8]) -> bool {
     words.fold(0, |found, word| found | unprintable(word)) == 0 && rest.iter().all(|b| (0x20..0x7f).contains(b))
 }
 
-/// Whether the separator `%%` stands in a text.
+/// Whether a text contains the separator `%%`.
 pub fn has_separator(text: &str) -> bool {
     text.as_bytes().windows(2).any(|pair| pair == b"%%")
 }
 
-/// A clean text that can stand in any field of a message: what could be read as the separator `%%` is broken up.
+/// Sanitizes a text for a field of a message: replaces also every `%` that could be read as part of the separator `%%` by `_`.
 pub fn sanitize_field(text: &str) -> Cow<'_, str> {
     let text = sanitize(text);
     if memchr(b'%', text.as_bytes()).is_none() {
         return text;
     }
     let mut field = String::with_capacity(text.len());
-    // Whether what is directly before is the first half of a separator.
+    // Whether the character before is the first half of a separator.
     let mut half = false;
     for (at, c) in text.char_indices() {
         half = c == '%' && !half;
@@ -66,7 +66,7 @@ pub fn sanitize_field(text: &str) -> Cow<'_, str> {
     Cow::Owned(field)
 }
 
-/// Reads a number of that base, which is at most 36, in digits and lower-case letters: nothing else may stand there.
+/// Reads a number of a base up to 36 in digits and lower-case letters. `None` for anything else, also for a sign.
 pub fn number(digits: &str, base: u8) -> Option<u64> {
     let mut number: u64 = 0;
     for byte in digits.bytes() {
@@ -83,7 +83,7 @@ pub fn number(digits: &str, base: u8) -> Option<u64> {
     (!digits.is_empty()).then_some(number)
 }
 
-/// Appends what [`number`] reads, with zeros before it up to so many digits.
+/// Appends a number that [`number`] reads again, with leading zeros up to `least` digits (20 at most).
 pub fn push_number(text: &mut String, number: u64, base: u8, least: usize) {
     let (mut digits, mut at, mut rest) = ([b'0'; 20], 20, number);
     while rest > 0 || at + least.max(1) > 20 {
@@ -97,7 +97,7 @@ pub fn push_number(text: &mut String, number: u64, base: u8, least: usize) {
     text.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
-/// The longest start of the text that has at most `max` bytes and ends between characters.
+/// The longest prefix that has at most `max` bytes and ends between characters.
 pub fn truncate(text: &str, max: usize) -> &str {
     if text.len() <= max {
         return text;

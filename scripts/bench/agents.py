@@ -1,4 +1,4 @@
-"""Many agents of which there is only what they say: sessions with a server and signs of life, all from one socket."""
+"""Many simulated agents that send from one socket: their sessions with a server and their keepalives."""
 
 import secrets
 import socket
@@ -24,7 +24,7 @@ class Agents:
         self.socket.close()
 
     def join(self):
-        """Begins all sessions, and learns which configuration each host has."""
+        """Begins all sessions, and records the revision of each host's configuration."""
 
         def hello(name):
             return f"HELLO%%2%%{name}%%{self.runs[name]}%%{self.runs[name]}"
@@ -40,11 +40,11 @@ class Agents:
         self.converse(hello, answer, {"STALE"})
 
     def alive(self):
-        """Every agent gives one sign of life, and has it answered as up to date."""
+        """Every agent sends one keepalive, and the server answers that its configuration is current."""
         self.converse(lambda name: f"ALIVE%%{name}%%{self.runs[name]}%%{self.revisions[name]}", lambda _: None, {"HERE"})
 
     def converse(self, first, answer, last):
-        """Says something for each agent and answers what comes, until the last answer has come to each. What is lost is said again."""
+        """Sends the first message of each agent and answers the server, until each has its last answer. Repeats what gets lost."""
         waiting, in_flight = list(reversed(self.runs)), {}
         limit = time.monotonic() + 120
         while waiting or in_flight:
@@ -73,7 +73,7 @@ class Agents:
 
 
 def longest_silence(port, seconds, begin):
-    """Asks the server something all the time. Returns the longest time in which it did not answer, after `begin` was called."""
+    """Calls `begin`, then sends requests without a pause for that time. Returns the longest time that the server took to answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.connect(("127.0.0.1", port))
         asking.settimeout(30)

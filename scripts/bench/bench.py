@@ -1,8 +1,7 @@
-"""Everything that can be compared on one machine, in one run. Started by run.sh, which builds the programs."""
+"""Runs all comparisons with other programs. run.sh builds the programs and starts it."""
 
 import argparse
 import os
-import platform
 import shutil
 import sys
 
@@ -47,9 +46,8 @@ def main():
     end_on_signals(110 if given.quick else 3600)
     missing = sorted(package for command, package in PACKAGES.items() if not shutil.which(command))
     if missing:
-        print(f"Not compared, since it is missing: {', '.join(missing)}.")
-        print(f"As root: apt-get install --no-install-recommends {' '.join(missing)}   (or run.sh --install)\n")
-    print(f"{platform.system()}, {platform.machine()}, {os.cpu_count()} processors\n", flush=True)
+        print(f"Not compared, because it is not installed: {', '.join(missing)}.\n", flush=True)
+        say(f"As root: apt-get install --no-install-recommends {' '.join(missing)}   (or run.sh --install)")
     programs = {name: os.path.join(given.programs, name) for name in ("aa436", "ax436")}
     space = given.lines * 93 * 3 + max(given.counts) * 400
     with Lab(programs, space) as lab:

@@ -1,7 +1,7 @@
 """Following a log: the corpus is appended to a followed file, and each program reads and matches all of it.
 
 aa436 has three rules on the file, all others one. Every result is checked: the counts must be those of grep -c, and since the last line
-of the corpus matches, they are not complete before all was read."""
+of the corpus matches, they are complete only when everything was read."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ WORKLOADS = [
 class Workload:
     def __init__(self, name, patterns, posix, log):
         self.name, self.patterns, self.posix, self.log = name, patterns, posix, log
-        # For each rule how many lines must be found, and how many for the one of the others.
+        # How many lines each rule must find, and how many the one pattern of the other programs must find.
         self.expected = [grep(log, to_posix(pattern))[0] for pattern in patterns]
         self.matching = grep(log, posix)[0]
 
@@ -53,7 +53,7 @@ def measure_grep(_, work):
 
 
 def measure_tail_grep(lab, work):
-    """tail ends by itself when the process of --pid has ended and all is read; then grep ends too, and prints its count."""
+    """tail ends when the process of --pid has ended and everything is read. Then grep ends too, and prints its count."""
     log = os.path.join(lab.new_folder("tail"), "followed.log")
     open(log, "w", encoding="ascii").close()
     lasts = lab.start(["sleep", "600"])
@@ -106,7 +106,7 @@ def measure_aa436(lab, work):
 
 
 def measure_monit(lab, work):
-    """Monit runs a command at the end of each cycle in which lines matched. It stands still while the corpus is appended, so that one
+    """Monit runs a command at the end of each cycle in which lines matched. It is stopped while the corpus is appended, so that one
     cycle reads all of it."""
     folder = lab.new_folder("monit")
     log, found, settings = (os.path.join(folder, name) for name in ("followed.log", "found", "monitrc"))
@@ -120,7 +120,7 @@ def measure_monit(lab, work):
     monit = lab.start(["monit", "-I", "-c", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def ready():
-        # What stands in the file before Monit's first cycle is passed over, so say it again until it is heard.
+        # Monit skips what is in the file before its first cycle, so append the line again until Monit finds it.
         with open(log, "a", encoding="ascii") as file:
             file.write(corpus.LAST)
         return monit.poll() or os.path.exists(found)
@@ -207,11 +207,11 @@ MEASURES = [
 
 
 def run(lab, lines, seed, rounds, names=None):
-    """Measures everything for the workloads of these names, or for all."""
+    """Measures the workloads of these names, or all of them."""
     log = lab.path("corpus.log")
     size = corpus.write(log, lines, seed)
     measures = [(name, measure) for name, measure, command in MEASURES if command == "aa436" or shutil.which(command)]
-    print(f"## Following a log: {lines:,} lines, {size / 1e6:.1f} MB, seed {seed}; medians of {rounds} rounds\n")
+    print(f"### Following a log: {lines:,} lines, {size / 1e6:.1f} MB, seed {seed}; medians of {rounds} rounds\n")
     rows = []
     for name, patterns, posix in [workload for workload in WORKLOADS if names is None or workload[0] in names]:
         work = Workload(name, patterns, posix, log)
@@ -227,7 +227,7 @@ def run(lab, lines, seed, rounds, names=None):
 
 
 def rows_of(work, results):
-    """One row a program. The ratio is the median of the rounds' ratios, since the machine may be slow in one and fast in another."""
+    """One row per program. The ratio is the median of the rounds' ratios, since the machine may be slow in one round and fast in another."""
     for program, values in results.items():
         ratios = [ours / max(theirs, 1e-9) for (ours, _), (theirs, _) in zip(results["aa436"], values)]
         memory = [memory for _, memory in values if memory]

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How cost grows, over three orders of magnitude each: with events, rules of a file, files, and agents. Prints a page in Markdown; writes
-its plot to the path that --svg gives. Needs the programs built: cargo build --release."""
+"""How cost grows with the number of events, rules of a file, files, and agents, over three orders of magnitude each. Prints Markdown, and
+writes a plot to the path that --svg gives."""
 
 import argparse
 import os
-import platform
 import shutil
+import subprocess
 import sys
 import time
 
@@ -19,21 +19,14 @@ from lab import Failure, Lab, Site, end_on_signals, median, say, table, until
 from plot import svg
 
 LINES = 200_000
-PAGE = """# How cost grows
-
-Made by `cargo build --release && scripts/bench/growth.py --svg docs/growth.svg > docs/growth.md` on {machine}. Everything runs on loopback,
-and CPU is that of the one program which is named. Absolute figures belong to that machine; what carries over is how they grow.
-
-![Four plots with logarithmic axes](growth.svg)
-"""
 SECTIONS = [
-    ("Events", "The server takes ALERTs from 10 hosts, 64 in flight; all are counted in the stream."),
-    ("Rules", "The agent reads lines that are appended to one file with so many rules on it, each of which looks for another literal."),
-    ("Files", "The agent follows so many files, to which nothing is added."),
+    ("Events", "The server accepts ALERTs from 10 hosts, 64 in flight. The script counts all of them in the stream."),
+    ("Rules", "The agent reads lines that are appended to one file. Each rule on that file searches for a literal of its own."),
+    ("Files", "The agent follows files to which nothing is appended."),
     (
         "Agents",
-        "The server has a file for each host, which includes ten rules that all hosts share. Idle is what it costs to look for changed files;"
-        " then each agent gives one sign of life, which it does every minute; then the include changes for all of them at once.",
+        "The server has a file for each host. Each file includes the same ten rules. \"Idle\" is the cost of looking for changed files. Then each"
+        " agent sends one keepalive, as it does every minute. Then the included file changes for all hosts at once.",
     ),
 ]
 
@@ -55,7 +48,7 @@ def events(lab, sizes, _):
 
 
 def rules(lab, sizes, quick):
-    """CPU for the lines of one log. One of the rules finds the last line, which tells that all was read."""
+    """CPU for the lines of one log. One of the rules matches the last line, which shows that everything was read."""
     source = lab.path("corpus.log")
     size = corpus.write(source, LINES // 10 if quick else LINES, 436) / 1e6
     rows, line = [], []
@@ -83,7 +76,7 @@ def rules(lab, sizes, quick):
 
 
 def files(lab, sizes, quick):
-    """CPU of an agent that follows files to which nothing is added."""
+    """CPU of an agent that follows files to which nothing is appended."""
     seconds = 2 if quick else 12
     rows, line = [], []
     for count in sizes:
@@ -99,7 +92,7 @@ def files(lab, sizes, quick):
         lasted = time.monotonic() - began
         cpu = (agent.cpu() - before) / lasted * 60_000
         wakes = (agent.status("voluntary_ctxt_switches") - wakes) / lasted
-        # That all are followed shows a line in the last of them.
+        # A line in the last file shows that all of them are followed.
         with open(logs[-1], "a", encoding="ascii") as log:
             log.write("an error\n")
         until("the line of the last file", lambda site=site: any(tags == "T" for _, _, tags, _ in site.events()))
@@ -113,7 +106,7 @@ def files(lab, sizes, quick):
 
 
 def agents(lab, sizes, quick):
-    """What hosts cost the server: each has a file and ten rules by one include that all share, a session, and a sign of life a minute."""
+    """What hosts cost the server: each has a session, a keepalive a minute, and a host file that includes the same ten rules."""
     seconds = 2 if quick else 8
     rows, scans, lives = [], [], []
     for count in sizes:
@@ -153,30 +146,35 @@ def agents(lab, sizes, quick):
         lives.append((count, life * count * 1000))
         server.end()
         shutil.rmtree(site.folder)
-    table(["agents", "start, s", "server's peak KiB", "idle, % of a core", "CPU µs a sign of life", "longest silence after a changed include, ms"], rows)
-    return "Agents, with a file each", "agents", "server's CPU ms a minute", [("looking for changed files", scans), ("signs of life", lives)]
+    table(["agents", "start, s", "server's peak KiB", "idle, % of a core", "CPU µs a keepalive", "longest silence after the change, ms"], rows)
+    return "Agents, with a file each", "agents", "server's CPU ms a minute", [("looking for changed files", scans), ("keepalives", lives)]
 
 
 def include(word):
     return "".join(f"file: /var/log/app{n}\nmatch: {word} {n}\nalert_all: tags=APP{n}\n" for n in range(10))
 
 
+def build():
+    """Builds both programs. Returns their folder."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=root, check=True)
+    return os.path.join(root, os.environ.get("CARGO_TARGET_DIR", "target"), "release")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--programs", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "release"), help="their folder (%(default)s)")
+    parser.add_argument("--programs", help="the folder of both programs; by default they are built")
     parser.add_argument("--svg", help="where the plot goes")
     parser.add_argument("--quick", action="store_true", help="the two smallest sizes only: shows that the script works")
     given = parser.parse_args()
-    programs = {name: os.path.abspath(os.path.join(given.programs, name)) for name in ("aa436", "ax436")}
-    if missing := [path for path in programs.values() if not os.access(path, os.X_OK)]:
-        raise Failure(f"not built yet: {', '.join(missing)}; cargo build --release")
+    folder = os.path.abspath(given.programs) if given.programs else build()
+    programs = {name: os.path.join(folder, name) for name in ("aa436", "ax436")}
     end_on_signals(100 if given.quick else 900)
     parts = [(events, [400, 4000, 40_000, 400_000]), (rules, [1, 10, 100, 1000]), (files, [1, 10, 100, 1000]), (agents, [10, 100, 1000, 10_000])]
-    print(PAGE.format(machine=f"{platform.system()}, {platform.machine()}, {os.cpu_count()} processors"))
     panels = []
     with Lab(programs) as lab:
         for (part, sizes), (title, text) in zip(parts, SECTIONS):
-            print(f"## {title}\n\n{text}\n", flush=True)
+            print(f"### {title}\n\n{text}\n", flush=True)
             panels.append(part(lab, sizes[:2] if given.quick else sizes, given.quick))
     if given.svg:
         with open(given.svg, "w", encoding="utf-8") as file:

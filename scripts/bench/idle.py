@@ -1,4 +1,4 @@
-"""Idle: ten followed files to which nothing is added, and the heartbeats of one server."""
+"""Idle: ten followed files to which nothing is appended, and the heartbeats of one server."""
 
 import os
 import re
@@ -13,7 +13,7 @@ WAITS = {"poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2", "select",
 
 
 def run(lab, seconds):
-    print(f"## Idle: {FILES} followed files and heartbeats, {seconds} s\n")
+    print(f"### Idle: {FILES} followed files and heartbeats, {seconds} s\n")
     site = Site(lab)
     rules = ""
     for number in range(FILES):
@@ -52,7 +52,7 @@ def reading(process):
 
 
 def system_calls(lab, process, seconds):
-    """Calls for each return of the one in which the program waits, as strace counts them."""
+    """System calls per wake-up, as strace counts them."""
     if not shutil.which("strace"):
         return "no strace"
     say(f"idle: counting system calls of {process.child.args[0]}, {seconds} s")

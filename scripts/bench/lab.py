@@ -1,4 +1,4 @@
-"""What the benchmarks share: a folder that goes at the end, programs that end with it, and what these cost."""
+"""What the measurements share: a folder that is removed at the end, the programs that are started in it, and what these cost."""
 
 import os
 import shutil
@@ -10,15 +10,15 @@ import sys
 import tempfile
 import time
 
-PATIENCE = 60
+TIMEOUT = 60
 
 
 class Failure(Exception):
-    """A measurement that cannot be made or whose result is not what it must be."""
+    """A measurement that cannot be made, or that has a wrong result."""
 
 
 class Lab:
-    """A folder in memory, if there is room, and the programs started in it. Leaves neither behind."""
+    """A folder, in memory if there is room, and the programs started in it. At the end it ends them and removes the folder."""
 
     def __init__(self, programs, space=1 << 30):
         self.programs = programs
@@ -49,7 +49,7 @@ class Lab:
         return process
 
     def compile(self, source):
-        """The path of a C program of this folder, compiled."""
+        """Compiles a C program of this folder. Returns its path."""
         here = os.path.dirname(os.path.abspath(__file__))
         program = self.path(source.removesuffix(".c"))
         if not os.path.exists(program):
@@ -69,7 +69,7 @@ def roomy_folder(space):
 
 
 class Process:
-    """A program that runs, and what it has cost so far."""
+    """A running program, and what it has cost so far."""
 
     def __init__(self, arguments, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
@@ -94,7 +94,7 @@ class Process:
                     running, _, turns = file.read().split()
                     yield int(running), int(turns)
             except FileNotFoundError:
-                # Either the thread has just ended, or this kernel keeps no such record.
+                # Either the thread has just ended, or this kernel has no such file.
                 if thread == str(self.id):
                     yield self.ticks() * 10**9 // os.sysconf("SC_CLK_TCK"), 0
 
@@ -112,11 +112,11 @@ class Process:
         raise Failure(f"no {name} in /proc/{self.id}/status")
 
     def peak(self):
-        """Most memory that was ever resident, in KiB."""
+        """The most memory that was ever resident, in KiB."""
         return self.status("VmHWM")
 
     def open_files(self):
-        """How many descriptors it has."""
+        """The number of its descriptors."""
         return len(os.listdir(f"/proc/{self.id}/fd"))
 
     def has_open(self, path):
@@ -133,9 +133,9 @@ class Process:
         if self.child.returncode is None:
             os.kill(self.id, number)
 
-    def wait(self, patience=PATIENCE):
-        """Waits for the end. What it cost stays known."""
-        until("the end of " + str(self.child.args[0]), self.poll, patience)
+    def wait(self, timeout=TIMEOUT):
+        """Waits for the end. cpu() still works after it."""
+        until("the end of " + str(self.child.args[0]), self.poll, timeout)
         return self.child.returncode
 
     def poll(self):
@@ -207,7 +207,7 @@ class Site:
         return server, agent
 
     def pair_at_once(self, name, rules):
-        """The same, but the agent need not wait for a heartbeat."""
+        """The same, but the agent does not wait for a heartbeat."""
         return self.pair(name, rules, "-s", "127.0.0.1")
 
     def events(self):
@@ -226,12 +226,12 @@ class Site:
         return self.known
 
 
-def until(what, condition, patience=PATIENCE, pause=0.01):
+def until(what, condition, timeout=TIMEOUT, pause=0.01):
     """Waits until the condition holds."""
-    limit = time.monotonic() + patience
+    limit = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > limit:
-            raise Failure(f"in vain for {patience} s: {what}")
+            raise Failure(f"not within {timeout} s: {what}")
         time.sleep(pause)
 
 
@@ -242,7 +242,7 @@ def listens(port):
 
 
 def free_port():
-    """A port of which the next one is free too."""
+    """A free UDP port. The next port is free too."""
     start = 20000 + os.getpid() % 20000
     for port in range(start, start + 20000, 2):
         if not listens(port) and not listens(port + 1) and port not in free_port.given:
@@ -273,7 +273,7 @@ def say(text):
 
 
 def end_on_signals(limit):
-    """Ends by an exception, so that everything is put away, on a signal and after so many seconds."""
+    """On a signal, and after so many seconds, raises an exception, so that everything is cleaned up."""
 
     def end(number, _):
         raise Failure(f"took longer than {limit} s" if number == signal.SIGALRM else f"ended by signal {number}")

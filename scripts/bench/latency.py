@@ -8,7 +8,7 @@ from lab import Site, median, say, table, until
 
 
 def run(lab, count):
-    print(f"## Latency: write(2) of a line to its line in the stream, {count} lines\n")
+    print(f"### Latency: write(2) of a line to its line in the stream, {count} lines\n")
     site = Site(lab)
     log = os.path.join(site.folder, "followed.log")
     with open(log, "w", encoding="ascii"):
@@ -20,7 +20,7 @@ def run(lab, count):
     seconds = []
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     for number in range(count):
-        # At any time between two looks at the file.
+        # At any time between two reads of the file.
         time.sleep(0.1 + chance.random())
         began = time.monotonic()
         os.write(descriptor, b"a line for the latency %d.\n" % number)

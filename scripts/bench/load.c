@@ -57,7 +57,7 @@ static void send_all(int udp, int count) {
     }
 }
 
-/* Sends what the window of a host allows. Its events are those whose number is that of the host modulo the number of hosts. */
+/* Sends what the window of a host allows. An event belongs to the host with its number modulo the number of hosts. */
 static void fill(long number) {
     struct host *host = &hosts[number];
     while (host->in_flight < host->window && host->next < event_count) {

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Builds both programs and measures them beside others: following a log, serving, idling, latency. run.sh --help tells the options;
-# --install first installs what it compares with (Debian: monit, collectd-core, strace), as root. See README.md in this folder.
+# Builds both programs and measures them beside others: following a log, serving, idling, latency. --help lists the options. --install first
+# installs what it compares with (Debian: monit, collectd-core, strace), as root. See README.md in this folder.
 set -eu
 cd "$(dirname "$0")/../.."
-. scripts/toolchain.sh
+. scripts/lib/toolchain.sh
 
-# The services that come with these packages are not wanted, so they are kept from starting.
+# Keeps the services of these packages from starting.
 install() {
     policy=/usr/sbin/policy-rc.d
     if [ -e "$policy" ]; then

@@ -1,5 +1,5 @@
-"""Serving: the CPU that an event costs the server, beside a server that does nothing but receive, append and acknowledge in batches
-(floor.c). Every event must stand in the stream once."""
+"""Serving: the CPU that an event costs the server, beside a server that only receives, appends and acknowledges in batches (floor.c).
+Every event must be in the stream once."""
 
 import glob
 import os
@@ -10,13 +10,13 @@ from lab import Failure, Site, free_port, listens, median, say, table, until
 
 HOSTS = 10
 NAME = "host"
-# Small enough that the stream rolls on the way, and enough kept that every event can be counted.
+# Small enough that the stream rolls meanwhile, and enough rolled files that every event can be counted.
 ROLLING = "event_stream_size: 8000000\nevent_stream_keep: 1000\n"
 
 
 def run(lab, counts, rounds, window):
     load, floor = lab.compile("load.c"), lab.compile("floor.c")
-    print(f"## Serving: {HOSTS} hosts, {window} events in flight; medians of {rounds} rounds\n")
+    print(f"### Serving: {HOSTS} hosts, {window} events in flight; medians of {rounds} rounds\n")
     rows = []
     for count in counts:
         results = {"ax436": [], "floor": []}
@@ -49,7 +49,7 @@ def measure_ax436(lab, load):
 
 
 def wait_until_known(port, host):
-    """Waits until the server has read the file of a host, since only of known hosts it remembers events."""
+    """Waits until the server has read the file of a host, since it remembers the events of known hosts only."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.bind((f"127.0.0.{2 + host}", 0))
         asking.settimeout(0.1)
@@ -74,7 +74,7 @@ def measure_floor(lab, floor, load):
 
 
 def measure(lab, server, port, load, stream):
-    """CPU seconds an event, seconds in all, repeats and the server's peak memory."""
+    """CPU seconds per event, seconds in all, repeats, and the server's peak memory."""
     program, hosts, window, count, name = load
     output = lab.path("load.output")
     before = server.cpu()

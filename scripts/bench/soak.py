@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Hours of trouble in minutes: logs grow and are rotated in all ways while the network loses datagrams and the programs are restarted and
-killed. Every line must be in the stream once, and memory and descriptors must stay as they are. Started by ../soak.sh."""
+killed. Every line must be in the stream once, and memory and descriptors must not grow. ../checks/soak.sh starts it."""
 
 import argparse
 import collections
@@ -19,12 +19,12 @@ sys.dont_write_bytecode = True
 from lab import Failure, Lab, end_on_signals, free_port, say, table, until
 from lossy import LossyNetwork
 
-# How many times faster than the wall clock the programs live.
+# How many times faster than the wall clock the clock of the programs runs.
 SPEED = 10
 HOST = "host"
-# What a program may grow in KiB while it does the same all the time.
+# How many KiB a program may grow while it does the same all the time.
 GROWTH = 256
-PATIENCE = 60
+TIMEOUT = 60
 
 
 class Log:
@@ -39,7 +39,7 @@ class Log:
         self.next, self.half, self.rotations = 1, "", 0
         self.arrived = collections.Counter()
         self.whole = 0
-        # Rotated files that may be unread, with the number of their last line.
+        # Rotated files that may still be unread, with the number of their last line.
         self.unread = []
         if kind == "link":
             os.symlink("target.0", self.path)
@@ -62,7 +62,7 @@ class Log:
         return "".join(f"line {number} of {self.tags}\n" for number in range(first, self.next))
 
     def write(self, count):
-        """Writes lines; sometimes the last only in part, until the next time."""
+        """Writes lines. Sometimes it writes only a part of the last one, and the rest next time."""
         text = self.half + self.lines(count)
         cut = len(text) - 5 if self.random.random() < 0.2 else len(text)
         self.half = text[cut:]
@@ -87,14 +87,14 @@ class Log:
         return lost, doubled
 
     def rotate(self):
-        """Returns whether there was a rotation: some would lose what was not read yet, for anyone."""
+        """Rotates the log, unless that would lose unread lines for any reader. Returns whether it did."""
         self.end_line()
         if not os.path.exists(self.path):
             return False
         if self.kind in ("regrow", "recreate") and not self.is_whole():
             return False
         if self.kind == "link" and self.unread and self.unread[-1][1] > self.whole:
-            # A file to which the link led only while nobody looked has no name by which it could be found.
+            # A file that the link led to only between two reads has no name by which the agent could find it.
             return False
         getattr(self, "rotate_" + self.kind)()
         self.rotations += 1
@@ -108,7 +108,7 @@ class Log:
         return True
 
     def rotated(self):
-        """Names a rotated file, of which the newest has the number 1."""
+        """The name of a rotated file. The newest has the number 1."""
         self.unread = [(self.renamed(path), last) for path, last in self.unread]
         path = self.path + ".1"
         self.unread.append((path, self.next - 1))
@@ -154,7 +154,7 @@ class Log:
         self.unread.append((path, self.next - 1))
 
     def rotate_compress(self):
-        """The one before is compressed."""
+        """Compresses the rotated file before the newest."""
         os.rename(self.path, self.make_room())
         for path, last in self.unread[:-1]:
             if last < self.whole and os.path.exists(path):
@@ -243,7 +243,7 @@ class Pair:
                 raise Failure(f"{self.name}: {which} has ended by itself with {process.child.returncode}")
 
     def read(self):
-        """Takes what is new in the stream."""
+        """Reads what is new in the stream."""
         try:
             with open(os.path.join(self.folder, "events.log"), "rb") as file:
                 file.seek(self.at)
@@ -284,7 +284,7 @@ class Pair:
 
 
 class Trouble:
-    """What befalls two pairs: the network of both, and the programs of one."""
+    """The trouble of two pairs: with the network of both, and with the programs of one."""
 
     def __init__(self, steady, harried, rng):
         self.steady, self.harried, self.random = steady, harried, rng
@@ -324,7 +324,7 @@ def soak(lab, minutes, seed):
             rows.append([f"{now / 60:.1f}", *(f"{number:,}" for pair in pairs for number in (pair.written(), pair.arrived())), *steady.memory(), *harried.memory()])
             next_row += seconds / 12
             if now <= seconds / 5:
-                # Memory that is taken once is no growth; descriptors are none at the start but those that stay.
+                # Memory that is taken once is not growth. The descriptors of the start are those that stay.
                 first[0::2] = steady.memory()[0::2]
         time.sleep(0.02)
     say("soak: waiting for what is on its way")
@@ -334,17 +334,17 @@ def soak(lab, minutes, seed):
         for log in pair.logs.values():
             log.end_line()
     last = time.monotonic()
-    while not all(pair.is_whole() for pair in pairs) and time.monotonic() < last + PATIENCE:
+    while not all(pair.is_whole() for pair in pairs) and time.monotonic() < last + TIMEOUT:
         time.sleep(0.1)
     took = time.monotonic() - last
-    # Until rotated files are let go, and whatever would come twice has come.
+    # Until the agent has closed rotated files, and any duplicate has arrived.
     time.sleep(90 / SPEED)
     rows.append(["end", *(f"{number:,}" for pair in pairs for number in (pair.written(), pair.arrived())), *steady.memory(), *harried.memory()])
     return report(pairs, trouble, rows, first, took)
 
 
 def report(pairs, trouble, rows, first, took):
-    """Prints all and returns whether all is well."""
+    """Prints the result and returns whether all is well."""
     head = ["min", *(f"{pair.name} {what}" for pair in pairs for what in ("written", "arrived"))]
     head += [f"{pair.name} {which} {what}" for pair in pairs for which in ("agent", "server") for what in ("KiB", "files")]
     table(head, rows)
@@ -376,10 +376,10 @@ def main():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="repeats the choices of another run")
     parser.add_argument("minutes", nargs="?", type=float, default=2, help="how long (%(default)s)")
     given = parser.parse_args()
-    end_on_signals(int(given.minutes * 60) + 2 * PATIENCE + 60)
+    end_on_signals(int(given.minutes * 60) + 2 * TIMEOUT + 60)
     programs = {name: os.path.join(given.programs, name) for name in ("aa436", "ax436")}
     print(f"{given.minutes:g} minutes of trouble, {SPEED} times faster for the programs; --seed {given.seed}\n", flush=True)
-    # Not in memory: there an inode is never used again.
+    # Not in memory: there an inode is never reused.
     with Lab(programs, space=1 << 60) as lab:
         well = soak(lab, given.minutes, given.seed)
         if not well:

@@ -1,51 +1,162 @@
-//! The logs that are followed: where each is begun, and the chain that its events belong to.
+//! The logs that are followed: where each is opened, and the chain that its events belong to. Opens no file and matches no line.
 
-use super::delivery::chains::{Change, Left};
-use super::delivery::outbox::Event;
-use super::session::Protocol;
-use super::{Agent, Output, SYSTEM};
+use super::delivery::{Delivery, Event, LastRead};
+use super::output::{LogId, LogIds, Output, Outputs, Start};
+use super::session::Phase;
 use crate::directives::host::LogSource;
-use crate::lines::lines;
 use crate::now::Now;
-use crate::wire::position::Position;
-use crate::wire::{ChainId, Checkpoint, Message};
+use crate::wire::position::{Place, Position};
+use crate::wire::ChainId;
 
-/// Where reading of a log begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// What is there already is passed over.
-    End,
-    /// At the first byte.
-    Beginning,
-    /// Where it was left, and when that was, in seconds since 1970.
-    At(Position, u64),
+/// What happens to a log.
+#[derive(Clone, Debug)]
+pub enum LogEvent<'a> {
+    /// A wildcard found that file: with `is_late` after the others, so that it is no old one.
+    Found { path: String, is_late: bool },
+    /// A wildcard found, under that path, an open file that it had found under another path. It is read up to `position`.
+    Renamed { path: String, position: Position },
+    /// A wildcard's first search is complete.
+    Searched,
+    /// Answers [`Output::Open`]: the log is read from `position` on. `lost` says what was not found again of an earlier position.
+    Opened { position: Position, lost: Option<String> },
+    /// Lines were read.
+    Lines(Lines<'a>),
+    /// The log is read up to that position, and its lines were handed over before.
+    Read(Position),
+    /// Answers [`Output::Measure`]: the log ends there now, counted as [`Lines::position`] is.
+    End(u64),
+    /// Bytes or lines of the log are lost or were cut: the text of the event that says so.
+    Loss(String),
+    /// Whether the log can be read, or why not; it may be reported any number of times.
+    State(Result<(), String>),
+    /// A file that a wildcard found is gone and was read to its end.
+    Gone,
+    /// A file that a wildcard found is gone before [`Output::Open`] came for it.
+    Vanished { path: String },
 }
 
-/// Which changes of positions matter.
+/// Lines of one log, one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines<'a> {
+    /// Bytes of this log that came before, through all its rotations.
+    pub position: u64,
+    /// Where in the log's files they begin; `None` for the output of a command.
+    pub place: Option<Place<'a>>,
+    /// Whole lines. Only the last may lack its newline.
+    pub bytes: &'a [u8],
+}
+
+/// Everything that is followed, ordered by id.
+#[derive(Default)]
+pub(super) struct Logs {
+    ids: LogIds,
+    sources: Vec<Source>,
+    files: Vec<Box<FollowedFile>>,
+    /// Chains of logs that are not followed any more and may have events that wait.
+    closing: Vec<(ChainId, Ending)>,
+}
+
+/// A log as the configuration names it.
+struct Source {
+    id: LogId,
+    source: LogSource,
+    /// For a wildcard.
+    wildcard: Option<Wildcard>,
+}
+
+/// What is known of a wildcard. If the server knows its chain, the wildcard was followed before and files that are not known are new.
+struct Wildcard {
+    chain: ChainId,
+    /// How many files its first search found; `None` before that.
+    found: Option<usize>,
+    is_announced: bool,
+}
+
+/// Why a log is not followed any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// All.
-    No,
-    /// Those that must be kept before anything is sent.
-    OnlyIfUrgent,
+enum Ending {
+    /// No rule asks for it.
+    NotWanted,
+    /// The file is gone.
+    Gone,
 }
 
-/// What a log's events are named by.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Link {
-    pub(super) chain: ChainId,
-    /// A line of which some rules have made their events before a restart: its offset, the hash of what is before it, and the last of
-    /// these rules.
-    pub(super) half_done: Option<(u64, u64, u32)>,
+/// One file that is followed, or what a command prints.
+pub(super) struct FollowedFile {
+    id: LogId,
+    /// The log of the configuration that it belongs to.
+    source: LogId,
+    path: String,
+    chain: ChainId,
+    /// Whether a wildcard found it after its other files, so that it is no old one.
+    is_late: bool,
+    opening: Opening,
+    partial: Option<PartialLine>,
+    /// The text of the event that says that it is followed, if the server turns out to know nothing of it.
+    announcement: Option<String>,
 }
 
-impl Link {
-    /// The position of a log with what is known of a line that is half done.
+/// How far the opening of a file has come.
+enum Opening {
+    /// It is not known yet where reading begins.
+    Waiting,
+    /// It was ordered to be read from there.
+    Ordered(Start),
+    /// It is read.
+    Done,
+}
+
+/// A line for which some rules made their events before a restart.
+#[derive(Clone, Copy, Debug)]
+struct PartialLine {
+    /// Where the line begins in its file, and the content hash there.
+    offset: u64,
+    hash: u64,
+    /// The last of the rules that made their events.
+    rule: u32,
+}
+
+impl FollowedFile {
+    fn new(id: LogId, source: LogId, path: String, chain: ChainId, is_late: bool) -> Self {
+        Self { id, source, path, chain, is_late, opening: Opening::Waiting, partial: None, announcement: None }
+    }
+
+    /// Its id.
+    pub(super) fn id(&self) -> LogId {
+        self.id
+    }
+
+    /// The id of the log of the configuration that it belongs to.
+    pub(super) fn source(&self) -> LogId {
+        self.source
+    }
+
+    /// The real path, or `|COMMAND`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The chain of its events.
+    pub(super) fn chain(&self) -> ChainId {
+        self.chain
+    }
+
+    /// The last of the rules that made their events of the line at `start` of these lines in an earlier run; 0 if the line is a whole one.
+    pub(super) fn take_partial(&mut self, lines: &Lines<'_>, start: usize) -> u32 {
+        let (Some(PartialLine { offset, hash, rule }), Some(place)) = (self.partial, lines.place) else { return 0 };
+        if place.offset + start as u64 != offset || place.at(lines.bytes, start).files[place.earlier.len()].hash != hash {
+            return 0;
+        }
+        self.partial = None;
+        rule
+    }
+
+    /// The position with what is known of a partial line.
     fn complete(&self, mut position: Position) -> Position {
-        if let Some((offset, hash, done)) = self.half_done {
+        if let Some(PartialLine { offset, hash, rule }) = self.partial {
             for file in &mut position.files {
                 if file.offset == offset && file.hash == hash {
-                    file.done = done;
+                    file.done = rule;
                 }
             }
         }
@@ -53,75 +164,44 @@ impl Link {
     }
 }
 
-/// One file that is followed, or will be.
-struct File {
-    source: LogSource,
-    path: String,
-    link: Link,
-    /// Whether it came after the others of its wildcard, and so is no old one.
-    late: bool,
-    opened: bool,
-    /// What is to be said if the server turns out to know nothing of this log: with that it does.
-    announcement: Option<String>,
-}
-
-impl File {
-    fn is(&self, source: &LogSource, path: &str) -> bool {
-        self.path == path && self.source == *source
-    }
-
-    fn is_of_wildcard(&self, wildcard: &str) -> bool {
-        matches!(&self.source, LogSource::Glob(pattern) if pattern == wildcard)
-    }
-}
-
-/// A wildcard: that it was followed before tells that files which are not known are new.
-struct Wildcard {
-    pattern: String,
-    chain: ChainId,
-    /// How many files were found at first; nothing while that is being found out.
-    found: Option<usize>,
-    announced: bool,
-}
-
-#[derive(Default)]
-pub(super) struct Following {
-    files: Vec<Box<File>>,
-    wildcards: Vec<Wildcard>,
-    /// Chains of files that are not followed any more and may have events that wait, and whether these files are gone.
-    closing: Vec<(ChainId, bool)>,
-    /// Positions that a file of the agent's own has kept.
-    remembered: Vec<(ChainId, Checkpoint<Box<str>>)>,
-}
-
-impl Following {
-    /// Forgets the files of sources that are not followed any more.
-    pub(super) fn replace(&mut self, sources: &[LogSource]) {
-        self.let_go(false, &|file| !sources.contains(&file.source));
-        let mut before = std::mem::take(&mut self.wildcards);
-        for source in sources {
-            let LogSource::Glob(pattern) = source else { continue };
-            let wildcard = match before.iter().position(|wildcard| wildcard.pattern == *pattern) {
-                Some(at) => before.swap_remove(at),
-                None => Wildcard { pattern: pattern.clone(), chain: self.begin(ChainId::of_log(pattern)), found: None, announced: false },
-            };
-            self.wildcards.push(wildcard);
-        }
-        for wildcard in before {
-            self.closing.push((wildcard.chain, false));
-        }
-    }
-
-    /// Forgets files, because they are gone or because no rule asks for them any more.
-    fn let_go(&mut self, gone: bool, is_let_go: &dyn Fn(&File) -> bool) {
-        let closing = &mut self.closing;
-        self.files.retain(|file| {
-            let is_let_go = is_let_go(file);
-            if is_let_go {
-                closing.push((file.link.chain, gone));
+impl Logs {
+    /// Follows these logs and no others. Logs that were followed already keep their ids and files.
+    pub(super) fn replace(&mut self, wanted: &[LogSource]) {
+        let mut before = std::mem::take(&mut self.sources);
+        for source in wanted {
+            if self.sources.iter().any(|known| known.source == *source) {
+                continue;
             }
-            !is_let_go
-        });
+            let known = before.iter().position(|known| known.source == *source);
+            let source = known.map_or_else(|| self.new_source(source), |at| before.swap_remove(at));
+            self.sources.push(source);
+        }
+        self.sources.sort_by_key(|source| source.id);
+        for Source { id, wildcard, .. } in before {
+            self.close_files(Ending::NotWanted, |file| file.source == id);
+            self.closing.extend(wildcard.map(|wildcard| (wildcard.chain, Ending::NotWanted)));
+        }
+    }
+
+    fn new_source(&mut self, source: &LogSource) -> Source {
+        let id = self.ids.mint();
+        let path = source.field();
+        let (chain, wildcard) = match source {
+            LogSource::Command(_) => (ChainId::NO_FILE, None),
+            LogSource::Path(path) => (self.begin(ChainId::of_log(path)), None),
+            LogSource::Glob(pattern) => {
+                let chain = self.begin(ChainId::of_log(pattern));
+                (chain, Some(Wildcard { chain, found: None, is_announced: false }))
+            }
+        };
+        if wildcard.is_none() {
+            let mut file = FollowedFile::new(id, id, path, chain, false);
+            if matches!(source, LogSource::Command(_)) {
+                file.opening = Opening::Done;
+            }
+            self.files.push(Box::new(file));
+        }
+        Source { id, source: source.clone(), wildcard }
     }
 
     /// A chain that is not to be closed, whatever it was before.
@@ -130,270 +210,244 @@ impl Following {
         chain
     }
 
-    /// What the events of a file are named by.
-    pub(super) fn link_mut(&mut self, source: &LogSource, path: &str) -> Option<&mut Link> {
-        self.find(source, path).map(|file| &mut file.link)
+    fn close_files(&mut self, ending: Ending, is_closed: impl Fn(&FollowedFile) -> bool) {
+        let closing = &mut self.closing;
+        self.files.retain(|file| {
+            let is_closed = is_closed(file);
+            if is_closed && file.chain != ChainId::NO_FILE {
+                closing.push((file.chain, ending));
+            }
+            !is_closed
+        });
     }
 
-    fn find(&mut self, source: &LogSource, path: &str) -> Option<&mut File> {
-        self.files.iter_mut().find(|file| file.is(source, path)).map(|file| &mut **file)
+    /// The logs of the configuration and their ids, ordered by id.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (LogId, &LogSource)> {
+        self.sources.iter().map(|source| (source.id, &source.source))
     }
 
-    fn add(&mut self, source: &LogSource, path: &str, late: bool) -> &mut File {
-        let at = self.files.iter().position(|file| file.is(source, path)).unwrap_or(self.files.len());
-        if at == self.files.len() {
-            let chain = self.begin(match source {
-                LogSource::Glob(pattern) => ChainId::of_file(pattern, path),
-                _ => ChainId::of_log(path),
-            });
-            let link = Link { chain, half_done: None };
-            let path = path.to_string();
-            self.files.push(Box::new(File { source: source.clone(), path, link, late, opened: false, announcement: None }));
+    /// The file of that id.
+    pub(super) fn file(&self, id: LogId) -> Option<&FollowedFile> {
+        self.files.binary_search_by_key(&id, |file| file.id).ok().map(|at| &*self.files[at])
+    }
+
+    /// The file of that id.
+    pub(super) fn file_mut(&mut self, id: LogId) -> Option<&mut FollowedFile> {
+        self.files.binary_search_by_key(&id, |file| file.id).ok().map(|at| &mut *self.files[at])
+    }
+
+    /// The path that the log of that id has in events about it: a file's path, `|COMMAND`, or a wildcard's pattern.
+    pub(super) fn name(&self, id: LogId) -> Option<String> {
+        let named = self.sources.iter().find(|source| source.id == id).map(|source| source.source.field());
+        named.or_else(|| self.file(id).map(|file| file.path.clone()))
+    }
+
+    /// A wildcard found a file. Returns the file's id, or `None` if the wildcard is not followed.
+    pub(super) fn handle_found(&mut self, wildcard: LogId, path: String, is_late: bool) -> Option<LogId> {
+        let source = self.sources.iter().find(|source| source.id == wildcard)?;
+        let LogSource::Glob(pattern) = &source.source else { return None };
+        let chain = ChainId::of_file(pattern, &path);
+        if let Some(known) = self.files.iter().find(|file| file.source == wildcard && file.path == path) {
+            return Some(known.id);
         }
-        &mut self.files[at]
+        self.begin(chain);
+        let id = self.ids.mint();
+        self.files.push(Box::new(FollowedFile::new(id, wildcard, path, chain, is_late)));
+        Some(id)
     }
 
-    fn is_waiting(&self) -> bool {
-        self.files.iter().any(|file| !file.opened) || self.wildcards.iter().any(|wildcard| !wildcard.announced)
+    /// A wildcard found an open file under another path, and it is read on under that. Returns the file's id.
+    pub(super) fn handle_renamed(
+        &mut self,
+        now: Now,
+        wildcard: LogId,
+        path: String,
+        position: &Position,
+        delivery: &mut Delivery,
+        outputs: &mut Outputs,
+    ) -> Option<LogId> {
+        let id = self.handle_found(wildcard, path, true)?;
+        let file = self.file_mut(id)?;
+        file.opening = Opening::Done;
+        delivery.open(now, file.chain, position);
+        outputs.push(Output::Open { source: wildcard, log: id, path: file.path.clone(), start: Start::Continue });
+        Some(id)
     }
-}
 
-impl Agent {
-    /// A log has that file, whether it exists yet or not; one of a wildcard may have come after the others. It is to be opened when
-    /// [`Output::Open`] says so.
-    pub fn handle_found(&mut self, now: Now, log: usize, path: &str, late: bool) {
-        self.now = now.into();
-        self.logs.handle_found(log, path);
-        if let Some(source) = self.logs.source(log) {
-            self.following.add(source, path, late);
-            self.open_logs();
+    /// The first search of a wildcard is complete.
+    pub(super) fn handle_searched(&mut self, id: LogId) {
+        let found = self.files.iter().filter(|file| file.source == id).count();
+        let source = self.sources.iter_mut().find(|source| source.id == id);
+        if let Some(wildcard) = source.and_then(|source| source.wildcard.as_mut()) {
+            wildcard.found.get_or_insert(found);
         }
     }
 
-    /// A file of a wildcard has another name now, and is read on under that.
-    pub fn handle_renamed(&mut self, now: Now, log: usize, path: &str, position: &Position) {
-        self.now = now.into();
-        self.logs.handle_found(log, path);
-        if let Some(source) = self.logs.source(log) {
-            let file = self.following.add(source, path, true);
-            file.opened = true;
-            self.outbox.chains.open(&self.now, file.link.chain, position);
-        }
+    /// A file that a wildcard found is gone and was read to its end. Returns the wildcard's id.
+    pub(super) fn handle_gone(&mut self, id: LogId) -> Option<LogId> {
+        let wildcard = self.file(id).map(FollowedFile::source).filter(|wildcard| *wildcard != id)?;
+        self.close_files(Ending::Gone, |file| file.id == id);
+        Some(wildcard)
     }
 
-    /// All files are found that a wildcard matches at first.
-    pub fn handle_searched(&mut self, log: usize) {
-        let Some(LogSource::Glob(pattern)) = self.logs.source(log) else { return };
-        let Following { files, wildcards, .. } = &mut self.following;
-        if let Some(wildcard) = wildcards.iter_mut().find(|wildcard| wildcard.pattern == *pattern) {
-            wildcard.found.get_or_insert(files.iter().filter(|file| file.is_of_wildcard(pattern)).count());
-        }
+    /// A file that a wildcard found is gone and was never opened. Returns the file's id.
+    pub(super) fn handle_vanished(&mut self, wildcard: LogId, path: &str) -> Option<LogId> {
+        let is_meant = |file: &FollowedFile| file.source == wildcard && file.path == path && matches!(file.opening, Opening::Waiting);
+        let id = self.files.iter().find(|file| is_meant(file))?.id;
+        self.close_files(Ending::Gone, |file| file.id == id);
+        Some(id)
     }
 
-    /// A file that a wildcard had found is gone and read to its end.
-    pub fn handle_gone(&mut self, log: usize, path: &str) {
-        self.logs.handle_gone(log, path);
-        if let Some(source) = self.logs.source(log) {
-            self.following.let_go(true, &|file| file.is(source, path));
-        }
+    /// Whether a log or a file of that name is followed.
+    pub(super) fn follows(&self, name: &str) -> bool {
+        self.sources.iter().any(|source| source.source.field() == name) || self.files.iter().any(|file| file.path == name)
     }
 
-    /// Orders the logs to be opened of which it is known where they were left.
-    pub(super) fn open_logs(&mut self) {
-        let protocol = self.selection.certain_protocol();
-        if protocol == Protocol::Unknown || !self.following.is_waiting() {
+    /// Orders the files to be opened of which it is known how far they were read. `phase` is what is certain of the server's version;
+    /// with `is_remembered` the server keeps checkpoints of this host.
+    pub(super) fn open(&mut self, now: Now, phase: Phase, is_remembered: bool, delivery: &mut Delivery, outputs: &mut Outputs) {
+        let is_waiting = self.files.iter().any(|file| matches!(file.opening, Opening::Waiting))
+            || self.sources.iter().filter_map(|source| source.wildcard.as_ref()).any(|wildcard| !wildcard.is_announced);
+        if phase == Phase::Probing || !is_waiting {
             return;
         }
-        // A server without a file of this host keeps nothing in mind of it either.
-        let is_remembered = protocol == Protocol::Session && self.has_file;
-        for at in 0..self.following.files.len() {
-            if self.following.files[at].opened {
-                continue;
-            }
-            let Some(start) = self.start_of(at, is_remembered) else { continue };
-            let file = &mut self.following.files[at];
-            file.opened = true;
-            if let Some(log) = self.logs.number_of(&file.source) {
-                self.outputs.push(Output::Open { log, path: file.path.clone(), start });
-            }
+        for at in 0..self.files.len() {
+            let Some(start) = self.start_of(now, at, is_remembered, delivery) else { continue };
+            let file = &mut self.files[at];
+            outputs.push(Output::Open { source: file.source, log: file.id, path: file.path.clone(), start: start.clone() });
+            file.opening = Opening::Ordered(start);
         }
-        self.announce_wildcards();
+        self.announce_wildcards(now, delivery, outputs);
     }
 
-    /// Where reading of a file begins, if that is known.
-    fn start_of(&mut self, at: usize, is_remembered: bool) -> Option<Start> {
-        let File { source, link, late, .. } = &*self.following.files[at];
-        let now = self.now.mono;
-        let left = if is_remembered { self.outbox.chains.seek(now, link.chain) } else { Left::Never };
-        let mut is_new = *late;
-        match (self.weigh(left, link.chain), source) {
-            (Left::Unknown, _) => return None,
-            (Left::At(checkpoint), _) => {
+    /// Where reading of a file that waits begins, if that is known.
+    fn start_of(&self, now: Now, at: usize, is_remembered: bool, delivery: &mut Delivery) -> Option<Start> {
+        let file = &self.files[at];
+        if !matches!(file.opening, Opening::Waiting) {
+            return None;
+        }
+        let last_read = if is_remembered { delivery.seek(now, file.chain) } else { delivery.recall(file.chain) };
+        let mut is_new = file.is_late;
+        match last_read {
+            LastRead::Unanswered => return None,
+            LastRead::At(checkpoint) => {
                 let position = Position::parse(&checkpoint.position).unwrap_or_default();
-                if !is_end(&position) && !position.files.is_empty() {
+                is_new = position.files.is_empty();
+                if !is_new && position != Position::end() {
                     return Some(Start::At(position, checkpoint.unix));
                 }
-                is_new = position.files.is_empty();
             }
-            (Left::Never, LogSource::Glob(pattern)) if !late && is_remembered => {
-                match self.outbox.chains.seek(now, ChainId::of_log(pattern)) {
-                    Left::Unknown => return None,
-                    left => is_new = is_followed(&left),
+            LastRead::Never if is_remembered && !file.is_late => {
+                if let Some(wildcard) = self.wildcard_of(file) {
+                    match delivery.ask(now, wildcard.chain) {
+                        LastRead::Unanswered => return None,
+                        last_read => is_new = was_followed(&last_read),
+                    }
                 }
             }
-            (Left::Never, _) => {}
+            LastRead::Never => {}
         }
         Some(if is_new { Start::Beginning } else { Start::End })
     }
 
-    /// What the server and a file of the agent's own know of where a log was left: of one run, whatever is further; else the file,
-    /// which also knows of other servers.
-    fn weigh(&self, left: Left, chain: ChainId) -> Left {
-        let Some((_, remembered)) = self.following.remembered.iter().find(|(known, _)| *known == chain) else { return left };
-        let (own, kept) = (self.outbox.chains.run(), remembered.seq);
-        match left {
-            Left::Unknown => left,
-            Left::At(Checkpoint { seq, .. }) if seq.epoch == own || seq.epoch == kept.epoch && seq.number >= kept.number => left,
-            _ => Left::At(remembered.clone()),
-        }
+    fn wildcard_of(&self, file: &FollowedFile) -> Option<&Wildcard> {
+        self.sources.iter().find(|source| source.id == file.source)?.wildcard.as_ref()
     }
 
-    /// Answers [`Output::Open`]: the log is read from that position on. What was not found again of where it was left is `lost`.
-    pub fn handle_opened(&mut self, now: Now, log: usize, path: &str, start: &Start, position: &Position, lost: Option<String>) {
-        self.now = now.into();
-        let Some(source) = self.logs.source(log) else { return };
-        let Some(file) = self.following.find(source, path) else { return };
-        let chain = file.link.chain;
-        if let Start::At(left, _) = start {
-            file.link.half_done = left.files.iter().find(|file| file.done != 0).map(|file| (file.offset, file.hash, file.done));
+    /// A file is read from that position on. `lost` says what was not found again of an earlier position.
+    pub(super) fn handle_opened(
+        &mut self,
+        now: Now,
+        id: LogId,
+        position: Position,
+        lost: Option<String>,
+        delivery: &mut Delivery,
+        outputs: &mut Outputs,
+    ) {
+        let Some(file) = self.file_mut(id) else { return };
+        let Opening::Ordered(start) = &file.opening else { return };
+        let start = start.clone();
+        file.opening = Opening::Done;
+        if let Start::At(left, _) = &start {
+            let partial = left.files.iter().find(|file| file.done != 0);
+            file.partial = partial.map(|file| PartialLine { offset: file.offset, hash: file.hash, rule: file.done });
         }
-        let position = &file.link.complete(position.clone());
+        let position = file.complete(position);
         // Where reading of any other log begins follows from what the server knows.
-        if *start == Start::End {
+        if start == Start::End {
             let what = if position.files.is_empty() { ", which does not exist yet" } else { " from its end" };
-            file.announcement = Some(format!("Following {path}{what}"));
+            file.announcement = Some(format!("Following {}{what}", file.path));
         }
-        self.outbox.chains.open(&self.now, chain, position);
+        let chain = file.chain;
+        delivery.open(now, chain, &position);
         if let Some(lost) = lost {
-            self.log_event(chain, position, lost);
+            report(now, chain, &position, lost, delivery, outputs);
         }
-        self.announce_unknown(chain);
+        self.announce_unknown(now, chain, delivery, outputs);
     }
 
-    /// Says that a log is followed of which the server knows nothing.
-    pub(super) fn announce_unknown(&mut self, chain: ChainId) {
-        if !self.outbox.chains.is_unknown_to_server(chain) {
+    /// Announces the log of a chain of which the server knows nothing.
+    pub(super) fn announce_unknown(&mut self, now: Now, chain: ChainId, delivery: &mut Delivery, outputs: &mut Outputs) {
+        if !delivery.is_unknown_to_server(chain) {
             return;
         }
-        let Some(file) = self.following.files.iter_mut().find(|file| file.link.chain == chain) else { return };
-        if let (Some(text), Some(position)) = (file.announcement.take(), self.outbox.chains.read_position(chain).cloned()) {
-            self.log_event(chain, &position, text);
+        let Some(file) = self.files.iter_mut().find(|file| file.chain == chain) else { return };
+        if let (Some(text), Some(position)) = (file.announcement.take(), delivery.read_position(chain).cloned()) {
+            report(now, chain, &position, text, delivery, outputs);
         }
     }
 
-    /// Once all of its first files are known to the server, a wildcard is: what it finds from then on is new.
-    fn announce_wildcards(&mut self) {
-        for at in 0..self.following.wildcards.len() {
-            let Following { files, wildcards, .. } = &mut self.following;
-            let Wildcard { pattern, chain, found: Some(found), announced: announced @ false } = &mut wildcards[at] else { continue };
-            let (chain, found) = (*chain, *found);
-            let left = self.outbox.chains.seek(self.now.mono, chain);
-            let is_known = |file: &File| file.opened && self.outbox.chains.is_settled(file.link.chain);
-            if matches!(left, Left::Unknown) || files.iter().any(|file| !file.late && file.is_of_wildcard(pattern) && !is_known(file)) {
+    /// Announces each wildcard whose first files the server knows all: what it finds from then on is new.
+    fn announce_wildcards(&mut self, now: Now, delivery: &mut Delivery, outputs: &mut Outputs) {
+        let Self { sources, files, .. } = self;
+        for Source { id, source, wildcard } in sources {
+            let Some(Wildcard { chain, found: Some(found), is_announced: is_announced @ false }) = wildcard else { continue };
+            let last_read = delivery.ask(now, *chain);
+            let is_known = |file: &FollowedFile| matches!(file.opening, Opening::Done) && delivery.is_settled(file.chain);
+            if matches!(last_read, LastRead::Unanswered) || files.iter().any(|file| file.source == *id && !file.is_late && !is_known(file))
+            {
                 continue;
             }
-            *announced = true;
-            self.outbox.chains.open(&self.now, chain, &Position::default());
-            if !is_followed(&left) {
-                let plural = if found == 1 { "" } else { "s" };
-                let text = format!("Following {pattern}: {found} file{plural}");
-                self.log_event(chain, &Position::default(), text);
+            *is_announced = true;
+            delivery.open(now, *chain, &Position::default());
+            if !was_followed(&last_read) {
+                let plural = if *found == 1 { "" } else { "s" };
+                let text = format!("Following {}: {found} file{plural}", source.field());
+                report(now, *chain, &Position::default(), text, delivery, outputs);
             }
         }
     }
 
-    /// An event about a log, which is read up to that position.
-    fn log_event(&mut self, chain: ChainId, position: &Position, text: String) {
-        self.outbox.push_line(&self.now, chain, Some(position), Event { tags: SYSTEM, file: None, text: &text });
-        self.log(text);
-    }
-
-    /// A file is read up to that position; its lines were handed on before.
-    pub fn handle_read(&mut self, log: usize, path: &str, position: Position) {
-        let Some(source) = self.logs.source(log) else { return };
-        if let Some(link) = self.following.link_mut(source, path) {
-            self.outbox.chains.handle_read(link.chain, link.complete(position));
+    /// A file is read up to that position.
+    pub(super) fn handle_read(&self, id: LogId, position: Position, delivery: &mut Delivery) {
+        if let Some(file) = self.file(id) {
+            delivery.handle_read(file.chain, file.complete(position));
         }
     }
 
-    /// Bytes or lines of a log are lost or were cut.
-    pub fn handle_loss(&mut self, now: Now, text: &str) {
-        self.now = now.into();
-        self.system_event(text.to_string());
-    }
-
-    /// Takes over positions that an earlier run kept, as [`Self::positions`] gave them.
-    pub fn remember(&mut self, text: &str) {
-        self.following.remembered.clear();
-        for (_, line) in lines(text.as_bytes()) {
-            if let Ok(Message::At { chain, checkpoint: Some(checkpoint), .. }) = Message::parse_of_server(line) {
-                self.following.remembered.push((chain, checkpoint.to_owned()));
-            }
-        }
-    }
-
-    /// The positions that are acknowledged, and those that were remembered and not asked for yet, if that has changed since the last
-    /// time; `hurry` tells whether a second may pass first.
-    pub fn positions(&mut self, hurry: Urgency) -> Option<String> {
-        let change = self.outbox.chains.change()?;
-        if hurry == Urgency::OnlyIfUrgent && change != Change::Begun {
-            return None;
-        }
-        let (mut text, host) = (String::new(), &self.host);
-        let mut emit = |chain: ChainId, checkpoint: Checkpoint<&str>| {
-            Message::At { host, chain, checkpoint: Some(checkpoint) }.emit_into(&mut text);
-            text.push('\n');
-        };
-        for (chain, checkpoint) in self.outbox.chains.places() {
-            emit(chain, checkpoint);
-        }
-        for (chain, checkpoint) in &self.following.remembered {
-            if self.outbox.chains.place(*chain).is_none() {
-                emit(*chain, checkpoint.borrowed());
-            }
-        }
-        Some(text)
-    }
-
-    /// Whether [`Self::positions`] has something to tell.
-    pub fn has_new_positions(&self) -> bool {
-        self.outbox.chains.change().is_some()
-    }
-
-    /// Lets go of chains whose logs are not followed any more, once their last events are acknowledged.
-    pub(super) fn close_logs(&mut self) {
-        let closing = &mut self.following.closing;
-        let mut at = 0;
-        while let Some((chain, gone)) = closing.get(at) {
-            // What has the name of a file that is gone is read from its beginning.
-            let position = if *gone { Position::default() } else { Position::end() };
-            if self.outbox.chains.close(&self.now, *chain, &position) {
-                closing.swap_remove(at);
-            } else {
-                at += 1;
-            }
-        }
+    /// Closes the chains of logs that are not followed any more, once their last events are acknowledged.
+    pub(super) fn close(&mut self, now: Now, delivery: &mut Delivery) {
+        self.closing.retain(|(chain, ending)| {
+            let position = match ending {
+                // If the path has a file again, that is read from its beginning.
+                Ending::Gone => Position::default(),
+                Ending::NotWanted => Position::end(),
+            };
+            !delivery.close(now, *chain, &position)
+        });
     }
 }
 
-fn is_end(position: &Position) -> bool {
-    *position == Position::end()
+/// Queues an event about a log that is read up to that position.
+fn report(now: Now, chain: ChainId, position: &Position, text: String, delivery: &mut Delivery, outputs: &mut Outputs) {
+    delivery.push_line(now, chain, Some(position), Event::system(&text));
+    outputs.log(text);
 }
 
-/// Whether a wildcard was followed until that was said of it, and not let go since.
-fn is_followed(left: &Left) -> bool {
-    match left {
-        Left::At(checkpoint) => Position::parse(&checkpoint.position).is_some_and(|position| !is_end(&position)),
+/// Whether a wildcard was followed up to that checkpoint, and rules still asked for it then.
+fn was_followed(last_read: &LastRead) -> bool {
+    match last_read {
+        LastRead::At(checkpoint) => Position::parse(&checkpoint.position).is_some_and(|position| position != Position::end()),
         _ => false,
     }
 }

@@ -1,9 +1,9 @@
-//! The `key=value` arguments of a directive. Knows keys and values, not what they mean.
+//! The `key=value` arguments of a directive. Knows keys and values, not their meaning.
 
 use crate::text::{has_separator, number};
 use std::fmt;
 
-/// The arguments of one directive, taken out one by one. What is wrong first is kept, and told when all are taken.
+/// The arguments of one directive. They are taken one by one; [`Self::done`] then returns the first fault.
 pub(super) struct Arguments<'a> {
     pub(super) name: &'a str,
     pairs: Vec<(&'a str, &'a str)>,
@@ -11,8 +11,8 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// Splits the argument at the keys that the directive `name` has. A value ends where the next key begins; that of `message=` or
-    /// `extract=` runs to the end of the line. Text before the first key is a fault, and so is a key given twice.
+    /// Splits the argument of the directive `name` at its keys. A value ends where the next key begins; the values of `message=` and
+    /// `extract=` run to the end of the line. Text before the first key is a fault, and so is a key that is given twice.
     pub(super) fn parse(name: &'a str, argument: &'a str, keys: &[&str]) -> Self {
         let mut arguments = Self { name, pairs: Vec::new(), fault: None };
         let mut rest = argument;
@@ -42,17 +42,17 @@ impl<'a> Arguments<'a> {
         self.fail(format_args!("expected one of {}, got \"{word}\"", listed.trim_end()));
     }
 
-    /// Says what is wrong, unless something is already.
+    /// Records a fault, unless there is one already.
     pub(super) fn fail(&mut self, reason: fmt::Arguments<'_>) {
         if self.fault.is_none() {
             self.fault = Some(format!("{}: {reason}", self.name));
         }
     }
 
-    /// What was wrong first.
+    /// Ends the reading.
     ///
     /// # Errors
-    /// That.
+    /// The first fault.
     pub(super) fn done(self) -> Result<(), String> {
         self.fault.map_or(Ok(()), Err)
     }
@@ -61,7 +61,7 @@ impl<'a> Arguments<'a> {
         self.pairs.iter().find(|(given, _)| *given == key).map(|(_, value)| *value)
     }
 
-    /// The value of a key that must be given.
+    /// The value of a required key.
     pub(super) fn required(&mut self, key: &str) -> &'a str {
         self.optional(key).unwrap_or_else(|| {
             self.fail(format_args!("{key}= is missing"));
@@ -69,7 +69,7 @@ impl<'a> Arguments<'a> {
         })
     }
 
-    /// The value of a key that may be given; never an empty one.
+    /// The value of an optional key. An empty value is a fault.
     pub(super) fn optional(&mut self, key: &str) -> Option<&'a str> {
         let value = self.get(key);
         if value == Some("") {
@@ -91,7 +91,7 @@ impl<'a> Arguments<'a> {
     pub(super) fn tags(&mut self) -> &'a str {
         let value = self.required("tags");
         if value.chars().any(char::is_whitespace) || has_separator(value) || value.starts_with('%') || value.ends_with('%') {
-            self.fail(format_args!("tags= has no spaces, no %% and no % at its ends, got \"{value}\""));
+            self.fail(format_args!("tags= must have no spaces, no %% and no % at its ends, got \"{value}\""));
         }
         value
     }
@@ -101,21 +101,21 @@ impl<'a> Arguments<'a> {
         self.required("message").to_string()
     }
 
-    /// The arguments in the order of `keys`, which is the one that version 1 agents read.
+    /// The arguments in the order of `keys`: version 1 agents expect a fixed one.
     pub(super) fn in_order(&self, keys: &[&str]) -> String {
         let ordered: Vec<_> = keys.iter().filter_map(|key| Some(format!("{key}={}", self.get(key)?))).collect();
         ordered.join(" ")
     }
 }
 
-/// The key that a text begins with.
+/// The key at the start of a text.
 fn key_at<'a>(text: &'a str, keys: &[&str]) -> Option<&'a str> {
     let end = text.bytes().position(|byte| !byte.is_ascii_lowercase() && byte != b'_')?;
     let key = &text[..end];
     (text.as_bytes()[end] == b'=' && keys.contains(&key)).then_some(key)
 }
 
-/// Where the white space before the next key begins.
+/// Where the white space before the next key begins, or the end of the value.
 fn next_key(value: &str, keys: &[&str]) -> usize {
     for (at, c) in value.char_indices() {
         if c.is_whitespace() && key_at(&value[at + c.len_utf8()..], keys).is_some() {

@@ -1,32 +1,32 @@
-//! Key files. A server's says of each host by which keys it proves itself, an agent's holds the keys of its host. No key is ever printed.
+//! Key files: the server's holds the keys of every host, an agent's those of its own host. Never prints a key.
 
-use super::{Fault, Source, SourceLine};
+use super::source::{Fault, Source, SourceLine};
 use crate::wire::auth::Key;
 use std::collections::{HashMap, HashSet};
 
-/// How a host proves that it is the one it says.
+/// How a host proves its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// It need not.
+    /// Not at all.
     Open,
-    /// By one of these keys: two while one takes the other's place, none where it is to be refused.
+    /// By one of these keys: two while one replaces the other. A host without any is refused.
     Keys(Vec<Key>),
 }
 
-/// What a server's key file says.
+/// The content of a server's key file.
 #[derive(Clone, Debug, Default)]
 pub struct HostKeys {
     hosts: HashMap<String, Trust>,
     masters: Vec<Key>,
 }
 
-/// Most keys of one host at a time: the one that goes and the one that comes.
+/// Most keys of one host: the old one and its replacement.
 const MAX_KEYS: usize = 2;
 
-/// What stands for every host in a line with a master key.
+/// Stands for every host in a line with a master key.
 const EVERY_HOST: &str = "*";
 
-/// What stands in the place of a key where a host needs none.
+/// Stands in place of a key if a host needs none.
 const OPEN: &str = "open";
 
 const FORM: &str = "64 hexadecimal digits in lower case";
@@ -35,7 +35,7 @@ impl HostKeys {
     /// Reads a server's key file: lines `HOST KEY`, `HOST open` and `* MASTER`.
     ///
     /// # Errors
-    /// All that is wrong with it, in the order of its lines.
+    /// All faults, in the order of the lines.
     pub fn parse(source: Source<'_>) -> Result<Self, Vec<Fault>> {
         let (mut keys, mut faults, mut used) = (Self::default(), Vec::new(), HashSet::new());
         for line in source.lines() {
@@ -63,7 +63,7 @@ impl HostKeys {
         }
         let key = Key::parse(word).ok_or_else(|| format!("{host}: the key is not {FORM}"))?;
         if !used.insert(key) {
-            return Err(format!("{host}: the key stands in another line too"));
+            return Err(format!("{host}: the key is also on another line"));
         }
         let keys = match host {
             EVERY_HOST => &mut self.masters,
@@ -79,12 +79,12 @@ impl HostKeys {
         Ok(())
     }
 
-    /// How a host proves itself: as its own lines say, or else by what comes of the master keys.
+    /// How a host proves its identity: as its own lines say, or by keys that are derived from the master keys.
     pub fn trust(&self, host: &str) -> Trust {
         self.hosts.get(host).cloned().unwrap_or_else(|| Trust::Keys(self.derived(host)))
     }
 
-    /// The keys that a host has of the master keys.
+    /// The keys that are derived from the master keys for a host.
     pub fn derived(&self, host: &str) -> Vec<Key> {
         self.masters.iter().map(|master| master.of_host(host)).collect()
     }
@@ -95,17 +95,17 @@ impl HostKeys {
     }
 }
 
-/// Reads an agent's key file: one key a line, the one to be preferred first.
+/// Reads an agent's key file: one key a line, the preferred one first.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All faults.
 pub fn parse_own(source: Source<'_>) -> Result<Vec<Key>, Vec<Fault>> {
     let (mut keys, mut faults) = (Vec::new(), Vec::new());
     for line in source.lines() {
         match Key::parse(line.text) {
             _ if keys.len() == MAX_KEYS => faults.push(line.fault(format!("more than {MAX_KEYS} keys"))),
             Some(key) if !keys.contains(&key) => keys.push(key),
-            Some(_) => faults.push(line.fault("the key stands in another line too")),
+            Some(_) => faults.push(line.fault("the key is also on another line")),
             None => faults.push(line.fault(format!("expected a key, {FORM}, and nothing else"))),
         }
     }
@@ -165,7 +165,7 @@ mod tests {
                 "keys:1: expected \"HOST KEY\", \"HOST open\" or \"* MASTER\"",
                 "keys:2: expected \"HOST KEY\", \"HOST open\" or \"* MASTER\"",
                 "keys:3: nas1: the key is not 64 hexadecimal digits in lower case",
-                "keys:5: nas3: the key stands in another line too",
+                "keys:5: nas3: the key is also on another line",
                 "keys:7: nas2: has more than 2 keys",
                 "keys:9: old: is open, and has another line",
                 "keys:10: old: is open, and has another line",
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(own(&format!("{a}\n{b}")).unwrap().len(), 2);
         assert_eq!(own("# nothing").unwrap_err(), ["key:0: holds no key"]);
         assert_eq!(own(&format!("{a}\n{b}\n{c}")).unwrap_err(), ["key:3: more than 2 keys"]);
-        assert_eq!(own(&format!("{a}\n{a}")).unwrap_err(), ["key:2: the key stands in another line too"]);
+        assert_eq!(own(&format!("{a}\n{a}")).unwrap_err(), ["key:2: the key is also on another line"]);
         let form = "expected a key, 64 hexadecimal digits in lower case, and nothing else";
         assert_eq!(own(&format!("nas1 {a}\n")).unwrap_err(), [format!("key:1: {form}")]);
     }

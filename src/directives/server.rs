@@ -1,38 +1,38 @@
 //! The server's own file (`ax436.conf`).
 
-use super::{directive, Fault, Source, SourceLine};
+use super::source::{directive, Fault, Source, SourceLine};
 use std::net::Ipv4Addr;
 
-/// What the server file says, defaults filled in.
+/// The content of the server file, with defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerFile {
-    /// File that incoming events are written to.
+    /// The file to which events are written.
     pub event_stream: String,
-    /// P of the protocol: agents listen there, this server on P+1.
+    /// The port of the agents; the server listens on the next one.
     pub port: u16,
-    /// Where "I am here" is sent.
+    /// Where heartbeats are sent.
     pub broadcast: Vec<Ipv4Addr>,
-    /// Folder of host files.
+    /// The folder of host files.
     pub hosts: String,
-    /// Folder of include files.
+    /// The folder of include files.
     pub includes: Option<String>,
-    /// Local address to bind; all where it is unspecified.
+    /// The local address to listen on; unspecified for all.
     pub address: Ipv4Addr,
-    /// Bytes before the stream rolls.
+    /// Size in bytes at which the event stream rolls.
     pub event_stream_size: u64,
-    /// Rolled files kept.
+    /// How many rolled files are kept.
     pub event_stream_keep: u32,
-    /// Form of a stream line.
+    /// The form of a line.
     pub event_format: EventFormat,
-    /// Seconds between forced writes to disk while events arrive; 0 for each batch.
+    /// Seconds between two `fdatasync(2)` while events arrive; 0 for one after each batch.
     pub event_sync: u64,
-    /// Name to announce in place of the host name.
+    /// The name to announce instead of the host name.
     pub name: Option<String>,
-    /// File of the keys by which hosts prove themselves; without it they need not.
+    /// The file with the keys of the hosts. Without it, hosts need no key.
     pub key_file: Option<String>,
 }
 
-/// Form of a line of the event stream.
+/// The form of a line of the event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventFormat {
     /// Fields joined by `%%`.
@@ -41,14 +41,15 @@ pub enum EventFormat {
     Json,
 }
 
-/// Every directive that stands at most once, with its argument and its line.
+/// The directives of the file, each with its argument and its line, and the faults so far.
 #[derive(Default)]
 struct Given<'a> {
     values: Vec<(&'a str, &'a str, SourceLine<'a>)>,
     faults: Vec<Fault>,
 }
 
-const KNOWN: [&str; 12] = [
+/// All directives of the server file.
+pub const DIRECTIVES: [&str; 12] = [
     "event_stream",
     "port",
     "broadcast",
@@ -67,7 +68,7 @@ impl ServerFile {
     /// Reads the server file.
     ///
     /// # Errors
-    /// All that is wrong with it, in the order of its lines, what is missing last.
+    /// All faults, in the order of the lines; missing directives come last.
     pub fn parse(source: Source<'_>) -> Result<Self, Vec<Fault>> {
         let mut given = Given::collect(source);
         let file = Self {
@@ -120,7 +121,7 @@ impl<'a> Given<'a> {
         for line in source.lines() {
             match directive(&line) {
                 Err(fault) => given.faults.push(fault),
-                Ok((name, _)) if !KNOWN.contains(&name) => given.faults.push(line.fault(format!("{name}: unknown directive"))),
+                Ok((name, _)) if !DIRECTIVES.contains(&name) => given.faults.push(line.fault(format!("{name}: unknown directive"))),
                 Ok((name, _)) if name != "broadcast" && given.values.iter().any(|(earlier, ..)| *earlier == name) => {
                     given.faults.push(line.fault(format!("{name}: is given twice")));
                 }

@@ -1,16 +1,16 @@
-//! What a folder holds, as the system tells it: names are bytes.
+//! The names in a folder, as bytes.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
 
-/// A path up to its last slash, and the name behind that.
+/// Splits a path behind its last slash into the folder and the name.
 pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
     path.split_at(memchr::memrchr(b'/', path).map_or(0, |slash| slash + 1))
 }
 
-/// Tells each name in a folder, and its inode. Without a path it is the present folder.
+/// Calls `each` with every name in a folder and its inode. An empty path stands for the working folder.
 ///
 /// # Errors
 /// The folder cannot be read.

@@ -1,4 +1,4 @@
-//! Finding one literal in bytes, as it stands or in either case.
+//! Finds one literal in bytes, with or without regard to case.
 
 use memchr::arch::all::packedpair::Pair;
 use memchr::{memchr, memchr2};
@@ -10,19 +10,19 @@ use memchr::arch::all::{packedpair as narrow, packedpair as wide};
 #[cfg(target_arch = "x86_64")]
 use memchr::arch::x86_64::{avx2::packedpair as wide, sse2::packedpair as narrow};
 
-/// What is looked for, by those of its bytes which logs have fewest of. A needle has tens of bytes, not thousands, so that no text is
-/// dear to search, whatever stands in it.
+/// A literal to find, by those of its bytes that are rarest in logs. The worst case is quadratic, but a literal has at most tens of
+/// bytes.
 #[derive(Debug)]
 pub(super) struct Finder {
     needle: Box<[u8]>,
-    /// Which of its bytes is looked for where no pair is.
+    /// The index of the byte that is searched where a pair is not.
     rare: usize,
-    /// ASCII letters stand for both cases.
+    /// Whether an ASCII letter stands for both cases.
     caseless: bool,
     pairs: Pairs,
 }
 
-/// Looks for two bytes of a needle at once, with the widest instructions that the processor has.
+/// Searches two bytes of the literal at once, with the widest instructions of the processor.
 #[derive(Debug)]
 enum Pairs {
     None,
@@ -30,7 +30,7 @@ enum Pairs {
     Wide(wide::Finder),
 }
 
-/// What logs are made of, the most frequent first. All other bytes are taken for rarer, among them capitals.
+/// The bytes of logs, the most frequent first. All others count as rarer.
 const FREQUENT: &[u8] = b" e1:otrna2sid0l3c.[]mu5p46h789-fg/yb,=kvw_()\"xqjz";
 
 impl Finder {
@@ -51,7 +51,7 @@ impl Finder {
         Self { needle: needle.into(), rare: rare.into(), caseless, pairs }
     }
 
-    /// Where the literal begins for the first time.
+    /// Where the literal first occurs.
     pub(super) fn find(&self, bytes: &[u8]) -> Option<usize> {
         let needle = &*self.needle;
         let mut from = 0;
@@ -65,9 +65,9 @@ impl Finder {
         }
     }
 
-    /// Where the literal may begin for the first time.
+    /// Where the literal may first occur.
     fn candidate(&self, bytes: &[u8]) -> Option<usize> {
-        // Vectors of bytes have to fit, wherever in the needle the pair stands.
+        // The text must be longer than the literal by one vector of bytes.
         if bytes.len() >= self.needle.len() + 16 {
             match &self.pairs {
                 Pairs::Narrow(finder) => return finder.find_prefilter(bytes),

@@ -1,31 +1,31 @@
-//! Which literals every match of a pattern must contain, read off its syntax. What is not understood yields none: never a wrong one.
+//! Reads from the syntax of a pattern which literals every match contains. Syntax that it does not understand yields no literals.
 
 use crate::text::number;
 
 /// Most alternatives of a set of literals.
 const MAX_LITERALS: usize = 64;
 
-/// Most alternatives that come of putting the parts of a pattern together; more are dearer to search for than what they say is worth.
+/// Most alternatives that result from concatenation. More would take longer to search than they save.
 const MAX_PRODUCT: usize = 8;
 
-/// Most bytes of a literal: longer ones find no less.
+/// Most bytes of a literal. Longer ones exclude hardly more lines.
 const MAX_LENGTH: usize = 64;
 
-/// Literals of which a text contains at least one.
+/// A text contains at least one of these literals.
 pub(super) type Set = Vec<String>;
 
-/// What the texts have in common that a pattern matches.
+/// What all matches of a pattern have in common.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Required {
-    /// They contain one literal of each of these sets, the one first that is on the fewest lines, by guess. Never empty.
+    /// They contain a literal of each of these sets. Never empty; the set that is probably on the fewest lines comes first.
     pub(super) sets: Vec<Set>,
-    /// Whether ASCII letters stand for themselves in either case.
+    /// Whether an ASCII letter stands for both cases.
     pub(super) caseless: bool,
-    /// Whether every text that contains one of the first set's literals matches.
+    /// Whether every text with a literal of the first set matches.
     pub(super) sufficient: bool,
 }
 
-/// What every text contains that the pattern matches; `None` when the syntax does not tell.
+/// What every match of the pattern contains. `None` if that is nothing or unknown.
 pub(super) fn required(pattern: &str) -> Option<Required> {
     let sensitive = pattern.strip_prefix("(?i)");
     let mut reader = Reader { rest: sensitive.unwrap_or(pattern), depth: 0, conditional: false };
@@ -35,7 +35,7 @@ pub(super) fn required(pattern: &str) -> Option<Required> {
     }
     let mut sets: Vec<Set> = Vec::new();
     for set in found.sets {
-        // A single character is on most lines, and the replacement of bad bytes is not what the bytes were.
+        // A single character is on most lines. U+FFFD may stand for invalid bytes, which the search would not find.
         if shortest(&set) >= 2 && !set.iter().any(|literal| literal.contains('\u{fffd}')) {
             let rarer = |other: &Set| (shortest(other), set.len()) >= (shortest(&set), other.len());
             sets.insert(sets.partition_point(rarer), set);
@@ -47,9 +47,9 @@ pub(super) fn required(pattern: &str) -> Option<Required> {
 
 /// What is known of a part of a pattern.
 struct Part {
-    /// What it matches contains one of each of these; nothing is known where there are none.
+    /// What it matches contains a literal of each of these sets.
     sets: Vec<Set>,
-    /// It matches the texts of the only set and no others.
+    /// Whether it matches exactly the literals of its only set.
     exact: bool,
 }
 
@@ -68,12 +68,12 @@ impl Part {
 struct Reader<'a> {
     rest: &'a str,
     depth: usize,
-    /// There is something that matches at some places only, and matches no text.
+    /// Whether there is an assertion, such as `^`.
     conditional: bool,
 }
 
 impl Reader<'_> {
-    /// Deeper nesting is not looked into.
+    /// Deeper nesting is not understood.
     const MAX_DEPTH: usize = 32;
 
     fn next(&mut self) -> Option<char> {
@@ -90,14 +90,14 @@ impl Reader<'_> {
         skipped
     }
 
-    /// What stands before that character, which is passed over too.
+    /// The text before that character. The character is skipped too.
     fn up_to(&mut self, c: char) -> Option<&str> {
         let (before, rest) = self.rest.split_once(c)?;
         self.rest = rest;
         Some(before)
     }
 
-    /// Everything up to the end of the group or pattern.
+    /// Reads up to the end of the group or pattern.
     fn alternatives(&mut self) -> Option<Part> {
         self.depth += 1;
         if self.depth > Self::MAX_DEPTH {
@@ -113,7 +113,7 @@ impl Reader<'_> {
 
     fn sequence(&mut self) -> Option<Part> {
         let mut sets: Vec<Set> = Vec::new();
-        // What directly precedes, as long as that is known exactly.
+        // The possible texts directly before, as far as they are known exactly.
         let mut run = vec![String::new()];
         let mut exact = true;
         while !self.rest.is_empty() && !self.rest.starts_with(['|', ')']) {
@@ -171,14 +171,14 @@ impl Reader<'_> {
         self.skip(')').then_some(inner)
     }
 
-    /// A class is as good as its characters when it lists a few.
+    /// A class that lists a few characters stands for these; any other is unknown.
     fn class(&mut self) -> Option<Part> {
         let mut listed = Vec::new();
         let mut plain = !self.skip('^');
         let mut first = true;
         loop {
             match self.next()? {
-                // A bracket that comes first stands for itself.
+                // A bracket in the first place is a character of the class.
                 ']' if !first => break,
                 // Nested classes and set operations.
                 '[' | '&' | '~' => return None,
@@ -199,7 +199,7 @@ impl Reader<'_> {
         Some(if plain { Part::exactly(listed) } else { Part::UNKNOWN })
     }
 
-    /// Applies the repetition that follows, if one does.
+    /// Applies the repetitions that follow.
     fn repeated(&mut self, atom: Part) -> Option<Part> {
         let mut part = atom;
         loop {
@@ -218,7 +218,7 @@ impl Reader<'_> {
     }
 }
 
-/// Every text of the first set followed by every one of the second, if these are not too many.
+/// Every literal of the first set followed by every one of the second. `None` if that is too much.
 fn product(first: &[String], second: &[String]) -> Option<Set> {
     if first.len() * second.len() > MAX_PRODUCT {
         return None;
@@ -237,7 +237,7 @@ fn product(first: &[String], second: &[String]) -> Option<Set> {
     Some(product)
 }
 
-/// What is contained whichever of two parts it was: one of the best of either.
+/// The alternative of two parts: it contains a literal of the best set of either.
 fn either(a: Part, b: Part) -> Part {
     let exact = a.exact && b.exact;
     match (best(a), best(b)) {

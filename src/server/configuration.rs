@@ -224,7 +224,7 @@ impl HostConfiguration {
             None => (name.into(), None),
         });
         let used: Box<[_]> = used.collect();
-        let file = HostFile::parse_knowing(expanded.lines.iter().copied(), patterns);
+        let file = HostFile::parse_with(expanded.lines.iter().copied(), patterns);
         let (text, fits) = emit_fitting(&file);
         let mut faults = Vec::new();
         for file in [Some(host)].into_iter().chain(used.iter().map(|(_, file)| file.as_ref())).flatten() {

@@ -21,7 +21,7 @@ pub mod syslog;
 pub mod user;
 
 use self::error::check;
-pub use self::error::{no_file, reason, REFUSED};
+pub use self::error::reason;
 use self::fd::{pipe, set_nonblocking};
 use std::fs::File;
 use std::io::{self, Read};

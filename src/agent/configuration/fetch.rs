@@ -1,44 +1,44 @@
 //! A configuration that arrives in parts. Parts of two revisions never mix, and the whole must have the hash that its revision names.
 
-use crate::now::Millis;
 use crate::wire::{Revision, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT};
+use std::time::Duration;
 
 /// The parts of one revision that have arrived so far.
 #[derive(Debug)]
-pub(in crate::agent) struct Fetch {
+pub(super) struct Fetch {
     revision: Revision,
     /// Empty until the first part says how many there are.
     parts: Vec<Option<Box<str>>>,
-    next_request: Millis,
-    /// The last one of the parts that were asked for.
-    last_asked: u32,
+    next_request: Duration,
+    /// The last of the parts that were requested.
+    last_requested: u32,
 }
 
-/// What a part was good for.
+/// What a part led to.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::agent) enum Progress {
     /// More are missing.
     Incomplete,
     /// That is the whole text.
     Complete(String),
-    /// Together the parts are not what the revision names, or the part contradicts the others: all begins anew.
+    /// The part contradicts the others, or the whole text does not have the hash of its revision: fetching begins anew.
     Corrupt,
 }
 
 impl Fetch {
-    const REQUEST_INTERVAL: Millis = Millis::new(500);
+    const REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 
-    /// Nothing has arrived, and a request is due at that time.
-    pub(in crate::agent) fn new(revision: Revision, first_request: Millis) -> Self {
-        Self { revision, parts: Vec::new(), next_request: first_request, last_asked: 1 }
+    /// Nothing has arrived. The first request is due at that time.
+    pub(super) fn new(revision: Revision, first_request: Duration) -> Self {
+        Self { revision, parts: Vec::new(), next_request: first_request, last_requested: 1 }
     }
 
-    pub(in crate::agent) fn revision(&self) -> Revision {
+    pub(super) fn revision(&self) -> Revision {
         self.revision
     }
 
     /// Takes part `index` of `count`, counted from 1.
-    pub(in crate::agent) fn take(&mut self, now: Millis, index: u32, count: u32, text: &str) -> Progress {
+    pub(super) fn take(&mut self, now: Duration, index: u32, count: u32, text: &str) -> Progress {
         let well_formed = (1..=MAX_PARTS).contains(&count) && (1..=count).contains(&index) && text.len() <= MAX_PART_TEXT;
         if !well_formed || !self.parts.is_empty() && self.parts.len() != count as usize {
             self.parts.clear();
@@ -49,7 +49,7 @@ impl Fetch {
         }
         self.parts[index as usize - 1] = Some(text.into());
         if self.parts.iter().any(Option::is_none) {
-            self.next_request = if index == self.last_asked { now } else { now + Self::REQUEST_INTERVAL };
+            self.next_request = if index == self.last_requested { now } else { now + Self::REQUEST_INTERVAL };
             return Progress::Incomplete;
         }
         let mut whole = String::new();
@@ -64,8 +64,8 @@ impl Fetch {
         Progress::Complete(whole)
     }
 
-    /// The parts to ask for, if it is time to.
-    pub(in crate::agent) fn request(&mut self, now: Millis) -> Option<Vec<u32>> {
+    /// The parts to request, if a request is due. It counts as sent.
+    pub(super) fn request(&mut self, now: Duration) -> Option<Vec<u32>> {
         if now < self.next_request {
             return None;
         }
@@ -79,11 +79,11 @@ impl Fetch {
         if parts.is_empty() {
             parts.push(1);
         }
-        self.last_asked = parts.last().copied().unwrap_or(1);
+        self.last_requested = parts.last().copied().unwrap_or(1);
         Some(parts)
     }
 
-    pub(in crate::agent) fn next_deadline(&self) -> Millis {
+    pub(super) fn next_deadline(&self) -> Duration {
         self.next_request
     }
 }
@@ -92,8 +92,8 @@ impl Fetch {
 mod tests {
     use super::*;
 
-    const START: Millis = Millis::ZERO;
-    const LATER: Millis = Millis::from_secs(1);
+    const START: Duration = Duration::ZERO;
+    const LATER: Duration = Duration::from_secs(1);
 
     #[test]
     fn parts_in_any_order_and_twice_make_the_whole() {

@@ -1,400 +1,457 @@
-//! How far each chain of this agent's events has come, as the server that is spoken with knows it: one chain for each log, and one for
-//! all events that come from no log. Until a chain is agreed upon its events wait.
+//! How far each chain of this agent's events has come, as its server knows it: one chain for each log, and one for all events without
+//! a log. Events of a chain wait until both sides agree on it. Sends nothing itself.
 
-use crate::now::{Millis, Moment};
+use super::backoff::backoff;
+use crate::lines::lines;
+use crate::now::Now;
 use crate::wire::position::Position;
 use crate::wire::{ChainId, Checkpoint, Message, Seq, MAX_CHAINS_AT_ONCE};
+use std::time::Duration;
 
-pub(in crate::agent) struct Chains {
+pub(super) struct Chains {
     host: String,
-    run: u64,
-    chains: Vec<Box<OpenChain>>,
-    /// Datagrams that tell once how far logs were left that are not followed any more.
-    left: Vec<Vec<u8>>,
-    /// Whether a place changed since all were asked for, and whether one was begun.
-    changed: Option<Change>,
+    /// Names this run of the agent in the numbers of events.
+    epoch: u64,
+    chains: Vec<Box<Chain>>,
+    /// Datagrams that report once how far logs were read that are not followed any more.
+    closing: Vec<Vec<u8>>,
+    /// Checkpoints that an earlier run kept in a file of the agent's own.
+    remembered: Vec<(ChainId, Checkpoint<Box<str>>)>,
+    /// The most urgent change of a checkpoint since [`Self::positions`].
+    change: Option<Change>,
 }
 
-/// How soon the places are to be kept, where they are.
+/// How soon changed checkpoints must be kept, where the agent has a file for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::agent) enum Change {
+enum Change {
     /// Events were acknowledged.
     Advanced,
-    /// A log was begun: that must be kept before an event of it is sent.
-    Begun,
+    /// A log was opened: that must be kept before an event of it is sent.
+    Opened,
 }
 
-struct OpenChain {
-    chain: ChainId,
-    state: State,
-    /// What the server has said of it, where that still matters: [`State::Known`], [`State::Taking`].
-    said: Option<Checkpoint<Box<str>>>,
-    /// Where its log was begun, or how far it is acknowledged; nothing until the log is opened.
-    place: Option<Checkpoint<Box<str>>>,
-    /// How far the log is read, if that is known and no event tells of it.
+/// Which changes of checkpoints matter to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// All of them.
+    Any,
+    /// Those that must be kept before anything is sent.
+    Urgent,
+}
+
+/// One chain that is open, or about to be.
+struct Chain {
+    id: ChainId,
+    agreement: Agreement,
+    /// What the server said, while that matters: in [`Agreement::Known`] and [`Agreement::Taking`].
+    server: Option<Checkpoint<Box<str>>>,
+    /// Where the log was opened, or how far its events are acknowledged; `None` until the log is opened.
+    acknowledged: Option<Checkpoint<Box<str>>>,
+    /// How far the log is read.
     read: Option<Position>,
-    /// How many of its events wait, and the number that was given to one of them last.
+    /// How many of its events wait.
     waiting: usize,
-    numbered: u64,
-    /// When the server is asked or told next, and how often that was in vain.
-    due: Millis,
+    /// The number of the last event that was given one.
+    last_number: u64,
+    /// When the server is asked or told next, and how often it did not answer.
+    due: Duration,
     tries: u32,
-    /// When the position was last told without an event, and when it is to be told again.
-    marked: Millis,
-    mark: Millis,
+    /// When the position was last reported without an event, and when it is due again.
+    last_report: Duration,
+    next_report: Option<Duration>,
 }
 
 /// What is known of the server's view of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Nothing: it is to be asked.
-    Unknown,
-    /// What it has said, while the log is not opened yet.
+enum Agreement {
+    /// Nothing: the server is asked (SEEK).
+    Seeking,
+    /// The server has answered, and the log is not opened yet.
     Known,
-    /// The step that it has said; it is to be told that this run goes on with it.
+    /// The server has answered, and is told that this run continues from there (TAKE).
     Taking,
-    /// Both sides agree.
+    /// Both sides agree: events may be sent.
     Agreed,
 }
 
-/// What is known of where a log was left.
+/// How far a log was read by an earlier run, or earlier in this one.
 #[derive(Debug)]
-pub(in crate::agent) enum Left {
-    /// The server has not said yet.
-    Unknown,
-    /// It was never followed.
+pub(in crate::agent) enum LastRead {
+    /// The server has not answered yet.
+    Unanswered,
+    /// The log was never followed.
     Never,
-    /// Its chain had come to that.
+    /// Up to there.
     At(Checkpoint<Box<str>>),
 }
 
-/// The message that a chain, which had come to `from`, goes on from there.
-fn take(host: &str, chain: ChainId, from: Option<Seq>, to: Checkpoint<&str>) -> Vec<u8> {
-    Message::Take { host, chain, from, to }.emit()
-}
-
-/// How long to wait for an answer to what was said before so often in vain.
-pub(in crate::agent) fn backoff(tries: u32) -> Millis {
-    const FIRST: u64 = 500;
-    const LONGEST: u64 = 10_000;
-    Millis::new(LONGEST.min(FIRST << tries.min(5)))
-}
-
 impl Chains {
-    /// How often it is told how far a log is read that makes no events; at once where it is another file.
-    const MARK_INTERVAL: Millis = Millis::from_secs(10 * 60);
-    /// But then not more often than that.
-    const SHORTEST_MARK_INTERVAL: Millis = Millis::from_secs(1);
-    /// Or after so many bytes: they would be read again after a restart.
-    const MARK_BYTES: u64 = 1 << 20;
+    /// How often the position of a log is reported while no event carries it.
+    const REPORT_INTERVAL: Duration = Duration::from_secs(10 * 60);
+    /// Shortest time between two reports, where another file is read now or many bytes were.
+    const SHORTEST_REPORT_INTERVAL: Duration = Duration::from_secs(1);
+    /// After so many bytes a report is due at once: they would be read again after a restart.
+    const REPORT_BYTES: u64 = 1 << 20;
 
-    /// The chain of events that come from no log, and no other.
-    pub(in crate::agent) fn new(now: &Moment, host: &str, run: u64) -> Self {
-        let mut chains = Self { host: host.to_string(), run, chains: Vec::new(), left: Vec::new(), changed: None };
+    /// Holds the chain of events without a log, and no other.
+    pub(super) fn new(now: Now, host: &str, epoch: u64) -> Self {
+        let mut chains =
+            Self { host: host.to_string(), epoch, chains: Vec::new(), closing: Vec::new(), remembered: Vec::new(), change: None };
         chains.open(now, ChainId::NO_FILE, &Position::default());
         chains
     }
 
-    fn index(&self, chain: ChainId) -> Option<usize> {
-        self.chains.iter().position(|open| open.chain == chain)
+    fn index(&self, id: ChainId) -> Option<usize> {
+        self.chains.iter().position(|chain| chain.id == id)
     }
 
-    fn get(&self, chain: ChainId) -> Option<&OpenChain> {
-        self.index(chain).map(|at| &*self.chains[at])
+    fn get(&self, id: ChainId) -> Option<&Chain> {
+        self.index(id).map(|at| &*self.chains[at])
     }
 
-    fn get_mut(&mut self, chain: ChainId) -> Option<&mut OpenChain> {
-        self.index(chain).map(|at| &mut *self.chains[at])
+    fn get_mut(&mut self, id: ChainId) -> Option<&mut Chain> {
+        self.index(id).map(|at| &mut *self.chains[at])
     }
 
-    fn entry(&mut self, now: Millis, chain: ChainId) -> &mut OpenChain {
-        let at = self.index(chain).unwrap_or(self.chains.len());
+    fn entry(&mut self, now: Duration, id: ChainId) -> &mut Chain {
+        let at = self.index(id).unwrap_or(self.chains.len());
         if at == self.chains.len() {
-            self.chains.push(Box::new(OpenChain {
-                chain,
-                state: State::Unknown,
-                said: None,
-                place: None,
-                read: None,
-                waiting: 0,
-                numbered: 0,
-                due: now,
-                tries: 0,
-                marked: now,
-                mark: Millis::NEVER,
-            }));
+            self.chains.push(Box::new(Chain::new(now, id)));
         }
         &mut self.chains[at]
     }
 
-    /// Where a log was left; the server will be asked if that is not known.
-    pub(in crate::agent) fn seek(&mut self, now: Millis, chain: ChainId) -> Left {
-        let run = self.run;
-        let open = self.entry(now, chain);
-        if let Some(place) = &open.place {
-            // It was followed by this run before. What was read then makes no second event.
-            let mut left = Checkpoint { seq: Seq { epoch: run, number: open.numbered }, ..place.clone() };
-            if let Some(read) = &open.read {
-                left.position = read.to_string().into();
+    /// How far a log was read, as this run or the server knows. The server is asked if neither does.
+    pub(super) fn ask(&mut self, now: Duration, id: ChainId) -> LastRead {
+        let epoch = self.epoch;
+        let chain = self.entry(now, id);
+        match (&chain.acknowledged, chain.agreement, &chain.server) {
+            (Some(acknowledged), ..) => {
+                // This run followed the log before. What it read then makes no second event.
+                let position = match &chain.read {
+                    Some(read) => read.to_string().into(),
+                    None => acknowledged.position.clone(),
+                };
+                LastRead::At(Checkpoint { seq: Seq { epoch, number: chain.last_number }, unix: acknowledged.unix, position })
             }
-            return Left::At(left);
-        }
-        match (open.state, &open.said) {
-            (State::Known, None) => Left::Never,
-            (State::Known, Some(checkpoint)) => Left::At(checkpoint.clone()),
-            _ => Left::Unknown,
+            (None, Agreement::Known, None) => LastRead::Never,
+            (None, Agreement::Known, Some(checkpoint)) => LastRead::At(checkpoint.clone()),
+            _ => LastRead::Unanswered,
         }
     }
 
-    /// A log is read from there on.
-    pub(in crate::agent) fn open(&mut self, now: &Moment, chain: ChainId, position: &Position) {
-        let run = self.run;
-        let open = self.entry(now.mono, chain);
-        open.read = Some(position.clone());
-        if open.place.is_some() {
+    /// How far a log was read, as [`Self::ask`] and the agent's own file know.
+    pub(super) fn seek(&mut self, now: Duration, id: ChainId) -> LastRead {
+        match self.ask(now, id) {
+            LastRead::Unanswered => LastRead::Unanswered,
+            known => self.further(known, id),
+        }
+    }
+
+    /// How far a log was read, where no server can say: what the agent's own file knows.
+    pub(super) fn recall(&self, id: ChainId) -> LastRead {
+        self.further(LastRead::Never, id)
+    }
+
+    /// The further of what the server and the agent's own file know, where both are of one run. Otherwise the file wins, which also
+    /// knows of other servers.
+    fn further(&self, server: LastRead, id: ChainId) -> LastRead {
+        let Some((_, remembered)) = self.remembered.iter().find(|(known, _)| *known == id) else { return server };
+        match server {
+            LastRead::At(Checkpoint { seq, .. })
+                if seq.epoch == self.epoch || seq.epoch == remembered.seq.epoch && seq.number >= remembered.seq.number =>
+            {
+                server
+            }
+            _ => LastRead::At(remembered.clone()),
+        }
+    }
+
+    /// A log is read from that position on.
+    pub(super) fn open(&mut self, now: Now, id: ChainId, position: &Position) {
+        let epoch = self.epoch;
+        let chain = self.entry(now.mono, id);
+        chain.read = Some(position.clone());
+        if chain.acknowledged.is_some() {
             return;
         }
-        if open.state == State::Known {
-            open.agree_upon(now.mono, State::Taking);
+        if chain.agreement == Agreement::Known {
+            chain.set_agreement(now.mono, Agreement::Taking);
         }
-        // Of the same run it is where it is when it was closed meanwhile.
-        open.numbered = match &open.said {
-            Some(said) if open.state == State::Taking && said.seq.epoch == run => said.seq.number,
+        // If this run closed the chain before, it counts on.
+        chain.last_number = match &chain.server {
+            Some(server) if chain.agreement == Agreement::Taking && server.seq.epoch == epoch => server.seq.number,
             _ => 0,
         };
-        let seq = Seq { epoch: run, number: open.numbered };
-        open.place = Some(Checkpoint { seq, unix: now.unix, position: position.to_string().into() });
-        self.changed = Some(Change::Begun);
+        let seq = Seq { epoch, number: chain.last_number };
+        chain.acknowledged = Some(Checkpoint { seq, unix: now.unix, position: position.to_string().into() });
+        self.change = Some(Change::Opened);
     }
 
-    /// A log is not followed any more, and if it is again, then from that position on. Returns whether no event of it waits, so that its
-    /// chain is forgotten.
-    pub(in crate::agent) fn close(&mut self, now: &Moment, chain: ChainId, position: &Position) -> bool {
-        let Some(at) = self.index(chain) else { return true };
+    /// A log is not followed any more. If it is again, reading begins at that position. Returns whether the chain is closed: not while
+    /// an event of it waits.
+    pub(super) fn close(&mut self, now: Now, id: ChainId, position: &Position) -> bool {
+        let Some(at) = self.index(id) else { return true };
         if self.chains[at].waiting > 0 {
             return false;
         }
-        let open = self.chains.swap_remove(at);
-        if let (State::Agreed, Some(place)) = (open.state, &open.place) {
-            let text = position.to_string();
-            self.left.push(take(&self.host, chain, Some(place.seq), Checkpoint { seq: place.seq, unix: now.unix, position: &*text }));
+        let chain = self.chains.swap_remove(at);
+        if let (Agreement::Agreed, Some(acknowledged)) = (chain.agreement, &chain.acknowledged) {
+            let to = Checkpoint { seq: acknowledged.seq, unix: now.unix, position: position.to_string() };
+            self.closing.push(take(&self.host, id, Some(acknowledged.seq), to.borrowed()));
         }
         true
     }
 
-    /// Names this run from now on otherwise, because another server is spoken with: what the one before knows of the events that wait
-    /// is of no use any more, and numbers begin anew. [`Self::start_over`] has to follow.
-    pub(in crate::agent) fn rename_run(&mut self, run: u64) {
-        self.run = run;
-        for open in &mut self.chains {
-            open.numbered = 0;
-            if let Some(place) = &mut open.place {
-                place.seq = Seq { epoch: run, number: 0 };
+    /// Begins a new epoch because the events go to another server. Numbers begin anew. [`Self::restart`] has to follow.
+    pub(super) fn begin_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        for chain in &mut self.chains {
+            chain.last_number = 0;
+            if let Some(acknowledged) = &mut chain.acknowledged {
+                acknowledged.seq = Seq { epoch, number: 0 };
             }
         }
-        self.changed = Some(Change::Begun);
+        self.change = Some(Change::Opened);
     }
 
-    /// What names this run.
-    pub(in crate::agent) fn run(&self) -> u64 {
-        self.run
-    }
-
-    /// An event was made.
-    pub(in crate::agent) fn handle_waiting(&mut self, chain: ChainId) {
-        if let Some(open) = self.get_mut(chain) {
-            open.waiting += 1;
+    /// A session begins that knows nothing yet of what was agreed on before.
+    pub(super) fn restart(&mut self, now: Duration) {
+        for chain in &mut self.chains {
+            chain.set_agreement(now, Agreement::Seeking);
         }
+    }
+
+    /// What names this run of the agent.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// An event waits from now on.
+    pub(super) fn handle_queued(&mut self, now: Duration, id: ChainId) {
+        self.entry(now, id).waiting += 1;
     }
 
     /// The number of an event that is sent for the first time.
-    pub(in crate::agent) fn next_number(&mut self, chain: ChainId) -> u64 {
-        let Some(open) = self.get_mut(chain) else { return 0 };
-        open.numbered += 1;
-        open.numbered
+    pub(super) fn next_number(&mut self, id: ChainId) -> u64 {
+        let Some(chain) = self.get_mut(id) else { return 0 };
+        chain.last_number += 1;
+        chain.last_number
     }
 
     /// Whether events of a chain may be sent.
-    pub(in crate::agent) fn is_agreed(&self, chain: ChainId) -> bool {
-        self.get(chain).is_some_and(|open| open.state == State::Agreed)
+    pub(super) fn is_agreed(&self, id: ChainId) -> bool {
+        self.get(id).is_some_and(|chain| chain.agreement == Agreement::Agreed)
     }
 
-    /// Whether both sides agree on a chain and all its events are acknowledged.
-    pub(in crate::agent) fn is_settled(&self, chain: ChainId) -> bool {
-        self.get(chain).is_some_and(OpenChain::is_told)
+    /// Whether both sides agree on a chain and none of its events waits.
+    pub(super) fn is_settled(&self, id: ChainId) -> bool {
+        self.get(id).is_some_and(|chain| chain.agreement == Agreement::Agreed && chain.waiting == 0)
     }
 
     /// Whether the server has said that it knows nothing of a chain.
-    pub(in crate::agent) fn is_unknown_to_server(&self, chain: ChainId) -> bool {
-        self.get(chain).is_some_and(|open| matches!(open.state, State::Known | State::Taking) && open.said.is_none())
+    pub(super) fn is_unknown_to_server(&self, id: ChainId) -> bool {
+        self.get(id).is_some_and(|chain| matches!(chain.agreement, Agreement::Known | Agreement::Taking) && chain.server.is_none())
     }
 
     /// How far a log is read.
-    pub(in crate::agent) fn read_position(&self, chain: ChainId) -> Option<&Position> {
-        self.get(chain)?.read.as_ref()
+    pub(super) fn read_position(&self, id: ChainId) -> Option<&Position> {
+        self.get(id)?.read.as_ref()
     }
 
-    /// There is a session that knows nothing yet of what was agreed upon before.
-    pub(in crate::agent) fn start_over(&mut self, now: Millis) {
-        for open in &mut self.chains {
-            open.agree_upon(now, State::Unknown);
-        }
-    }
-
-    /// The server says how far a chain has come. Returns the number up to which events are acknowledged by that.
-    pub(in crate::agent) fn handle_at(&mut self, now: Millis, chain: ChainId, checkpoint: Option<Checkpoint<&str>>) -> Option<u64> {
-        let run = self.run;
-        let open = self.get_mut(chain)?;
-        open.said = checkpoint.map(|checkpoint| checkpoint.to_owned());
-        let seq = checkpoint.map(|checkpoint| checkpoint.seq).filter(|seq| seq.epoch == run);
-        let (mut state, mut acknowledged) = (State::Taking, None);
-        match (&mut open.place, seq) {
-            (None, _) => state = State::Known,
-            // This run had followed that log before, and counts on from there.
-            (Some(place), Some(seq)) if seq.number > open.numbered => {
-                open.numbered = seq.number;
-                place.seq = seq;
+    /// The server says how far a chain has come (AT). Returns the number up to which events are acknowledged by that.
+    pub(super) fn handle_at(&mut self, now: Duration, id: ChainId, checkpoint: Option<Checkpoint<&str>>) -> Option<u64> {
+        let epoch = self.epoch;
+        let chain = self.get_mut(id)?;
+        chain.server = checkpoint.map(|checkpoint| checkpoint.to_owned());
+        let seq = checkpoint.map(|checkpoint| checkpoint.seq).filter(|seq| seq.epoch == epoch);
+        let (mut agreement, mut number) = (Agreement::Taking, None);
+        match (&mut chain.acknowledged, seq) {
+            (None, _) => agreement = Agreement::Known,
+            // This run followed the log before, and counts on from there.
+            (Some(acknowledged), Some(seq)) if seq.number > chain.last_number => {
+                chain.last_number = seq.number;
+                acknowledged.seq = seq;
             }
             // What was acknowledged has arrived, or more.
-            (Some(place), Some(seq)) if seq.number >= place.seq.number => {
-                (state, acknowledged) = (State::Agreed, Some(seq.number));
+            (Some(acknowledged), Some(seq)) if seq.number >= acknowledged.seq.number => {
+                (agreement, number) = (Agreement::Agreed, Some(seq.number));
             }
             _ => {}
         }
-        open.agree_upon(now, state);
-        acknowledged
+        chain.set_agreement(now, agreement);
+        number
     }
 
-    /// The server has all events of a chain up to that step. Returns whether that is a chain of this run.
-    pub(in crate::agent) fn handle_done(&mut self, now: Millis, chain: ChainId, seq: Seq) -> bool {
-        let run = self.run;
-        let Some(open) = self.get_mut(chain).filter(|_| seq.epoch == run) else { return false };
-        if open.state == State::Taking {
-            open.agree_upon(now, State::Agreed);
+    /// The server has all events of a chain up to that number (DONE). Returns whether the chain is one of this run.
+    pub(super) fn handle_done(&mut self, now: Duration, id: ChainId, seq: Seq) -> bool {
+        let epoch = self.epoch;
+        let Some(chain) = self.get_mut(id).filter(|_| seq.epoch == epoch) else { return false };
+        if chain.agreement == Agreement::Taking {
+            chain.set_agreement(now, Agreement::Agreed);
         }
         true
     }
 
-    /// An event is acknowledged: the log is done with up to its position, unless one before it still waits.
-    pub(in crate::agent) fn handle_acknowledged(&mut self, chain: ChainId, number: Option<u64>, place: Option<(u64, &str)>) {
-        let Some(open) = self.get_mut(chain) else { return };
-        open.waiting -= 1;
+    /// An event is acknowledged. With `read` no earlier one of its chain waits: the log is processed up to that time and position.
+    pub(super) fn handle_acknowledged(&mut self, id: ChainId, number: Option<u64>, read: Option<(u64, &str)>) {
+        let Some(chain) = self.get_mut(id) else { return };
+        chain.waiting -= 1;
         let mut advanced = false;
-        if let (Some(acknowledged), Some((unix, position))) = (&mut open.place, place) {
+        if let (Some(acknowledged), Some((unix, position))) = (&mut chain.acknowledged, read) {
             acknowledged.seq.number = number.unwrap_or(acknowledged.seq.number);
             acknowledged.unix = unix;
             acknowledged.position = position.into();
             advanced = true;
         }
-        open.update_mark();
+        chain.schedule_report();
         if advanced {
-            self.advance();
+            self.handle_advanced();
         }
     }
 
-    fn advance(&mut self) {
-        self.changed = self.changed.max(Some(Change::Advanced));
+    fn handle_advanced(&mut self) {
+        self.change = self.change.max(Some(Change::Advanced));
     }
 
-    /// A log is read that far, without an event after the last.
-    pub(in crate::agent) fn handle_read(&mut self, chain: ChainId, position: Position) {
-        if let Some(open) = self.get_mut(chain).filter(|open| open.read.as_ref() != Some(&position)) {
-            open.read = Some(position);
-            open.update_mark();
+    /// A log is read up to that position.
+    pub(super) fn handle_read(&mut self, id: ChainId, position: Position) {
+        if let Some(chain) = self.get_mut(id).filter(|chain| chain.read.as_ref() != Some(&position)) {
+            chain.read = Some(position);
+            chain.schedule_report();
         }
     }
 
-    /// How far a chain is acknowledged, if its log is open.
-    pub(in crate::agent) fn place(&self, chain: ChainId) -> Option<Checkpoint<&str>> {
-        self.get(chain)?.place.as_ref().map(Checkpoint::borrowed)
-    }
-
-    /// All acknowledged positions, of which none has changed then.
-    pub(in crate::agent) fn places(&mut self) -> impl Iterator<Item = (ChainId, Checkpoint<&str>)> {
-        self.changed = None;
-        self.chains.iter().filter_map(|open| open.place.as_ref().map(|place| (open.chain, place.borrowed())))
-    }
-
-    /// Whether one has changed since.
-    pub(in crate::agent) fn change(&self) -> Option<Change> {
-        self.changed
-    }
-
-    /// The datagrams that are due to agree upon chains, and those that tell how far logs are read of which no event tells; these may
-    /// get lost: then a little is read twice after a restart. All count as sent.
-    pub(in crate::agent) fn transmit(&mut self, now: &Moment) -> Vec<Vec<u8>> {
-        let (host, mut datagrams) = (&*self.host, std::mem::take(&mut self.left));
-        let mut asked: Vec<ChainId> = Vec::new();
-        for open in &mut self.chains {
-            if open.next_due() > now.mono {
+    /// The datagrams that are due: those that lead to agreement on chains, and reports of how far logs are read. A lost report costs no
+    /// more than that a little is read twice after a restart. All of them count as sent.
+    pub(super) fn transmit(&mut self, now: Now) -> Vec<Vec<u8>> {
+        let (host, mut datagrams) = (&*self.host, std::mem::take(&mut self.closing));
+        let mut sought: Vec<ChainId> = Vec::new();
+        let mut advanced = false;
+        for chain in &mut self.chains {
+            if chain.next_due().is_none_or(|due| due > now.mono) {
                 continue;
             }
-            let mut from = open.said.as_ref().map(|said| said.seq);
-            if open.state != State::Agreed {
-                open.due = now.mono + backoff(open.tries);
-                open.tries += 1;
-            } else if let (Some(read), Some(place)) = (&open.read, &mut open.place) {
-                (open.mark, open.marked) = (Millis::NEVER, now.mono);
-                (place.position, place.unix) = (read.to_string().into(), now.unix);
-                from = Some(place.seq);
-                self.changed = self.changed.max(Some(Change::Advanced));
+            let mut from = chain.server.as_ref().map(|server| server.seq);
+            if chain.agreement != Agreement::Agreed {
+                chain.due = now.mono + backoff(chain.tries);
+                chain.tries += 1;
+            } else if let (Some(read), Some(acknowledged)) = (&chain.read, &mut chain.acknowledged) {
+                (chain.next_report, chain.last_report) = (None, now.mono);
+                (acknowledged.position, acknowledged.unix) = (read.to_string().into(), now.unix);
+                from = Some(acknowledged.seq);
+                advanced = true;
             }
-            match &open.place {
-                Some(place) if open.state != State::Unknown => datagrams.push(take(host, open.chain, from, place.borrowed())),
-                _ => asked.push(open.chain),
+            match &chain.acknowledged {
+                Some(to) if chain.agreement != Agreement::Seeking => datagrams.push(take(host, chain.id, from, to.borrowed())),
+                _ => sought.push(chain.id),
             }
         }
-        for chains in asked.chunks(MAX_CHAINS_AT_ONCE) {
+        for chains in sought.chunks(MAX_CHAINS_AT_ONCE) {
             datagrams.push(Message::Seek { host, chains: chains.to_vec() }.emit());
+        }
+        if advanced {
+            self.handle_advanced();
         }
         datagrams
     }
 
-    /// When there is something to be sent.
-    pub(in crate::agent) fn next_deadline(&self) -> Millis {
-        let mut next = Millis::NEVER;
-        for open in &self.chains {
-            next = next.min(open.next_due());
+    /// When [`Self::transmit`] has something to send.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.chains.iter().filter_map(|chain| chain.next_due()).min()
+    }
+
+    /// Takes over the checkpoints that an earlier run kept, as [`Self::positions`] gave them. Other lines are skipped.
+    pub(super) fn remember(&mut self, text: &str) {
+        self.remembered.clear();
+        for (_, line) in lines(text.as_bytes()) {
+            if let Ok(Message::At { chain, checkpoint: Some(checkpoint), .. }) = Message::parse_of_server(line) {
+                self.remembered.push((chain, checkpoint.to_owned()));
+            }
         }
-        next
+    }
+
+    /// The acknowledged checkpoints and those remembered of other logs, one AT a line, if one changed since the last call.
+    pub(super) fn positions(&mut self, urgency: Urgency) -> Option<String> {
+        let change = self.change?;
+        if urgency == Urgency::Urgent && change != Change::Opened {
+            return None;
+        }
+        self.change = None;
+        let (mut text, host) = (String::new(), &self.host);
+        let mut emit = |chain: ChainId, checkpoint: Checkpoint<&str>| {
+            Message::At { host, chain, checkpoint: Some(checkpoint) }.emit_into(&mut text);
+            text.push('\n');
+        };
+        for chain in &self.chains {
+            chain.acknowledged.iter().for_each(|acknowledged| emit(chain.id, acknowledged.borrowed()));
+        }
+        for (id, remembered) in &self.remembered {
+            if self.get(*id).is_none_or(|chain| chain.acknowledged.is_none()) {
+                emit(*id, remembered.borrowed());
+            }
+        }
+        Some(text)
+    }
+
+    /// Whether a checkpoint changed since [`Self::positions`] gave them last.
+    pub(super) fn has_new_positions(&self) -> bool {
+        self.change.is_some()
     }
 }
 
-impl OpenChain {
-    fn agree_upon(&mut self, now: Millis, state: State) {
-        (self.state, self.due, self.tries) = (state, now, 0);
-    }
+/// The message that a chain which had come to `from` continues from `to`.
+fn take(host: &str, chain: ChainId, from: Option<Seq>, to: Checkpoint<&str>) -> Vec<u8> {
+    Message::Take { host, chain, from, to }.emit()
+}
 
-    /// When something is to be said of it: to agree upon it, or how far its log is read, where no event is on its way that tells that.
-    fn next_due(&self) -> Millis {
-        match self.state {
-            State::Unknown | State::Taking => self.due,
-            State::Agreed if self.waiting == 0 => self.mark,
-            State::Known | State::Agreed => Millis::NEVER,
+impl Chain {
+    fn new(now: Duration, id: ChainId) -> Self {
+        Self {
+            id,
+            agreement: Agreement::Seeking,
+            server: None,
+            acknowledged: None,
+            read: None,
+            waiting: 0,
+            last_number: 0,
+            due: now,
+            tries: 0,
+            last_report: now,
+            next_report: None,
         }
     }
 
-    /// Whether both sides agree and no event is on its way that tells how far the log is read.
-    fn is_told(&self) -> bool {
-        self.state == State::Agreed && self.waiting == 0
+    fn set_agreement(&mut self, now: Duration, agreement: Agreement) {
+        (self.agreement, self.due, self.tries) = (agreement, now, 0);
     }
 
-    /// Finds out when it is to be told how far the log is read, unless an event tells it before.
-    fn update_mark(&mut self) {
-        self.mark = Millis::NEVER;
-        let (Some(read), Some(place)) = (&self.read, &self.place) else { return };
-        let Some(told) = Position::parse(&place.position) else { return };
-        if told == *read {
+    /// When the server is asked or told next. An event on its way reports the position by itself.
+    fn next_due(&self) -> Option<Duration> {
+        match self.agreement {
+            Agreement::Seeking | Agreement::Taking => Some(self.due),
+            Agreement::Agreed if self.waiting == 0 => self.next_report,
+            Agreement::Known | Agreement::Agreed => None,
+        }
+    }
+
+    /// Decides when the position is reported, unless an event carries it before.
+    fn schedule_report(&mut self) {
+        self.next_report = None;
+        let (Some(read), Some(acknowledged)) = (&self.read, &self.acknowledged) else { return };
+        let Some(reported) = Position::parse(&acknowledged.position) else { return };
+        if reported == *read {
             return;
         }
-        let mut soon = told.files.len() != read.files.len();
+        let mut soon = reported.files.len() != read.files.len();
         let mut bytes = 0;
-        for (told, read) in told.files.iter().zip(&read.files) {
-            soon |= told.inode != read.inode;
-            bytes += read.offset.saturating_sub(told.offset);
+        for (reported, read) in reported.files.iter().zip(&read.files) {
+            soon |= reported.inode != read.inode;
+            bytes += read.offset.saturating_sub(reported.offset);
         }
-        soon |= bytes >= Chains::MARK_BYTES;
-        self.mark = self.marked + if soon { Chains::SHORTEST_MARK_INTERVAL } else { Chains::MARK_INTERVAL };
+        soon |= bytes >= Chains::REPORT_BYTES;
+        let interval = if soon { Chains::SHORTEST_REPORT_INTERVAL } else { Chains::REPORT_INTERVAL };
+        self.next_report = Some(self.last_report + interval);
     }
 }
 
@@ -405,32 +462,32 @@ mod tests {
 
     const LOG: ChainId = ChainId(5);
 
-    fn now() -> Moment {
-        Moment { mono: Millis::from_secs(9), unix: 1_795_347_336, local: WeekMinute::new(0, 0, 0), second: 0 }
+    fn now() -> Now {
+        Now { mono: Duration::from_secs(9), unix: 1_795_347_336, local: WeekMinute::new(0, 0, 0), second: 0 }
     }
 
     fn said(chains: &mut Chains) -> Vec<String> {
-        chains.transmit(&now()).into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect()
+        chains.transmit(now()).into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect()
     }
 
     #[test]
     fn a_log_that_is_followed_again_counts_on() {
-        let mut chains = Chains::new(&now(), "h", 7);
+        let mut chains = Chains::new(now(), "h", 7);
         chains.handle_at(now().mono, ChainId::NO_FILE, None);
         chains.handle_done(now().mono, ChainId::NO_FILE, Seq { epoch: 7, number: 0 });
         let position = Position::parse("1.1.1").unwrap();
-        chains.open(&now(), LOG, &position);
+        chains.open(now(), LOG, &position);
         chains.handle_at(now().mono, LOG, None);
         chains.handle_done(now().mono, LOG, Seq { epoch: 7, number: 0 });
-        chains.handle_waiting(LOG);
+        chains.handle_queued(now().mono, LOG);
         assert_eq!(chains.next_number(LOG), 1);
-        assert!(!chains.close(&now(), LOG, &Position::default()), "an event waits");
+        assert!(!chains.close(now(), LOG, &Position::default()), "an event waits");
         chains.handle_acknowledged(LOG, Some(1), Some((now().unix, "1.1.1")));
-        assert!(chains.close(&now(), LOG, &Position::default()));
+        assert!(chains.close(now(), LOG, &Position::default()));
         assert_eq!(said(&mut chains), ["TAKE%%h%%5%%7.1%%7.1%%1795347336%%-"]);
 
         // Another file has that name now, and is open before the server says how far the chain had come.
-        chains.open(&now(), LOG, &position);
+        chains.open(now(), LOG, &position);
         assert_eq!(said(&mut chains), ["SEEK%%h%%5"]);
         let checkpoint = Checkpoint { seq: Seq { epoch: 7, number: 1 }, unix: 1, position: "-" };
         assert_eq!(chains.handle_at(now().mono, LOG, Some(checkpoint)), None);
@@ -438,5 +495,59 @@ mod tests {
         chains.handle_done(now().mono, LOG, Seq { epoch: 7, number: 1 });
         assert!(chains.is_agreed(LOG));
         assert_eq!(chains.next_number(LOG), 2);
+    }
+
+    #[test]
+    fn the_further_of_server_and_own_file_counts_within_one_run_and_else_the_file() {
+        let own = |number: u64| format!("AT%%h%%5%%3.{number}%%1%%9.1.1\n");
+        for (file, server, position) in [
+            (None, None, None),
+            (None, Some((3, 2)), Some("2.1.1")),
+            (Some(own(4)), None, Some("9.1.1")),
+            (Some(own(4)), Some((3, 2)), Some("9.1.1")),
+            (Some(own(4)), Some((3, 4)), Some("2.1.1")),
+            (Some(own(4)), Some((8, 9)), Some("9.1.1")),
+            (Some(own(4)), Some((7, 1)), Some("2.1.1")),
+        ] {
+            let mut chains = Chains::new(now(), "h", 7);
+            chains.remember(file.as_deref().unwrap_or("no checkpoint\n"));
+            assert!(matches!(chains.seek(now().mono, LOG), LastRead::Unanswered));
+            let server = server.map(|(epoch, number)| Checkpoint { seq: Seq { epoch, number }, unix: 1, position: "2.1.1" });
+            chains.handle_at(now().mono, LOG, server);
+            let found = match chains.seek(now().mono, LOG) {
+                LastRead::At(checkpoint) => Some(checkpoint.position.to_string()),
+                _ => None,
+            };
+            assert_eq!(found.as_deref(), position, "{file:?} {server:?}");
+        }
+    }
+
+    #[test]
+    fn positions_are_given_once_for_each_change_and_include_logs_that_only_the_file_knows() {
+        let mut chains = Chains::new(now(), "h", 7);
+        chains.remember("AT%%h%%5%%3.4%%1%%9.1.1\nAT%%h%%6%%3.1%%1%%8.1.1\n");
+        chains.open(now(), LOG, &Position::parse("9.1.1").unwrap());
+        let text = "AT%%h%%0%%7.0%%1795347336%%-\nAT%%h%%5%%7.0%%1795347336%%9.1.1\nAT%%h%%6%%3.1%%1%%8.1.1\n";
+        assert_eq!(chains.positions(Urgency::Urgent).as_deref(), Some(text));
+        assert_eq!((chains.positions(Urgency::Any), chains.has_new_positions()), (None, false));
+        chains.handle_queued(now().mono, LOG);
+        chains.handle_acknowledged(LOG, Some(1), Some((now().unix, "10.1.1")));
+        assert_eq!(chains.positions(Urgency::Urgent), None, "an acknowledged event is not urgent");
+        assert!(chains.positions(Urgency::Any).unwrap().contains("%%5%%7.1%%1795347336%%10.1.1\n"));
+    }
+
+    #[test]
+    fn a_position_is_reported_soon_when_another_file_is_read_or_many_bytes_were() {
+        for (position, after) in [("2.1.1", 600), ("2.1.9", 1), ("1.1.1+1.1.9", 1), ("zzzzz.1.1", 1)] {
+            let mut chains = Chains::new(now(), "h", 7);
+            chains.open(now(), LOG, &Position::parse("1.1.1").unwrap());
+            for chain in [ChainId::NO_FILE, LOG] {
+                chains.handle_at(now().mono, chain, None);
+                chains.handle_done(now().mono, chain, Seq { epoch: 7, number: 0 });
+            }
+            assert_eq!(chains.next_deadline(), None);
+            chains.handle_read(LOG, Position::parse(position).unwrap());
+            assert_eq!(chains.next_deadline(), Some(now().mono + Duration::from_secs(after)), "{position}");
+        }
     }
 }

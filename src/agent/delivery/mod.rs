@@ -1,4 +1,181 @@
-//! Events on their way to the server: the queue, and how far each chain of them has come.
+//! Events on their way to the server: the queue of those that wait, and the chains by which the server knows how far each log was
+//! processed. Chooses what is sent and when; sends nothing itself.
 
-pub(super) mod chains;
-pub(super) mod outbox;
+mod backoff;
+mod chains;
+mod outbox;
+
+pub(in crate::agent) use chains::LastRead;
+pub use chains::Urgency;
+pub(in crate::agent) use outbox::{Event, Form};
+
+use crate::now::{earlier, Now};
+use crate::random::Random;
+use crate::wire::position::Position;
+use crate::wire::{ChainId, Checkpoint, Seq};
+use chains::Chains;
+use outbox::Outbox;
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+pub(super) struct Delivery {
+    outbox: Outbox,
+    chains: Chains,
+    /// The server that events went to last, and in which form.
+    last_server: Option<(SocketAddrV4, Form)>,
+}
+
+impl Delivery {
+    /// Nothing waits. `epoch` names this run of the agent.
+    pub(super) fn new(now: Now, host: &str, epoch: u64, random: Random) -> Self {
+        Self { outbox: Outbox::new(now.mono, host, random), chains: Chains::new(now, host, epoch), last_server: None }
+    }
+
+    /// Whether the events of a line find room.
+    pub(super) fn has_room(&self) -> bool {
+        self.outbox.has_room()
+    }
+
+    /// Whether there is room for so many lines that reading a block makes sense.
+    pub(super) fn has_room_for_block(&self) -> bool {
+        self.outbox.has_room_for_block()
+    }
+
+    /// How many events wait for their acknowledgement.
+    pub(super) fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Queues an event that belongs to no log. Where too many wait, it is dropped and counted.
+    pub(super) fn push(&mut self, now: Now, event: Event<'_>) {
+        self.outbox.push(now, &mut self.chains, event);
+    }
+
+    /// Queues an event of a log, for which the caller has asked for room, or an event about the log itself. Once it is acknowledged,
+    /// the log is processed up to `position`.
+    pub(super) fn push_line(&mut self, now: Now, chain: ChainId, position: Option<&Position>, event: Event<'_>) {
+        self.outbox.push_line(now, &mut self.chains, chain, position, event);
+    }
+
+    /// The server has the event of that uid (ACK).
+    pub(super) fn handle_ack(&mut self, now: Now, uid: &str) {
+        self.outbox.acknowledge(now, &mut self.chains, uid);
+    }
+
+    /// The server has all events of a chain up to `seq`, and those later ones that `sack` names (DONE).
+    pub(super) fn handle_done(&mut self, now: Now, chain: ChainId, seq: Seq, sack: u64) {
+        if self.chains.handle_done(now.mono, chain, seq) {
+            self.outbox.acknowledge_chain(now, &mut self.chains, chain, seq.number, sack);
+        }
+    }
+
+    /// The server says how far a chain has come (AT).
+    pub(super) fn handle_at(&mut self, now: Now, chain: ChainId, checkpoint: Option<Checkpoint<&str>>) {
+        if let Some(number) = self.chains.handle_at(now.mono, chain, checkpoint) {
+            self.outbox.acknowledge_chain(now, &mut self.chains, chain, number, 0);
+        }
+    }
+
+    /// A session begins, or a server is selected: it may know nothing of what was sent before.
+    pub(super) fn restart(&mut self, now: Now) {
+        self.outbox.restart(now.mono);
+        self.chains.restart(now.mono);
+    }
+
+    /// The datagrams that are due for that server. All of them count as sent.
+    pub(super) fn transmit(&mut self, now: Now, server: SocketAddrV4, form: Form) -> Vec<Vec<u8>> {
+        // A server keeps what it was sent though it was silent for a while. If it suddenly speaks version 1, it is another server.
+        let last = self.last_server.replace((server, form));
+        if last.is_some_and(|(before, was)| before != server || was != Form::Classic && form == Form::Classic) {
+            let epoch = self.outbox.change_server();
+            self.chains.begin_epoch(epoch);
+            self.restart(now);
+        }
+        let mut datagrams = if form == Form::Chain { self.chains.transmit(now) } else { Vec::new() };
+        while let Some(datagram) = self.outbox.next_due(now.mono, &mut self.chains, form) {
+            datagrams.push(datagram);
+        }
+        datagrams
+    }
+
+    /// Queues reports that are due.
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.outbox.handle_timeout(now, &mut self.chains);
+    }
+
+    /// When [`Self::transmit`] or [`Self::handle_timeout`] has something to do.
+    pub(super) fn next_deadline(&self, form: Form) -> Option<Duration> {
+        let events = self.outbox.next_deadline(&self.chains, form);
+        if form == Form::Chain {
+            earlier(events, self.chains.next_deadline())
+        } else {
+            events
+        }
+    }
+
+    /// How far the log of a chain was read, as this run, the server and the agent's own file know. The server is asked if needed.
+    pub(super) fn seek(&mut self, now: Now, chain: ChainId) -> LastRead {
+        self.chains.seek(now.mono, chain)
+    }
+
+    /// How far the log of a chain was read, as this run and the server know. The server is asked if needed.
+    pub(super) fn ask(&mut self, now: Now, chain: ChainId) -> LastRead {
+        self.chains.ask(now.mono, chain)
+    }
+
+    /// How far the log of a chain was read, as the agent's own file knows.
+    pub(super) fn recall(&self, chain: ChainId) -> LastRead {
+        self.chains.recall(chain)
+    }
+
+    /// The log of a chain is read from that position on.
+    pub(super) fn open(&mut self, now: Now, chain: ChainId, position: &Position) {
+        self.chains.open(now, chain, position);
+    }
+
+    /// The log of a chain is not followed any more. If it is again, reading begins at that position. Returns whether the chain is
+    /// closed: not while an event of it waits.
+    pub(super) fn close(&mut self, now: Now, chain: ChainId, position: &Position) -> bool {
+        self.chains.close(now, chain, position)
+    }
+
+    /// The log of a chain is read up to that position.
+    pub(super) fn handle_read(&mut self, chain: ChainId, position: Position) {
+        self.chains.handle_read(chain, position);
+    }
+
+    /// How far the log of a chain is read.
+    pub(super) fn read_position(&self, chain: ChainId) -> Option<&Position> {
+        self.chains.read_position(chain)
+    }
+
+    /// Whether the server and this agent agree on a chain and no event of it waits.
+    pub(super) fn is_settled(&self, chain: ChainId) -> bool {
+        self.chains.is_settled(chain)
+    }
+
+    /// Whether the server has said that it knows nothing of a chain.
+    pub(super) fn is_unknown_to_server(&self, chain: ChainId) -> bool {
+        self.chains.is_unknown_to_server(chain)
+    }
+
+    /// Takes over the text that [`Self::positions`] gave an earlier run.
+    pub(super) fn remember(&mut self, text: &str) {
+        self.chains.remember(text);
+    }
+
+    /// The acknowledged positions of all logs as a text, if one changed since the last call.
+    pub(super) fn positions(&mut self, urgency: Urgency) -> Option<String> {
+        self.chains.positions(urgency)
+    }
+
+    /// Whether [`Self::positions`] has something new.
+    pub(super) fn has_new_positions(&self) -> bool {
+        self.chains.has_new_positions()
+    }
+
+    /// Removes all events as if they were acknowledged, and returns the ALERT datagram of each.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.outbox.drain()
+    }
+}

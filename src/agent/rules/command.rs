@@ -1,45 +1,41 @@
-//! Rules that run commands: when each is due, and what its lines mean. The commands are run elsewhere.
+//! Rules that run commands: when each is due, and what the lines that it prints mean. Runs nothing itself.
 
-use crate::agent::delivery::outbox::{Event, Outbox};
+use crate::agent::delivery::{Delivery, Event};
 use crate::directives::decimal::Decimal;
-use crate::directives::host::{CommandAlertKind, CommandLine, CommandRule};
-use crate::now::{Millis, Moment};
+use crate::directives::host::{CommandAlert, CommandAlertKind, CommandLine, CommandRule};
+use crate::now::Now;
+use std::time::Duration;
 
 /// All command rules in force. A command that several rules name is run once for all of them.
 #[derive(Default)]
-pub(in crate::agent) struct CommandRules {
+pub(super) struct CommandRules {
     commands: Vec<Command>,
 }
 
 struct Command {
     line: CommandLine,
-    next_run: Millis,
-    running: bool,
+    next_run: Duration,
+    is_running: bool,
     rules: Vec<CommandRule>,
 }
 
 impl CommandRules {
-    const INTERVAL: Millis = Millis::from_secs(60);
-    const SHORTEST_INTERVAL: Millis = Millis::from_secs(30);
+    const INTERVAL: Duration = Duration::from_secs(60);
+    const SHORTEST_INTERVAL: Duration = Duration::from_secs(30);
 
-    /// Begins to put new rules in the place of the present ones.
-    pub(in crate::agent) fn forget_rules(&mut self) {
+    /// Replaces all rules. A command that was there before keeps the time of its next run.
+    pub(super) fn replace(&mut self, now: Now, rules: Vec<CommandRule>) {
         for command in &mut self.commands {
             command.rules.clear();
         }
-    }
-
-    /// One of the new rules. A command that was there already is run when it was going to be.
-    pub(in crate::agent) fn add(&mut self, now: &Moment, rule: CommandRule) {
-        let at = self.index(&rule.command).unwrap_or(self.commands.len());
-        if at == self.commands.len() {
-            self.commands.push(Command { line: rule.command.clone(), next_run: now.mono, running: false, rules: Vec::new() });
+        for rule in rules {
+            let at = self.index(&rule.command).unwrap_or(self.commands.len());
+            if at == self.commands.len() {
+                let line = rule.command.clone();
+                self.commands.push(Command { line, next_run: now.mono, is_running: false, rules: Vec::new() });
+            }
+            self.commands[at].rules.push(rule);
         }
-        self.commands[at].rules.push(rule);
-    }
-
-    /// Those were all.
-    pub(in crate::agent) fn handle_replaced(&mut self) {
         self.commands.retain(|command| !command.rules.is_empty());
     }
 
@@ -47,68 +43,118 @@ impl CommandRules {
         self.commands.iter().position(|command| command.line == *line)
     }
 
-    pub(in crate::agent) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.commands.iter().map(|command| command.rules.len()).sum()
     }
 
-    pub(in crate::agent) fn contains(&self, line: &CommandLine) -> bool {
+    /// Whether a rule names that command.
+    pub(super) fn contains(&self, line: &CommandLine) -> bool {
         self.index(line).is_some()
     }
 
-    pub(in crate::agent) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.commands.iter().map(|command| command.line.as_str())
     }
 
-    /// The next command that is due; it counts as running until [`Self::end_run`].
-    pub(in crate::agent) fn begin_run(&mut self, now: &Moment) -> Option<CommandLine> {
-        let command = self.commands.iter_mut().find(|command| !command.running && command.next_run <= now.mono)?;
-        command.running = true;
+    /// The next command that is due. It counts as running until [`Self::end_run`].
+    pub(super) fn begin_run(&mut self, now: Now) -> Option<CommandLine> {
+        let command = self.commands.iter_mut().find(|command| !command.is_running && command.next_run <= now.mono)?;
+        command.is_running = true;
         // A device that slept runs a command once, not as often as it missed.
         command.next_run = (command.next_run + Self::INTERVAL).max(now.mono + Self::SHORTEST_INTERVAL);
         Some(command.line.clone())
     }
 
     /// One line that a command printed.
-    pub(in crate::agent) fn handle_line(&self, now: &Moment, line: &CommandLine, text: &str, outbox: &mut Outbox) {
+    pub(super) fn handle_line(&self, now: Now, line: &CommandLine, text: &str, delivery: &mut Delivery) {
         let Some(at) = self.index(line) else { return };
         for rule in &self.commands[at].rules {
             let Some(captures) = rule.extract.captures(text) else { continue };
+            let group = |number| captures.get(number).map_or("", |group| group.as_str());
             for alert in &rule.alerts {
-                let group = |number| captures.get(number).map_or("", |group| group.as_str());
-                let active = alert.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
-                if !active || group(alert.group) != alert.text {
-                    continue;
+                if let Some(text) = alert_text(now, alert, group) {
+                    delivery.push(now, Event { tags: &alert.tags, file: None, text });
                 }
-                let text = match &alert.kind {
-                    CommandAlertKind::Metric { group: of } => group(*of),
-                    CommandAlertKind::Above { group: of, limit, message } if Decimal::parse(group(*of)).is_some_and(|n| n > *limit) => {
-                        message
-                    }
-                    CommandAlertKind::Below { group: of, limit, message } if Decimal::parse(group(*of)).is_some_and(|n| n < *limit) => {
-                        message
-                    }
-                    _ => continue,
-                };
-                outbox.push(now, Event { tags: &alert.tags, file: None, text });
             }
         }
     }
 
-    /// A command has ended, however it did.
-    pub(in crate::agent) fn end_run(&mut self, line: &CommandLine) {
+    /// A command has ended, successfully or not.
+    pub(super) fn end_run(&mut self, line: &CommandLine) {
         if let Some(at) = self.index(line) {
-            self.commands[at].running = false;
+            self.commands[at].is_running = false;
         }
     }
 
     /// When the next command is due.
-    pub(in crate::agent) fn next_deadline(&self) -> Millis {
-        let mut next = Millis::NEVER;
-        for command in &self.commands {
-            if !command.running {
-                next = next.min(command.next_run);
-            }
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.commands.iter().filter(|command| !command.is_running).map(|command| command.next_run).min()
+    }
+}
+
+/// The text of the event that an alert makes of a line with these groups, if it makes one.
+fn alert_text<'a>(now: Now, alert: &'a CommandAlert, group: impl Fn(usize) -> &'a str) -> Option<&'a str> {
+    let is_active = alert.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
+    if !is_active || group(alert.group) != alert.text {
+        return None;
+    }
+    let value = |of: usize| Decimal::parse(group(of));
+    match &alert.kind {
+        CommandAlertKind::Metric { group: of } => Some(group(*of)),
+        CommandAlertKind::Above { group: of, limit, message } => value(*of).filter(|value| value > limit).map(|_| &**message),
+        CommandAlertKind::Below { group: of, limit, message } => value(*of).filter(|value| value < limit).map(|_| &**message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::rules::bench::{at, delivery, events, host_file};
+    use crate::directives::host::Rule;
+
+    fn rules(text: &str) -> Vec<CommandRule> {
+        let rules = host_file(text).into_iter().map(|(_, rule)| match rule {
+            Rule::Command(rule) => rule,
+            other => panic!("{other:?}"),
+        });
+        rules.collect()
+    }
+
+    const DISK: &str = "run: command=df extract=(\\S+) (\\S+)%\nalert_if: tags=D match=1,/ upper_limit=2,90 message=Full\n\
+        alert_if: tags=E match=1,/ lower_limit=2,5 message=Empty\nalert_metric: tags=M match=1,/ metric=2\n";
+
+    #[test]
+    fn a_line_makes_the_events_whose_limits_it_passes() {
+        let mut commands = CommandRules::default();
+        commands.replace(at(0), rules(DISK));
+        let command = commands.begin_run(at(0)).unwrap();
+        for (line, found) in [
+            ("/ 90%", vec!["M 90"]),
+            ("/ 90.5%", vec!["D Full", "M 90.5"]),
+            ("/ 4%", vec!["E Empty", "M 4"]),
+            ("/home 99%", vec![]),
+            ("/ many%", vec!["M many"]),
+            ("nothing", vec![]),
+        ] {
+            let mut delivery = delivery();
+            commands.handle_line(at(0), &command, line, &mut delivery);
+            assert_eq!(events(&mut delivery), found, "{line}");
         }
-        next
+    }
+
+    #[test]
+    fn a_command_runs_every_minute_not_while_it_runs_and_once_after_sleep() {
+        let mut commands = CommandRules::default();
+        commands.replace(at(0), rules(DISK));
+        let command = commands.begin_run(at(0)).unwrap();
+        assert_eq!((commands.begin_run(at(60)), commands.next_deadline()), (None, None));
+        commands.end_run(&command);
+        assert_eq!(commands.next_deadline(), Some(at(60).mono));
+        commands.replace(at(61), rules(&format!("{DISK}{DISK}")));
+        assert!(commands.begin_run(at(600)).is_some());
+        commands.end_run(&command);
+        assert_eq!(commands.next_deadline(), Some(at(630).mono));
+        commands.replace(at(601), Vec::new());
+        assert_eq!((commands.begin_run(at(999)), commands.len()), (None, 0));
     }
 }

@@ -1,47 +1,54 @@
 //! What the log rules of a host file would make of given lines: for the person who writes them.
 
-use super::log::{Block, LogRules};
-use crate::agent::delivery::outbox::Outbox;
-use crate::agent::logs::Link;
+use super::log::LogRules;
+use crate::agent::delivery::Delivery;
+use crate::agent::logs::{Lines, Logs};
+use crate::agent::output::LogId;
 use crate::directives::host::{LogRule, LogSource};
-use crate::now::{Moment, Now};
+use crate::now::Now;
 use crate::random::Random;
 
-/// All log rules of one file, with every line given to each, as if all lines had been written within one block of time.
+/// All log rules of one file. Every line is given to each of them, as if all lines had been written within one block of time.
 pub struct DryRun {
+    logs: Logs,
     rules: LogRules,
-    outbox: Outbox,
-    now: Moment,
+    /// One file of each log.
+    files: Vec<LogId>,
+    delivery: Delivery,
+    now: Now,
 }
 
 impl DryRun {
-    /// The rules, of which `active:` is left out: the lines do not say when they were written.
+    /// The rules. Their `active:` is ignored: the lines do not say when they were written.
     pub fn new(now: Now, host: &str, rules: impl IntoIterator<Item = LogRule>) -> Self {
-        let now = Moment::from(now);
-        let mut dry = Self { rules: LogRules::default(), outbox: Outbox::new(&now, host, 0, Random::new(0)), now };
-        for (identity, rule) in (0..).zip(rules) {
-            dry.rules.add(&now, &mut Vec::new(), identity, LogRule { active: None, ..rule });
-        }
-        dry.rules.handle_replaced();
-        for (log, source) in dry.rules.sources().iter().enumerate() {
-            if let LogSource::Glob(pattern) = source {
-                dry.rules.handle_found(log, pattern);
-            }
+        let rules: Vec<(u64, LogRule)> = (0..).zip(rules.into_iter().map(|rule| LogRule { active: None, ..rule })).collect();
+        let sources: Vec<LogSource> = rules.iter().map(|(_, rule)| rule.log.clone()).collect();
+        let delivery = Delivery::new(now, host, 0, Random::new(0));
+        let mut dry = Self { logs: Logs::default(), rules: LogRules::default(), files: Vec::new(), delivery, now };
+        dry.logs.replace(&sources);
+        dry.rules.replace(now, rules, &dry.logs);
+        let ids: Vec<(LogId, LogSource)> = dry.logs.sources().map(|(id, source)| (id, source.clone())).collect();
+        for (id, source) in ids {
+            let file = match source {
+                LogSource::Glob(pattern) => dry.logs.handle_found(id, pattern, false),
+                _ => Some(id),
+            };
+            dry.files.extend(file);
+            file.iter().for_each(|file| dry.rules.add_file(id, *file));
         }
         dry
     }
 
-    /// Takes whole lines, of which only the last may lack its newline. Returns the events that they make, as the datagrams that
-    /// would be sent.
+    /// Takes whole lines. Only the last may lack its newline. Returns the events that they make, as the datagrams that would be sent.
     pub fn handle_lines(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut events = Vec::new();
-        for (log, source) in self.rules.sources().iter().enumerate() {
-            let path = source.field();
+        for id in &self.files {
+            let Some(file) = self.logs.file_mut(*id) else { continue };
             let mut start = 0;
             while start < bytes.len() {
-                let block = Block { path: &path, position: 0, place: None, bytes: &bytes[start..] };
-                start += self.rules.handle_lines(&self.now, log, block, &mut Link::default(), &mut self.outbox);
-                events.extend(self.outbox.drain());
+                let lines = Lines { position: 0, place: None, bytes: &bytes[start..] };
+                start += self.rules.handle_lines(self.now, file, lines, &mut self.delivery);
+                events.extend(self.delivery.drain());
             }
         }
         events
@@ -50,7 +57,7 @@ impl DryRun {
     /// Ends the block. Returns the events that this makes, and each rule with the number of lines that matched.
     pub fn finish(mut self) -> (Vec<Vec<u8>>, Vec<(LogRule, u64)>) {
         let mut events = Vec::new();
-        self.rules.report_blocks(&self.now, &mut self.outbox, |outbox| events.extend(outbox.drain()));
+        self.rules.report_blocks(self.now, &self.logs, &mut self.delivery, |delivery| events.extend(delivery.drain()));
         (events, self.rules.matches().map(|(rule, matched)| (rule.clone(), matched)).collect())
     }
 }

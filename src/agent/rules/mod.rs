@@ -1,7 +1,274 @@
-//! The rules of a configuration: what they make of lines, processes and commands.
+//! The rules of the configuration in force, the tasks that they need, and what they make of lines, processes and the output of commands.
+//! Runs no task and reads no file.
 
-pub(super) mod command;
-pub(super) mod dry_run;
-pub(super) mod log;
-pub(super) mod policy;
-pub(super) mod process;
+mod command;
+mod dry_run;
+mod log;
+mod policy;
+mod process;
+mod search;
+
+#[cfg(test)]
+mod bench;
+
+pub use dry_run::DryRun;
+pub use policy::Policy;
+
+use super::delivery::Delivery;
+use super::logs::{FollowedFile, Lines, Logs};
+use super::output::{JobId, LogId, Output, Outputs, Task};
+use crate::directives::host::{CommandLine, Group, LogSource, Rule};
+use crate::lines::lines;
+use crate::now::{earlier, Now};
+use command::CommandRules;
+use log::LogRules;
+use process::ProcessRules;
+use std::time::Duration;
+
+#[derive(Default)]
+pub(super) struct Rules {
+    policy: Policy,
+    /// The command that prints the process list; `None` for the system's own list.
+    process_list: Option<CommandLine>,
+    logs: LogRules,
+    processes: ProcessRules,
+    commands: CommandRules,
+    jobs: Vec<(JobId, Purpose)>,
+    next_job: u64,
+}
+
+/// What a task that was started is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Purpose {
+    ProcessList,
+    Command(CommandLine),
+}
+
+impl Rules {
+    /// Sets what servers may ask for, from the next configuration on.
+    pub(super) fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Replaces all rules by those of these groups, and `logs` by the logs that they name. Rules that were there before keep what they
+    /// counted. Stops tasks that no rule needs any more. Returns what this host refuses, one text each.
+    pub(super) fn replace(&mut self, now: Now, groups: Vec<Group<'_>>, logs: &mut Logs, outputs: &mut Outputs) -> Vec<String> {
+        self.process_list = None;
+        let (mut refused, mut log_rules, mut processes, mut commands) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for group in groups {
+            if let Some((what, command)) = self.policy.refused(&group.rule) {
+                refused.push(format!("{what}{}", command.as_str()));
+                continue;
+            }
+            let identity = group.identity();
+            match group.rule {
+                Rule::Log(rule) => log_rules.push((identity, rule)),
+                Rule::Process(rule) => processes.push((identity, rule)),
+                Rule::Command(rule) => commands.push(rule),
+                Rule::ProcessList(command) => self.process_list = Some(command),
+            }
+        }
+        let sources: Vec<LogSource> = log_rules.iter().map(|(_, rule)| rule.log.clone()).collect();
+        logs.replace(&sources);
+        self.logs.replace(now, log_rules, logs);
+        self.processes.replace(now, processes);
+        self.commands.replace(now, commands);
+        self.stop_tasks(outputs);
+        refused
+    }
+
+    /// Stops tasks that no rule needs any more, and a process list: it may be another one now.
+    fn stop_tasks(&mut self, outputs: &mut Outputs) {
+        let commands = &self.commands;
+        self.jobs.retain(|(job, purpose)| {
+            let is_needed = matches!(purpose, Purpose::Command(command) if commands.contains(command));
+            if !is_needed {
+                outputs.push(Output::Stop(*job));
+            }
+            is_needed
+        });
+    }
+
+    /// How many rules there are.
+    pub(super) fn len(&self) -> usize {
+        self.logs.len() + self.processes.len() + self.commands.len()
+    }
+
+    /// Whether a rule needs the command of that name.
+    pub(super) fn needs_command(&self, name: &str) -> bool {
+        self.process_list_name() == name || self.commands.names().any(|command| command == name)
+    }
+
+    fn process_list_name(&self) -> &str {
+        self.process_list.as_ref().map_or("/proc", CommandLine::as_str)
+    }
+
+    /// A wildcard found a file.
+    pub(super) fn add_file(&mut self, wildcard: LogId, file: LogId) {
+        self.logs.add_file(wildcard, file);
+    }
+
+    /// A file that a wildcard found is gone.
+    pub(super) fn remove_file(&mut self, wildcard: LogId, file: LogId) {
+        self.logs.remove_file(wildcard, file);
+    }
+
+    /// A file ends at that position now, counted as [`Lines::position`] is.
+    pub(super) fn handle_end(&mut self, file: &FollowedFile, position: u64) {
+        self.logs.handle_end(file, position);
+    }
+
+    /// Takes lines of a file. Returns how many bytes are processed: fewer than all when events find no room.
+    pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
+        self.logs.handle_lines(now, file, lines, delivery)
+    }
+
+    /// Takes lines that a task printed.
+    pub(super) fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8], delivery: &mut Delivery) {
+        let Some((_, purpose)) = self.jobs.iter().find(|(known, _)| *known == job) else { return };
+        for (_, line) in lines(bytes) {
+            let text = String::from_utf8_lossy(line);
+            match purpose {
+                Purpose::ProcessList => self.processes.handle_line(&text),
+                Purpose::Command(command) => self.commands.handle_line(now, command, &text, delivery),
+            }
+        }
+    }
+
+    /// A task has ended. Returns the name of its command, or `None` if the task is not known any more.
+    pub(super) fn handle_task_end(&mut self, now: Now, job: JobId, is_success: bool, delivery: &mut Delivery) -> Option<String> {
+        let at = self.jobs.iter().position(|(known, _)| *known == job)?;
+        let (_, purpose) = self.jobs.swap_remove(at);
+        match purpose {
+            Purpose::Command(command) => {
+                self.commands.end_run(&command);
+                Some(command.as_str().to_string())
+            }
+            Purpose::ProcessList => {
+                if is_success {
+                    self.processes.end_sample(now, delivery);
+                }
+                Some(self.process_list_name().to_string())
+            }
+        }
+    }
+
+    /// Does what is due: ends blocks of time, reports, and starts tasks.
+    pub(super) fn handle_timeout(&mut self, now: Now, logs: &Logs, delivery: &mut Delivery, outputs: &mut Outputs) {
+        if self.logs.handle_timeout(now, logs, delivery) {
+            outputs.push(Output::Measure);
+        }
+        self.processes.handle_timeout(now, delivery);
+        if !self.is_sampling() && self.processes.begin_sample(now) {
+            let task = self.process_list.clone().map_or(Task::ProcessTable, Task::Command);
+            self.start(Purpose::ProcessList, task, outputs);
+        }
+        while let Some(command) = self.commands.begin_run(now) {
+            let task = command.builtin().map_or_else(|| Task::Command(command.clone()), Task::Builtin);
+            self.start(Purpose::Command(command), task, outputs);
+        }
+    }
+
+    fn is_sampling(&self) -> bool {
+        self.jobs.iter().any(|(_, purpose)| matches!(purpose, Purpose::ProcessList))
+    }
+
+    fn start(&mut self, purpose: Purpose, task: Task, outputs: &mut Outputs) {
+        let job = JobId(self.next_job);
+        self.next_job += 1;
+        self.jobs.push((job, purpose));
+        outputs.push(Output::Start { job, task });
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
+        let sample = self.processes.next_sample().filter(|_| !self.is_sampling());
+        let processes = earlier(sample, self.processes.next_deadline());
+        earlier(earlier(processes, self.commands.next_deadline()), self.logs.next_deadline(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bench::{at, delivery, events, groups};
+    use super::*;
+
+    const PROCESS: &str = "process: x\nalert_running: tags=P min=1 max=9 message=M\n";
+    const COMMAND: &str = "run: command=df extract=(x)\nalert_metric: tags=M match=1,x metric=1\n";
+
+    struct Bench {
+        rules: Rules,
+        logs: Logs,
+        delivery: Delivery,
+        outputs: Outputs,
+    }
+
+    impl Bench {
+        fn new(text: &str) -> Self {
+            let mut bench = Self { rules: Rules::default(), logs: Logs::default(), delivery: delivery(), outputs: Outputs::default() };
+            bench.replace(0, text);
+            bench
+        }
+
+        fn replace(&mut self, seconds: u64, text: &str) -> Vec<String> {
+            self.rules.replace(at(seconds), groups(text), &mut self.logs, &mut self.outputs)
+        }
+
+        /// The outputs at that time.
+        fn outputs(&mut self, seconds: u64) -> Vec<Output> {
+            self.rules.handle_timeout(at(seconds), &self.logs, &mut self.delivery, &mut self.outputs);
+            std::iter::from_fn(|| self.outputs.pop()).collect()
+        }
+    }
+
+    fn started(outputs: &[Output]) -> Vec<JobId> {
+        let jobs = outputs.iter().filter_map(|output| match output {
+            Output::Start { job, .. } => Some(*job),
+            _ => None,
+        });
+        jobs.collect()
+    }
+
+    #[test]
+    fn lines_of_a_task_go_to_the_rules_that_asked_for_it_until_it_ends() {
+        let mut bench = Bench::new(&format!("{PROCESS}{COMMAND}"));
+        assert_eq!(bench.rules.len(), 2);
+        let command = started(&bench.outputs(0))[0];
+        bench.rules.handle_task_lines(at(1), command, b"x\ny\n", &mut bench.delivery);
+        assert_eq!(events(&mut bench.delivery), ["M x"]);
+        assert_eq!(bench.rules.handle_task_end(at(1), command, true, &mut bench.delivery).as_deref(), Some("df"));
+        bench.rules.handle_task_lines(at(1), command, b"x\n", &mut bench.delivery);
+        assert_eq!(events(&mut bench.delivery), [""; 0]);
+        assert_eq!(bench.rules.handle_task_end(at(1), command, true, &mut bench.delivery), None);
+    }
+
+    #[test]
+    fn a_sample_that_failed_counts_nothing() {
+        let mut bench = Bench::new(PROCESS);
+        for seconds in [20, 40, 60] {
+            let sample = started(&bench.outputs(seconds))[0];
+            assert_eq!(bench.rules.handle_task_end(at(seconds), sample, false, &mut bench.delivery).as_deref(), Some("/proc"));
+        }
+        assert_eq!(events(&mut bench.delivery), [""; 0]);
+    }
+
+    #[test]
+    fn a_new_configuration_stops_tasks_that_it_does_not_need_and_every_process_list() {
+        let mut bench = Bench::new(&format!("{PROCESS}{COMMAND}{}", COMMAND.replace("df", "free")));
+        let jobs = started(&bench.outputs(20));
+        assert_eq!(jobs.len(), 3);
+        bench.replace(21, &format!("{PROCESS}{COMMAND}"));
+        let stopped: Vec<Output> = bench.outputs(21);
+        assert_eq!(stopped, [Output::Stop(jobs[0]), Output::Stop(jobs[2])]);
+        assert!(bench.rules.needs_command("df") && bench.rules.needs_command("/proc") && !bench.rules.needs_command("free"));
+    }
+
+    #[test]
+    fn what_the_policy_refuses_is_returned_and_not_in_force() {
+        let mut bench = Bench::new("");
+        bench.rules.set_policy(Policy::None);
+        assert_eq!(bench.replace(1, &format!("ps_command: ps ax\n{PROCESS}{COMMAND}")), ["ps_command: ps ax", "run: command=df"]);
+        assert_eq!(bench.rules.len(), 1);
+        assert!(bench.rules.needs_command("/proc"));
+    }
+}

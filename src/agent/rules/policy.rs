@@ -1,18 +1,18 @@
-//! What the owner of the device lets a server ask for, whatever key it has. Decides on texts; which files may be opened is seen to where
-//! files are opened.
+//! Which commands the owner of the device lets a server run, whatever key the server has. Runs nothing. Which files may be opened is
+//! decided by [`crate::fs::access`].
 
 use crate::directives::host::{CommandLine, LogSource, Rule};
 use crate::pattern::Pattern;
 
-/// Which commands a server may have run here.
+/// The commands that a server may have run here.
 #[derive(Clone, Debug, Default)]
 pub enum Policy {
     /// All.
     #[default]
     Any,
-    /// Only built-in ones, which start no process.
+    /// Only built-in commands, which start no process.
     None,
-    /// And those of which one of these patterns matches the whole line.
+    /// Built-in commands, and commands whose whole line one of these patterns matches.
     Matching(Vec<Pattern>),
 }
 
@@ -20,9 +20,9 @@ impl Policy {
     /// Adds a pattern that has to match the whole line of a command.
     ///
     /// # Errors
-    /// The pattern is none.
+    /// Why the pattern cannot be used.
     pub fn allow(&mut self, pattern: &str) -> Result<(), String> {
-        // By itself first: what is wrong with it is to be told as it was written, and it shall not end the group around it.
+        // First by itself: an error names the pattern as it was written, and the pattern cannot end the group around it.
         Pattern::parse(pattern)?;
         let whole = Pattern::parse(&format!("^(?:{pattern})$"))?;
         match self {
@@ -32,8 +32,8 @@ impl Policy {
         Ok(())
     }
 
-    /// The command of a rule that may not be run here, and what asks for it.
-    pub(in crate::agent) fn refused<'a>(&self, rule: &'a Rule) -> Option<(&'static str, &'a CommandLine)> {
+    /// The command of a rule that may not be run here, and the directive that asks for it.
+    pub(super) fn refused<'a>(&self, rule: &'a Rule) -> Option<(&'static str, &'a CommandLine)> {
         let (what, command) = match rule {
             Rule::Command(rule) => ("run: command=", &rule.command),
             Rule::ProcessList(command) => ("ps_command: ", command),

@@ -1,62 +1,57 @@
-//! Rules that count processes: the list is sampled, and a count that stays out of bounds makes an event.
+//! Rules that count processes: samples of the process list, and events for counts that stay out of bounds. Reads no process table.
 
-use crate::agent::delivery::outbox::{Event, Outbox};
+use crate::agent::delivery::{Delivery, Event};
 use crate::directives::host::ProcessRule;
-use crate::now::{Millis, Moment};
+use crate::now::Now;
+use std::time::Duration;
 
 #[derive(Default)]
-pub(in crate::agent) struct ProcessRules {
-    rules: Vec<Box<ActiveRule>>,
-    next_sample: Millis,
-    /// When all is clear again if the samples stay good; nothing while it is clear.
-    all_clear: Option<Millis>,
-    last_sample_good: bool,
+pub(super) struct ProcessRules {
+    rules: Vec<Counter>,
+    next_sample: Duration,
+    /// When all is clear again if the samples stay good; `None` while it is clear.
+    all_clear: Option<Duration>,
+    is_last_sample_good: bool,
 }
 
-pub(in crate::agent) struct ActiveRule {
+/// One rule and its counts.
+pub(super) struct Counter {
     rule: ProcessRule,
     identity: u64,
-    /// Lines of the sample that is being taken.
+    /// Matching lines of the sample that is being taken.
     count: u64,
     /// Samples in a row that were out of bounds, since the last event.
     out_of_bounds: u32,
 }
 
 impl ProcessRules {
-    const SAMPLE_INTERVAL: Millis = Millis::from_secs(20);
-    const SHORTEST_SAMPLE_INTERVAL: Millis = Millis::from_secs(10);
-    const SAMPLES_FOR_AN_EVENT: u32 = 2;
-    const ALL_CLEAR_AFTER: Millis = Millis::from_secs(70);
+    const SAMPLE_INTERVAL: Duration = Duration::from_secs(20);
+    const SHORTEST_SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
+    const SAMPLES_FOR_EVENT: u32 = 2;
+    const ALL_CLEAR_AFTER: Duration = Duration::from_secs(70);
 
-    /// Takes out all rules, for new ones to be put in their place.
-    pub(in crate::agent) fn take(&mut self, now: &Moment) -> Vec<Box<ActiveRule>> {
-        if self.rules.is_empty() {
+    /// Replaces all rules, each given with its identity. A rule that was there before keeps its counts.
+    pub(super) fn replace(&mut self, now: Now, rules: Vec<(u64, ProcessRule)>) {
+        let mut before = std::mem::take(&mut self.rules);
+        if before.is_empty() {
             self.next_sample = now.mono + Self::SAMPLE_INTERVAL;
         }
-        std::mem::take(&mut self.rules)
-    }
-
-    /// One of the new rules. One that was there before keeps its state.
-    pub(in crate::agent) fn add(&mut self, before: &mut Vec<Box<ActiveRule>>, identity: u64, rule: ProcessRule) {
-        self.rules.push(match before.iter().position(|old| old.identity == identity) {
-            Some(at) => before.swap_remove(at),
-            None => Box::new(ActiveRule { rule, identity, count: 0, out_of_bounds: 0 }),
-        });
-    }
-
-    /// Those were all.
-    pub(in crate::agent) fn handle_replaced(&mut self) {
+        for (identity, rule) in rules {
+            let known = before.iter().position(|old| old.identity == identity);
+            let new = || Counter { rule, identity, count: 0, out_of_bounds: 0 };
+            self.rules.push(known.map_or_else(new, |at| before.swap_remove(at)));
+        }
         if self.rules.is_empty() {
             self.all_clear = None;
         }
     }
 
-    pub(in crate::agent) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.rules.len()
     }
 
-    /// Whether a sample is due; asking begins it.
-    pub(in crate::agent) fn begin_sample(&mut self, now: &Moment) -> bool {
+    /// Whether a sample is due. If so, it begins with that.
+    pub(super) fn begin_sample(&mut self, now: Now) -> bool {
         if self.rules.is_empty() || now.mono < self.next_sample {
             return false;
         }
@@ -69,50 +64,107 @@ impl ProcessRules {
     }
 
     /// One line of the process list.
-    pub(in crate::agent) fn handle_line(&mut self, line: &str) {
+    pub(super) fn handle_line(&mut self, line: &str) {
         for rule in &mut self.rules {
             rule.count += u64::from(rule.rule.pattern.is_match(line));
         }
     }
 
-    /// The process list was complete.
-    pub(in crate::agent) fn end_sample(&mut self, now: &Moment, outbox: &mut Outbox) {
-        self.last_sample_good = true;
-        for rule in &mut self.rules {
-            let ActiveRule { rule, count, out_of_bounds, .. } = &mut **rule;
-            let good = (rule.min..=rule.max).contains(count);
-            self.last_sample_good &= good;
-            if good || rule.active.as_ref().is_some_and(|schedule| !schedule.is_active(now.local)) {
+    /// The process list is complete.
+    pub(super) fn end_sample(&mut self, now: Now, delivery: &mut Delivery) {
+        self.is_last_sample_good = true;
+        for Counter { rule, count, out_of_bounds, .. } in &mut self.rules {
+            let is_good = (rule.min..=rule.max).contains(count);
+            self.is_last_sample_good &= is_good;
+            if is_good || rule.active.as_ref().is_some_and(|schedule| !schedule.is_active(now.local)) {
                 *out_of_bounds = 0;
                 continue;
             }
             *out_of_bounds += 1;
-            if *out_of_bounds == Self::SAMPLES_FOR_AN_EVENT {
+            if *out_of_bounds == Self::SAMPLES_FOR_EVENT {
                 *out_of_bounds = 0;
                 self.all_clear = Some(now.mono + Self::ALL_CLEAR_AFTER);
-                outbox.push(now, Event { tags: &rule.tags, file: None, text: &format!("{} [{count}]", rule.message) });
+                delivery.push(now, Event { tags: &rule.tags, file: None, text: &format!("{} [{count}]", rule.message) });
             }
         }
     }
 
-    /// Says that all is clear when it is.
-    pub(in crate::agent) fn handle_timeout(&mut self, now: &Moment, outbox: &mut Outbox) {
-        if self.all_clear_at() <= now.mono {
+    /// Reports when all is clear again.
+    pub(super) fn handle_timeout(&mut self, now: Now, delivery: &mut Delivery) {
+        if self.all_clear_at().is_some_and(|at| at <= now.mono) {
             self.all_clear = None;
-            outbox.push_system(now, "Process check: All clear");
+            delivery.push(now, Event::system("Process check: All clear"));
         }
     }
 
-    fn all_clear_at(&self) -> Millis {
-        match self.all_clear {
-            Some(at) if self.last_sample_good => at,
-            _ => Millis::NEVER,
-        }
+    fn all_clear_at(&self) -> Option<Duration> {
+        self.all_clear.filter(|_| self.is_last_sample_good)
     }
 
-    /// When the next sample or the all-clear is due.
-    pub(in crate::agent) fn next_deadline(&self) -> Millis {
-        let sample = if self.rules.is_empty() { Millis::NEVER } else { self.next_sample };
-        sample.min(self.all_clear_at())
+    /// When the next sample is due.
+    pub(super) fn next_sample(&self) -> Option<Duration> {
+        (!self.rules.is_empty()).then_some(self.next_sample)
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.all_clear_at()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::rules::bench::{at, delivery, events, host_file};
+    use crate::directives::host::Rule;
+
+    fn rules(text: &str) -> Vec<(u64, ProcessRule)> {
+        let rules = host_file(text).into_iter().map(|(identity, rule)| match rule {
+            Rule::Process(rule) => (identity, rule),
+            other => panic!("{other:?}"),
+        });
+        rules.collect()
+    }
+
+    const ONE: &str = "process: x\nalert_running: tags=P min=1 max=1 message=M\n";
+
+    /// Takes a sample of these lines if one is due. Returns the events.
+    fn sample(rules: &mut ProcessRules, seconds: u64, lines: &[&str]) -> Vec<String> {
+        let mut delivery = delivery();
+        if rules.begin_sample(at(seconds)) {
+            lines.iter().for_each(|line| rules.handle_line(line));
+            rules.end_sample(at(seconds), &mut delivery);
+        }
+        rules.handle_timeout(at(seconds), &mut delivery);
+        events(&mut delivery)
+    }
+
+    #[test]
+    fn two_samples_in_a_row_out_of_bounds_make_an_event_and_all_clear_follows() {
+        let mut processes = ProcessRules::default();
+        processes.replace(at(0), rules(ONE));
+        let mut found = Vec::new();
+        for (seconds, lines) in [(10, 0), (20, 2), (40, 1), (60, 0), (80, 0), (100, 1), (140, 1), (150, 1), (160, 1)] {
+            let lines = vec!["x"; lines];
+            found.extend(sample(&mut processes, seconds, &lines).into_iter().map(|event| (seconds, event)));
+        }
+        assert_eq!(found, [(80, "P M [0]".to_string()), (150, "SYSTEM Process check: All clear".to_string())]);
+    }
+
+    #[test]
+    fn a_rule_that_stays_keeps_its_count_of_bad_samples() {
+        let mut processes = ProcessRules::default();
+        processes.replace(at(0), rules(ONE));
+        assert_eq!(sample(&mut processes, 20, &[]), [""; 0]);
+        processes.replace(at(30), rules(&format!("{ONE}{}", ONE.replace("tags=P", "tags=Q"))));
+        assert_eq!(sample(&mut processes, 40, &[]), ["P M [0]"]);
+    }
+
+    #[test]
+    fn a_device_that_slept_takes_one_sample() {
+        let mut processes = ProcessRules::default();
+        processes.replace(at(0), rules(ONE));
+        assert!(processes.begin_sample(at(500)));
+        assert_eq!(processes.next_sample(), Some(at(510).mono));
     }
 }

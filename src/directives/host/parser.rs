@@ -1,53 +1,55 @@
-//! Reads a host file: line by line into groups, with all that is wrong with them.
+//! Reads the lines of a host file into groups, and collects all that is wrong with them.
 
-use super::{
-    keys_of, CommandAlert, CommandAlertKind, CommandLine, CommandRule, Group, HostFile, LogAlert, LogRule, LogSource, Patterns,
-    ProcessRule, Rule,
-};
+use super::command_line::CommandLine;
+use super::group::Group;
+use super::patterns::Patterns;
+use super::rule::{CommandAlert, CommandAlertKind, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
+use super::syntax::{keys_of, DIRECTIVES};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
-use crate::directives::{directive, SourceLine};
+use crate::directives::source::{directive, Fault, SourceLine};
 use crate::schedule::Schedule;
 use crate::text::number;
 use std::time::Duration;
 
-impl<'a> HostFile<'a> {
-    /// Reads the lines of a host file whose includes are in place.
-    pub fn parse(lines: impl IntoIterator<Item = SourceLine<'a>>) -> Self {
-        Self::parse_knowing(lines, &mut Patterns::default())
+/// Returns the groups without faults in the order of the lines, and all faults.
+pub(super) fn parse<'a>(lines: impl IntoIterator<Item = SourceLine<'a>>, patterns: &mut Patterns) -> (Vec<Group<'a>>, Vec<Fault>) {
+    let mut parser = Parser {
+        patterns,
+        groups: Vec::new(),
+        faults: Vec::new(),
+        open: Open::Nothing,
+        active: None,
+        faulty: false,
+        has_process_list: false,
+    };
+    for line in lines {
+        parser.line(&line);
     }
-
-    /// The same, where many files are read that have patterns in common.
-    pub fn parse_knowing(lines: impl IntoIterator<Item = SourceLine<'a>>, patterns: &mut Patterns) -> Self {
-        let file = HostFile::default();
-        let mut parser = Parser { patterns, file, open: Open::Nothing, active: None, faulty: false, has_process_list: false };
-        for line in lines {
-            parser.line(&line);
-        }
-        parser.close();
-        parser.file
-    }
+    parser.close();
+    (parser.groups, parser.faults)
 }
 
-/// What the directives so far have begun.
+/// Whether a group is open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Open {
-    /// No group.
+    /// No group is open.
     Nothing,
-    /// A group whose first line was already wrong: its other lines are not judged.
+    /// The first line of the group was wrong, so its other lines are not checked.
     Unknown,
-    /// The last group of the file.
+    /// The last group is open.
     Group,
 }
 
 struct Parser<'a, 'p> {
     patterns: &'p mut Patterns,
-    /// The group that is open is its last, and leaves it when it turns out to be wrong.
-    file: HostFile<'a>,
+    /// The open group is the last one. It is removed if it turns out to be wrong.
+    groups: Vec<Group<'a>>,
+    faults: Vec<Fault>,
     open: Open,
-    /// An `active:` that waits for its alert.
+    /// The last `active:`, until the alert that it belongs to.
     active: Option<Schedule>,
-    /// Whether the open group has had a fault.
+    /// Whether the open group has a fault.
     faulty: bool,
     has_process_list: bool,
 }
@@ -57,7 +59,7 @@ impl<'a> Parser<'a, '_> {
         let outcome =
             directive(line).and_then(|(name, argument)| self.directive(line, name, argument).map_err(|reason| line.fault(reason)));
         if let Err(fault) = outcome {
-            self.file.faults.push(fault);
+            self.faults.push(fault);
             self.faulty = true;
             if self.open == Open::Nothing {
                 self.open = Open::Unknown;
@@ -69,25 +71,26 @@ impl<'a> Parser<'a, '_> {
         if matches!(name, "file" | "process" | "run" | "ps_command") {
             self.close();
             let rule = self.opened_by(name, argument)?;
-            self.file.groups.push(Group { lines: vec![*line], rule });
+            self.groups.push(Group { lines: vec![*line], rule });
             self.open = if name == "ps_command" { Open::Nothing } else { Open::Group };
             return Ok(());
         }
-        if let (Open::Group, Some(group)) = (self.open, self.file.groups.last_mut()) {
+        if let (Open::Group, Some(group)) = (self.open, self.groups.last_mut()) {
             group.lines.push(*line);
+        }
+        if !DIRECTIVES.contains(&name) {
+            return Err(format!("{name}: unknown directive"));
         }
         match name {
             "match" | "ignore" => self.pattern(name, argument),
             "active" => self.schedule(argument),
-            "alert_all" | "alert_n" | "alert_count" | "alert_inactive" | "alert_running" | "alert_if" | "alert_metric" => {
-                self.alert(Arguments::parse(name, argument, keys_of(name)))
-            }
-            "include" => Err("include: stands in the host file itself, not in an include or a configuration in force".into()),
-            _ => Err(format!("{name}: unknown directive")),
+            "include" => Err("include: is only allowed in the host file itself".into()),
+            // All others are alerts.
+            _ => self.alert(Arguments::parse(name, argument, keys_of(name))),
         }
     }
 
-    /// The rule that a group begins to be, without its alerts.
+    /// The rule of a group that begins, still without alerts.
     fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Rule, String> {
         Ok(match name {
             "file" => {
@@ -117,7 +120,7 @@ impl<'a> Parser<'a, '_> {
     /// The rule of the group that is open.
     fn rule(&mut self) -> Option<&mut Rule> {
         match self.open {
-            Open::Group => self.file.groups.last_mut().map(|group| &mut group.rule),
+            Open::Group => self.groups.last_mut().map(|group| &mut group.rule),
             _ => None,
         }
     }
@@ -137,14 +140,14 @@ impl<'a> Parser<'a, '_> {
         } else if !rule.patterns.is_empty() || faulty {
             rule.ignores.push(pattern);
         } else {
-            return Err("ignore: stands after a match:".into());
+            return Err("ignore: must come after a match:".into());
         }
         Ok(())
     }
 
     fn schedule(&mut self, argument: &str) -> Result<(), String> {
         if self.open == Open::Nothing {
-            return Err("active: stands in a group, before its alert".into());
+            return Err("active: must be in a group, before its alert".into());
         }
         let schedule = Schedule::parse(argument)?;
         if self.active.replace(schedule).is_some() {
@@ -157,7 +160,7 @@ impl<'a> Parser<'a, '_> {
         let name = arguments.name;
         let of_command = matches!(name, "alert_if" | "alert_metric");
         if self.open == Open::Unknown {
-            // Which ends what was no group, where one alert would have ended it.
+            // Such an alert would have ended the group.
             if !of_command {
                 self.abandon();
             }
@@ -165,7 +168,7 @@ impl<'a> Parser<'a, '_> {
         }
         let (active, faulty) = (&mut self.active, self.faulty);
         let mut lacks_match = false;
-        match self.file.groups.last_mut().filter(|_| self.open == Open::Group).map(|group| &mut group.rule) {
+        match self.groups.last_mut().filter(|_| self.open == Open::Group).map(|group| &mut group.rule) {
             Some(Rule::Command(rule)) if of_command => {
                 let alert = command_alert(&mut arguments, rule.extract.groups(), active.take());
                 arguments.done()?;
@@ -189,16 +192,16 @@ impl<'a> Parser<'a, '_> {
         if outcome.is_ok() {
             self.finish();
         } else {
-            // A second alert may follow in place of the wrong one, but the group is lost.
-            self.file.groups.pop();
+            // The group is lost; another alert in it is not a second fault.
+            self.groups.pop();
             self.open = Open::Unknown;
         }
         outcome
     }
 
-    /// Ends the group that is open, if any; it must be complete.
+    /// Ends the open group, if any. An incomplete group is a fault.
     fn close(&mut self) {
-        let Some(group) = self.file.groups.last().filter(|_| self.open == Open::Group) else { return self.abandon() };
+        let Some(group) = self.groups.last().filter(|_| self.open == Open::Group) else { return self.abandon() };
         let has_alerts = matches!(&group.rule, Rule::Command(rule) if !rule.alerts.is_empty());
         if has_alerts && self.active.is_none() {
             return self.finish();
@@ -207,16 +210,16 @@ impl<'a> Parser<'a, '_> {
             let line = if self.active.is_some() { group.lines.last() } else { group.lines.first() };
             let fault =
                 line.map(|line| line.fault(if self.active.is_some() { "active: no alert follows it".into() } else { no_alert(line) }));
-            self.file.faults.extend(fault);
+            self.faults.extend(fault);
         }
         self.faulty = true;
         self.finish();
     }
 
-    /// Keeps the group that is open, unless it had a fault.
+    /// Ends the open group, and removes it if it has a fault.
     fn finish(&mut self) {
         if self.faulty {
-            self.file.groups.pop();
+            self.groups.pop();
         }
         self.abandon();
     }
@@ -228,14 +231,14 @@ impl<'a> Parser<'a, '_> {
     }
 }
 
-/// Why a directive cannot stand where it does.
+/// The fault of a directive in the wrong place.
 fn misplaced(name: &str) -> String {
     let (opener, hint) = match name {
         "alert_running" => ("process", ""),
         "alert_if" | "alert_metric" => ("run", ""),
         _ => ("file", "; each alert needs its own file: and match:"),
     };
-    format!("{name}: stands in a group that {opener}: opened{hint}")
+    format!("{name}: must be in a group that {opener}: opens{hint}")
 }
 
 fn no_alert(opener: &SourceLine<'_>) -> String {
@@ -274,7 +277,7 @@ fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule) {
     }
 }
 
-/// `None` where something is wrong with the limits.
+/// Reads an alert of `run:`. `None` if it has not exactly one limit.
 fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active: Option<Schedule>) -> Option<CommandAlert> {
     let (tags, matched) = (arguments.tags(), arguments.required("match"));
     let (group, text) = group_and_value(arguments, "match", matched, groups);
@@ -306,7 +309,7 @@ fn limit(arguments: &mut Arguments<'_>, key: &str, groups: usize) -> Option<(usi
     number.map(|number| (group, number))
 }
 
-/// Reads `G,VALUE`.
+/// Reads `GROUP,VALUE`.
 fn group_and_value<'a>(arguments: &mut Arguments<'_>, key: &str, value: &'a str, groups: usize) -> (usize, &'a str) {
     let Some((group, rest)) = value.split_once(',') else {
         arguments.fail(format_args!("{key}= is GROUP,VALUE, got \"{value}\""));
@@ -326,14 +329,14 @@ fn group_number(arguments: &mut Arguments<'_>, key: &str, value: &str, groups: u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directives::Source;
+    use crate::directives::source::Source;
 
-    fn parse(text: &str) -> HostFile<'_> {
-        HostFile::parse(Source { path: "nas1", text }.lines())
+    fn parse(text: &str) -> (Vec<Group<'_>>, Vec<Fault>) {
+        super::parse(Source { path: "nas1", text }.lines(), &mut Patterns::default())
     }
 
     fn faults(text: &str) -> Vec<String> {
-        parse(text).faults.iter().map(ToString::to_string).collect()
+        parse(text).1.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -359,9 +362,9 @@ mod tests {
         ] {
             let good = "file: /good\nmatch: a\nalert_all: tags=GOOD\n";
             let text = format!("{good}{bad}\n{good}");
-            let file = parse(&text);
-            assert_eq!(file.groups.len(), 2, "{bad}: {:?}", file.faults);
-            assert_eq!(file.faults.len(), 1, "{bad}: {:?}", file.faults);
+            let (groups, faults) = parse(&text);
+            assert_eq!(groups.len(), 2, "{bad}: {faults:?}");
+            assert_eq!(faults.len(), 1, "{bad}: {faults:?}");
         }
     }
 
@@ -372,10 +375,10 @@ mod tests {
             ("file: /a\nmatch: a(\nalert_all: tags=T", "nas1:2: pattern \"a(\": "),
             ("file: /a\nmatch: a\n\nfile: /b\nmatch: b\nalert_all: tags=T", "nas1:1: file: no alert ends its group"),
             ("file: /a\nalert_all: tags=T", "nas1:2: alert_all: needs a match: before it"),
-            ("file: /a\nmatch: a\nalert_all: tags=T\nalert_n: tags=T", "nas1:4: alert_n: stands in a group that file: opened"),
-            ("file: /a\nignore: a\nmatch: b\nalert_all: tags=T", "nas1:2: ignore: stands after a match:"),
+            ("file: /a\nmatch: a\nalert_all: tags=T\nalert_n: tags=T", "nas1:4: alert_n: must be in a group that file: opens"),
+            ("file: /a\nignore: a\nmatch: b\nalert_all: tags=T", "nas1:2: ignore: must come after a match:"),
             ("ps_command: ps\nps_command: ps", "nas1:2: ps_command: is given twice"),
-            ("active: 0;00:00-01:00", "nas1:1: active: stands in a group"),
+            ("active: 0;00:00-01:00", "nas1:1: active: must be in a group"),
             ("file: /a\nmatch: a\nalert_count: tags=T seconds=0", "nas1:3: alert_count: seconds= is a whole number of at least 1"),
             ("file: /a\nmatch: a\nalert_count: tags=T seconds=99999999999", "nas1:3: seconds= is at most"),
             ("ps_command: @df", "nas1:1: a built-in command such as @df"),
@@ -390,6 +393,6 @@ mod tests {
     #[test]
     fn all_faults_of_a_file_come_at_once() {
         let text = "file: /a\nmatch: (\nmatch: [\nalert_all: tags=A B\nprocess: x\nalert_running: tags=T\nbogus: 1\n";
-        assert_eq!(parse(text).faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 4, 6, 7]);
+        assert_eq!(parse(text).1.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 4, 6, 7]);
     }
 }

@@ -10,12 +10,7 @@ mod sources;
 mod tasks;
 mod watches;
 
-use self::lookup::ServerLookup;
-use self::positions::PositionsFile;
-use self::settings::{Settings, PROGRAM};
-use self::sources::Followed;
-use self::tasks::Tasks;
-use crate::agent::{Agent, Identity, Output};
+use crate::agent::{Agent, AgentIdentity, Output};
 use crate::now::{earlier, Now};
 use crate::run::log::Log;
 use crate::run::{keys, Failure};
@@ -25,10 +20,14 @@ use crate::sys::signals::Signals;
 use crate::sys::{child, daemon, reason, socket};
 use crate::wire::auth::Key;
 use crate::wire::{Token, MAX_DATAGRAM};
-use std::mem::ManuallyDrop;
-use std::net::{Ipv4Addr, UdpSocket};
+use lookup::ServerLookup;
+use positions::PositionsFile;
+use settings::{Settings, PROGRAM};
+use sources::Sources;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
+use tasks::Tasks;
 
 /// Runs the agent until a signal ends it.
 ///
@@ -46,13 +45,13 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     common.detach()?;
     let user = settings.user.clone();
-    // Most of what it holds ends with the process.
-    let mut agent = ManuallyDrop::new(Loop::new(clock, socket, signals, settings, keys, &mut common.log));
+    let mut agent = Loop::new(clock, socket, signals, settings, keys, &mut common.log);
     if let Some(user) = user {
         user.become_for_good().map_err(|e| Failure::system("cannot become the user that -u names", &e))?;
     }
     let outcome = agent.run();
-    agent.end_programs();
+    // Ends the commands that it started.
+    drop(agent);
     common.finish();
     outcome
 }
@@ -65,7 +64,7 @@ struct Loop<'a> {
     key_file: Option<String>,
     agent: Agent,
     positions: Option<PositionsFile>,
-    followed: Followed,
+    sources: Sources,
     tasks: Tasks,
     log: &'a mut Log,
     /// For datagrams, blocks of files and what commands print.
@@ -96,7 +95,7 @@ impl<'a> Loop<'a> {
             );
         }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
-        let identity = Identity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
+        let identity = AgentIdentity { host: settings.host, run, server_port: settings.port + 1, seed: daemon::random() };
         let mut agent = Agent::new(now, identity);
         settings.positions.iter().for_each(|positions| positions.recall(now, &mut agent, log));
         agent.set_policy(settings.policy);
@@ -109,7 +108,7 @@ impl<'a> Loop<'a> {
             signals,
             server: settings.server,
             key_file: settings.key_file,
-            followed: Followed::default(),
+            sources: Sources::new(settings.access),
             tasks: Tasks::default(),
             log,
             buffer: new_buffer(),
@@ -128,10 +127,9 @@ impl<'a> Loop<'a> {
             let now = self.clock.now();
             self.look_up_server(now);
             self.agent.handle_timeout(now);
-            // Before anything is read: the agent numbers logs as it ordered them to be followed last.
             self.carry_out(now);
             self.tasks.handle(now, &mut self.agent, &mut self.buffer);
-            self.followed.handle(now, &mut self.agent, &mut self.buffer);
+            self.sources.handle(now, &mut self.agent, &mut self.buffer);
             // What was just read may have made events that can go at once.
             self.keep_positions(now);
             self.agent.handle_timeout(now);
@@ -141,7 +139,7 @@ impl<'a> Loop<'a> {
             poll.add(self.socket.as_fd());
             poll.add(self.signals.fd());
             self.tasks.add_to(&mut poll);
-            self.followed.add_to(now, &mut poll, &self.agent);
+            self.sources.add_to(now, &mut poll, &self.agent);
             self.server.iter().filter_map(ServerLookup::fd).for_each(|fd| poll.add(fd));
             poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
             self.give_back_buffer(poll.is_quiet());
@@ -166,13 +164,7 @@ impl<'a> Loop<'a> {
         }
     }
 
-    /// Ends what it started.
-    fn end_programs(&mut self) {
-        self.tasks = Tasks::default();
-        self.followed = Followed::default();
-    }
-
-    /// When there is a rest from work, what is in the buffer need not stay in memory.
+    /// Gives the memory of the buffer back when there is nothing to do.
     fn give_back_buffer(&mut self, quiet: bool) {
         if quiet && self.buffer_used {
             self.buffer = Vec::new();
@@ -183,7 +175,7 @@ impl<'a> Loop<'a> {
 
     fn next_deadline(&self, now: Now) -> Option<Duration> {
         let lookup = self.server.as_ref().and_then(ServerLookup::next_deadline);
-        let outside = earlier(self.tasks.next_deadline(now), self.followed.next_deadline(now, &self.agent));
+        let outside = earlier(self.tasks.next_deadline(now), self.sources.next_deadline(now, &self.agent));
         let positions = self.positions.as_ref().and_then(|positions| positions.next_deadline(now, &self.agent));
         earlier(earlier(earlier(lookup, positions), self.agent.next_deadline(now)), outside)
     }
@@ -220,23 +212,33 @@ impl<'a> Loop<'a> {
         }
     }
 
+    /// Carries out all that the agent wants done. Outputs are drained first and carried out then, until there are no more.
     fn carry_out(&mut self, now: Now) {
-        while let Some(output) = self.agent.poll_output() {
-            match output {
-                Output::Send { to, datagram } => {
-                    let failure = self.socket.send_to(&datagram, to).err().map(|e| reason(&e));
-                    if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
-                        self.log.write(now, &format!("cannot send to {to}: {failure}"));
-                    }
-                    self.send_failure = failure;
-                }
-                Output::Follow(sources) => self.followed.replace(now, sources),
-                Output::Open { log, path, start } => self.followed.open(now, log, &path, &start, &mut self.agent),
-                Output::Measure => self.followed.measure(&mut self.agent),
-                Output::Start { job, task } => self.tasks.start(job, task),
-                Output::Stop(job) => self.tasks.stop(job),
-                Output::Log(text) => self.log.write(now, &text),
+        loop {
+            let outputs: Vec<Output> = std::iter::from_fn(|| self.agent.poll_output()).collect();
+            if outputs.is_empty() {
+                break;
             }
+            for output in outputs {
+                match output {
+                    Output::Send { to, datagram } => self.send(now, to, &datagram),
+                    Output::Follow(logs) => self.sources.replace(now, logs),
+                    Output::Open { source, log, path, start } => self.sources.open(now, source, log, &path, &start),
+                    Output::Measure => self.sources.measure(),
+                    Output::Start { job, task } => self.tasks.start(job, task),
+                    Output::Stop(job) => self.tasks.stop(job),
+                    Output::Log(text) => self.log.write(now, &text),
+                }
+            }
+            self.sources.report(now, &mut self.agent);
         }
+    }
+
+    fn send(&mut self, now: Now, to: SocketAddrV4, datagram: &[u8]) {
+        let failure = self.socket.send_to(datagram, to).err().map(|e| reason(&e));
+        if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
+            self.log.write(now, &format!("cannot send to {to}: {failure}"));
+        }
+        self.send_failure = failure;
     }
 }

@@ -1,4 +1,4 @@
-//! The agent's own file of positions, for who has several servers.
+//! The agent's own file of positions, for networks with several servers. Knows when to write; the agent knows what.
 
 use crate::agent::{Agent, Urgency};
 use crate::now::Now;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(super) struct PositionsFile {
     kept: AtomicFile,
-    /// When it may be written again, unless that is urgent.
+    /// When it may be written again. Urgent changes are written at once.
     next: Duration,
     failure: Option<String>,
 }
@@ -21,17 +21,17 @@ impl PositionsFile {
         Self { kept: AtomicFile::new(path.into()), next: Duration::ZERO, failure: None }
     }
 
-    /// Tells the agent what an earlier run has kept.
+    /// Hands the agent the positions that an earlier run kept.
     pub(super) fn recall(&self, now: Now, agent: &mut Agent, log: &mut Log) {
         let (text, faults) = self.kept.read();
         faults.iter().for_each(|fault| log.write(now, fault));
         agent.remember(&text.unwrap_or_default());
     }
 
-    /// Writes what has changed. To be called before anything is sent.
+    /// Writes the positions if they have changed. To be called before anything is sent.
     pub(super) fn handle_timeout(&mut self, now: Now, agent: &mut Agent, log: &mut Log) {
-        let hurry = if now.mono >= self.next { Urgency::No } else { Urgency::OnlyIfUrgent };
-        if let Some(text) = agent.positions(hurry) {
+        let urgency = if now.mono >= self.next { Urgency::Any } else { Urgency::Urgent };
+        if let Some(text) = agent.positions(urgency) {
             self.next = now.mono + Self::INTERVAL;
             let failure = self.kept.write(&text).err().map(|e| reason(&e));
             if let Some(failure) = failure.as_ref().filter(|failure| self.failure.as_ref() != Some(failure)) {
@@ -41,7 +41,7 @@ impl PositionsFile {
         }
     }
 
-    /// What has changed is written next time, however soon that is.
+    /// The next call writes every change, however soon it comes.
     pub(super) fn hurry(&mut self) {
         self.next = Duration::ZERO;
     }

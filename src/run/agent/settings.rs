@@ -3,7 +3,7 @@
 use super::lookup::ServerLookup;
 use super::positions::PositionsFile;
 use crate::agent::Policy;
-use crate::fs::access;
+use crate::fs::Access;
 use crate::run::options::Program;
 use crate::run::Failure;
 use crate::sys::user::User;
@@ -37,6 +37,7 @@ pub(super) struct Settings {
     pub(super) host: String,
     pub(super) server: Option<ServerLookup>,
     pub(super) positions: Option<PositionsFile>,
+    pub(super) access: Access,
     pub(super) policy: Policy,
     pub(super) key_file: Option<String>,
     pub(super) user: Option<User>,
@@ -58,11 +59,9 @@ impl Settings {
         }
         let server = matches.opt_str("s").map(|server| server_lookup(&server, port)).transpose()?;
         let positions = matches.opt_str("S").as_deref().map(PositionsFile::new);
-        let folders = matches.opt_strs("f");
-        access::set(&folders.iter().map(String::as_str).collect::<Vec<_>>())
-            .map_err(|(folder, e)| wrong_value("-f ", folder, &reason(&e)))?;
+        let access = access(&matches.opt_strs("f"))?;
         let user = matches.opt_str("u").map(|name| User::find(&name).map_err(|e| wrong_value("-u ", &name, &e))).transpose()?;
-        Ok(Self { port, host, server, positions, policy: policy(matches)?, key_file: matches.opt_str("k"), user })
+        Ok(Self { port, host, server, positions, access, policy: policy(matches)?, key_file: matches.opt_str("k"), user })
     }
 }
 
@@ -72,6 +71,15 @@ fn usage(text: &str) -> Failure {
 
 fn wrong_value(option: &str, value: &str, reason: &str) -> Failure {
     Failure::Usage([option, value, ": ", reason].concat())
+}
+
+/// The files that may be followed: all of them unless `-f` names folders.
+fn access(folders: &[String]) -> Result<Access, Failure> {
+    if folders.is_empty() {
+        return Ok(Access::unrestricted());
+    }
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    Access::below(&folders).map_err(|(folder, e)| wrong_value("-f ", folder, &reason(&e)))
 }
 
 /// The commands that a server may have run.

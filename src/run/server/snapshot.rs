@@ -3,6 +3,7 @@
 
 use super::event_stream::{EventStream, Recorded};
 use crate::directives::server::{EventFormat, ServerFile};
+use crate::fs::Access;
 use crate::lines::lines;
 use crate::now::Now;
 use crate::run::atomic_file::AtomicFile;
@@ -94,7 +95,7 @@ impl Recovery {
             }
         };
         if let Some(Snapshot { stream, unix, .. }) = snapshot.filter(|snapshot| !snapshot.stream.files.is_empty()) {
-            let (mut follower, lost) = Follower::resume(&self.stream, stream, *unix);
+            let (mut follower, lost) = Follower::resume(&Access::unrestricted(), &self.stream, stream, *unix);
             if lost.is_none() {
                 read_to_end(&mut follower, &mut take);
                 return replayed;
@@ -102,7 +103,9 @@ impl Recovery {
         }
         // There is no snapshot, or its place in the stream was deleted: every event of the stream may be new.
         let rolled = (1..=self.keep).rev().map(|number| format!("{}.{number}", self.stream));
-        rolled.chain([self.stream.clone()]).for_each(|path| read_to_end(&mut Follower::from_start(&path), &mut take));
+        rolled
+            .chain([self.stream.clone()])
+            .for_each(|path| read_to_end(&mut Follower::from_start(&Access::unrestricted(), &path), &mut take));
         replayed
     }
 
@@ -137,7 +140,7 @@ impl Recovery {
         }
         let Some(text) = server.snapshot() else { return };
         // The stream is forced to disk first: a snapshot must not be ahead of it.
-        let position = Follower::from_end(&self.stream).position();
+        let position = Follower::from_end(&Access::unrestricted(), &self.stream).position();
         let snapshot = Snapshot { stream: position, unix: now.unix, text };
         let failure = stream.sync().and_then(|()| self.file.write(&snapshot.emit())).err().map(|e| reason(&e));
         if failure.is_some() {

@@ -3,15 +3,20 @@
 mod concurrent;
 mod random;
 mod restart;
-mod surroundings;
+mod siblings;
 mod unread;
 
+use super::rotated::RotatedFiles;
 use super::*;
+use crate::fs::{Access, AccessError};
+use crate::lines::MAX_LINE;
+use crate::wire::position::Position;
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{symlink, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A folder, a follower of `log` in it, and the lines that it has read.
 struct Case {
@@ -28,7 +33,7 @@ impl Case {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("log"), "old\n").unwrap();
-        let follower = Follower::from_end(folder.join("log").to_str().unwrap());
+        let follower = Follower::from_end(&Access::unrestricted(), folder.join("log").to_str().unwrap());
         Self { folder, follower, time: Duration::from_secs(1000), seen: Vec::new() }
     }
 
@@ -49,7 +54,7 @@ impl Case {
     }
 
     /// Lets seconds pass, then looks and reads to the end.
-    fn after(&mut self, seconds: u64) -> Result<(), String> {
+    fn after(&mut self, seconds: u64) -> Result<(), AccessError> {
         self.time += Duration::from_secs(seconds);
         let state = self.follower.look(self.time, &mut |_| None);
         let (mut buffer, seen) = (vec![0; BUFFER], &mut self.seen);
@@ -170,7 +175,7 @@ fn a_late_writer_is_heard_for_a_minute_after_its_last_line() {
         assert_eq!(case.next(), [line]);
     }
     assert_eq!(case.after(61), Ok(()));
-    assert!(case.follower.retired.is_empty());
+    assert!(case.follower.rotated_files() == 0);
 }
 
 #[test]
@@ -225,7 +230,7 @@ fn a_link_that_is_switched_leads_to_the_start_of_the_other_file() {
     let mut case = Case::new("link");
     case.append("a", "old\n");
     symlink(case.path("a"), case.path("link")).unwrap();
-    case.follower = Follower::from_end(case.path("link").to_str().unwrap());
+    case.follower = Follower::from_end(&Access::unrestricted(), case.path("link").to_str().unwrap());
     case.append("a", "1\n");
     assert_eq!(case.next(), ["1"]);
     case.append("b", "2\n");
@@ -240,8 +245,8 @@ fn a_file_in_the_place_of_a_folder_is_read_from_its_start() {
     let mut case = Case::new("folder");
     fs::remove_file(case.path("log")).unwrap();
     fs::create_dir(case.path("log")).unwrap();
-    case.follower = Follower::from_end(case.path("log").to_str().unwrap());
-    assert_eq!(case.after(1), Err("Is a directory".into()));
+    case.follower = Follower::from_end(&Access::unrestricted(), case.path("log").to_str().unwrap());
+    assert_eq!(case.after(1), Err(AccessError::System(libc::EISDIR)));
     fs::remove_dir(case.path("log")).unwrap();
     assert!(case.after(1).is_err(), "an error goes on while there is no file");
     case.append("log", "1\n");
@@ -251,7 +256,7 @@ fn a_file_in_the_place_of_a_folder_is_read_from_its_start() {
 #[test]
 fn a_file_that_another_follower_let_go_is_read_on() {
     let mut case = Case::new("handed");
-    let mut other = Follower::from_end(case.path("log.1").to_str().unwrap());
+    let mut other = Follower::from_end(&Access::unrestricted(), case.path("log.1").to_str().unwrap());
     case.append("log", "1\n");
     assert_eq!(case.next(), ["1"]);
     case.rename("log", "log.1");
@@ -299,7 +304,7 @@ fn what_finds_no_room_is_read_later_at_its_position() {
 }
 
 /// Looks without room to read, once for each rotation of a file that has one line.
-fn rotate_unread(case: &mut Case, rotations: usize) -> Result<(), String> {
+fn rotate_unread(case: &mut Case, rotations: usize) -> Result<(), AccessError> {
     let mut state = Ok(());
     for number in 0..rotations {
         case.append("log", &format!("line {number}\n"));
@@ -323,12 +328,12 @@ fn many_rotations_without_room_lose_nothing() {
 fn what_is_given_up_of_too_many_rotations_is_told() {
     let mut case = Case::new("too-many");
     assert_eq!(case.next(), [""; 0]);
-    assert_eq!(rotate_unread(&mut case, Follower::MAX_UNREAD + 1), Ok(()));
+    assert_eq!(rotate_unread(&mut case, RotatedFiles::MAX_UNREAD + 1), Ok(()));
     assert_eq!(case.after(1), Ok(()));
     let told = case.follower.take_loss().unwrap();
     assert!(told.ends_with("7 unread bytes are given up, since the file was rotated too often to be read in time"), "{told}");
     assert_eq!(case.follower.take_loss(), None);
-    assert_eq!((case.seen.len(), &*case.seen[0]), (Follower::MAX_UNREAD, "line 1"));
+    assert_eq!((case.seen.len(), &*case.seen[0]), (RotatedFiles::MAX_UNREAD, "line 1"));
 }
 
 #[test]
@@ -349,7 +354,7 @@ fn the_place_of_every_line_gives_the_position_behind_it() {
             11
         });
         assert_eq!(given.as_ref(), Some(&case.follower.position()), "{line}");
-        let (resumed, lost) = Follower::resume(&path, &case.follower.position(), 0);
+        let (resumed, lost) = Follower::resume(&Access::unrestricted(), &path, &case.follower.position(), 0);
         assert_eq!((resumed.position(), lost), (case.follower.position(), None));
     }
     assert_eq!(case.next(), [""; 0]);

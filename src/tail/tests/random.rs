@@ -65,7 +65,7 @@ impl History {
             style,
         };
         history.write("before\n");
-        history.follower = Some(Follower::from_end(path.to_str().unwrap()));
+        history.follower = Some(Follower::from_end(&Access::unrestricted(), path.to_str().unwrap()));
         history
     }
 
@@ -226,7 +226,7 @@ impl History {
     fn start(&mut self) {
         if self.follower.is_none() {
             self.pass(1000);
-            let (follower, lost) = Follower::resume(self.log().to_str().unwrap(), &self.position, self.looked);
+            let (follower, lost) = Follower::resume(&Access::unrestricted(), self.log().to_str().unwrap(), &self.position, self.looked);
             self.looked = self.time / 1000;
             self.follower = Some(follower);
             self.told.extend(lost);

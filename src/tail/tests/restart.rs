@@ -11,13 +11,13 @@ impl Case {
         let names: Vec<_> = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.iter().for_each(|name| self.date(name.to_str().unwrap(), -100));
         let position = self.follower.position();
-        self.follower = Follower::from_start("nothing");
+        self.follower = Follower::from_start(&Access::unrestricted(), "nothing");
         Position::parse(&position.to_string()).unwrap()
     }
 
     /// Starts another one, and returns what could not be found again.
     fn start(&mut self, position: &Position) -> Option<String> {
-        let (follower, lost) = Follower::resume(self.path("log").to_str().unwrap(), position, STOPPED);
+        let (follower, lost) = Follower::resume(&Access::unrestricted(), self.path("log").to_str().unwrap(), position, STOPPED);
         self.follower = follower;
         lost
     }
@@ -183,7 +183,7 @@ fn a_link_that_was_switched_meanwhile_leads_to_the_start_of_the_other_file() {
     let mut case = Case::new("resume-link");
     case.rename("log", "a");
     symlink(case.path("a"), case.path("log")).unwrap();
-    case.follower = Follower::from_end(case.path("log").to_str().unwrap());
+    case.follower = Follower::from_end(&Access::unrestricted(), case.path("log").to_str().unwrap());
     case.append("a", "1\n");
     assert_eq!(case.next(), ["1"]);
     let position = case.stop();
@@ -211,7 +211,7 @@ fn a_file_that_has_but_the_inode_is_another() {
 fn a_file_of_which_nothing_was_read_is_found_by_its_inode() {
     let mut case = Case::new("resume-unread");
     fs::write(case.path("log"), "").unwrap();
-    case.follower = Follower::from_end(case.path("log").to_str().unwrap());
+    case.follower = Follower::from_end(&Access::unrestricted(), case.path("log").to_str().unwrap());
     let position = case.stop();
     assert_eq!(position.files[0].offset, 0);
     case.append("log", "1\n");
@@ -225,7 +225,7 @@ fn a_file_of_which_nothing_was_read_is_found_by_its_inode() {
 fn a_file_that_appeared_meanwhile_is_read_from_its_start() {
     let mut case = Case::new("resume-new");
     fs::remove_file(case.path("log")).unwrap();
-    case.follower = Follower::from_end(case.path("log").to_str().unwrap());
+    case.follower = Follower::from_end(&Access::unrestricted(), case.path("log").to_str().unwrap());
     let position = case.stop();
     assert_eq!(position, Position::default());
     assert_eq!(case.start(&position), None);
@@ -269,7 +269,7 @@ fn a_log_that_cannot_be_read_at_the_start_is_awaited() {
     case.rename("log", "aside");
     fs::create_dir(case.path("log")).unwrap();
     assert_eq!(case.start(&position), None);
-    assert_eq!(case.after(1), Err("Is a directory".into()));
+    assert_eq!(case.after(1), Err(AccessError::System(libc::EISDIR)));
     fs::remove_dir(case.path("log")).unwrap();
     case.append("aside", "2\n");
     case.rename("aside", "log");
@@ -324,7 +324,7 @@ fn many_unread_files_are_found_again_though_a_position_holds_few() {
 #[test]
 fn two_followers_of_one_folder_do_not_both_read_a_file() {
     let mut case = begun("resume-folder-of-two");
-    let mut other = Follower::from_end(case.path("log.1").to_str().unwrap());
+    let mut other = Follower::from_end(&Access::unrestricted(), case.path("log.1").to_str().unwrap());
     other.look(case.time, &mut |_| None).unwrap();
     let other_position = other.position();
     let position = case.stop();
@@ -332,7 +332,7 @@ fn two_followers_of_one_folder_do_not_both_read_a_file() {
     case.rename("log", "log.1");
     case.write_dated("log", "3\n", 10);
     assert_eq!(case.start(&position), None);
-    let (mut other, _) = Follower::resume(case.path("log.1").to_str().unwrap(), &other_position, STOPPED);
+    let (mut other, _) = Follower::resume(&Access::unrestricted(), case.path("log.1").to_str().unwrap(), &other_position, STOPPED);
     other.look(case.time, &mut |meta| case.follower.release(meta)).unwrap();
     assert_eq!(case.next(), ["3"]);
     case.follower = other;
@@ -344,12 +344,12 @@ fn that_more_files_were_rotated_than_can_be_read_is_told() {
     let mut case = begun("resume-too-many");
     let position = case.stop();
     fs::remove_file(case.path("log")).unwrap();
-    for number in 100..=100 + Follower::MAX_UNREAD {
+    for number in 100..=100 + RotatedFiles::MAX_UNREAD {
         case.write_dated(&format!("log-20261122{number}"), &format!("{number}\n"), i64::try_from(number).unwrap());
     }
     case.write_dated("log", "last\n", 1000);
     let lost = case.start(&position).unwrap();
     assert!(lost.ends_with("log was rotated more often than can be read again: 1 files are given up"), "{lost}");
     let seen = case.next();
-    assert_eq!((seen.len(), &*seen[0], &*seen[Follower::MAX_UNREAD]), (Follower::MAX_UNREAD + 1, "101", "last"));
+    assert_eq!((seen.len(), &*seen[0], &*seen[RotatedFiles::MAX_UNREAD]), (RotatedFiles::MAX_UNREAD + 1, "101", "last"));
 }

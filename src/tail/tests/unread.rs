@@ -183,7 +183,8 @@ fn the_hole_that_a_cut_leaves_before_a_writer_is_passed_over() {
         writer.write_all(b"1\n2\n").unwrap();
         assert_eq!(fs::read(case.path("log")).unwrap()[0], 0);
         assert_eq!(case.next(), ["1", "2"]);
-        let (mut follower, lost) = Follower::resume(case.path("log").to_str().unwrap(), &case.follower.position(), 0);
+        let (mut follower, lost) =
+            Follower::resume(&Access::unrestricted(), case.path("log").to_str().unwrap(), &case.follower.position(), 0);
         std::mem::swap(&mut case.follower, &mut follower);
         writer.write_all(b"3\n").unwrap();
         assert_eq!((case.next(), lost), (vec!["3".to_string()], None));
@@ -214,10 +215,10 @@ fn a_deleted_file_is_let_go_after_ten_minutes_and_what_is_lost_is_told() {
     for _ in 0..599 {
         case.look();
     }
-    assert_eq!((case.follower.retired.len(), &*case.lost()), (1, ""));
+    assert_eq!((case.follower.rotated_files(), &*case.lost()), (1, ""));
     case.look();
     case.look();
-    assert_eq!(case.follower.retired.len(), 0);
+    assert_eq!(case.follower.rotated_files(), 0);
     let lost = case.lost();
     assert!(lost.ends_with("log: 4 unread bytes are given up with a deleted file"), "{lost}");
     assert_eq!(case.next(), ["3"]);
@@ -237,17 +238,17 @@ fn deleted_files_are_let_go_when_much_of_them_waits_but_those_with_a_name_are_no
     for _ in 0..20 {
         case.look();
     }
-    assert_eq!((case.follower.retired.len(), &*case.lost()), (2, ""));
+    assert_eq!((case.follower.rotated_files(), &*case.lost()), (2, ""));
     fs::remove_file(case.path("log.1")).unwrap();
     fs::remove_file(case.path("log.2")).unwrap();
     for _ in 0..9 {
         case.look();
     }
-    assert_eq!((case.follower.retired.len(), &*case.lost()), (2, ""), "there may be time to read them");
+    assert_eq!((case.follower.rotated_files(), &*case.lost()), (2, ""), "there may be time to read them");
     for _ in 0..3 {
         case.look();
     }
-    assert_eq!(case.follower.retired.len(), 1);
+    assert_eq!(case.follower.rotated_files(), 1);
     let lost = case.lost();
     assert!(lost.contains(&format!("log: {} unread bytes", size / 100 * 100)), "{lost}");
 }
@@ -271,7 +272,7 @@ fn lines_that_are_cut_for_length_are_told_now_and_then() {
 #[test]
 fn a_file_between_two_looks_that_another_follower_has_is_read_by_one() {
     let mut case = Case::new("between-two");
-    let mut other = Follower::from_start(case.path("log.1").to_str().unwrap());
+    let mut other = Follower::from_start(&Access::unrestricted(), case.path("log.1").to_str().unwrap());
     case.append("log", "1\n");
     case.look();
     case.rename("log", "log.2");

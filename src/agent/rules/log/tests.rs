@@ -1,65 +1,73 @@
 //! Log rules with lines and times of the test's making.
 
 use super::*;
-use crate::directives::host::{HostFile, Rule};
-use crate::directives::Source;
-use crate::random::Random;
-use crate::schedule::WeekMinute;
+use crate::agent::rules::bench::{at, delivery, events, host_file};
+use crate::directives::host::Rule;
 
-/// Wednesday, so many seconds after 12:00.
-fn at(seconds: u64) -> Moment {
-    let minute = WeekMinute::new(3, 12, u16::try_from(seconds / 60).unwrap());
-    Moment { mono: Millis::from_secs(1000 + seconds), unix: 43_200 + seconds, local: minute, second: u8::try_from(seconds % 60).unwrap() }
-}
+/// Most events of lines that wait.
+const MAX_LINES: usize = 256;
 
 struct Bench {
     rules: LogRules,
-    outbox: Outbox,
+    logs: Logs,
+    delivery: Delivery,
     position: u64,
 }
 
 impl Bench {
     fn new(text: &str) -> Self {
-        let mut bench = Self { rules: LogRules::default(), outbox: Outbox::new(&at(0), "h", 7, Random::new(1)), position: 0 };
+        let mut bench = Self { rules: LogRules::default(), logs: Logs::default(), delivery: delivery(), position: 0 };
         bench.configure(0, text);
         bench
     }
 
     fn configure(&mut self, seconds: u64, text: &str) {
-        let file = HostFile::parse(Source { path: "h", text }.lines());
-        assert_eq!(file.faults, []);
-        let rules = file.groups.into_iter().map(|group| match (group.identity(), group.rule) {
-            (identity, Rule::Log(rule)) => (identity, rule),
-            (_, rule) => panic!("{rule:?}"),
+        let rules = host_file(text).into_iter().map(|(identity, rule)| match rule {
+            Rule::Log(rule) => (identity, rule),
+            rule => panic!("{rule:?}"),
         });
-        let mut before = self.rules.take();
-        rules.for_each(|(identity, rule)| self.rules.add(&at(seconds), &mut before, identity, rule));
-        self.rules.handle_replaced();
+        let rules: Vec<(u64, LogRule)> = rules.collect();
+        let sources: Vec<LogSource> = rules.iter().map(|(_, rule)| rule.log.clone()).collect();
+        self.logs.replace(&sources);
+        self.rules.replace(at(seconds), rules, &self.logs);
     }
 
-    /// Reads lines of `/log`, which is the first log.
+    /// The file at that path.
+    fn file(&mut self, path: &str) -> LogId {
+        let sources: Vec<LogId> = self.logs.sources().map(|(id, _)| id).collect();
+        let found = sources.into_iter().find(|id| self.logs.file(*id).is_some_and(|file| file.path() == path));
+        found.unwrap_or_else(|| self.found(path))
+    }
+
+    /// The wildcard, which is the first log, finds a file.
+    fn found(&mut self, path: &str) -> LogId {
+        let wildcard = self.logs.sources().next().unwrap().0;
+        let file = self.logs.handle_found(wildcard, path.to_string(), false).unwrap();
+        self.rules.add_file(wildcard, file);
+        file
+    }
+
+    /// Reads lines of `/log`.
     fn lines(&mut self, seconds: u64, text: &str) -> usize {
-        let block = Block { path: "/log", position: self.position, place: None, bytes: text.as_bytes() };
-        let consumed = self.rules.handle_lines(&at(seconds), 0, block, &mut Link::default(), &mut self.outbox);
+        let lines = Lines { position: self.position, place: None, bytes: text.as_bytes() };
+        let log = self.file("/log");
+        let file = self.logs.file_mut(log).unwrap();
+        let consumed = self.rules.handle_lines(at(seconds), file, lines, &mut self.delivery);
         self.position += consumed as u64;
         consumed
     }
 
     /// Lets the time be so late. At an edge `unread` bytes wait in `/log`.
     fn time(&mut self, seconds: u64, unread: u64) {
-        if self.rules.handle_timeout(&at(seconds), &mut self.outbox) {
-            self.rules.handle_end(0, "/log", self.position + unread);
+        if self.rules.handle_timeout(at(seconds), &self.logs, &mut self.delivery) {
+            let log = self.file("/log");
+            self.rules.handle_end(self.logs.file(log).unwrap(), self.position + unread);
         }
     }
 
     /// Tags and text of the events since the last call.
     fn events(&mut self) -> Vec<String> {
-        let texts = self.outbox.drain().map(|datagram| {
-            let text = String::from_utf8(datagram).unwrap();
-            let fields: Vec<&str> = text.splitn(7, "%%").collect();
-            format!("{} {}", fields[4], fields[6])
-        });
-        texts.collect()
+        events(&mut self.delivery)
     }
 }
 
@@ -79,7 +87,7 @@ fn blocks_stand_back_to_back_from_the_start_of_the_rule() {
     // The device slept: one block of those that passed counts, and the next ends where it would have.
     bench.time(57, 0);
     assert_eq!(bench.events(), ["C 1"]);
-    assert_eq!(bench.rules.next_deadline(&at(57)), at(60).mono);
+    assert_eq!(bench.rules.next_deadline(at(57)), Some(at(60).mono));
     bench.time(60, 0);
     assert_eq!(bench.events(), ["C 0"]);
 }
@@ -103,7 +111,7 @@ fn silence_is_no_match_in_a_block_but_not_while_lines_wait() {
     bench.lines(11, "other\n");
     bench.time(20, 0);
     assert_eq!(bench.events(), ["I M"]);
-    let many = "x\n".repeat(Outbox::MAX_LINES + 1);
+    let many = "x\n".repeat(MAX_LINES + 1);
     assert_eq!(bench.lines(20, &many), many.len() - 2);
     bench.time(30, 0);
     bench.time(40, 0);
@@ -113,7 +121,7 @@ fn silence_is_no_match_in_a_block_but_not_while_lines_wait() {
 #[test]
 fn silence_is_not_told_of_while_nothing_is_read() {
     let mut bench = Bench::new(&format!("{ALL}file: /log\nmatch: y\nalert_inactive: tags=I seconds=10 message=M\n"));
-    let many = "x\n".repeat(Outbox::MAX_LINES / 2 + 1);
+    let many = "x\n".repeat(MAX_LINES / 2 + 1);
     assert_eq!(bench.lines(1, &many), many.len());
     bench.time(10, 0);
     assert!(!bench.events().contains(&"I M".to_string()));
@@ -125,7 +133,7 @@ fn silence_is_not_told_of_while_nothing_is_read() {
 fn a_line_that_finds_no_room_is_left_for_later() {
     let mut bench = Bench::new(&(ALL.to_string() + &ALL.replace("tags=A", "tags=B") + &ALL.replace("tags=A", "tags=C")));
     let line = "x\n".len();
-    assert_eq!(bench.lines(1, &"x\n".repeat(100)), Outbox::MAX_LINES.div_ceil(3) * line);
+    assert_eq!(bench.lines(1, &"x\n".repeat(100)), MAX_LINES.div_ceil(3) * line);
     assert_eq!(bench.lines(1, "x\n"), 0);
     bench.events();
     assert_eq!(bench.lines(1, "x\n"), line);
@@ -133,10 +141,10 @@ fn a_line_that_finds_no_room_is_left_for_later() {
 
 #[test]
 fn any_number_of_rules_leaves_room_for_a_line() {
-    let rules: String = (0..Outbox::MAX_LINES + 50).map(|n| ALL.replace("tags=A", &format!("tags=T{n}"))).collect();
+    let rules: String = (0..MAX_LINES + 50).map(|n| ALL.replace("tags=A", &format!("tags=T{n}"))).collect();
     let mut bench = Bench::new(&rules);
     assert_eq!(bench.lines(1, "x\n"), 2);
-    assert_eq!(bench.events().len(), Outbox::MAX_LINES + 50);
+    assert_eq!(bench.events().len(), MAX_LINES + 50);
 }
 
 #[test]
@@ -163,7 +171,7 @@ fn lines_of_the_closed_time_are_dropped_though_they_are_read_when_it_is_open_aga
 fn the_next_edge_is_a_deadline() {
     let bench = Bench::new(MORNING);
     for (now, edge) in [(0, 120), (119, 120), (121, 300)] {
-        assert_eq!(bench.rules.next_deadline(&at(now)), at(edge).mono, "{now}");
+        assert_eq!(bench.rules.next_deadline(at(now)), Some(at(edge).mono), "{now}");
     }
 }
 
@@ -205,13 +213,14 @@ fn a_rule_that_stays_keeps_the_edges_that_lie_ahead() {
 #[test]
 fn files_of_a_wildcard_are_counted_apart() {
     let mut bench = Bench::new(&COUNT.replace("/log", "/*"));
-    bench.rules.handle_found(0, "/log");
-    bench.rules.handle_found(0, "/other");
+    bench.found("/log");
+    let other = bench.found("/other");
     bench.lines(1, "x\nx\n");
     bench.configure(5, &format!("{}{}", COUNT.replace("/log", "/*"), COUNT.replace("/log", "/*").replace("tags=C", "tags=D")));
     bench.time(10, 0);
     assert_eq!(bench.events(), ["C 2", "C 0"]);
-    bench.rules.handle_gone(0, "/other");
+    let wildcard = bench.logs.handle_gone(other).unwrap();
+    bench.rules.remove_file(wildcard, other);
     bench.lines(11, "x\n");
     bench.time(20, 0);
     assert_eq!(bench.events(), ["C 1", "D 1"]);

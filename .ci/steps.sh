@@ -1,0 +1,56 @@
+# Sourced by .ci/run and .ci/full: the steps of both, each written once. To move a step from one to the other, change its first word and
+# say why in the commit.
+#   always         in both
+#   every_time     in .ci/run only: .ci/full has a longer form of the same step
+#   for_release    in .ci/full only
+# shellcheck shell=bash
+
+built=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release
+static=$PWD/dist/x86_64-unknown-linux-musl
+
+need ip iproute2
+need nft nftables
+need shellcheck shellcheck
+need strace strace
+need valgrind valgrind
+need readelf binutils
+need qemu-mips-static qemu-user-static
+need busybox busybox-static
+need systemd-analyze systemd
+
+always "Formatting" cargo fmt --check
+always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh
+always "Start-up scripts" shellcheck -x -s sh scripts/init/aa436.sh scripts/init/aa436.openwrt
+always "Lints" cargo clippy --locked --all-targets -- -D warnings
+always "Documentation of the code" env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --quiet
+always "All tests, the README's command" ./scripts/check.sh
+
+always "Building for this machine" cargo build --locked --release
+always "The example configuration" env -C examples "$built/ax436" -t ax436.conf
+always "The demonstration" ./scripts/demo.sh
+
+always "Building the static programs of all targets" ./scripts/build-all.sh
+always "Their sizes and headers" ./scripts/checks/dist.sh -s
+# Three that differ in the order of bytes and the size of words.
+every_time "Emulated sessions of three targets" ./scripts/checks/emulated.sh \
+    armv7-unknown-linux-musleabihf mips-unknown-linux-musl aarch64-unknown-linux-musl
+for_release "Emulated sessions of all targets" ./scripts/checks/emulated.sh
+
+always "The programs' tests on the static programs" env PROJECT436_BIN_DIR="$static" RUST_TEST_THREADS=8 cargo test --locked --test programs
+for_release "The devices' tests on the static programs" env PROJECT436_BIN_DIR="$static" RUST_TEST_THREADS=8 cargo test --locked --test devices
+always "A device of nothing but BusyBox" ./scripts/checks/busybox.sh "$static"
+always "A kernel that is as old as Linux 3.2" ./scripts/checks/old-kernel.sh "$static"
+always "Installing on made-up devices" ./scripts/checks/install.sh
+for_release "Installing on emulated devices" ./scripts/checks/install-emulated.sh
+always "Units for systemd: their syntax" ./scripts/checks/units.sh
+for_release "Units for systemd: under systemd" ./scripts/checks/systemd.sh "$static"
+for_release "Fuzz targets, ten times as long" env FUZZ_ITERATIONS=20000 cargo test --locked --test core fuzz::
+for_release "Compiling for other systems" ./scripts/checks/portability.sh
+for_release "32-bit programs after 2038" ./scripts/checks/2040.sh
+
+every_time "Memory of the agent, its hour in 15 seconds" ./scripts/bench/memory.py --programs "$static" --speed 240 --burst 20000
+for_release "Memory of the agent, its hour in one minute" ./scripts/bench/memory.py --programs "$static" --speed 60
+always "Instructions of the hot paths" ./scripts/bench/instructions.sh
+always "Measurements on small inputs" ./scripts/bench/run.sh --quick
+always "How cost grows, on small inputs" ./scripts/bench/growth.py --quick
+for_release "Twenty minutes of trouble" env PROJECT436_BIN_DIR="$static" ./scripts/checks/soak.sh 20

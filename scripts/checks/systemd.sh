@@ -1,0 +1,145 @@
+#!/bin/sh
+# Runs scripts/init/*.service under a separate systemd, in namespaces, on an overlay of this system's files that is dropped at the end. Checks
+# what the agent and its commands may do there and what they may not, and that systemd restarts both programs when they are killed.
+#   scripts/checks/systemd.sh [FOLDER]      with the static programs; by default dist/x86_64-unknown-linux-musl
+# Needs root, Debian's systemd, a kernel with overlayfs, and a cgroup2 in which it may make a group. Status 77: this system does not allow it.
+set -eu
+case ${1:-} in
+--boot | --look) stage=$1 here=$2 ;;
+*) stage='' && cd "$(dirname "$0")/../.." && here=scripts/lib ;;
+esac
+# shellcheck source=scripts/lib/checking.sh
+. "$here/checking.sh"
+stream=/srv/436/events.log
+logs=$stream
+
+# Mounts a root that is dropped at the end, and becomes its systemd.
+boot() {
+    root=$1/root
+    mkdir "$1/layers" "$root"
+    mount -t tmpfs tmpfs "$1/layers"
+    mkdir "$1/layers/upper" "$1/layers/work"
+    mount -t overlay overlay -o "lowerdir=/,upperdir=$1/layers/upper,workdir=$1/layers/work" "$root"
+    mount -t proc proc "$root/proc"
+    mount --bind "$root/proc/sys" "$root/proc/sys"
+    mount -o remount,bind,ro "$root/proc/sys"
+    mount -t sysfs -o ro sysfs "$root/sys"
+    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+    for name in dev run tmp; do mount -t tmpfs tmpfs "$root/$name"; done
+    mkdir "$root/dev/pts" "$root/dev/shm" "$root/dev/mqueue" "$root/run/check" "$root/run/units"
+    ln -s pts/ptmx "$root/dev/ptmx"
+    for name in null zero full random urandom tty kmsg; do
+        : >"$root/dev/$name"
+        mount --bind "/dev/$name" "$root/dev/$name"
+    done
+    mount --bind "$1" "$root/run/check"
+    ip link set lo up
+    set_up "$1"
+    : >"$1/mounted"
+    mkdir "$root/run/old"
+    cd "$root"
+    pivot_root . run/old
+    exec env -i container=aa436 PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_UNIT_PATH=/run/units \
+        chroot . /lib/systemd/systemd --unit=check.target --log-target=null --show-status=no
+}
+
+# The programs, a host with a configuration, and the units that systemd starts: the two, a process of another user, and this check.
+set_up() {
+    cp "$1/aa436" "$1/ax436" "$root/usr/local/bin/"
+    cp "$1/look" "$root/usr/local/bin/look"
+    cp "$1"/*.service "$root/run/units/"
+    rm -rf "$root/srv/436" "$root/var/lib/aa436"
+    mkdir -p "$root/srv/436/hosts" "$root/home/someone"
+    printf '%s\n' 'event_stream: events.log' 'port: 4360' 'broadcast: 127.255.255.255' 'hosts: hosts' >"$root/srv/436/ax436.conf"
+    cp "$1/rules" "$root/srv/436/hosts/unit"
+    printf '%s\n' 'OPTIONS="-n unit"' PROJECT436_TEST_CLOCK=10 >"$root/etc/default/aa436"
+    for name in /var/log/private.log /home/someone/private.log; do
+        echo 'a line of before' >"$root$name"
+        chown 65534 "$root$name"
+        chmod 600 "$root$name"
+    done
+    chmod 700 "$root/home/someone"
+    chown 65534 "$root/home/someone"
+    for name in sysinit basic shutdown local-fs network-online multi-user; do
+        printf '%s\n' '[Unit]' DefaultDependencies=no >"$root/run/units/$name.target"
+    done
+    printf '%s\n' '[Unit]' DefaultDependencies=no 'Wants=ax436.service aa436.service other.service check.service' >"$root/run/units/check.target"
+    printf '%s\n' '[Service]' User=nobody 'ExecStart=/bin/sleep 4711' >"$root/run/units/other.service"
+    printf '%s\n' '[Service]' Type=oneshot StandardOutput=append:/run/check/said StandardError=inherit \
+        'ExecStart=/bin/sh /run/check/systemd.sh --look /run/check' 'ExecStopPost=/bin/kill -s RTMIN+14 1' >"$root/run/units/check.service"
+}
+
+# The command that the configuration makes the agent run. It prints a line for each attempt: its name, and 1 if it succeeded.
+write_rules() {
+    cat >"$1/look" <<'END'
+#!/bin/sh
+try() { name=$1; shift; if "$@" >/dev/null 2>&1; then echo "$name 1"; else echo "$name 0"; fi; }
+try dmesg dmesg
+try df df -k /
+try state touch mine
+try etc touch /etc/mine
+try clock date -s 2020-01-01
+END
+    chmod 755 "$1/look"
+    {
+        for name in /var/log/private.log /home/someone/private.log; do printf '%s\n' "file: $name" 'match: .' 'alert_all: tags=LINE'; done
+        printf '%s\n' 'process: sleep 4711' 'alert_running: tags=OTHER min=2 max=2 message=processes of another'
+        echo 'run: command=/usr/local/bin/look extract=^(\w+) (\d)'
+        for name in dmesg df state etc clock; do echo "alert_metric: tags=TRY_$name match=1,$name metric=2"; done
+        printf '%s\n' 'run: command=@df extract=^(/) (\d+)%' 'alert_metric: tags=BUILTIN_DF match=1,/ metric=2'
+    } >"$1/rules"
+}
+
+restarted() { [ "$(systemctl show -p NRestarts --value "$1")" -ge 1 ] && systemctl -q is-active "$1"; }
+
+look() {
+    within_a_minute "the configuration is in force" events 1 'in force: [0-9]* rules'
+    within_a_minute "it follows files that only another user can read" events 2 '%%Following .*private.log from its end'
+    for name in /var/log/private.log /home/someone/private.log; do
+        echo 'of another user' >>$name
+        within_a_minute "a line of $name" events 1 "%%LINE%%$name%%of another user"
+    done
+    within_a_minute "processes of other users" events 1 '%%OTHER%%NULL%%processes of another \[1\]'
+    within_a_minute "@df" events 1 '%%BUILTIN_DF%%NULL%%[0-9]'
+    for name in dmesg df state; do within_a_minute "a command: $name" events 1 "%%TRY_$name%%NULL%%1"; done
+    for name in etc clock; do within_a_minute "a command may not: $name" events 1 "%%TRY_$name%%NULL%%0"; done
+    systemctl reload aa436 ax436 || fail "reload"
+    for unit in aa436 ax436; do
+        systemctl kill -s KILL $unit
+        within_a_minute "$unit came back" restarted $unit
+        echo "after $unit" >>/var/log/private.log
+        within_a_minute "a line after that" events 1 "%%LINE%%/var/log/private.log%%after $unit"
+    done
+    systemctl stop aa436 ax436 || fail "stop"
+    for unit in aa436 ax436; do [ "$(systemctl is-active $unit)" = inactive ] || fail "$unit: $(systemctl is-active $unit)"; done
+    echo "All passed: $(systemctl --version | head -n 1)"
+}
+
+# The processes of the group end with the first of them, for which the kernel may need a moment.
+remove_group() { find "$group" -depth -type d -exec rmdir {} + 2>/dev/null; }
+
+case $stage in
+--boot) boot "$here" ;;
+--look) look ;;
+*)
+    programs=$(cd "${1:-dist/x86_64-unknown-linux-musl}" && pwd)
+    need systemd-analyze systemd
+    need pivot_root util-linux
+    folder=$(mktemp -d)
+    groups=$(awk '$3 == "cgroup2" { print $2 }' /proc/mounts | tail -n 1)
+    group=$groups/aa436-check-$$
+    mkdir "$group" || { rmdir "$folder"; skip "this system lets no group be made in cgroup2"; }
+    trap 'rm -rf "$folder"; within_a_minute "nothing is left" remove_group' EXIT
+    cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/lib/checking.sh scripts/checks/systemd.sh "$folder"
+    write_rules "$folder"
+    # The group is the root of the groups that this systemd sees. Its exit status says nothing.
+    # shellcheck disable=SC2016 # for the shell that is started
+    sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec timeout -k 5 300 "$@"' - "$group" \
+        unshare --cgroup --mount --pid --net --uts --ipc --fork --kill-child sh scripts/checks/systemd.sh --boot "$folder" || true
+    if ! [ -e "$folder/mounted" ]; then
+        skip "this system does not let a root be made from namespaces and an overlay"
+    fi
+    cat "$folder/said" || true
+    grep -q '^All passed' "$folder/said"
+    ;;
+esac

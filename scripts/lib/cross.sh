@@ -1,0 +1,206 @@
+# Sourced by build-all.sh: the two ways to build for other machines, and what goes into dist/.
+# shellcheck shell=sh disable=SC2154 # build-all.sh sets $way
+
+# zig is the linker and brings the C library; the versions are those that this was tested with.
+ZIG=ziglang==0.17.1
+ZIGBUILD=cargo-zigbuild==0.24.0
+# The library's profile panic = "immediate-abort" is understood from this version of Rust on: 1.N.
+LEAST_RUST=92
+DEBIAN_RUST='rustc-web cargo-web rust-web-src'
+
+case ${CARGO_TARGET_DIR:=target} in
+/*) work=$CARGO_TARGET_DIR/cross ;;
+*) work=$PWD/$CARGO_TARGET_DIR/cross ;;
+esac
+
+say() { echo "== $*"; }
+
+fail() {
+    echo "build-all.sh: $*" >&2
+    exit 1
+}
+
+targets() { sed -n 's/^\([a-z0-9_]*-[a-z0-9_-]*\).*/\1/p' cross/targets; }
+
+choose_way() {
+    case $way in
+    cross) say "Building with cross, in containers"; prepare_cross ;;
+    zig) say "Building without containers, with zig as the linker"; prepare_zig ;;
+    *) fail "-w is cross or zig" ;;
+    esac
+}
+
+engine_runs() {
+    for engine in docker podman; do
+        if command -v "$engine" >/dev/null 2>&1 && "$engine" info >/dev/null 2>&1; then return 0; fi
+    done
+    return 1
+}
+
+prepare_cross() {
+    command -v cross >/dev/null 2>&1 || fail "there is no command cross. Install it with: cargo install cross"
+    engine_runs || fail "neither docker nor podman runs. On Debian: apt-get install podman"
+    command -v rustup >/dev/null 2>&1 || fail "there is no rustup, by which cross installs its toolchains"
+    # Toolchains of its own: cross installs and changes them, and the user's are not to change.
+    export CROSS_CONFIG="$PWD/cross/Cross.toml" RUSTUP_HOME="$work/rustup"
+    say "Installing Rust, stable and nightly, by rustup into $RUSTUP_HOME"
+    rustup toolchain install stable nightly --profile minimal --component rust-src --no-self-update
+    rustup default stable
+}
+
+# The linker in a virtual environment, and a compiler that has the source of its library.
+prepare_zig() {
+    if ! [ -f "$work/venv/$ZIG-$ZIGBUILD" ]; then
+        say "Installing $ZIG and $ZIGBUILD from PyPI into $work/venv"
+        rm -rf "$work/venv"
+        python3 -m venv "$work/venv" || fail "Python and its venv are missing. On Debian: apt-get install python3-venv"
+        "$work/venv/bin/pip" install --quiet "$ZIG" "$ZIGBUILD" || fail "pip could not install $ZIG and $ZIGBUILD"
+        touch "$work/venv/$ZIG-$ZIGBUILD"
+    fi
+    find_compiler
+    say "Compiler: $("$RUSTC" --version), library from $("$RUSTC" --print sysroot)/lib/rustlib/src"
+    # What depends on -Z: the library is built from its source. Debian's compiler is the stable one, told to allow that.
+    export RUSTC_BOOTSTRAP=1
+}
+
+find_compiler() {
+    find_rustup_compiler && return
+    has_source /usr/bin && return
+    unpacked=$work/debian/usr/bin
+    if [ -x "$unpacked/rustc" ]; then
+        use_unpacked
+        has_source "$unpacked" && return
+    fi
+    if command -v apt-get >/dev/null 2>&1; then
+        if install_debian_compiler || unpack_debian_compiler; then return; fi
+    elif command -v rustup >/dev/null 2>&1; then
+        say "Trying: rustup component add rust-src"
+        if rustup component add rust-src && find_rustup_compiler; then return; fi
+    fi
+    missing_compiler
+}
+
+missing_compiler() {
+    fail "there is no Rust of at least 1.$LEAST_RUST with the source of its library. Install it with one of
+  Debian:     apt-get update && apt-get install $DEBIAN_RUST
+  elsewhere:  rustup component add rust-src"
+}
+
+find_rustup_compiler() {
+    command -v rustup >/dev/null 2>&1 || return 1
+    found=$(rustup which rustc 2>/dev/null) || return 1
+    has_source "$(dirname "$found")"
+}
+
+# Takes the compiler in that folder if it is new enough and has the source of its library.
+has_source() {
+    [ -x "$1/rustc" ] && [ -x "$1/cargo" ] || return 1
+    version=$("$1/rustc" --version 2>/dev/null | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
+    [ "${version:-0}" -ge "$LEAST_RUST" ] || return 1
+    [ -f "$1/../lib/rustlib/src/rust/library/std/Cargo.toml" ] || return 1
+    export RUSTC="$1/rustc" CARGO="$1/cargo" PATH="$work/venv/bin:$1:$PATH"
+}
+
+install_debian_compiler() {
+    [ "$(id -u)" = 0 ] || return 1
+    apt-get update -q && apt-cache show rust-web-src >/dev/null 2>&1 || return 1
+    # Nothing may be taken away for it: what is installed may be someone's compiler.
+    # shellcheck disable=SC2086
+    if apt-get install -s --no-install-recommends $DEBIAN_RUST | grep -q '^Remv'; then return 1; fi
+    say "Installing $DEBIAN_RUST from Debian's packages"
+    # shellcheck disable=SC2086
+    apt-get install -y -q --no-install-recommends $DEBIAN_RUST && has_source /usr/bin
+}
+
+# Debian's compiler in a folder of its own: its packages, and the libraries that come with them.
+unpack_debian_compiler() {
+    say "Unpacking $DEBIAN_RUST from Debian's packages into $work/debian"
+    apt-cache show rust-web-src >/dev/null 2>&1 || return 1
+    mkdir -p "$work/debs" "$work/debian"
+    # shellcheck disable=SC2086
+    packages=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances $DEBIAN_RUST |
+        grep -E '^(rustc-web|cargo-web|rust-web-src|libstd-rust-web.*|libllvm[0-9]+|libgit2.*|libssh2.*|libhttp-parser.*|libmbed.*|libz3-.*|libcurl.*)$' | sort -u)
+    # shellcheck disable=SC2086
+    (cd "$work/debs" && apt-get download $packages) || return 1
+    for package in "$work/debs"/*.deb; do dpkg -x "$package" "$work/debian" || return 1; done
+    use_unpacked && has_source "$unpacked"
+}
+
+use_unpacked() {
+    LD_LIBRARY_PATH=$(find "$work/debian/usr/lib" -name '*.so*' -exec dirname {} \; | sort -u | tr '\n' ':')
+    export LD_LIBRARY_PATH
+}
+
+# Optimisation, LTO and the rest of the profile are those of Cargo.toml. Here: one piece that the kernel may load anywhere (static-pie);
+# a panic aborts at once, without its text and the code that formats it; the copies with symbols know lines of code.
+build() {
+    export CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=false
+    flags="-C relocation-model=$(relocation_model "$1") -C link-arg=-Wl,-z,relro,-z,now"
+    if [ "$way" = cross ]; then
+        # MIPS and PowerPC have no library at rustup: the nightly toolchain builds it, and the linker brings the C library. What cross
+        # has built has no panic_abort in it.
+        toolchain=+stable
+        case $1 in
+        mips* | powerpc*)
+            toolchain=+nightly flags="$flags -C link-self-contained=no"
+            export CARGO_PROFILE_RELEASE_PANIC=unwind
+            ;;
+        *) export CARGO_PROFILE_RELEASE_PANIC=abort ;;
+        esac
+        built=$work/containers/$1/release
+        RUSTFLAGS=$flags cross "$toolchain" build --release --locked --no-default-features --target "$1" --target-dir "$work/containers"
+        return
+    fi
+    export CARGO_PROFILE_RELEASE_PANIC=immediate-abort
+    flags="$flags -C link-self-contained=no -C force-unwind-tables=no"
+    # The shorter of the two instruction sets. For ARMv6 the compiler's own library is not written in it, but it is for ARMv5TE, all of which ARMv6 can do.
+    triple=$1
+    case $1 in arm-*) triple=armv5te${1#arm} ;; esac
+    case $triple in armv7-* | armv5te-*) flags="$flags -C target-feature=+thumb-mode" ;; esac
+    built=$work/target/$triple/release
+    # -Os is for the C library, which zig compiles. zig does not know -static-pie, which rustc says, but these two.
+    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1"
+    [ "$(relocation_model "$1")" = static ] || flags="$flags -C link-arg=-static -C link-arg=-pie"
+    set -- --release --locked --target "$triple" --target-dir "$work/target" --bins --quiet --no-default-features \
+        -Z panic-immediate-abort -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
+    case $* in
+    *powerpc-*) RUSTFLAGS=$flags CARGO_TARGET_POWERPC_UNKNOWN_LINUX_MUSL_LINKER=$(powerpc_linker) "$CARGO" build "$@" ;;
+    *) RUSTFLAGS=$flags cargo-zigbuild zigbuild "$@" ;;
+    esac
+}
+
+# Position-independent wherever cross/targets says pie.
+relocation_model() {
+    if grep -q "^$1 .* pie " cross/targets; then echo pie; else echo static; fi
+}
+
+# zig knows this C library by its kind of floating point only, which cargo-zigbuild does not say; and -g, lest it leave the symbols out.
+powerpc_linker() {
+    printf '#!/bin/sh\nexec cargo-zigbuild zig cc -- -target powerpc-linux-musleabihf -g "$@"\n' >"$work/powerpc-cc"
+    chmod 755 "$work/powerpc-cc"
+    echo "$work/powerpc-cc"
+}
+
+# dist/TARGET: the stripped programs, their unstripped copies (NAME.debug) and the sums.
+collect() {
+    folder=dist/$1
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    for program in aa436 ax436; do
+        cp "$built/$program" "$folder/$program.debug"
+        python3 scripts/lib/strip.py "$folder/$program.debug" "$folder/$program"
+        chmod 755 "$folder/$program"
+        chmod 644 "$folder/$program.debug"
+    done
+    (cd "$folder" && sha256sum aa436 ax436 >SHA256SUMS)
+}
+
+# What was built, with the sizes in bytes.
+summary() {
+    printf '%-31s %8s %8s  %s\n' target aa436 ax436 'SHA-256 of both'
+    for target in "$@"; do
+        folder=dist/$target
+        printf '%-31s %8s %8s  %s\n' "$target" "$(stat -c %s "$folder/aa436")" "$(stat -c %s "$folder/ax436")" \
+            "$(cut -c 1-16 "$folder/SHA256SUMS" | tr '\n' ' ')"
+    done
+}

@@ -1,0 +1,270 @@
+//! The queue in virtual time, with the chains that it numbers events in.
+
+use super::super::chains::Urgency;
+use super::*;
+use crate::schedule::WeekMinute;
+
+fn at(seconds: u64) -> Now {
+    Now { mono: Duration::from_secs(seconds), unix: 1_795_347_336 + seconds, local: WeekMinute::new(0, 0, 0), second: 0 }
+}
+
+struct Bench {
+    outbox: Outbox,
+    chains: Chains,
+}
+
+impl Bench {
+    fn push(&mut self, now: Now, event: Event<'_>) {
+        self.outbox.push(now, &mut self.chains, event);
+    }
+
+    fn push_line(&mut self, now: Now, chain: ChainId, position: Option<&Position>, event: Event<'_>) {
+        self.outbox.push_line(now, &mut self.chains, chain, position, event);
+    }
+
+    fn acknowledge(&mut self, now: Now, uid: &str) -> bool {
+        self.outbox.acknowledge(now, &mut self.chains, uid)
+    }
+
+    fn acknowledge_chain(&mut self, now: Now, chain: ChainId, number: u64, sack: u64) {
+        self.outbox.acknowledge_chain(now, &mut self.chains, chain, number, sack);
+    }
+
+    fn next_due(&mut self, now: Duration, form: Form) -> Option<Vec<u8>> {
+        self.outbox.next_due(now, &mut self.chains, form)
+    }
+
+    fn next_deadline(&self, form: Form) -> Option<Duration> {
+        self.outbox.next_deadline(&self.chains, form)
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.outbox.handle_timeout(now, &mut self.chains);
+    }
+
+    fn restart(&mut self, now: Now) {
+        self.outbox.restart(now.mono);
+        self.chains.restart(now.mono);
+    }
+
+    fn change_server(&mut self, now: Now) {
+        let epoch = self.outbox.change_server();
+        self.chains.begin_epoch(epoch);
+        self.restart(now);
+    }
+}
+
+fn outbox() -> Bench {
+    Bench { outbox: Outbox::new(at(0).mono, "nas1", Random::new(1)), chains: Chains::new(at(0), "nas1", 7) }
+}
+
+fn event(text: &str) -> Event<'_> {
+    Event { tags: "T", file: None, text }
+}
+
+fn sent(outbox: &mut Bench, now: Now, form: Form) -> Vec<String> {
+    std::iter::from_fn(|| outbox.next_due(now.mono, form)).map(|datagram| String::from_utf8(datagram).unwrap()).collect()
+}
+
+#[test]
+fn an_event_is_the_classic_datagram() {
+    let mut outbox = outbox();
+    outbox.push_line(at(0), ChainId::NO_FILE, None, Event { tags: "TAG1", file: Some("/var/log/messages"), text: "A Message" });
+    outbox.push(at(5), event("two\nlines"));
+    assert_eq!(
+        sent(&mut outbox, at(5), Form::Classic),
+        [
+            "ALERT%%nas1%%1795347336_0%%1795347336%%TAG1%%/var/log/messages%%A Message",
+            "ALERT%%nas1%%1795347341_1%%1795347341%%T%%NULL%%two\u{fffd}lines"
+        ]
+    );
+}
+
+#[test]
+fn an_event_is_repeated_every_ten_seconds_until_acknowledged() {
+    let mut outbox = outbox();
+    outbox.push(at(0), event("x"));
+    for (seconds, count) in [(0, 1), (1, 0), (9, 0), (10, 1), (19, 0), (20, 1)] {
+        assert_eq!(sent(&mut outbox, at(seconds), Form::Classic).len(), count, "{seconds}");
+    }
+    assert!(!outbox.acknowledge(at(20), "1795347336_7"));
+    assert!(outbox.acknowledge(at(20), "1795347336_0"));
+    assert!(!outbox.acknowledge(at(20), "1795347336_0"));
+    assert_eq!(outbox.next_deadline(Form::Classic), None);
+}
+
+#[test]
+fn repeats_within_a_session_slow_down() {
+    let mut outbox = outbox();
+    outbox.push(at(0), event("x"));
+    let times: Vec<u64> = (0..60).filter(|s| !sent(&mut outbox, at(*s), Form::Alert).is_empty()).collect();
+    assert_eq!(times[0], 0);
+    assert!(times[1] <= 2, "{times:?}");
+    assert!(times.len() <= 9, "{times:?}");
+}
+
+#[test]
+fn an_event_that_was_never_sent_cannot_be_acknowledged() {
+    let mut outbox = outbox();
+    outbox.push(at(0), event("x"));
+    assert!(!outbox.acknowledge(at(0), "1795347336_0"));
+    assert_eq!(outbox.outbox.len(), 1);
+}
+
+#[test]
+fn only_a_window_is_in_flight() {
+    let mut outbox = outbox();
+    (0..100).for_each(|_| outbox.push_line(at(0), ChainId::NO_FILE, None, event("x")));
+    assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), Window::MAX);
+    assert!(outbox.acknowledge(at(0), "1795347336_5"));
+    assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), 1);
+    assert_eq!(outbox.outbox.lines, 99);
+}
+
+/// An outbox whose server has agreed upon the chain of events without a file, and upon that of a log.
+fn agreed() -> (Bench, ChainId) {
+    let (mut outbox, log) = (outbox(), ChainId(5));
+    outbox.chains.open(at(0), log, &Position::default());
+    for chain in [ChainId::NO_FILE, log] {
+        outbox.chains.handle_at(at(0).mono, chain, None);
+        assert!(outbox.chains.handle_done(at(0).mono, chain, Seq { epoch: 7, number: 0 }));
+    }
+    (outbox, log)
+}
+
+#[test]
+fn the_window_grows_with_what_arrives_and_narrows_with_what_does_not() {
+    let (mut outbox, log) = agreed();
+    (0..200).for_each(|_| outbox.push_line(at(0), log, Some(&Position::default()), event("x")));
+    assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), 4);
+    outbox.acknowledge_chain(at(0), log, 3, 0);
+    assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), 6);
+    for number in [10, 24, 52] {
+        outbox.acknowledge_chain(at(0), log, number, 0);
+        sent(&mut outbox, at(0), Form::Chain);
+    }
+    assert_eq!(outbox.outbox.window.size, Window::MAX);
+    let repeats: Vec<usize> = (1..60).map(|seconds| sent(&mut outbox, at(seconds), Form::Chain).len()).collect();
+    assert_eq!(outbox.outbox.window.size, Window::MIN, "{repeats:?}");
+    assert!(repeats[20..].iter().all(|repeats| *repeats <= 4), "{repeats:?}");
+}
+
+#[test]
+fn events_of_a_chain_wait_until_it_is_agreed_upon() {
+    let mut outbox = outbox();
+    let log = ChainId(5);
+    outbox.chains.open(at(0), log, &Position::default());
+    outbox.push_line(at(0), log, Some(&Position::default()), event("of the log"));
+    outbox.push(at(0), event("other"));
+    assert_eq!(sent(&mut outbox, at(0), Form::Chain), [""; 0]);
+    outbox.chains.handle_at(at(0).mono, ChainId::NO_FILE, Some(Checkpoint { seq: Seq { epoch: 3, number: 9 }, unix: 1, position: "-" }));
+    let said: Vec<String> = outbox.chains.transmit(at(0)).into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect();
+    assert_eq!(said, ["TAKE%%nas1%%0%%3.9%%7.0%%1795347336%%-", "SEEK%%nas1%%5"]);
+    outbox.chains.handle_done(at(0).mono, ChainId::NO_FILE, Seq { epoch: 7, number: 0 });
+    assert_eq!(sent(&mut outbox, at(0), Form::Chain), ["EVENT%%nas1%%0%%7.1%%-%%1795347336%%T%%NULL%%other"]);
+    // The server has more of this run than this side knows: what it acknowledged got lost.
+    outbox.chains.handle_at(at(0).mono, log, None);
+    outbox.chains.handle_done(at(0).mono, log, Seq { epoch: 7, number: 0 });
+    assert_eq!(sent(&mut outbox, at(0), Form::Chain), ["EVENT%%nas1%%5%%7.1%%-%%1795347336%%T%%NULL%%of the log"]);
+    outbox.restart(at(1));
+    let checkpoint = Checkpoint { seq: Seq { epoch: 7, number: 1 }, unix: 1, position: "-" };
+    assert_eq!(outbox.chains.handle_at(at(1).mono, log, Some(checkpoint)), Some(1));
+    outbox.acknowledge_chain(at(1), log, 1, 0);
+    outbox.acknowledge_chain(at(1), ChainId::NO_FILE, 1, 0);
+    assert_eq!((outbox.outbox.len(), outbox.outbox.lines), (0, 0));
+}
+
+#[test]
+fn an_event_keeps_the_form_in_which_the_server_may_have_it() {
+    let (mut outbox, log) = agreed();
+    let position = |offset| Position::parse(&format!("{offset}.1.1")).unwrap();
+    (1..4).for_each(|n| outbox.push_line(at(0), log, Some(&position(n)), event(&format!("x{n}"))));
+    assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), 3);
+    outbox.push_line(at(0), log, Some(&position(4)), event("x4"));
+    // The server turns out to speak version 2. What it may have as ALERT stays one, and the next event waits for that.
+    outbox.restart(at(1));
+    outbox.chains.handle_at(at(1).mono, log, Some(Checkpoint { seq: Seq { epoch: 7, number: 0 }, unix: 1, position: "-" }));
+    let again = sent(&mut outbox, at(1), Form::Chain);
+    assert_eq!((again.len(), again.iter().filter(|datagram| datagram.starts_with("ALERT%%")).count()), (3, 3));
+    assert!(outbox.acknowledge(at(1), "1795347336_0") && outbox.acknowledge(at(1), "1795347336_2"));
+    let checkpoint = |outbox: &mut Bench| {
+        let positions = outbox.chains.positions(Urgency::Any).unwrap();
+        let line = positions.lines().find(|line| line.starts_with("AT%%nas1%%5%%")).unwrap();
+        line.rsplit("%%").next().unwrap().to_string()
+    };
+    assert_eq!(checkpoint(&mut outbox), "1.1.1", "the second still waits");
+    assert_eq!(sent(&mut outbox, at(1), Form::Chain), [""; 0]);
+    assert!(outbox.acknowledge(at(1), "1795347336_1"));
+    assert_eq!(checkpoint(&mut outbox), "3.1.1");
+    assert_eq!(sent(&mut outbox, at(1), Form::Chain), ["EVENT%%nas1%%5%%7.1%%4.1.1%%1795347336%%T%%NULL%%x4"]);
+    // Another server gets it under another name of this run.
+    outbox.change_server(at(2));
+    outbox.chains.handle_at(at(2).mono, log, None);
+    let run = outbox.chains.epoch();
+    assert!(outbox.chains.handle_done(at(2).mono, log, Seq { epoch: run, number: 0 }) && run != 7);
+    assert_eq!(sent(&mut outbox, at(2), Form::Chain).len(), 1);
+}
+
+#[test]
+fn what_is_missing_between_others_is_sent_again_soon() {
+    let (mut outbox, log) = agreed();
+    (0..4).for_each(|number| outbox.push_line(at(0), log, Some(&Position::default()), event(&format!("x{number}"))));
+    assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), 4);
+    // The first and the third have not arrived.
+    outbox.acknowledge_chain(at(0), log, 0, 0b1010);
+    let soon = Now { mono: at(0).mono + Outbox::FAST_RETRANSMIT, ..at(0) };
+    assert_eq!(outbox.next_deadline(Form::Chain), Some(soon.mono));
+    let texts: Vec<String> = sent(&mut outbox, soon, Form::Chain).iter().map(|text| text[text.len() - 2..].to_string()).collect();
+    assert_eq!(texts, ["x0", "x2"]);
+    // Though it was there once, the server may have lost it again.
+    assert_eq!(sent(&mut outbox, at(12), Form::Chain).len(), 4);
+}
+
+#[test]
+fn texts_that_are_cut_are_counted() {
+    let (mut outbox, _) = agreed();
+    let long = "x".repeat(MAX_EVENT_TEXT + 1);
+    (0..3).for_each(|_| outbox.push(at(0), event(&long)));
+    outbox.handle_timeout(at(0));
+    outbox.push(at(1), event(&long));
+    outbox.handle_timeout(at(1));
+    let texts = |outbox: &Bench| {
+        outbox.outbox.queue.iter().map(|entry| entry.fields.text().to_string()).filter(|text| text.contains("cut")).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&outbox), ["3 events cut to 8192 bytes between 1795347336 and 1795347336"]);
+    assert_eq!(outbox.next_deadline(Form::Chain), Some(Duration::ZERO));
+    outbox.handle_timeout(at(60));
+    assert_eq!(texts(&outbox).len(), 2);
+}
+
+#[test]
+fn what_is_dropped_is_counted_and_reported_once() {
+    let mut outbox = outbox();
+    (0..Outbox::MAX_OTHERS).for_each(|_| outbox.push(at(0), event("x")));
+    outbox.push(at(3), event("lost"));
+    outbox.push(at(7), event("lost"));
+    sent(&mut outbox, at(8), Form::Alert);
+    assert!(outbox.acknowledge(at(8), "1795347336_0"));
+    assert!(outbox.acknowledge(at(8), "1795347336_1"));
+    let last = outbox.outbox.queue.back().unwrap();
+    assert_eq!(last.fields.text(), "2 events dropped between 1795347339 and 1795347343: more than 256 waited");
+    assert_eq!(outbox.outbox.len(), Outbox::MAX_OTHERS - 1);
+}
+
+#[test]
+fn a_long_text_is_cut_between_characters() {
+    let mut outbox = outbox();
+    outbox.push(at(0), event(&"ä\n".repeat(MAX_EVENT_TEXT)));
+    let datagram = outbox.next_due(at(0).mono, Form::Classic).unwrap();
+    assert!(datagram.len() < MAX_EVENT_TEXT + 100);
+    assert!(std::str::from_utf8(&datagram).is_ok());
+}
+
+#[test]
+fn another_server_gets_everything_again_at_once() {
+    let mut outbox = outbox();
+    outbox.push(at(0), event("x"));
+    sent(&mut outbox, at(0), Form::Classic);
+    outbox.change_server(at(1));
+    assert_eq!(sent(&mut outbox, at(1), Form::Classic).len(), 1);
+}

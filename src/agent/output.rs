@@ -1,0 +1,104 @@
+//! What the agent wants done, in the order in which it came up. Nothing is carried out here.
+
+use crate::directives::host::{Builtin, CommandLine, LogSource};
+use crate::wire::position::Position;
+use std::collections::VecDeque;
+use std::net::SocketAddrV4;
+
+/// What the agent wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send that datagram.
+    Send { to: SocketAddrV4, datagram: Vec<u8> },
+    /// Follow these logs and no others. Logs that are followed already continue.
+    /// A wildcard's files are reported by [`LogEvent::Found`](super::LogEvent::Found) with the id given here.
+    Follow(Vec<(LogId, LogSource)>),
+    /// Read a file of the log `source` from `start` on, and report it by [`LogEvent::Opened`](super::LogEvent::Opened).
+    /// All events about this file carry the id `log`. It equals `source` unless a wildcard found the file.
+    Open { source: LogId, log: LogId, path: String, start: Start },
+    /// Report by [`LogEvent::End`](super::LogEvent::End) where every open log ends now, before any more of it is read.
+    Measure,
+    /// Start a task. Its output goes to [`Agent::handle_task_lines`](super::Agent::handle_task_lines), its end to
+    /// [`Agent::handle_task_end`](super::Agent::handle_task_end).
+    Start { job: JobId, task: Task },
+    /// End that task if it still runs. Reports about it are ignored from now on.
+    Stop(JobId),
+    /// Write a line into the agent's own log.
+    Log(String),
+}
+
+/// Names a log that the configuration asks for, or a file that a wildcard found. The agent never uses an id twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId(u64);
+
+/// Makes the ids of logs.
+#[derive(Debug, Default)]
+pub(super) struct LogIds {
+    next: u64,
+}
+
+impl LogIds {
+    /// An id that is greater than all ids before.
+    pub(super) fn mint(&mut self) -> LogId {
+        let id = LogId(self.next);
+        self.next += 1;
+        id
+    }
+}
+
+/// Where reading of a file begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At its end: what it holds already is skipped.
+    End,
+    /// At its first byte.
+    Beginning,
+    /// Where an earlier reading of the log stopped, and when that was, in seconds since 1970.
+    At(Position, u64),
+    /// Where it is being read now: a wildcard found an open file under another name.
+    Continue,
+}
+
+/// Names a task that was started. The agent never uses an id twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobId(pub(super) u64);
+
+/// What can be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A process of its own.
+    Command(CommandLine),
+    /// A built-in command.
+    Builtin(Builtin),
+    /// A list of all processes, one a line, from the system itself.
+    ProcessTable,
+}
+
+/// The outputs that wait to be carried out, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    queue: VecDeque<Output>,
+}
+
+impl Outputs {
+    pub(super) fn push(&mut self, output: Output) {
+        self.queue.push_back(output);
+    }
+
+    pub(super) fn send(&mut self, to: SocketAddrV4, datagram: Vec<u8>) {
+        self.push(Output::Send { to, datagram });
+    }
+
+    pub(super) fn log(&mut self, text: String) {
+        self.push(Output::Log(text));
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Output> {
+        let output = self.queue.pop_front();
+        if self.queue.is_empty() {
+            // A burst's capacity is not kept.
+            self.queue = VecDeque::new();
+        }
+        output
+    }
+}

@@ -1,0 +1,73 @@
+//! Finds, in a stretch of lines, those that the patterns of a log's rules may match. Keeps nothing between two stretches.
+
+use crate::directives::host::LogRule;
+use crate::pattern::Candidates;
+use memchr::{memchr, memrchr};
+
+/// The searches of one stretch of lines: one for each set of patterns.
+pub(super) struct Searches<'a> {
+    bytes: &'a [u8],
+    searches: Vec<Search<'a>>,
+}
+
+/// Searches for one set of patterns.
+struct Search<'a> {
+    rule: &'a LogRule,
+    patterns: Vec<Candidates<'a>>,
+    /// A byte of the next line that may match, as far as it was searched for; `None` if there is no more.
+    next: Option<usize>,
+    /// Whether the line that was found last matches.
+    is_match: bool,
+}
+
+/// A line that may match.
+pub(super) struct FoundLine<'a> {
+    /// Where it begins, and where the next line does.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Its bytes, without the newline and a carriage return before that.
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Searches<'a> {
+    /// Searches for the patterns of each of these rules.
+    pub(super) fn new(rules: impl Iterator<Item = &'a LogRule>, bytes: &'a [u8]) -> Self {
+        let searches = rules.map(|rule| {
+            let patterns = rule.patterns.iter().map(|pattern| pattern.candidates(bytes)).collect();
+            Search { rule, patterns, next: Some(0), is_match: false }
+        });
+        Self { bytes, searches: searches.collect() }
+    }
+
+    /// The next line, from the byte `from` on, that one of the rules may match.
+    pub(super) fn next_line(&mut self, from: usize) -> Option<FoundLine<'a>> {
+        let at = self.searches.iter_mut().filter_map(|search| search.next_from(from)).min()?;
+        let start = memrchr(b'\n', &self.bytes[..at]).map_or(0, |newline| newline + 1);
+        let end = memchr(b'\n', &self.bytes[at..]).map_or(self.bytes.len(), |newline| at + newline + 1);
+        let line = &self.bytes[start..end];
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        Some(FoundLine { start, end, bytes: line.strip_suffix(b"\r").unwrap_or(line) })
+    }
+
+    /// Decides which of the rules match the line that was found last. `text` is that line as text.
+    pub(super) fn match_line(&mut self, line: &FoundLine<'_>, text: &str) {
+        for search in &mut self.searches {
+            search.is_match = search.next.is_some_and(|next| next < line.end) && search.rule.matches(text);
+        }
+    }
+
+    /// Whether the rule of that index matches the line that was found last.
+    pub(super) fn is_match(&self, rule: usize) -> bool {
+        self.searches[rule].is_match
+    }
+}
+
+impl Search<'_> {
+    #[inline(never)]
+    fn next_from(&mut self, from: usize) -> Option<usize> {
+        if self.next.is_some() {
+            self.next = self.patterns.iter_mut().filter_map(|pattern| pattern.next_from(from)).min();
+        }
+        self.next
+    }
+}

@@ -1,0 +1,174 @@
+//! A session in virtual time: what is sent, and who is believed.
+
+use super::*;
+use crate::agent::output::Output;
+use crate::schedule::WeekMinute;
+use crate::wire::auth::Side;
+
+const PORT: u16 = 4361;
+
+fn at(seconds: u64) -> Now {
+    Now { mono: Duration::from_secs(seconds), unix: seconds, local: WeekMinute::new(0, 0, 0), second: 0 }
+}
+
+fn ip(last: u8) -> Ipv4Addr {
+    [10, 0, 0, last].into()
+}
+
+struct Bench {
+    session: Session,
+    outputs: Outputs,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { session: Session::new(at(0), "h", Token(1), Random::new(1), PORT), outputs: Outputs::default() }
+    }
+
+    fn keyed() -> Self {
+        let mut bench = Self::new();
+        bench.session.set_keys(at(0), vec![key()]);
+        bench
+    }
+
+    fn heartbeat(&mut self, seconds: u64, last: u8) -> bool {
+        self.session.handle_heartbeat(at(seconds), ip(last), None)
+    }
+
+    /// The last byte of the receiver and the datagram of all that is sent at that time.
+    fn sent(&mut self, seconds: u64) -> Vec<(u8, String)> {
+        self.session.handle_timeout(at(seconds), Revision::of("x"), &mut self.outputs);
+        let sent = std::iter::from_fn(|| self.outputs.pop()).map(|output| match output {
+            Output::Send { to, datagram } => (to.ip().octets()[3], String::from_utf8(datagram).unwrap()),
+            other => panic!("{other:?}"),
+        });
+        sent.collect()
+    }
+
+    /// The selected server offers a session and begins it.
+    fn join(&mut self, seconds: u64) {
+        let (last, hello) = self.sent(seconds).into_iter().find(|(_, datagram)| datagram.starts_with("HELLO")).unwrap();
+        let nonce = nonce(&hello);
+        assert!(self.session.handle_offer(at(seconds), ip(last), nonce, Token(9), b"").is_some());
+        assert!(self.session.handle_joined(at(seconds)));
+    }
+
+    fn selected(&self) -> Option<u8> {
+        self.session.address().map(|address| address.ip().octets()[3])
+    }
+}
+
+fn key() -> Key {
+    Key::new([7; 32])
+}
+
+fn nonce(hello: &str) -> Token {
+    match Message::parse(
+        hello.rsplit_once("%%").filter(|(hello, _)| hello.matches("%%").count() == 4).map_or(hello, |(hello, _)| hello).as_bytes(),
+    ) {
+        Ok(Message::Hello { nonce, .. }) => nonce,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_first_server_that_is_heard_is_selected_and_kept_until_it_is_silent() {
+    let mut bench = Bench::new();
+    assert!(bench.heartbeat(0, 1));
+    assert!(!bench.heartbeat(1, 2) && !bench.heartbeat(20, 2));
+    assert_eq!(bench.selected(), Some(1));
+    bench.sent(29);
+    assert_eq!(bench.selected(), Some(1));
+    assert!(bench.session.handle_timeout(at(30), Revision::NONE, &mut bench.outputs));
+    assert_eq!(bench.selected(), Some(2));
+    assert!(bench.session.handle_timeout(at(60), Revision::NONE, &mut bench.outputs));
+    assert_eq!(bench.selected(), None);
+}
+
+#[test]
+fn a_fixed_server_is_kept_however_silent_and_asked_again() {
+    let mut bench = Bench::new();
+    bench.session.wait_for_fixed();
+    assert!(!bench.heartbeat(0, 1));
+    assert!(bench.session.fix(at(0), SocketAddrV4::new(ip(3), PORT)) && !bench.session.fix(at(1), SocketAddrV4::new(ip(3), PORT)));
+    bench.join(1);
+    assert!(!bench.session.is_fixed_silent(at(29)));
+    let asked: Vec<u64> =
+        (2..120).filter(|seconds| bench.sent(*seconds).iter().any(|(to, sent)| *to == 3 && sent.starts_with("HELLO"))).collect();
+    assert_eq!((bench.selected(), bench.session.is_fixed_silent(at(120))), (Some(3), true));
+    assert!(asked.first().is_some_and(|first| *first >= 30) && asked.len() > 5, "{asked:?}");
+}
+
+#[test]
+fn every_server_that_is_heard_gets_keepalives_and_the_selected_one_only_within_a_session() {
+    let mut bench = Bench::new();
+    bench.heartbeat(0, 1);
+    bench.heartbeat(0, 2);
+    let to = |sent: Vec<(u8, String)>, command: &str| {
+        sent.iter().filter(|(_, sent)| sent.starts_with(command)).map(|(to, _)| *to).collect::<Vec<u8>>()
+    };
+    assert_eq!(to(bench.sent(0), "ALIVE"), [2]);
+    bench.join(2);
+    assert_eq!(to(bench.sent(3), "ALIVE"), [1]);
+    bench.session.handle_alive_answer(at(3), ip(1));
+    bench.session.hurry_keepalive(at(4));
+    assert_eq!(to(bench.sent(4), "ALIVE"), [1]);
+}
+
+#[test]
+fn a_late_answer_begins_no_session() {
+    let mut bench = Bench::new();
+    bench.heartbeat(0, 1);
+    assert!(!bench.session.handle_joined(at(1)));
+    bench.join(1);
+    assert!(!bench.session.handle_joined(at(2)));
+    assert_eq!(bench.session.phase(), Phase::Session);
+}
+
+#[test]
+fn with_keys_only_the_session_that_a_key_began_proves_anything() {
+    let mut bench = Bench::keyed();
+    bench.heartbeat(0, 1);
+    let hello = &bench.sent(0)[0].1;
+    assert!(key().verify(Side::Agent, hello.as_bytes()).is_ok(), "{hello}");
+    let name = SessionName { host: "h", run: Token(1), nonce: nonce(hello), cookie: Token(9) };
+    let offer = Message::Offer { host: "h", nonce: name.nonce, cookie: name.cookie }.emit();
+    assert_eq!(bench.session.handle_offer(at(0), ip(1), name.nonce, name.cookie, &offer), None, "not signed");
+    let offer = [&offer[..], key().sign(Side::Server, &offer).as_bytes()].concat();
+    assert!(bench.session.handle_offer(at(0), ip(1), name.nonce, name.cookie, &offer).is_some());
+    let mut server = key().session(Side::Server, name);
+    let stale = server.signed(b"STALE%%h%%none".to_vec());
+    assert_eq!(bench.session.admit(at(0), ip(2), &stale), Some((&stale[..], Proof::None)), "another address");
+    assert_eq!(bench.session.admit(at(0), ip(1), &stale), Some((&b"STALE%%h%%none"[..], Proof::NewSession)));
+    assert!(bench.session.handle_joined(at(0)));
+    assert_eq!(bench.session.admit(at(0), ip(1), &stale), Some((&stale[..], Proof::None)), "replayed");
+    let here = server.signed(b"HERE%%h".to_vec());
+    assert_eq!(bench.session.admit(at(0), ip(1), &here), Some((&b"HERE%%h"[..], Proof::Session)));
+    assert_eq!(bench.session.admit(at(0), ip(1), b"LOST%%h"), Some((&b"LOST%%h"[..], Proof::None)));
+}
+
+#[test]
+fn a_server_that_does_not_prove_the_key_is_left_for_another() {
+    let mut bench = Bench::keyed();
+    let mut left = None;
+    for seconds in 0..60 {
+        bench.heartbeat(seconds, 1);
+        bench.heartbeat(seconds, 2);
+        bench.sent(seconds);
+        if bench.selected() == Some(2) && left.is_none() {
+            left = Some(seconds);
+        }
+    }
+    assert_eq!(left, Some(10), "five HELLOs, one every two seconds");
+    assert!(bench.session.take_unproven().is_some());
+}
+
+#[test]
+fn only_version_1_servers_are_told_that_the_agent_idles() {
+    let mut bench = Bench::new();
+    bench.heartbeat(0, 1);
+    assert_eq!(bench.session.idle_due(0), None);
+    bench.session.handle_classic_answer(at(1));
+    bench.session.handle_classic_sent(at(1));
+    assert_eq!((bench.session.idle_due(0), bench.session.idle_due(3)), (Some(at(68).mono), None));
+}

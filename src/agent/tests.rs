@@ -1,0 +1,232 @@
+//! The agent as a whole, where its parts meet.
+
+use super::*;
+use crate::directives::host::LogSource;
+use crate::schedule::WeekMinute;
+use crate::wire::position::Position;
+
+fn at(seconds: u64) -> Now {
+    Now { mono: Duration::from_secs(seconds), unix: 1_795_347_336 + seconds, local: WeekMinute::new(0, 0, 0), second: 0 }
+}
+
+const SERVER: [u8; 4] = [10, 0, 0, 1];
+const FILE: &str = "file: /log\nmatch: x\nalert_all: tags=A\n";
+const WILDCARD: &str = "file: /logs/*\nmatch: x\nalert_all: tags=W\n";
+
+struct Bench {
+    agent: Agent,
+    seconds: u64,
+    outputs: Vec<Output>,
+}
+
+impl Bench {
+    /// An agent that has a session with a server, and that host file in force.
+    fn new(text: &str) -> Self {
+        let identity = AgentIdentity { host: "h".into(), run: Token(2), server_port: 4361, seed: 1 };
+        let mut bench = Self { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new() };
+        bench.receive(&Message::Heartbeat { name: "s" });
+        let hello = bench.sent("HELLO");
+        let nonce = match Message::parse(hello.as_bytes()) {
+            Ok(Message::Hello { nonce, .. }) => nonce,
+            other => panic!("{other:?}"),
+        };
+        bench.receive(&Message::Offer { host: "h", nonce, cookie: Token(9) });
+        bench.configure(text);
+        bench
+    }
+
+    fn configure(&mut self, text: &str) {
+        let revision = Revision::of(text);
+        self.receive(&Message::Stale { host: "h", revision });
+        self.receive(&Message::Part { host: "h", revision, index: 1, count: 1, text });
+    }
+
+    fn receive(&mut self, message: &Message<'_>) {
+        self.agent.handle_datagram(at(self.seconds), SocketAddrV4::new(SERVER.into(), 4361), &message.emit());
+        self.turn();
+    }
+
+    fn log(&mut self, log: LogId, event: LogEvent<'_>) -> usize {
+        let consumed = self.agent.handle_log(at(self.seconds), log, event);
+        self.turn();
+        consumed
+    }
+
+    fn lines(&mut self, log: LogId, text: &str) -> usize {
+        self.log(log, LogEvent::Lines(Lines { position: 0, place: None, bytes: text.as_bytes() }))
+    }
+
+    /// Answers every SEEK: the server knows nothing of any chain. Agrees to every TAKE.
+    fn turn(&mut self) {
+        loop {
+            self.agent.handle_timeout(at(self.seconds));
+            let mut answers = Vec::new();
+            while let Some(output) = self.agent.poll_output() {
+                if let Output::Send { datagram, .. } = &output {
+                    match Message::parse(datagram) {
+                        Ok(Message::Seek { chains, .. }) => {
+                            answers.extend(chains.into_iter().map(|chain| Message::At { host: "h", chain, checkpoint: None }.emit()));
+                        }
+                        Ok(Message::Take { chain, to, .. }) => {
+                            answers.push(Message::Done { host: "h", chain, seq: to.seq, sack: 0 }.emit());
+                        }
+                        _ => {}
+                    }
+                }
+                self.outputs.push(output);
+            }
+            if answers.is_empty() {
+                break;
+            }
+            for answer in answers {
+                self.agent.handle_datagram(at(self.seconds), SocketAddrV4::new(SERVER.into(), 4361), &answer);
+            }
+        }
+    }
+
+    /// The first datagram of that command since this was last asked.
+    fn sent(&mut self, command: &str) -> String {
+        let sent = std::mem::take(&mut self.outputs).into_iter().filter_map(|output| match output {
+            Output::Send { datagram, .. } => Some(String::from_utf8(datagram).unwrap()),
+            _ => None,
+        });
+        sent.into_iter().find(|datagram| datagram.starts_with(command)).unwrap_or_default()
+    }
+
+    /// The logs of the last order to follow.
+    fn followed(&mut self) -> Vec<(LogId, LogSource)> {
+        let orders = self.outputs.iter().rev().find_map(|output| match output {
+            Output::Follow(logs) => Some(logs.clone()),
+            _ => None,
+        });
+        orders.unwrap()
+    }
+
+    /// The ids and starts of the files that were ordered to be opened since this was last asked.
+    fn opened(&mut self) -> Vec<(LogId, String, Start)> {
+        let orders = self.outputs.iter().filter_map(|output| match output {
+            Output::Open { log, path, start, .. } => Some((*log, path.clone(), start.clone())),
+            _ => None,
+        });
+        let orders = orders.collect();
+        self.outputs.clear();
+        orders
+    }
+
+    /// The texts that the agent wrote into its log since this was last asked.
+    fn logged(&mut self) -> Vec<String> {
+        let texts = self.outputs.iter().filter_map(|output| match output {
+            Output::Log(text) => Some(text.clone()),
+            _ => None,
+        });
+        let texts = texts.collect();
+        self.outputs.clear();
+        texts
+    }
+}
+
+fn position(text: &str) -> Position {
+    Position::parse(text).unwrap()
+}
+
+#[test]
+fn events_of_a_log_that_is_not_followed_any_more_are_ignored() {
+    let mut bench = Bench::new(FILE);
+    let [(gone, path, Start::End)] = &bench.opened()[..] else { panic!("one file is opened") };
+    let gone = *gone;
+    assert_eq!(path, "/log");
+    bench.log(gone, LogEvent::Opened { position: position("9.1.1"), lost: None });
+    let waiting = bench.agent.waiting();
+    assert_eq!((bench.lines(gone, "x 1\n"), bench.agent.waiting()), (4, waiting + 1));
+
+    // The same log is followed again, under another id.
+    bench.configure(WILDCARD);
+    bench.configure(FILE);
+    let again = bench.followed()[0].0;
+    assert_ne!(gone, again);
+    bench.opened();
+    let waiting = bench.agent.waiting();
+    assert_eq!(bench.lines(gone, "x 2\n"), 4, "the lines are consumed");
+    for event in [
+        LogEvent::Found { path: "/logs/a".into(), is_late: true },
+        LogEvent::Renamed { path: "/logs/a".into(), position: position("1.1.1") },
+        LogEvent::Searched,
+        LogEvent::Opened { position: position("1.1.1"), lost: Some("lost".into()) },
+        LogEvent::Read(position("7.1.1")),
+        LogEvent::End(7),
+        LogEvent::Loss("lost".into()),
+        LogEvent::State(Err("gone".into())),
+        LogEvent::Gone,
+        LogEvent::Vanished { path: "/log".into() },
+    ] {
+        bench.log(gone, event.clone());
+        assert_eq!((bench.agent.waiting(), bench.logged(), bench.opened()), (waiting, Vec::new(), Vec::new()), "{event:?}");
+    }
+}
+
+#[test]
+fn a_log_that_stays_keeps_its_id_and_is_not_opened_again() {
+    let mut bench = Bench::new(FILE);
+    let before = bench.followed();
+    bench.opened();
+    bench.configure(&format!("{WILDCARD}{FILE}"));
+    let after = bench.followed();
+    assert_eq!((after[0].clone(), after.len()), (before[0].clone(), 2));
+    assert_eq!(bench.opened(), []);
+}
+
+#[test]
+fn files_of_a_wildcard_get_ids_of_their_own_and_the_server_is_told_of_all_of_them() {
+    let mut bench = Bench::new(WILDCARD);
+    let wildcard = bench.followed()[0].0;
+    assert_eq!(bench.opened(), []);
+    bench.log(wildcard, LogEvent::Found { path: "/logs/a".into(), is_late: false });
+    bench.log(wildcard, LogEvent::Found { path: "/logs/b".into(), is_late: false });
+    bench.log(wildcard, LogEvent::Searched);
+    let [(a, _, Start::End), (b, _, Start::End)] = bench.opened()[..] else { panic!("two files are opened at their ends") };
+    assert!(a != b && a != wildcard);
+    bench.log(a, LogEvent::Opened { position: position("5.1.1"), lost: None });
+    assert_eq!(bench.lines(b, "x\n"), 2, "a line before the answer is not lost");
+    bench.log(wildcard, LogEvent::Found { path: "/logs/c".into(), is_late: true });
+    let [(c, _, Start::Beginning)] = bench.opened()[..] else { panic!("a late file is read from its beginning") };
+    bench.log(wildcard, LogEvent::Renamed { path: "/logs/d".into(), position: position("5.1.1") });
+    let [(d, _, Start::Continue)] = bench.opened()[..] else { panic!("an open file is read on") };
+    assert_eq!((bench.lines(c, "x\n"), bench.lines(d, "y\n")), (2, 2));
+    // A file that is found again after it is gone is another one.
+    bench.log(c, LogEvent::Gone);
+    bench.log(wildcard, LogEvent::Found { path: "/logs/c".into(), is_late: true });
+    assert!(bench.opened().iter().all(|(again, ..)| *again != c));
+}
+
+#[test]
+fn a_file_that_vanishes_before_it_is_opened_is_not_opened() {
+    let identity = AgentIdentity { host: "h".into(), run: Token(2), server_port: 4361, seed: 1 };
+    let mut bench = Bench { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new() };
+    bench.receive(&Message::Heartbeat { name: "s" });
+    bench.receive(&Message::Ack { uid: "1_1" });
+    bench.receive(&Message::Config { lines: &WILDCARD.trim().replace('\n', "%%") });
+    let wildcard = bench.followed()[0].0;
+    bench.log(wildcard, LogEvent::Found { path: "/logs/a".into(), is_late: false });
+    bench.log(wildcard, LogEvent::Found { path: "/logs/b".into(), is_late: false });
+    assert_eq!(bench.opened(), [], "it is not certain yet that the server speaks version 1");
+    bench.log(wildcard, LogEvent::Vanished { path: "/logs/a".into() });
+    for seconds in (5..=65).step_by(5) {
+        bench.seconds = seconds;
+        bench.receive(&Message::Heartbeat { name: "s" });
+    }
+    let paths: Vec<String> = bench.opened().into_iter().map(|(_, path, _)| path).collect();
+    assert_eq!(paths, ["/logs/b"]);
+}
+
+#[test]
+fn what_fails_and_works_again_is_reported_by_the_name_in_the_configuration() {
+    let mut bench = Bench::new(&format!("{FILE}{WILDCARD}"));
+    let logs = bench.followed();
+    bench.logged();
+    for (log, name) in [(logs[0].0, "/log"), (logs[1].0, "/logs/*")] {
+        bench.log(log, LogEvent::State(Err("Permission denied".into())));
+        bench.log(log, LogEvent::State(Err("Permission denied".into())));
+        bench.log(log, LogEvent::State(Ok(())));
+        assert_eq!(bench.logged(), [format!("Cannot read {name}: Permission denied"), format!("Can read {name} again")]);
+    }
+}

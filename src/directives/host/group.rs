@@ -1,0 +1,60 @@
+//! A group of directives: its lines and the rule that they make.
+
+use super::rule::Rule;
+use super::syntax::keys_of;
+use crate::directives::arguments::Arguments;
+use crate::directives::source::{directive, Fault, SourceLine};
+use crate::hash::Fnv1a;
+use crate::text::has_separator;
+
+/// The lines of one group and the rule that they make.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// The lines as they are in the file.
+    pub lines: Vec<SourceLine<'a>>,
+    /// The rule that they make.
+    pub rule: Rule,
+}
+
+impl Group<'_> {
+    /// A fault of the whole group; it names the first line.
+    pub fn fault(&self, reason: impl Into<String>) -> Fault {
+        let first = self.lines.first();
+        Fault {
+            path: first.map_or_else(String::new, |line| line.path.into()),
+            line: first.map_or(0, |line| line.number),
+            reason: reason.into(),
+        }
+    }
+
+    /// A hash of the text, independent of file and line numbers. It tells whether a rule has changed.
+    pub fn identity(&self) -> u64 {
+        self.lines.iter().fold(Fnv1a::EMPTY, |hash, line| hash.with(line.text.as_bytes()).with(b"\n")).value()
+    }
+
+    /// The lines for version 1 agents, with arguments in the order that these expect.
+    ///
+    /// # Errors
+    /// The part that such an agent does not know.
+    pub fn classic_lines(&self) -> Result<Vec<String>, &'static str> {
+        if self.lines.iter().any(|line| has_separator(line.text)) {
+            return Err("a line with %% in it");
+        }
+        if let Some(extension) = self.rule.extension() {
+            return Err(extension);
+        }
+        Ok(self.lines.iter().map(classic_line).collect())
+    }
+}
+
+fn classic_line(line: &SourceLine<'_>) -> String {
+    if let Ok((name, argument)) = directive(line) {
+        let (keys, text) = (keys_of(name), line.text);
+        if !keys.is_empty() {
+            let arguments = Arguments::parse(name, argument, keys);
+            let ordered = arguments.in_order(keys);
+            return arguments.done().map_or(text.to_string(), |()| format!("{name}: {ordered}"));
+        }
+    }
+    line.text.to_string()
+}

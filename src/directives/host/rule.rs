@@ -1,0 +1,167 @@
+//! What a group of directives asks for. Decides nothing; the agent carries rules out.
+
+use super::command_line::CommandLine;
+use crate::directives::decimal::Decimal;
+use crate::pattern::Pattern;
+use crate::schedule::Schedule;
+use std::time::Duration;
+
+/// What one group asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rule {
+    /// `file:` up to its alert.
+    Log(LogRule),
+    /// `ps_command:`, for all process rules.
+    ProcessList(CommandLine),
+    /// `process:` with its alert.
+    Process(ProcessRule),
+    /// `run:` with its alerts.
+    Command(CommandRule),
+}
+
+/// Follows a log and makes events from the lines that match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogRule {
+    /// Where the lines come from.
+    pub log: LogSource,
+    /// A line matches when any of these is found in it …
+    pub patterns: Vec<Pattern>,
+    /// … and none of these.
+    pub ignores: Vec<Pattern>,
+    /// The alert's `tags=`.
+    pub tags: String,
+    /// What events are made.
+    pub alert: LogAlert,
+    /// When the alert is active; `None` for always.
+    pub active: Option<Schedule>,
+}
+
+/// Where the lines of a log come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LogSource {
+    /// The file at that path.
+    Path(String),
+    /// Every file that the wildcard matches.
+    Glob(String),
+    /// What a command prints.
+    Command(CommandLine),
+}
+
+/// What events are made from the lines that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogAlert {
+    /// One event for each line: with the message, or with the line itself.
+    All { message: Option<String> },
+    /// The message, at the end of a block of time in which more than `threshold` lines matched.
+    Threshold { threshold: u64, block: Duration, message: String },
+    /// The number of lines that matched, at the end of each block.
+    Count { block: Duration },
+    /// The message, at the end of a block in which no line matched.
+    Inactive { block: Duration, message: String },
+}
+
+/// Counts matching lines of the process list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessRule {
+    /// Lines in which this is found are counted.
+    pub pattern: Pattern,
+    /// The alert's `tags=`.
+    pub tags: String,
+    /// Fewer lines make an event.
+    pub min: u64,
+    /// More lines make an event.
+    pub max: u64,
+    /// The text of the event; the count is appended.
+    pub message: String,
+    /// When the alert is active; `None` for always.
+    pub active: Option<Schedule>,
+}
+
+/// Runs a command and evaluates what it prints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandRule {
+    /// What to run.
+    pub command: CommandLine,
+    /// The pattern that is searched in each line. The alerts refer to its groups.
+    pub extract: Pattern,
+    /// In the order of the file.
+    pub alerts: Vec<CommandAlert>,
+}
+
+/// One alert of a [`CommandRule`]. Groups of the pattern are counted from 1, and exist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandAlert {
+    /// The alert's `tags=`.
+    pub tags: String,
+    /// The group that must equal `text`.
+    pub group: usize,
+    /// The text that the group must equal.
+    pub text: String,
+    /// What event is made from such a line.
+    pub kind: CommandAlertKind,
+    /// When the alert is active; `None` for always.
+    pub active: Option<Schedule>,
+}
+
+/// What event is made from a line that an alert applies to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CommandAlertKind {
+    /// The message, if the number in the group is above the limit.
+    Above { group: usize, limit: Decimal, message: String },
+    /// The message, if the number in the group is below the limit.
+    Below { group: usize, limit: Decimal, message: String },
+    /// The text of the group.
+    Metric { group: usize },
+}
+
+impl LogSource {
+    pub(super) fn parse(argument: &str) -> Result<Self, String> {
+        if let Some(command) = argument.strip_prefix('|') {
+            let command = command.trim();
+            if command.is_empty() {
+                return Err("file: a command is missing after |".into());
+            }
+            return CommandLine::parse(command).map(Self::Command);
+        }
+        if argument.contains(['*', '?', '[']) {
+            return Ok(Self::Glob(argument.into()));
+        }
+        Ok(Self::Path(argument.into()))
+    }
+}
+
+impl LogRule {
+    /// Whether a line contains one of the patterns and none of those to ignore.
+    pub fn matches(&self, line: &str) -> bool {
+        self.patterns.iter().any(|p| p.is_match(line)) && !self.ignores.iter().any(|p| p.is_match(line))
+    }
+
+    /// Whether another rule has the same patterns and so matches the same lines.
+    pub fn matches_like(&self, other: &Self) -> bool {
+        self.patterns == other.patterns && self.ignores == other.ignores
+    }
+}
+
+impl LogSource {
+    /// The file field of events. For a wildcard it is used only where no real path is known.
+    pub fn field(&self) -> String {
+        match self {
+            Self::Path(path) | Self::Glob(path) => path.clone(),
+            Self::Command(command) => format!("|{}", command.as_str()),
+        }
+    }
+}
+
+impl Rule {
+    /// The part of this rule that version 1 agents do not know. (That their process rules need a `ps_command:` is checked for the whole
+    /// file.)
+    pub(super) fn extension(&self) -> Option<&'static str> {
+        match self {
+            Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
+            Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
+            Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
+            Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
+            _ => None,
+        }
+    }
+}

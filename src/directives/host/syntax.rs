@@ -1,0 +1,35 @@
+//! The directives of a host file and their keys.
+
+/// All directives of a host file.
+pub const DIRECTIVES: [&str; 15] = [
+    "include",
+    "file",
+    "match",
+    "ignore",
+    "alert_all",
+    "alert_n",
+    "alert_count",
+    "alert_inactive",
+    "ps_command",
+    "process",
+    "alert_running",
+    "run",
+    "alert_if",
+    "alert_metric",
+    "active",
+];
+
+/// The keys of a directive with `key=value` arguments, in the order that version 1 agents expect; none for other directives.
+pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
+    match name {
+        "alert_all" => &["tags", "message"],
+        "alert_n" => &["tags", "threshold", "seconds", "message"],
+        "alert_count" => &["tags", "seconds"],
+        "alert_inactive" => &["tags", "seconds", "message"],
+        "alert_running" => &["tags", "min", "max", "message"],
+        "run" => &["command", "extract"],
+        "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "message"],
+        "alert_metric" => &["tags", "match", "metric"],
+        _ => &[],
+    }
+}

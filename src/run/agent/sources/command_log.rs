@@ -1,0 +1,101 @@
+//! What a command prints, followed as a log. The command is started again when it ends.
+
+use crate::agent::{Agent, Lines, LogEvent, LogId};
+use crate::directives::host::CommandLine;
+use crate::now::Now;
+use crate::run::agent::line_pipe::{LinePipe, Reading};
+use crate::sys::reason;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+pub(super) struct CommandLog {
+    command: CommandLine,
+    running: Option<LinePipe>,
+    started: Duration,
+    next_start: Duration,
+    /// How long the command rests before its next start.
+    pause: Duration,
+    /// Bytes that were processed, through all runs.
+    position: u64,
+}
+
+impl CommandLog {
+    const FIRST_PAUSE: Duration = Duration::from_secs(1);
+    const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+    /// A command that ran for so long works.
+    const SETTLED: Duration = Duration::from_secs(10);
+
+    /// A command that is started at once.
+    pub(super) fn new(now: Now, command: &CommandLine) -> Self {
+        Self { command: command.clone(), running: None, started: now.mono, next_start: now.mono, pause: Self::FIRST_PAUSE, position: 0 }
+    }
+
+    /// Bytes that were processed.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// What to poll; `None` while there is no output.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.running.as_ref()?.fd()
+    }
+
+    /// Hands over what was printed, and starts the command again when that is due. Returns whether there is more to read.
+    pub(super) fn handle(&mut self, now: Now, id: LogId, agent: &mut Agent, buffer: &mut [u8]) -> bool {
+        let Some(pipe) = &mut self.running else {
+            if now.mono >= self.next_start {
+                self.start(now, id, agent);
+            }
+            return false;
+        };
+        let position = &mut self.position;
+        let reading = pipe.read(buffer, &mut |bytes| {
+            let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position: *position, place: None, bytes }));
+            *position += consumed as u64;
+            consumed
+        });
+        // Not with its first line: a command that prints and then fails has not worked.
+        if now.mono.saturating_sub(self.started) >= Self::SETTLED {
+            agent.handle_log(now, id, LogEvent::State(Ok(())));
+        }
+        match reading {
+            Reading::Waiting | Reading::Blocked => false,
+            Reading::More => true,
+            Reading::Ended(outcome) => {
+                self.running = None;
+                self.handle_end(now, id, agent, outcome);
+                false
+            }
+        }
+    }
+
+    fn start(&mut self, now: Now, id: LogId, agent: &mut Agent) {
+        self.started = now.mono;
+        match LinePipe::start(self.command.words()) {
+            Ok(pipe) => self.running = Some(pipe),
+            Err(e) => self.handle_end(now, id, agent, Err(reason(&e))),
+        }
+    }
+
+    /// The longer the command ran, the sooner it is started again.
+    fn handle_end(&mut self, now: Now, id: LogId, agent: &mut Agent, outcome: Result<(), String>) {
+        if outcome.is_err() {
+            agent.handle_log(now, id, LogEvent::State(outcome));
+        }
+        if now.mono.saturating_sub(self.started) >= Self::LONGEST_PAUSE {
+            self.pause = Self::FIRST_PAUSE;
+        }
+        self.next_start = now.mono + self.pause;
+        self.pause = Self::LONGEST_PAUSE.min(self.pause * 2);
+    }
+
+    /// When [`Self::handle`] has something to do besides reading.
+    pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
+        match &self.running {
+            None => Some(self.next_start),
+            // The pipe says when there is something to read. Once it is closed, only the end of the process is awaited.
+            Some(pipe) if pipe.fd().is_none() => Some(now.mono + Self::FIRST_PAUSE),
+            Some(_) => Some(self.started + Self::SETTLED).filter(|settled| now.mono < *settled),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The file of a log, or the files that its wildcard has found.
+
+use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
+use crate::fs::glob::{self, Expansion};
+use crate::fs::Access;
+use crate::now::Now;
+use crate::tail::{file_id, FileId, Follower, LogFile, Piece};
+use crate::wire::position::Position;
+use std::time::Duration;
+
+pub(super) struct Files {
+    /// Which log of the configuration they belong to.
+    source: LogId,
+    access: Access,
+    files: Vec<FollowedFile>,
+    /// The pattern of a wildcard.
+    wildcard: Option<String>,
+    next_search: Duration,
+    /// Whether the wildcard was searched for before: what the first search finds was there already.
+    was_searched: bool,
+}
+
+/// A file that is read as soon as the agent has said from where on.
+struct FollowedFile {
+    path: String,
+    /// What the agent calls it, once it has ordered it to be read.
+    id: Option<LogId>,
+    follower: Option<Box<Follower>>,
+    /// Where it ended when it was found: what is written before the agent says where to begin is new.
+    from_end: Option<Box<Follower>>,
+}
+
+/// What came of a reading.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// There is more to read at once.
+    pub(super) has_more: bool,
+    /// The agent had no room for all of it.
+    pub(super) is_blocked: bool,
+}
+
+impl FollowedFile {
+    fn new(access: &Access, path: String) -> Self {
+        let from_end = Some(Follower::from_end(access, &path).into());
+        Self { path, id: None, follower: None, from_end }
+    }
+
+    /// A file that is open already.
+    fn open(path: String, follower: Box<Follower>) -> Self {
+        Self { path, id: None, follower: Some(follower), from_end: None }
+    }
+
+    fn is_gone(&self, access: &Access) -> bool {
+        self.follower.as_ref().map_or_else(|| !is_file(access, &self.path), |follower| follower.is_gone())
+    }
+
+    /// Hands over what is new. Returns what came of it.
+    fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> Progress {
+        let (Some(id), Some(follower)) = (self.id, &mut self.follower) else { return Progress::default() };
+        let mut is_blocked = false;
+        let has_more = follower.read(now.mono, buffer, &mut |Piece { position, place, bytes }| {
+            let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(place), bytes }));
+            is_blocked |= consumed < bytes.len();
+            consumed
+        });
+        agent.handle_log(now, id, LogEvent::Read(follower.position()));
+        for loss in [follower.take_loss(), follower.take_cut_lines(now.mono)].into_iter().flatten() {
+            agent.handle_log(now, id, LogEvent::Loss(loss));
+        }
+        Progress { has_more, is_blocked }
+    }
+}
+
+impl Files {
+    /// How often a wildcard is searched for.
+    const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
+    /// Most files of one wildcard: each takes a descriptor.
+    const MAX: usize = 256;
+
+    /// The file at a path.
+    pub(super) fn at_path(source: LogId, access: &Access, path: &str) -> Self {
+        Self { files: vec![FollowedFile::new(access, path.to_string())], ..Self::of_wildcard(source, access, None) }
+    }
+
+    /// The files that a pattern matches.
+    pub(super) fn of_pattern(source: LogId, access: &Access, pattern: &str) -> Self {
+        Self::of_wildcard(source, access, Some(pattern.to_string()))
+    }
+
+    fn of_wildcard(source: LogId, access: &Access, wildcard: Option<String>) -> Self {
+        Self { source, access: access.clone(), files: Vec::new(), wildcard, next_search: Duration::ZERO, was_searched: false }
+    }
+
+    pub(super) fn is_wildcard(&self) -> bool {
+        self.wildcard.is_some()
+    }
+
+    /// The wildcard is searched for with the next look.
+    pub(super) fn hurry_search(&mut self) {
+        self.next_search = Duration::ZERO;
+    }
+
+    /// The files that are open.
+    pub(super) fn followers(&self) -> impl Iterator<Item = &Follower> {
+        self.files.iter().filter_map(|file| file.follower.as_deref())
+    }
+
+    /// Where every open file ends now.
+    pub(super) fn ends(&mut self) -> impl Iterator<Item = (LogId, u64)> + '_ {
+        self.files.iter_mut().filter_map(|file| Some((file.id?, file.follower.as_mut()?.end())))
+    }
+
+    /// Begins a file where the agent says. Returns from where on it is read, and what was not found again; `None` if there is nothing to
+    /// be said about it.
+    pub(super) fn begin(&mut self, now: Now, id: LogId, path: &str, start: &Start) -> Option<(Position, Option<String>)> {
+        let is_open = *start == Start::Continue;
+        let at = self.files.iter().position(|file| file.path == path && file.follower.is_some() == is_open)?;
+        if is_open {
+            self.files[at].id.get_or_insert(id);
+            return None;
+        }
+        let mut lost = None;
+        let mut follower = Box::new(match start {
+            Start::At(position, seen) => {
+                let (follower, what) = Follower::resume(&self.access, path, position, *seen);
+                lost = what;
+                follower
+            }
+            // A wildcard may have found it under another name too.
+            _ => match (self.release_at(path), start) {
+                (Some(open), _) => Follower::from_released(&self.access, path, open),
+                (None, Start::End) => {
+                    self.files[at].from_end.take().map_or_else(|| Follower::from_end(&self.access, path), |follower| *follower)
+                }
+                _ => Follower::from_start(&self.access, path),
+            },
+        });
+        if self.is_wildcard() && matches!(start, Start::At(..)) {
+            // If two of them have found one file, only one reads it, from the further place. The next look reports what is wrong.
+            let _ = follower.look(now.mono, &mut |wanted| self.release(wanted));
+        }
+        let mut position = follower.position();
+        // A file that cannot be read yet, whatever it holds, is not one that does not exist.
+        if position.files.is_empty() && *start == Start::End && is_file(&self.access, path) {
+            position = Position::end();
+        }
+        let file = &mut self.files[at];
+        (file.id, file.follower, file.from_end) = (Some(id), Some(follower), None);
+        Some((position, lost))
+    }
+
+    /// Notices new files and rotations.
+    pub(super) fn look(&mut self, now: Now, agent: &mut Agent) {
+        if now.mono >= self.next_search {
+            if let Some(pattern) = self.wildcard.take() {
+                self.search(now, &pattern, agent);
+                self.wildcard = Some(pattern);
+            }
+        }
+        for at in 0..self.files.len() {
+            let Some(mut follower) = self.files[at].follower.take() else { continue };
+            let state = follower.look(now.mono, &mut |wanted| self.release(wanted));
+            // That a file is gone is no failure of a wildcard, which does not find it any more.
+            let state = if self.is_wildcard() && follower.is_missing() { Ok(()) } else { state.map_err(|e| e.to_string()) };
+            let file = &mut self.files[at];
+            file.follower = Some(follower);
+            if let Some(id) = file.id {
+                agent.handle_log(now, id, LogEvent::State(state));
+            }
+        }
+    }
+
+    /// Hands over what is new. Returns what came of it.
+    pub(super) fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> Progress {
+        let mut progress = Progress::default();
+        for file in &mut self.files {
+            let Progress { has_more, is_blocked } = file.read(now, agent, buffer);
+            progress.has_more |= has_more;
+            progress.is_blocked |= is_blocked;
+        }
+        progress
+    }
+
+    fn search(&mut self, now: Now, pattern: &str, agent: &mut Agent) {
+        self.next_search = now.mono + Self::SEARCH_INTERVAL;
+        let (paths, mut state) = match glob::expand(&self.access, pattern) {
+            Ok(Expansion { paths, is_partial: false }) => (paths, Ok(())),
+            Ok(Expansion { paths, .. }) => (paths, Err("files that are not below what -f allows are refused".into())),
+            Err(e) => (Vec::new(), Err(e.to_string())),
+        };
+        if paths.len() > Self::MAX {
+            state = Err(format!("more than {} files match", Self::MAX));
+        }
+        for path in paths {
+            if self.files.len() < Self::MAX && self.files.iter().all(|file| file.path != path) && is_file(&self.access, &path) {
+                self.add(now, path, agent);
+            }
+        }
+        agent.handle_log(now, self.source, LogEvent::State(state));
+        if !std::mem::replace(&mut self.was_searched, true) {
+            agent.handle_log(now, self.source, LogEvent::Searched);
+        }
+        self.remove_gone(now, agent);
+    }
+
+    fn add(&mut self, now: Now, path: String, agent: &mut Agent) {
+        let (file, event) = match self.release_at(&path) {
+            Some(open) => {
+                let follower = Box::new(Follower::from_released(&self.access, &path, open));
+                let event = LogEvent::Renamed { path: path.clone(), position: follower.position() };
+                (FollowedFile::open(path, follower), event)
+            }
+            None => {
+                let event = LogEvent::Found { path: path.clone(), is_late: self.was_searched };
+                (FollowedFile::new(&self.access, path), event)
+            }
+        };
+        self.files.push(file);
+        agent.handle_log(now, self.source, event);
+    }
+
+    /// Follows no file any more that is gone. A file that is gone for a moment, as in a rotation, is still followed.
+    fn remove_gone(&mut self, now: Now, agent: &mut Agent) {
+        let (source, access) = (self.source, &self.access);
+        self.files.retain(|file| {
+            let is_gone = file.is_gone(access);
+            if is_gone {
+                match file.id {
+                    Some(id) => agent.handle_log(now, id, LogEvent::Gone),
+                    None => agent.handle_log(now, source, LogEvent::Vanished { path: file.path.clone() }),
+                };
+            }
+            !is_gone
+        });
+    }
+
+    /// The open file at a path that was followed under another path: it is read on, not again.
+    fn release_at(&mut self, path: &str) -> Option<Box<LogFile>> {
+        self.release(file_id(&self.access.metadata(path.as_ref()).ok()?))
+    }
+
+    fn release(&mut self, wanted: FileId) -> Option<Box<LogFile>> {
+        self.files.iter_mut().find_map(|file| file.follower.as_mut()?.release(wanted))
+    }
+}
+
+fn is_file(access: &Access, path: &str) -> bool {
+    access.metadata(path.as_ref()).is_ok_and(|meta| meta.is_file())
+}

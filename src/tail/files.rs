@@ -1,0 +1,352 @@
+//! All files of one log: the current one, which has the log's name, and the rotated ones. Finds out after a rotation or a truncation
+//! which files to read in which order.
+
+use super::log_file::{LogFile, Release};
+use super::positions;
+use super::progress::{Cause, Progress};
+use super::reading::{ReadOutcome, Reading, TakeLines};
+use super::resume::{self, Resumed};
+use super::rotated::RotatedFiles;
+use super::rotation_key::RotationKey;
+use super::siblings::Siblings;
+use super::stat::{FileId, Mtime};
+use crate::fs::{Access, AccessError};
+use crate::wire::position::{FilePosition, Position};
+use std::fs::Metadata;
+use std::path::Path;
+use std::time::Duration;
+
+pub(super) struct LogFiles {
+    access: Access,
+    path: String,
+    current: Option<Box<LogFile>>,
+    rotated: RotatedFiles,
+    /// Copies of the current file, which are not read beside it.
+    copies: Vec<FileId>,
+    progress: Progress,
+}
+
+/// Behind which file others are looked for, and by what these are recognised as newer.
+struct Behind {
+    file_id: Option<FileId>,
+    /// When that file was rotated, in case it has no name any more.
+    key: Option<RotationKey>,
+    /// Files that were written to at this time or later are newer where nothing else decides.
+    since: Option<Mtime>,
+}
+
+impl LogFiles {
+    pub(super) fn new(access: &Access, path: &str) -> Self {
+        Self {
+            access: access.clone(),
+            path: path.to_string(),
+            current: None,
+            rotated: RotatedFiles::default(),
+            copies: Vec::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// # Errors
+    /// The path is refused or has no file.
+    pub(super) fn metadata(&self) -> Result<Metadata, AccessError> {
+        self.access.metadata(self.path.as_ref())
+    }
+
+    /// Opens the file at the path to read it from an offset.
+    ///
+    /// # Errors
+    /// The file is refused, missing or cannot be read.
+    pub(super) fn open(&self, offset: u64) -> Result<Box<LogFile>, AccessError> {
+        LogFile::open(&self.access, Path::new(&self.path), offset)
+    }
+
+    pub(super) fn current(&self) -> Option<&LogFile> {
+        self.current.as_deref()
+    }
+
+    pub(super) fn rotated(&self) -> &RotatedFiles {
+        &self.rotated
+    }
+
+    /// What was given up since the last call.
+    pub(super) fn take_loss(&mut self) -> Option<String> {
+        self.progress.take_loss(&self.path)
+    }
+
+    /// How many lines were cut for length since the last report, at most every ten minutes.
+    pub(super) fn take_cut_lines(&mut self, now: Duration) -> Option<String> {
+        self.progress.take_cut_lines(now, &self.path)
+    }
+
+    /// Makes a file the current one of a log that had none.
+    pub(super) fn begin(&mut self, file: Box<LogFile>) {
+        self.current = Some(file);
+    }
+
+    /// Takes over the current file from another follower if that one has read further.
+    pub(super) fn take_over(&mut self, other: Box<LogFile>) {
+        if let Some(current) = self.current.as_mut().filter(|current| other.offset() > current.offset()) {
+            *current = other;
+        }
+    }
+
+    /// Finds the files of a position. Returns `false` while that cannot be decided.
+    pub(super) fn resume(&mut self, position: &Position, seen: u64) -> bool {
+        let resumed = resume::resume(&self.access, &self.path, position, seen, RotatedFiles::MAX_UNREAD);
+        let Some(Resumed { rotated, current, lost }) = resumed.map(|resumed| *resumed) else { return false };
+        self.rotated.extend(rotated);
+        self.current = current;
+        self.progress.add_loss_text(lost);
+        true
+    }
+
+    /// Gives up a file that now has another path.
+    pub(super) fn release(&mut self, wanted: FileId) -> Option<Box<LogFile>> {
+        let released = self.rotated.take(wanted).or_else(|| self.current.take_if(|current| current.file_id() == wanted))?;
+        self.rotated.remember(&released, false);
+        Some(released)
+    }
+
+    /// How far everything is handed on.
+    pub(super) fn position(&self) -> Position {
+        let mut files = self.positions();
+        if files.len() > Position::MAX_FILES {
+            let at = self.before_open(&files) + self.rotated.read_at_start();
+            positions::limit(&mut files, at);
+        }
+        Position { files }
+    }
+
+    /// Where the log ends now, counted as the positions of lines are.
+    pub(super) fn end(&mut self) -> u64 {
+        self.progress.position() + self.rotated.measure() + self.current.as_mut().map_or(0, |current| current.measure())
+    }
+
+    /// Reads what was appended, rotated files first.
+    ///
+    /// # Errors
+    /// The current file cannot be read. Rotated files that cannot be read are given up.
+    pub(super) fn read(&mut self, now: Duration, buffer: &mut [u8], take: TakeLines<'_>) -> Result<ReadOutcome, AccessError> {
+        let mut files = self.positions();
+        let mut at = 0;
+        loop {
+            let number = self.before_open(&files) + at;
+            let (earlier, later) = positions::around(&files, number);
+            let mut reading = Reading { progress: &mut self.progress, earlier: &earlier, later: &later, buffer, take };
+            let Some(rotated) = self.rotated.get_mut(at) else {
+                let Some(current) = &mut self.current else { return Ok(ReadOutcome::End) };
+                return Ok(current.read(&mut reading)?.0);
+            };
+            let is_done = match rotated.read(now, &mut reading) {
+                Ok(ReadOutcome::End) => rotated.is_done(now),
+                Ok(ReadOutcome::Truncated) => false,
+                Ok(outcome) => return Ok(outcome),
+                Err(_) => true,
+            };
+            if is_done {
+                self.rotated.let_go(at, Cause::Unreadable, &mut self.progress);
+                files.remove(number);
+            } else {
+                files[number] = rotated.position();
+                at += 1;
+            }
+        }
+    }
+
+    /// How far the open files are read. While nothing is read of them, the last file that was let go comes before them: files between it
+    /// and them are found by it.
+    fn positions(&self) -> Vec<FilePosition> {
+        let mut files = Vec::with_capacity(self.rotated.len() + 2);
+        if self.current.is_some() {
+            files.extend(self.rotated.last_finished_position());
+        }
+        let first = files.len();
+        files.extend(self.rotated.positions());
+        files.extend(self.current.as_ref().map(|current| current.position()));
+        if first > 0 && files[first..].iter().any(|file| file.offset > 0) {
+            files.remove(0);
+        }
+        files
+    }
+
+    /// How many of these come before the open ones.
+    fn before_open(&self, files: &[FilePosition]) -> usize {
+        files.len() - self.rotated.len() - usize::from(self.current.is_some())
+    }
+
+    /// Makes the file that was opened at the path the current one. Returns `false` while it cannot be decided what came between.
+    pub(super) fn replace_current(&mut self, opened: Box<LogFile>, missing_since: Option<Duration>, release: Release<'_>) -> bool {
+        let since = self.current.as_ref().and_then(|current| current.checked_mtime());
+        let new = opened.file_id();
+        let Some(between) = self.rotated_meanwhile(Some(new), since, release) else { return false };
+        // A file that has come back, or had another name, is read on and not again.
+        let opened = self.rotated.take(new).or_else(|| release(new)).unwrap_or(opened);
+        self.rotate_current(missing_since);
+        self.copies.clear();
+        self.current = Some(opened);
+        self.rotated.extend(between);
+        self.rotated.limit(&mut self.progress);
+        true
+    }
+
+    /// The current file has lost the log's name.
+    pub(super) fn rotate_current(&mut self, missing_since: Option<Duration>) {
+        if let Some(current) = self.current.take() {
+            let deleted = missing_since.filter(|_| current.is_deleted());
+            self.rotated.push(current, deleted);
+        }
+    }
+
+    /// Checks whether the current file still holds what it held, and otherwise goes on in its copy.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn check_current(&mut self, release: Release<'_>) -> Result<(), AccessError> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        let since = current.checked_mtime();
+        if current.check_truncated()? {
+            self.handle_truncated(since, release);
+        } else if let Some(since) = current.take_filled_since() {
+            // It may have been filled, copied and truncated before.
+            match (self.rotated_meanwhile(None, Some(since), release), &mut self.current) {
+                (Some(between), _) => self.rotated.extend(between),
+                (None, Some(current)) => current.restore_filled_since(Some(since)),
+                (None, None) => {}
+            }
+            self.rotated.limit(&mut self.progress);
+        }
+        Ok(())
+    }
+
+    /// What the current file held is now in a copy, or is lost.
+    fn handle_truncated(&mut self, since: Option<Mtime>, release: Release<'_>) {
+        let Some(truncated) = &self.current else { return };
+        // Opened before the search, so that another truncation during it is noticed.
+        let Ok(from_start) = truncated.at_offset(0) else { return };
+        let Some(copy) = find_copy(&self.access, &self.path, truncated) else { return };
+        let Some(mut truncated) = self.current.replace(from_start) else { return };
+        if truncated.offset() == 0 {
+            self.copies.clear();
+        }
+        // Newer copies than that one may have been made since the last look, and others before it if the truncated content is new.
+        let filled_since = truncated.take_filled_since();
+        let between = match filled_since {
+            Some(since) => self.rotated_meanwhile(None, Some(since), release),
+            None => self.rotated_behind(&Behind { file_id: copy.as_ref().map(|copy| copy.file_id()), key: None, since }, None, release),
+        };
+        let Some(between) = between else {
+            truncated.restore_filled_since(filled_since);
+            self.current = Some(truncated);
+            return;
+        };
+        self.copies.clear();
+        give_up(&mut self.progress, &truncated, copy.as_deref());
+        let at = self.rotated.len();
+        self.rotated.extend(between);
+        if let Some(copy) = copy {
+            self.rotated.insert_copy(at, copy);
+        }
+        self.rotated.limit(&mut self.progress);
+    }
+
+    /// Checks whether rotated files still hold what they held, and otherwise goes on in their copies.
+    pub(super) fn check_rotated(&mut self) {
+        let Self { access, path, rotated, progress, .. } = self;
+        rotated.check(&|truncated| find_copy(access, path, truncated), &mut |truncated, copy| give_up(progress, truncated, copy));
+    }
+
+    /// Lets go of deleted files in time.
+    pub(super) fn let_go_of_deleted(&mut self, now: Duration) {
+        self.rotated.let_go_of_deleted(now, &mut self.progress);
+    }
+
+    /// The files that had the log's name since the last look, oldest first: behind the current file if `new` has taken its place, and
+    /// before the current file otherwise. `None` while that cannot be decided.
+    fn rotated_meanwhile(&mut self, new: Option<FileId>, since: Option<Mtime>, release: Release<'_>) -> Option<Vec<Box<LogFile>>> {
+        let current = self.current().filter(|_| new.is_some());
+        let last = current.or(self.rotated.last());
+        let file_id = last.map(LogFile::file_id).or(self.rotated.last_finished());
+        let key = last.and_then(LogFile::mtime).map(|mtime| RotationKey { mtime, suffix: None });
+        self.rotated_behind(&Behind { file_id, key, since }, new, release)
+    }
+
+    /// The files that were rotated after another one and are not known, oldest first. If the current file was rotated too, those behind
+    /// it are left out. While the log has no new file, copies of the current one are remembered and left out, since it will be
+    /// truncated; an empty file is not remembered as a copy. `None` while that cannot be decided.
+    fn rotated_behind(&mut self, behind: &Behind, new: Option<FileId>, release: Release<'_>) -> Option<Vec<Box<LogFile>>> {
+        let current_id = self.current().map(LogFile::file_id);
+        let other_current = current_id.filter(|current| Some(*current) != behind.file_id);
+        let mut claimed: Vec<FileId> = self.rotated.file_ids().collect();
+        claimed.extend(current_id);
+        claimed.extend(new);
+        claimed.extend(&self.copies);
+        let had = |inode| [behind.file_id, other_current].iter().flatten().any(|file_id| file_id.1 == inode);
+        let mut found = Siblings::with_stable(&self.access, &self.path, &had, &mut |siblings| {
+            let key = behind.file_id.and_then(|file_id| siblings.key_of(file_id)).or(behind.key.as_ref());
+            let end = other_current.and_then(|current| siblings.key_of(current));
+            let mut found = Vec::new();
+            for one in siblings.newer(key, behind.since, &claimed) {
+                if end.is_some_and(|end| one.key.is_newer(end, None)) || self.rotated.has_read(siblings, one) {
+                    continue;
+                }
+                found.extend(siblings.open(one));
+            }
+            found
+        })?;
+        if new.is_none() {
+            self.remove_copies_of_current(&mut found)?;
+        }
+        for file in &mut found {
+            if let Some(released) = release(file.file_id()) {
+                *file = released;
+            }
+        }
+        Some(found)
+    }
+
+    /// Removes and remembers the copies of the current file. `None` if it was truncated meanwhile.
+    fn remove_copies_of_current(&mut self, files: &mut Vec<Box<LogFile>>) -> Option<()> {
+        let Some(current) = &mut self.current else { return Some(()) };
+        // It may be truncated at any moment.
+        let is_whole = |current: &mut LogFile| matches!(current.check_truncated(), Ok(false));
+        if !is_whole(current) {
+            return None;
+        }
+        let mut copies = Vec::new();
+        files.retain(|file| {
+            let is_empty = file.size() == 0;
+            let is_copy = current.is_copied_by(file);
+            if is_copy && !is_empty {
+                copies.push(file.file_id());
+            }
+            !is_copy
+        });
+        if !is_whole(current) {
+            return None;
+        }
+        self.copies.extend(copies);
+        Some(())
+    }
+}
+
+/// Finds the copy of a truncated file, to be read on where that was read to. The outer `None` stands for "not yet decided", the inner
+/// one for "there is none".
+fn find_copy(access: &Access, path: &str, truncated: &LogFile) -> Option<Option<Box<LogFile>>> {
+    let (known, read) = (truncated.known_position(), truncated.position());
+    let original = truncated.file_id();
+    let copy = Siblings::with_stable(access, path, &|_| false, &mut |siblings| {
+        siblings.find_copy(&known, original).or_else(|| siblings.find_copy(&read, original))
+    })?;
+    Some(copy.and_then(|copy| copy.at_offset(truncated.offset()).ok()))
+}
+
+/// Gives up what is known of a truncated file and is not in its copy.
+fn give_up(progress: &mut Progress, truncated: &LogFile, copy: Option<&LogFile>) {
+    let left = copy.map_or(0, LogFile::size).max(truncated.offset());
+    progress.give_up(Cause::Truncated, truncated.known_end().saturating_sub(left));
+}

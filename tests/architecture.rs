@@ -1,0 +1,184 @@
+//! Who may import whom in `src/`, and what keeps a module small and safe. The table is here; `architecture/rules.rs` has the rules,
+//! `architecture/source.rs` reads the sources, and `architecture/proofs.rs` shows that each rule fails when it is broken.
+#![allow(clippy::disallowed_methods, reason = "reads the sources")]
+
+#[path = "architecture/proofs.rs"]
+mod proofs;
+#[path = "architecture/rules.rs"]
+mod rules;
+#[path = "architecture/source.rs"]
+mod source;
+
+use rules::{House, Kind, Room};
+use source::{File, Module};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Pure values, of which any room above may use any.
+const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "lines", "pattern"];
+
+const fn core(name: &'static str, imports: &'static [&'static [&'static str]]) -> Room {
+    Room { name, kind: Kind::Core, imports }
+}
+
+const fn outside(name: &'static str, imports: &'static [&'static [&'static str]]) -> Room {
+    Room { name, kind: Kind::Outside, imports }
+}
+
+/// All rooms, from the ground up, and whom each may import.
+const ROOMS: &[Room] = &[
+    // Values.
+    core("text", &[]),
+    core("hash", &[]),
+    core("lines", &[]),
+    core("schedule", &[]),
+    core("now", &[&["schedule"]]),
+    core("pattern", &[&["text"]]),
+    // It makes the tokens of the protocol.
+    core("random", &[&["wire"]]),
+    core("wire", &[VALUES]),
+    // A file of keys has keys in it.
+    core("directives", &[VALUES, &["wire::auth"]]),
+    // State machines. Neither knows the other.
+    core("agent", &[VALUES, &["wire", "directives"]]),
+    core("server", &[VALUES, &["wire", "directives"]]),
+    // The outside world.
+    outside("sys", &[&["now", "schedule", "random"]]),
+    outside("fs", &[VALUES]),
+    // A position says how far a log was read, in the form in which it travels.
+    outside("tail", &[VALUES, &["fs", "wire::position"]]),
+    // What both programs share, and a wing for each of them. The wings never meet.
+    outside("run", &[VALUES, &["wire", "directives", "fs", "sys"]]),
+    outside("run::agent", &[VALUES, &["run", "agent", "tail", "wire", "directives", "fs", "sys"]]),
+    outside("run::server", &[VALUES, &["run", "server", "tail", "wire", "directives", "fs", "sys"]]),
+    // `ax436 -t` tries rules on lines as an agent would.
+    outside("run::server::check", &[VALUES, &["run", "agent", "wire", "directives", "fs", "sys"]]),
+    outside("bin", &[&["run", "sys"]]),
+];
+
+/// The rooms with `unsafe` code: system calls, and the name and parameters of C's `main`.
+const UNSAFE: &[&str] = &["sys", "bin"];
+
+const MOST_LINES_OF_A_FILE: usize = 600;
+const MOST_LINES_OF_A_FUNCTION: usize = 60;
+
+/// Violations that stay, each with its reason. One that is gone fails the test.
+const EXCEPTIONS: &[(&str, &str)] = &[];
+
+// TODAY: begin. This list only gets shorter. Whoever removes a violation from the code removes its line here; the test names it.
+/// What is not yet as the rules want it, by the branch that ends it.
+const TODAY: &[(&str, &[&str])] = &[
+    ("agent", &["run::agent imports run, which is above it"]),
+    (
+        "tail",
+        &[
+            "directives::host imports directives, which is above it",
+            "directives::host::parser implements HostFile of directives::host",
+            "directives::host::parser imports directives, which is above it",
+            "directives::host::parser imports directives::host, which is above it",
+            "directives::keys imports directives, which is above it",
+            "directives::server imports directives, which is above it",
+            "fs::access imports sys",
+            "tail imports sys",
+            "tail: rotation, search import each other in a circle",
+            "tail::open imports sys",
+            "tail::open imports tail, which is above it",
+            "tail::rotation implements Follower of tail",
+            "tail::rotation imports tail, which is above it",
+            "tail::search imports tail, which is above it",
+        ],
+    ),
+    (
+        "server",
+        &[
+            "run: keys, server import each other in a circle",
+            "run::keys imports run, which is above it",
+            "run::keys imports run::server::check",
+            "run::log imports run, which is above it",
+            "run::options imports run, which is above it",
+            "run::server imports run, which is above it",
+            "run::server::check imports run, which is above it",
+            "run::server::check imports run::server, which is above it",
+            "server has more than 600 lines",
+            "server::admission implements Host of server",
+            "server::admission implements Server of server",
+            "server::admission imports server, which is above it",
+            "wire::auth imports wire, which is above it",
+            "wire::reader imports wire, which is above it",
+            "wire::writer imports wire, which is above it",
+        ],
+    ),
+    (
+        "sys",
+        &[
+            "src: fs, sys import each other in a circle",
+            "sys::child imports sys, which is above it",
+            "sys::clock imports sys, which is above it",
+            "sys::daemon imports sys, which is above it",
+            "sys::inotify imports sys, which is above it",
+            "sys::poll imports sys, which is above it",
+            "sys::process_table imports fs::dir",
+            "sys::process_table imports sys, which is above it",
+            "sys::resolver imports sys, which is above it",
+            "sys::signals imports sys, which is above it",
+            "sys::socket imports sys, which is above it",
+            "sys::status imports directives::host",
+            "sys::status imports sys, which is above it",
+            "sys::syslog imports sys, which is above it",
+            "sys::user imports sys, which is above it",
+        ],
+    ),
+];
+// TODAY: end.
+
+fn read(folder: &Path, module: &Module, files: &mut Vec<File>) {
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let own = if ["mod", "lib"].contains(&name) { module.clone() } else { [module.as_slice(), &[name.to_string()]].concat() };
+        if path.is_dir() {
+            read(&path, &own, files);
+        } else {
+            files.push(File::parse(own, &fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn violations() -> BTreeSet<String> {
+    let mut files = Vec::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &Module::new(), &mut files);
+    let house = House::new(files);
+    let rules = [
+        house.unknown_rooms(ROOMS),
+        house.forbidden_imports(ROOMS),
+        house.outside_in_core(ROOMS),
+        house.arrows_up(),
+        house.circles(),
+        house.foreign_impls(),
+        house.unsafe_outside(UNSAFE),
+        house.long_files(MOST_LINES_OF_A_FILE),
+        house.long_functions(MOST_LINES_OF_A_FUNCTION),
+    ];
+    rules.into_iter().flatten().collect()
+}
+
+fn listed() -> BTreeSet<String> {
+    let today = TODAY.iter().flat_map(|(_, violations)| violations.iter());
+    EXCEPTIONS.iter().map(|(violation, _)| violation).chain(today).map(|violation| violation.to_string()).collect()
+}
+
+#[test]
+fn the_sources_keep_the_rules() {
+    let listed = listed();
+    let new: Vec<_> = violations().into_iter().filter(|violation| !listed.contains(violation)).collect();
+    assert!(new.is_empty(), "tests/architecture.rs does not allow:\n{}", new.join("\n"));
+}
+
+#[test]
+fn each_listed_violation_still_exists() {
+    let violations = violations();
+    let gone: Vec<_> = listed().into_iter().filter(|listed| !violations.contains(listed)).collect();
+    assert!(gone.is_empty(), "remove from the list in tests/architecture.rs:\n{}", gone.join("\n"));
+}

@@ -1,0 +1,14 @@
+//! The real programs on several hosts, which are network namespaces, and on emulated processors. Most of it needs root.
+
+#[path = "../support/harness.rs"]
+mod harness;
+mod namespaces;
+#[path = "../support/numbered.rs"]
+mod numbered;
+mod rotations;
+
+mod emulated;
+mod faults;
+mod kills;
+mod lan;
+mod server_lookup;

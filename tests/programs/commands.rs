@@ -1,0 +1,334 @@
+//! Commands and processes: their output makes events; a command that fails, hangs or misbehaves harms nothing.
+#![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
+
+use crate::harness::{wait_for, Event, Program, Site};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Commands run every 60 s, the process list is taken every 20 s: 3 s and 1 s of a test's time.
+const FAST: &str = "20";
+
+/// A server and an agent with its configuration in force.
+struct Scene {
+    site: Site,
+    _server: Program,
+    agent: Option<Program>,
+}
+
+impl Drop for Scene {
+    /// An agent that ends by itself ends its commands too.
+    fn drop(&mut self) {
+        self.agent.take().map(Program::terminate);
+    }
+}
+
+impl Scene {
+    /// `prepare` makes what is in the folder at the start and returns the rules.
+    fn new(name: &str, prepare: impl FnOnce(&Site) -> String) -> Self {
+        let site = Site::new(&format!("commands-{name}"));
+        site.write("pulse", "beat 1\n");
+        let pulse =
+            format!("run: command=cat {} extract=^(beat) (.+)\nalert_metric: tags=PULSE match=1,beat metric=2\n", site.file("pulse"));
+        site.host("h", &(prepare(&site) + &pulse));
+        let start = |program: &str, arguments: &[&str]| {
+            let log = format!("{program}.out");
+            let mut command = site.command(program);
+            command.env("PROJECT436_TEST_CLOCK", FAST).args(["-l", &log]).args(arguments);
+            Program::start(command, site.path(&log))
+        };
+        let server = start("ax436", &["ax436.conf"]);
+        let agent = start("aa436", &["-n", "h", &site.port.to_string()]);
+        site.wait_for_configuration("h", 1);
+        Self { site, _server: server, agent: Some(agent) }
+    }
+
+    /// Waits until all commands were started that many times more. They are started together.
+    fn wait_for_runs(&self, count: usize) {
+        let seen = self.site.texts("PULSE").len();
+        self.site.wait_for_count("PULSE", seen + count);
+    }
+
+    /// The events about that command's state.
+    fn states(&self, name: &str) -> Vec<String> {
+        self.site.texts("SYSTEM").into_iter().filter(|text| text.contains("Command ") && text.contains(name)).collect()
+    }
+}
+
+fn script(site: &Site, name: &str, text: &str) -> String {
+    // Renamed into place, so that no program is run while it is written.
+    let new = format!("{name}.new");
+    site.write(&new, &format!("#!/bin/sh\n{text}\n"));
+    fs::set_permissions(site.path(&new), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(site.path(&new), site.path(name)).unwrap();
+    site.file(name)
+}
+
+/// The process ids that a script wrote into a file, one a line, once there are that many.
+fn ids(path: &Path, count: usize) -> Vec<u32> {
+    wait_for(&format!("{count} process ids in {path:?}"), || {
+        let text = fs::read_to_string(path).ok()?;
+        let ids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        (ids.len() >= count).then_some(ids)
+    })
+}
+
+/// Whether a process runs; one that has ended and waits for its parent does not.
+fn runs(id: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    status.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).is_some_and(|state| state != 'Z')
+}
+
+fn wait_for_death(id: u32) {
+    wait_for(&format!("the end of process {id}"), || (!runs(id)).then_some(()));
+}
+
+#[test]
+fn numbers_above_and_below_their_limits_make_events() {
+    let scene = Scene::new("limits", |site| {
+        site.write("data", "disk /data 91%\ndisk /other 99%\nnoise\n");
+        let data = site.file("data");
+        format!(
+            "run: command=cat  {data} extract=^disk (\\S+) ([0-9.]+)%\n\
+             alert_if: tags=HIGH match=1,/data upper_limit=2,90 message=Disk is nearly full\n\
+             alert_if: tags=LOW match=1,/data lower_limit=2,10.5 message=Disk is nearly empty\n\
+             alert_metric: tags=USED match=1,/data metric=2\n"
+        )
+    });
+    // The events of a line's limits come before the event of its number.
+    let wait_for_used = |used: &str| {
+        wait_for(used, || (scene.site.texts("USED").last()? == used).then_some(()));
+    };
+    wait_for_used("91");
+    let high = scene.site.texts("HIGH").len();
+    assert!(high >= 1 && scene.site.texts("LOW").is_empty());
+    // A number equal to its limit does not pass it.
+    for used in ["90", "10.5"] {
+        scene.site.write("new", &format!("disk /data {used}%\ndisk /other 99%\n"));
+        fs::rename(scene.site.path("new"), scene.site.path("data")).unwrap();
+        wait_for_used(used);
+    }
+    let high = scene.site.texts("HIGH").len();
+    scene.site.write("new", "disk /data 10.4%\n");
+    fs::rename(scene.site.path("new"), scene.site.path("data")).unwrap();
+    wait_for_used("10.4");
+    assert_eq!(scene.site.texts("HIGH").len(), high);
+    assert_eq!(scene.site.texts("HIGH").last().unwrap(), "Disk is nearly full");
+    assert_eq!(scene.site.texts("LOW").first().unwrap(), "Disk is nearly empty");
+    let used = scene.site.texts("USED");
+    let above = used.iter().filter(|used| *used == "91").count();
+    let below = used.iter().filter(|used| *used == "10.4").count();
+    assert_eq!((scene.site.texts("HIGH").len(), scene.site.texts("LOW").len()), (above, below), "{used:?}");
+    assert!(scene.site.events().iter().filter(|event| event.tags == "HIGH").all(|event| event.file == "NULL"));
+    assert_eq!(scene.states("cat"), [""; 0]);
+}
+
+#[test]
+fn a_missing_command_is_reported_once_and_its_return_once() {
+    let scene = Scene::new("missing", |site| {
+        format!("run: command={} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n", site.file("tool"))
+    });
+    scene.wait_for_runs(2);
+    let tool = scene.site.file("tool");
+    assert_eq!(scene.states(&tool), [format!("Command failed: {tool}: No such file or directory")]);
+    script(&scene.site, "tool", "echo value 7");
+    scene.site.wait_for_text("Command works again");
+    scene.wait_for_runs(1);
+    assert_eq!(scene.states(&tool)[1..], [format!("Command works again: {tool}")]);
+    assert!(scene.site.texts("V").iter().all(|value| value == "7"));
+    assert!(!scene.site.texts("V").is_empty());
+}
+
+#[test]
+fn a_failing_command_is_reported_once_and_its_recovery_once() {
+    let scene = Scene::new("failing", |site| {
+        let tool = script(site, "tool", &format!("echo $$ >> {}\necho value 7\nexit 3", site.file("runs")));
+        format!("run: command={tool} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n")
+    });
+    ids(&scene.site.path("runs"), 2);
+    scene.wait_for_runs(1);
+    let tool = scene.site.file("tool");
+    assert_eq!(scene.states(&tool), [format!("Command failed: {tool}: exit status 3")]);
+    script(&scene.site, "tool", "echo value 8");
+    scene.site.wait_for_text("Command works again");
+    scene.wait_for_runs(1);
+    assert_eq!(scene.states(&tool)[1..], [format!("Command works again: {tool}")]);
+}
+
+#[test]
+fn a_hanging_command_dies_with_its_children_while_all_else_goes_on() {
+    let scene = Scene::new("hanging", |site| {
+        site.append("log", "");
+        // The grandchild is started by a child that does not wait for it.
+        let child = format!("sleep 1000 & echo $! >> {0}", site.file("ids"));
+        let tool = script(site, "tool", &format!("echo $$ >> {0}\nsh -c '{child}; sleep 1000' &\necho $! >> {0}\nwait", site.file("ids")));
+        let log = format!("file: {}\nmatch: line\nalert_all: tags=LOG\n", site.file("log"));
+        log + &format!("run: command={tool} extract=(x)\nalert_metric: tags=V match=1,x metric=1\n")
+    });
+    let ids = ids(&scene.site.path("ids"), 3);
+    let running = ids[..3].iter().filter(|id| runs(**id)).count();
+    scene.site.append("log", "line while it hangs\n");
+    scene.site.wait_for_text("line while it hangs");
+    let failed = scene.site.wait_for_text("Command failed");
+    assert_eq!(running, 3, "they ran");
+    let tool = scene.site.file("tool");
+    assert_eq!(failed.text, format!("Command failed: {tool}: did not end within 30 seconds"));
+    let texts: Vec<_> = scene.site.events().into_iter().map(|event| event.text).collect();
+    let place = |text: &str| texts.iter().position(|known| known == text).unwrap();
+    assert!(place("line while it hangs") < place(&failed.text));
+    ids[..3].iter().for_each(|id| wait_for_death(*id));
+    wait_for("the agent to reap it", || (!Path::new(&format!("/proc/{}", ids[0])).exists()).then_some(()));
+    // The next run hangs too, which is no news.
+    self::ids(&scene.site.path("ids"), 6);
+    script(&scene.site, "tool", "echo well");
+    scene.site.wait_for_text("Command works again");
+    assert_eq!(scene.states(&tool), [failed.text, format!("Command works again: {tool}")]);
+}
+
+#[test]
+fn the_end_of_the_agent_ends_its_commands() {
+    let mut scene = Scene::new("end", |site| {
+        let tool = script(site, "tool", &format!("echo $$ >> {0}\nsleep 1000 &\necho $! >> {0}\nwait", site.file("ids")));
+        let feed = script(site, "feed", &format!("echo $$ > {}\nsleep 1000", site.file("feeder")));
+        format!("run: command={tool} extract=(x)\nalert_metric: tags=V match=1,x metric=1\nfile: |{feed}\nmatch: x\nalert_all: tags=F\n")
+    });
+    let started = [ids(&scene.site.path("ids"), 2), ids(&scene.site.path("feeder"), 1)].concat();
+    assert_eq!(scene.agent.take().unwrap().terminate(), 0);
+    started.into_iter().for_each(wait_for_death);
+}
+
+#[test]
+fn output_beyond_a_mebibyte_is_not_read() {
+    let scene = Scene::new("output", |site| {
+        let text = "echo value first\nyes filler | head -c 4000000\necho value last\ntouch done";
+        let tool = script(site, "tool", &format!("cd {}\n{text}", site.folder.display()));
+        format!("run: command={tool} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n")
+    });
+    scene.site.wait_for_count("V", 2);
+    scene.wait_for_runs(1);
+    assert!(scene.site.texts("V").iter().all(|value| value == "first"));
+    assert!(!scene.site.path("done").exists());
+    assert_eq!(scene.states("tool"), [""; 0]);
+}
+
+#[test]
+fn a_child_left_behind_that_holds_the_pipe_is_ended_with_its_command() {
+    let scene = Scene::new("behind", |site| {
+        let text = format!("sleep 1000 &\necho $! >> {}\nprintf 'value 7'", site.file("ids"));
+        format!("run: command={} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n", script(site, "tool", &text))
+    });
+    let left = ids(&scene.site.path("ids"), 1);
+    assert_eq!(scene.site.wait_for_count("V", 2)[..2], ["7", "7"]);
+    wait_for_death(left[0]);
+    assert_eq!(scene.states("tool"), [""; 0]);
+}
+
+#[test]
+fn the_output_of_a_command_is_followed_and_the_command_is_restarted() {
+    let scene = Scene::new("feed", |site| {
+        let count = site.file("count");
+        // The last line of each run has no newline.
+        let text = format!("echo >> {count}\nn=$(wc -l < {count})\necho line a$n\necho other\nprintf \"line b$n\"");
+        let feed = script(site, "feed", &text);
+        let missing = site.file("nothing");
+        format!(
+            "file: |{feed}  now\nmatch: line\nalert_all: tags=F\n\
+             file: |{missing}\nmatch: line\nalert_all: tags=G\n"
+        )
+    });
+    let texts = scene.site.wait_for_count("F", 6);
+    assert_eq!(texts[..6], ["line a1", "line b1", "line a2", "line b2", "line a3", "line b3"]);
+    let field = format!("|{} now", scene.site.file("feed"));
+    let events: Vec<Event> = scene.site.events();
+    assert!(events.iter().filter(|event| event.tags == "F").all(|event| event.file == field));
+    scene.wait_for_runs(1);
+    let missing = format!("|{}", scene.site.file("nothing"));
+    let about = |path: &str| -> Vec<_> { scene.site.texts("SYSTEM").into_iter().filter(|text| text.contains(path)).collect() };
+    assert_eq!(about(&missing), [format!("Cannot read {missing}: No such file or directory")]);
+    assert_eq!(about(&field), [""; 0]);
+    script(&scene.site, "nothing", "while echo line here; do sleep 1000; done");
+    scene.site.wait_for_count("G", 1);
+    scene.site.wait_for_text(&format!("Can read {missing} again"));
+    assert_eq!(about(&missing).len(), 2);
+}
+
+#[test]
+fn processes_are_counted_in_what_ps_command_prints() {
+    let scene = Scene::new("ps", |site| {
+        site.write("table", "1 init\n2 cron\n3 cron\n");
+        format!(
+            "ps_command: cat {}\nprocess: sshd$\nalert_running: tags=SSH min=1 max=2 message=Number of sshd\n\
+             process: cron\nalert_running: tags=CRON min=0 max=1 message=Number of cron\n\
+             process: init\nalert_running: tags=INIT min=1 max=1 message=Number of init\n",
+            site.file("table")
+        )
+    });
+    assert_eq!(scene.site.wait_for_count("SSH", 2)[0], "Number of sshd [0]");
+    assert_eq!(scene.site.wait_for_count("CRON", 2)[0], "Number of cron [2]");
+    let times: Vec<u64> = scene.site.events().iter().filter(|event| event.tags == "SSH").map(|event| event.unix).collect();
+    assert!(times[1] - times[0] >= 39, "again after two more samples: {times:?}");
+    assert!(!scene.site.texts("SYSTEM").iter().any(|text| text.starts_with("Process check")));
+    scene.site.write("new", "1 init\n2 cron\n4 sshd\n");
+    fs::rename(scene.site.path("new"), scene.site.path("table")).unwrap();
+    let clear = scene.site.wait_for_text("Process check: All clear");
+    assert_eq!((&*clear.tags, &*clear.file), ("SYSTEM", "NULL"));
+    let last = scene.site.events().iter().filter(|event| event.tags == "SSH").map(|event| event.unix).max().unwrap();
+    assert!(clear.unix - last >= 69, "{} {last}", clear.unix);
+    assert_eq!(scene.site.texts("INIT"), [""; 0]);
+    fs::remove_file(scene.site.path("table")).unwrap();
+    scene.site.wait_for_text("Command failed: cat");
+    scene.wait_for_runs(1);
+    scene.site.write("table", "1 init\n4 sshd\n");
+    scene.site.wait_for_text("Command works again: cat");
+    assert_eq!(scene.states(&scene.site.file("table")).len(), 2);
+    assert_eq!(scene.site.texts("INIT"), [""; 0], "no list is no empty list");
+}
+
+#[test]
+fn processes_are_counted_without_ps_command() {
+    let scene = Scene::new("proc", |site| {
+        let daemon = script(site, "a daemon", "echo $$ > id\nread line");
+        format!("process: {daemon} of two words$\nalert_running: tags=D min=1 max=1 message=Daemons\n")
+    });
+    assert_eq!(scene.site.wait_for_count("D", 1), ["Daemons [0]"]);
+    let mut command = std::process::Command::new("sh");
+    command.current_dir(&scene.site.folder).arg(scene.site.file("a daemon")).args(["of", "two words"]);
+    command.stdin(std::process::Stdio::piped());
+    let mut daemon = command.spawn().unwrap();
+    scene.site.wait_for_text("Process check: All clear");
+    let before = scene.site.texts("D").len();
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert_eq!(scene.site.wait_for_count("D", before + 1)[before], "Daemons [0]");
+}
+
+#[test]
+fn the_built_in_commands_report_what_the_system_reports() {
+    let scene = Scene::new("builtin", |_| {
+        "run: command=@df extract=^(/proc/none|/) (\\d+)% (\\d+)% (\\d+) (\\d+)$\n\
+         alert_metric: tags=DISK match=1,/ metric=5\n\
+         run: command=@load extract=^(load) (\\S+ \\S+ \\S+)$\n\
+         alert_metric: tags=LOAD match=1,load metric=2\n\
+         run: command=@mem extract=^(mem|swap) (\\d+)% (\\d+) (\\d+)$\n\
+         alert_metric: tags=MEM match=1,mem metric=4\n\
+         alert_if: tags=MEMIF match=1,mem lower_limit=3,1 message=No memory\n\
+         run: command=@uptime extract=^(up) (\\d+)$\n\
+         alert_metric: tags=UP match=1,up metric=2\n"
+            .into()
+    });
+    scene.wait_for_runs(1);
+    let first = |tags: &str| scene.site.wait_for_count(tags, 1)[0].clone();
+    let table = |path: &str| fs::read_to_string(path).unwrap();
+    let total =
+        table("/proc/meminfo").lines().find_map(|line| Some(line.strip_prefix("MemTotal:")?.trim().trim_end_matches(" kB").to_string()));
+    assert_eq!(first("MEM"), total.unwrap());
+    let up: f64 = table("/proc/uptime").split(' ').next().unwrap().parse().unwrap();
+    let said: f64 = first("UP").parse().unwrap();
+    assert!(said <= up && up - said < 60.0, "{said} {up}");
+    assert!(first("LOAD").split(' ').all(|load| load.parse::<f64>().is_ok()));
+    let df = std::process::Command::new("df").args(["-kP", "/"]).output().unwrap();
+    let blocks = String::from_utf8(df.stdout).unwrap().lines().nth(1).unwrap().split_whitespace().nth(1).unwrap().to_string();
+    assert_eq!(first("DISK"), blocks);
+    assert_eq!(scene.site.texts("MEMIF"), [""; 0]);
+    assert_eq!(scene.states("@"), [""; 0]);
+}

@@ -1,0 +1,25 @@
+//! The real programs on loopback, each test in a folder and on ports of its own.
+
+#[path = "../support/harness.rs"]
+mod harness;
+#[path = "../support/numbered.rs"]
+mod numbered;
+mod raw;
+mod relay;
+
+mod agent_options;
+mod attacks;
+mod bursts;
+mod commands;
+mod configuration;
+mod crash;
+mod failover;
+mod first_event;
+mod follow;
+mod hostile;
+mod keys;
+mod owner;
+mod recovery;
+mod server_faults;
+mod server_options;
+mod window;

@@ -1,0 +1,126 @@
+//! What a server restores from the files of its earlier runs, whole or torn.
+#![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
+
+use crate::harness::{wait_for, Program, Site};
+use crate::raw::{alert, Peer};
+use std::fs;
+
+/// A server and an agent that has read two lines.
+fn begun(name: &str, more: &str) -> (Site, Program, Program) {
+    let site = Site::new(&format!("recovery-{name}"));
+    site.write("ax436.conf", &site.server_file("127.255.255.255", more));
+    site.append("app.log", "");
+    site.host("h", &format!("file: {}\nmatch: line\nalert_all: tags=T\n", site.file("app.log")));
+    let (server, agent) = (site.server(), site.agent("h", &[]));
+    wait_for("the log is followed", || stream(&site).contains("Following ").then_some(()));
+    site.append("app.log", "line 1\nline 2\n");
+    wait_for_lines(&site, 2);
+    (site, server, agent)
+}
+
+fn stream(site: &Site) -> String {
+    let read = |name: &str| fs::read_to_string(site.path(name)).unwrap_or_default();
+    (1..9).rev().map(|number| read(&format!("events.log.{number}"))).chain([read("events.log")]).collect()
+}
+
+/// The numbers of the lines with events in the stream, in its order, repeats included.
+fn lines(site: &Site) -> Vec<u32> {
+    let number = |line: &str| line.split_once("line ")?.1.trim_end_matches(['"', '}']).parse().ok();
+    stream(site).lines().filter_map(number).collect()
+}
+
+fn wait_for_lines(site: &Site, count: usize) {
+    wait_for(&format!("{count} lines"), || (lines(site).len() >= count).then_some(()));
+}
+
+/// Kills both, has `damage` change the files, appends lines 3 and 4 and starts both again.
+fn expect_all_lines_once(name: &str, more: &str, damage: impl FnOnce(&Site)) -> Site {
+    let (site, server, agent) = begun(name, more);
+    server.kill();
+    agent.kill();
+    damage(&site);
+    site.append("app.log", "line 3\nline 4\n");
+    let (_server, _agent) = (site.server(), site.agent("h", &[]));
+    wait_for_lines(&site, 4);
+    site.append("app.log", "line 5\n");
+    wait_for_lines(&site, 5);
+    assert_eq!(lines(&site), [1, 2, 3, 4, 5]);
+    site
+}
+
+#[test]
+fn after_a_kill_without_a_snapshot_both_programs_continue_from_the_stream() {
+    expect_all_lines_once("none", "", |site| assert!(!site.path("events.log.state").exists()));
+    expect_all_lines_once("none-json", "event_format: json\n", |site| assert!(!site.path("events.log.state").exists()));
+}
+
+#[test]
+fn a_torn_last_line_is_cut_off_and_its_event_is_sent_again() {
+    let site = expect_all_lines_once("torn", "", |site| {
+        let text = fs::read_to_string(site.path("events.log")).unwrap();
+        assert!(text.ends_with("line 2\n"));
+        // The write of the second event was torn, so it was never acknowledged.
+        fs::write(site.path("events.log"), &text[..text.len() - 4]).unwrap();
+    });
+    assert!(stream(&site).lines().all(|line| line.splitn(7, "%%").count() == 7), "every line is whole");
+}
+
+#[test]
+fn a_damaged_snapshot_is_logged_and_costs_no_event() {
+    let (site, server, agent) = begun("damaged", "");
+    // The server writes a snapshot when it ends.
+    assert_eq!((server.terminate(), agent.terminate()), (0, 0));
+    let snapshot = fs::read(site.path("events.log.state")).unwrap();
+    fs::write(site.path("events.log.state"), &snapshot[..snapshot.len() / 2]).unwrap();
+    site.append("app.log", "line 3\n");
+    let (server, _agent) = (site.server(), site.agent("h", &[]));
+    wait_for_lines(&site, 3);
+    assert_eq!(lines(&site), [1, 2, 3]);
+    assert!(server.log_text().contains("events.log.state is damaged"), "{}", server.log_text());
+}
+
+#[test]
+fn positions_outlive_the_stream_lines_that_recorded_them() {
+    let (site, server, agent) = begun("rolled-away", "");
+    assert_eq!((server.terminate(), agent.terminate()), (0, 0));
+    assert!(site.path("events.log.state").exists());
+    fs::remove_file(site.path("events.log")).unwrap();
+    site.append("app.log", "line 3\n");
+    let (_server, _agent) = (site.server(), site.agent("h", &[]));
+    wait_for_lines(&site, 1);
+    site.append("app.log", "line 4\n");
+    wait_for_lines(&site, 2);
+    assert_eq!(lines(&site), [3, 4]);
+    assert!(!stream(&site).contains("Following "), "it is not followed for the first time");
+}
+
+#[test]
+fn a_server_that_lost_everything_starts_logs_at_their_end_and_reports_it() {
+    let (site, server, agent) = begun("lost", "");
+    assert_eq!((server.terminate(), agent.terminate()), (0, 0));
+    for name in ["events.log", "events.log.state", "events.log.state.old"] {
+        let _ = fs::remove_file(site.path(name));
+    }
+    site.append("app.log", "line 3\n");
+    let (_server, _agent) = (site.server(), site.agent("h", &[]));
+    wait_for("the log is followed", || stream(&site).contains("Following ").then_some(()));
+    site.append("app.log", "line 4\n");
+    wait_for_lines(&site, 1);
+    assert_eq!(lines(&site), [4]);
+}
+
+#[test]
+fn a_version_1_repeat_is_recognised_after_a_restart() {
+    for (name, more) in [("classic", ""), ("classic-json", "event_format: json\n")] {
+        let (site, server, _agent) = begun(name, more);
+        let peer = Peer::of_server(site.port);
+        let event = alert("h", "1795347336_7", "PYTHON", "from version 1 %% ü");
+        peer.ask(&event, "ACK%%1795347336_7");
+        server.kill();
+        let _server = site.server();
+        peer.ask(&event, "ACK%%1795347336_7");
+        assert_eq!(stream(&site).matches("PYTHON").count(), 1, "{name}");
+        peer.ask(&event.replace("_7", "_8"), "ACK%%1795347336_8");
+        assert_eq!(stream(&site).matches("PYTHON").count(), 2, "{name}: another is another");
+    }
+}
