@@ -12,8 +12,9 @@ mod watches;
 
 use crate::agent::{Agent, AgentIdentity, Output};
 use crate::now::{earlier, Now};
+use crate::run::failure::Failure;
+use crate::run::keys;
 use crate::run::log::Log;
-use crate::run::{keys, Failure};
 use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::Signals;
