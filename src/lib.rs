@@ -1,21 +1,32 @@
-//! Project 436: monitoring for small and old machines. One server (`ax436`) holds all configuration; on every host an agent (`aa436`)
-//! follows logs, counts processes and runs commands, and sends what it sees as events over UDP.
+//! Project 436: monitoring for small and old machines. One server (`ax436`) holds all configuration. On every host an agent (`aa436`)
+//! follows logs, counts processes and runs commands, and sends what it finds as events over UDP.
 //!
-//! # Layers, from the bottom
+//! The layers, from the ground up. A layer imports only from those below it, which `tests/architecture.rs` enforces.
 //!
-//! * Values know no clock, no file and no socket: [`wire`] (messages, authentication, positions), [`directives`] (the configuration
-//!   language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`], [`now`].
-//! * State machines take datagrams, lines and the time, and return outputs and one deadline: [`agent`] and [`server`]. Neither knows the
-//!   other, and neither does I/O.
-//! * The outside world: [`sys`] (system calls, and the only `unsafe` code), [`fs`] (which files may be opened), [`tail`] (follows a log).
-//! * [`run`] connects them: the command line, the start and the loop of each program.
+//! # Values
+//!
+//! They know no clock, no file and no socket: [`wire`] (the messages, who may send them, and positions in logs), [`directives`] (the
+//! configuration language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`], [`now`].
+//!
+//! # State machines
+//!
+//! Datagrams, lines and the time go in; orders and one deadline come out: [`agent`] and [`server`]. Neither knows the other.
+//!
+//! # The outside world
+//!
+//! [`sys`] (system calls, and the only `unsafe` code), [`fs`] (which files may be opened, wildcards, files of bounded size), [`tail`]
+//! (following one log).
+//!
+//! # The programs
+//!
+//! [`run`] has the command line and the loop of each program, where all of the above meet.
 //!
 //! # How an event travels
 //!
-//! 1. The agent's loop reads a log with [`tail::Follower`] and passes complete lines to [`agent::Agent::handle_log`].
-//! 2. A rule matches and queues an event. [`agent::Agent::poll_output`] returns the datagram, and the loop sends it.
-//! 3. The server's loop passes the datagram to [`server::Server::handle_datagram`], which passes the event to the event stream.
-//! 4. Once the event is written, [`server::Server::handle_committed`] acknowledges it.
+//! [`tail::Follower`] reads whole lines of a log, and the agent's loop hands them to [`agent::Agent::handle_log`]. A rule that matches
+//! queues an event, and [`agent::Agent::poll_output`] gives the datagram to be sent. The server's loop hands it to
+//! [`server::Server::handle_datagram`], writes the event into the stream, and calls [`server::Server::handle_committed`]. Only then is
+//! the event acknowledged, and the agent forgets it. `docs/architecture.md` follows one event and one edit step by step.
 
 pub mod agent;
 pub mod directives;

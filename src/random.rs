@@ -1,6 +1,5 @@
 //! Random numbers for jitter and nonces, repeatable from a seed. Not for keys.
 
-use crate::wire::Token;
 use std::time::Duration;
 
 /// A splitmix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
@@ -22,8 +21,8 @@ impl Random {
     }
 
     /// The next 128 bits.
-    pub fn token(&mut self) -> Token {
-        Token(u128::from(self.bits()) << 64 | u128::from(self.bits()))
+    pub fn bits128(&mut self) -> u128 {
+        u128::from(self.bits()) << 64 | u128::from(self.bits())
     }
 
     /// A duration from zero to just below `most`.

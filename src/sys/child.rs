@@ -23,7 +23,7 @@ impl ChildProcess {
     /// The program does not exist or cannot be started.
     pub fn start<'a>(mut words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
         let program = words.next().ok_or(io::ErrorKind::InvalidInput)?;
-        let (read, write) = super::pipe()?;
+        let (read, write) = super::fd::pipe()?;
         let child = Command::new(program).args(words).stdin(Stdio::null()).stdout(write).stderr(Stdio::null()).process_group(0).spawn()?;
         Self::new(child.id() as libc::pid_t, read)
     }
@@ -34,9 +34,9 @@ impl ChildProcess {
     /// # Errors
     /// The system has no process or pipe to spare.
     pub fn fork(unneeded: BorrowedFd<'_>, limit: Duration, work: impl FnOnce() -> String) -> io::Result<Self> {
-        let (read, write) = super::pipe()?;
+        let (read, write) = super::fd::pipe()?;
         // SAFETY: the program has one thread, so that the child is a complete copy and may allocate and lock.
-        let pid = unsafe { super::check(libc::fork())? };
+        let pid = unsafe { super::error::check(libc::fork())? };
         if pid == 0 {
             drop(read);
             run_in_child(unneeded, limit, write, work);
@@ -48,7 +48,7 @@ impl ChildProcess {
 
     fn new(pid: libc::pid_t, stdout: OwnedFd) -> io::Result<Self> {
         let process = Self { pid, stdout: File::from(stdout), ended: None };
-        super::set_nonblocking(process.fd())?;
+        super::fd::set_nonblocking(process.fd())?;
         Ok(process)
     }
 

@@ -1,7 +1,7 @@
 //! The clocks and the time zone. Nothing else in the program reads a clock.
 #![allow(unsafe_code, reason = "localtime_r")]
 
-use super::read_file;
+use super::file::read_file;
 use crate::now::Now;
 use crate::schedule::WeekMinute;
 use std::ffi::OsStr;

@@ -55,11 +55,11 @@ pub fn daemonize() -> io::Result<()> {
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     leave_parent()?;
     // SAFETY: touches no memory.
-    super::check(unsafe { libc::setsid() })?;
+    super::error::check(unsafe { libc::setsid() })?;
     leave_parent()?;
     for standard in 0..=2 {
         // SAFETY: both descriptors are open, and nothing is buffered for the standard streams.
-        super::check(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
+        super::error::check(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ fn leave_parent() -> io::Result<()> {
     // SAFETY: the process has one thread, so that the child is a complete copy; the parent ends at once, without running what is
     // registered for its end.
     unsafe {
-        if super::check(libc::fork())? > 0 {
+        if super::error::check(libc::fork())? > 0 {
             libc::_exit(0);
         }
     }

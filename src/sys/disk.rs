@@ -30,7 +30,7 @@ impl DiskSpace {
         // SAFETY: the structure consists of numbers, so that all zeros are a value; the path ends in zero and outlives the call.
         let status = unsafe {
             let mut status: libc::statfs64 = std::mem::zeroed();
-            super::check(libc::statfs64(path.as_ptr(), &mut status))?;
+            super::error::check(libc::statfs64(path.as_ptr(), &mut status))?;
             status
         };
         // Kernels before 2.6 leave the fragment size at 0.

@@ -1,7 +1,7 @@
 //! File descriptors: pipes, and calls that do not wait.
 #![allow(unsafe_code, reason = "pipe, ioctl")]
 
-use super::check;
+use super::error::check;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 

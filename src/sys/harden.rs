@@ -50,7 +50,7 @@ fn protect_relocated() {
 fn prctl(option: libc::c_int, value: libc::c_ulong) -> io::Result<()> {
     let unused: libc::c_ulong = 0;
     // SAFETY: none of the options used here takes a pointer.
-    super::check(unsafe { libc::prctl(option, value, unused, unused, unused) }).map(|_| ())
+    super::error::check(unsafe { libc::prctl(option, value, unused, unused, unused) }).map(|_| ())
 }
 
 /// Nothing to do on this system.

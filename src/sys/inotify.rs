@@ -44,7 +44,7 @@ mod linux {
         pub fn open() -> Option<Self> {
             // SAFETY: touches no memory; the descriptor that it returns is owned by nothing else.
             let queue = unsafe {
-                let fd = super::super::check(libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC)).ok()?;
+                let fd = super::super::error::check(libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC)).ok()?;
                 File::from_raw_fd(fd)
             };
             Some(Self { queue })
@@ -77,13 +77,13 @@ mod linux {
             // SAFETY: the path ends in zero and outlives the calls; the structure consists of numbers, so that all zeros are a value.
             unsafe {
                 let mut system: libc::statfs = std::mem::zeroed();
-                super::super::check(libc::statfs(path.as_ptr(), &mut system))?;
+                super::super::error::check(libc::statfs(path.as_ptr(), &mut system))?;
                 #[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
                 let kind = system.f_type as i64 & 0xffff_ffff;
                 if REMOTE.contains(&kind) {
                     return Err(io::ErrorKind::Unsupported.into());
                 }
-                super::super::check(libc::inotify_add_watch(self.queue.as_raw_fd(), path.as_ptr(), changes)).map(Watch)
+                super::super::error::check(libc::inotify_add_watch(self.queue.as_raw_fd(), path.as_ptr(), changes)).map(Watch)
             }
         }
 

@@ -41,7 +41,7 @@ impl PollSet {
         let millis = timeout.map_or(-1, |timeout| i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
         let count = libc::nfds_t::try_from(self.fds.len()).unwrap_or_default();
         // SAFETY: the pointer and the count are those of one live vector.
-        match super::check(unsafe { libc::poll(self.fds.as_mut_ptr(), count, millis) }) {
+        match super::error::check(unsafe { libc::poll(self.fds.as_mut_ptr(), count, millis) }) {
             Err(e) if e.kind() != io::ErrorKind::Interrupted => Err(e),
             _ => Ok(()),
         }

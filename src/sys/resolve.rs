@@ -20,7 +20,7 @@ pub fn ipv4_address(host: &str) -> Result<Ipv4Addr, String> {
     // SAFETY: the name ends in zero, and all arguments outlive the call.
     match unsafe { libc::getaddrinfo(name.as_ptr(), null(), &hints, &mut list) } {
         0 => {}
-        libc::EAI_SYSTEM => return Err(super::reason(&std::io::Error::last_os_error())),
+        libc::EAI_SYSTEM => return Err(super::error::reason(&std::io::Error::last_os_error())),
         // SAFETY: the text ends in zero and stays valid: no other call follows before it is copied.
         code => return Err(unsafe { CStr::from_ptr(libc::gai_strerror(code)) }.to_string_lossy().into_owned()),
     }

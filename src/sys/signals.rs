@@ -58,7 +58,7 @@ pub(super) unsafe fn set_action(signal: libc::c_int, action: libc::sighandler_t,
         let mut new: libc::sigaction = std::mem::zeroed();
         new.sa_sigaction = action;
         new.sa_flags = flags;
-        super::check(libc::sigaction(signal, &new, std::ptr::null_mut())).map(|_| ())
+        super::error::check(libc::sigaction(signal, &new, std::ptr::null_mut())).map(|_| ())
     }
 }
 
@@ -76,9 +76,9 @@ impl Signals {
     /// # Errors
     /// The system has no pipe to spare.
     pub fn catch() -> io::Result<Self> {
-        let (read, write) = super::pipe()?;
-        super::set_nonblocking(read.as_fd())?;
-        super::set_nonblocking(write.as_fd())?;
+        let (read, write) = super::fd::pipe()?;
+        super::fd::set_nonblocking(read.as_fd())?;
+        super::fd::set_nonblocking(write.as_fd())?;
         PIPE.store(write.into_raw_fd(), Ordering::Relaxed);
         for signal in SIGNALS {
             // SAFETY: the handler only does what a signal handler may.

@@ -16,7 +16,7 @@ const RECEIVE_BUFFER: libc::c_int = 1 << 20;
 pub fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(SocketAddrV4::new(address, port))?;
     socket.set_broadcast(true)?;
-    super::set_nonblocking(socket.as_fd())?;
+    super::fd::set_nonblocking(socket.as_fd())?;
     let wanted = RECEIVE_BUFFER;
     let size = std::mem::size_of_val(&wanted);
     // SAFETY: the value outlives the call, and its size is passed. A failure only means a smaller buffer.

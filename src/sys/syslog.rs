@@ -18,7 +18,7 @@ const PRIORITY: u8 = 3 * 8 + 5;
 pub fn write(program: &str, now: LocalTime, text: &str) {
     let Ok(socket) = UnixDatagram::unbound() else { return };
     // A stuck daemon must not block the caller.
-    let _ = super::set_nonblocking(socket.as_fd());
+    let _ = super::fd::set_nonblocking(socket.as_fd());
     let _ = socket.send_to(record(program, now, text).as_bytes(), SOCKET);
 }
 

@@ -22,8 +22,8 @@ impl User {
     /// # Errors
     /// There is no such user, or `/etc/passwd` cannot be read.
     pub fn find(name: &str) -> Result<Self, String> {
-        let users = super::table("/etc/passwd").map_err(|e| super::reason(&e))?;
-        let groups = super::table("/etc/group").unwrap_or_default();
+        let users = super::file::table("/etc/passwd").map_err(|e| super::error::reason(&e))?;
+        let groups = super::file::table("/etc/group").unwrap_or_default();
         Self::find_in(name, &users, &groups).ok_or_else(|| "there is no such user".into())
     }
 
@@ -57,9 +57,9 @@ impl User {
         super::harden::give_up_privileges()?;
         // SAFETY: the list outlives the call, and its length is passed; the other calls touch no memory.
         unsafe {
-            super::check(libc::setgroups(self.groups.len() as _, self.groups.as_ptr()))?;
-            super::check(libc::setgid(group))?;
-            super::check(libc::setuid(id))?;
+            super::error::check(libc::setgroups(self.groups.len() as _, self.groups.as_ptr()))?;
+            super::error::check(libc::setgid(group))?;
+            super::error::check(libc::setuid(id))?;
             let stays = libc::getuid() == id && libc::geteuid() == id && libc::getgid() == group && libc::getegid() == group;
             if !stays || id != 0 && (libc::setuid(0) == 0 || libc::setgid(0) == 0 && group != 0) {
                 // The process can still become root again.

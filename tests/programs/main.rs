@@ -13,6 +13,7 @@ mod bursts;
 mod commands;
 mod configuration;
 mod crash;
+mod documents;
 mod failover;
 mod first_event;
 mod follow;

@@ -244,7 +244,7 @@ impl Session {
     }
 
     fn start_handshake(&mut self, now: Duration) {
-        let nonce = self.random.token();
+        let nonce = Token(self.random.bits128());
         if let Some(selected) = &mut self.selected {
             selected.handshake.get_or_insert_with(|| Handshake::new(now, nonce));
         }
@@ -252,7 +252,7 @@ impl Session {
 
     fn select(&mut self, now: Duration, address: SocketAddrV4) {
         self.keys.set_session(None);
-        self.selected = Some(Box::new(Selected::new(now, address, self.random.token())));
+        self.selected = Some(Box::new(Selected::new(now, address, Token(self.random.bits128()))));
     }
 
     /// The server at that address answered a keepalive.
@@ -383,7 +383,7 @@ impl Session {
         let silence = selected.silence(now);
         let Selected { address, version, handshake: slot, .. } = &mut **selected;
         let Some(handshake) = slot.as_mut().filter(|handshake| handshake.due() <= now) else { return };
-        if let Some(join) = handshake.repeat_join(now, || self.random.token()) {
+        if let Some(join) = handshake.repeat_join(now, || Token(self.random.bits128())) {
             return outputs.send(*address, join);
         }
         let is_keyed = self.keys.is_keyed();
@@ -417,7 +417,8 @@ impl Session {
         let repeat = if is_keyed { Handshake::HELLO_INTERVAL } else { KeepaliveTimer::REPEAT_INTERVAL };
         for heard in self.heard.iter_mut().filter(|heard| Some(heard.ip) != selected_ip && heard.timer.due() <= now) {
             heard.timer.handle_sent(now, Self::ALIVE_INTERVAL, heard.speaks_v2().then_some(repeat));
-            let datagram = if is_keyed { heard.keepalive.next_datagram(&mut self.keys, self.random.token(), &alive) } else { alive.emit() };
+            let datagram =
+                if is_keyed { heard.keepalive.next_datagram(&mut self.keys, Token(self.random.bits128()), &alive) } else { alive.emit() };
             outputs.send(SocketAddrV4::new(heard.ip, self.server_port), datagram);
         }
     }

@@ -10,7 +10,7 @@ use project436::random::Random;
 use project436::server::{self, EventSink, Server};
 use project436::wire::auth::Key;
 use project436::wire::position::{content_hash, BlockPosition, FilePosition, Position, CONTEXT};
-use project436::wire::{Alert, ChainId, Message, Revision};
+use project436::wire::{Alert, ChainId, Message, Revision, Token};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -116,7 +116,7 @@ impl AgentNode {
     const QUIET: Duration = Duration::from_secs(15);
 
     pub fn new(now: Now, host: &str, address: SocketAddrV4, random: &mut Random) -> Self {
-        let identity = AgentIdentity { host: host.into(), run: random.token(), server_port: PORT + 1, seed: random.bits() };
+        let identity = AgentIdentity { host: host.into(), run: Token(random.bits128()), server_port: PORT + 1, seed: random.bits() };
         Self {
             host: host.into(),
             address,
@@ -147,7 +147,7 @@ impl AgentNode {
 
     /// The agent is killed, and another run of it begins.
     pub(super) fn restart(&mut self, now: Now, random: &mut Random) {
-        let identity = AgentIdentity { host: self.host.clone(), run: random.token(), server_port: PORT + 1, seed: random.bits() };
+        let identity = AgentIdentity { host: self.host.clone(), run: Token(random.bits128()), server_port: PORT + 1, seed: random.bits() };
         self.agent = Agent::new(now, identity);
         self.agent.set_keys(now, self.keys.clone());
         self.follows.clear();
@@ -473,5 +473,5 @@ fn host_keys(text: &str) -> HostKeys {
 
 fn new_server(now: Now, random: &mut Random) -> Server {
     let broadcast = vec![SocketAddrV4::new(EVERYONE.into(), PORT)];
-    Server::new(now, server::ServerIdentity { name: "server".into(), run: random.token(), broadcast })
+    Server::new(now, server::ServerIdentity { name: "server".into(), run: Token(random.bits128()), broadcast })
 }

@@ -1,9 +1,7 @@
 //! The documents against the programs: what is written twice must be the same in both places.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stderr, reason = "tests live in the real world")]
 
-mod harness;
-
-use harness::{skip, Site};
+use crate::harness::{skip, Site};
 use project436::directives::{host, server};
 use std::collections::BTreeSet;
 use std::fs;
