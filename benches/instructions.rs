@@ -8,7 +8,7 @@ use project436::directives::Source;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
-use project436::wire::position::{Place, Position, CONTEXT};
+use project436::wire::position::{BlockPosition, Position, CONTEXT};
 use project436::wire::{Alert, ChainEvent, Message, Token};
 use std::hint::black_box;
 use std::net::SocketAddrV4;
@@ -82,7 +82,8 @@ fn log_lines() -> Vec<u8> {
 
 /// Lines of a file that is read up to that position.
 fn read(position: u64, bytes: &[u8]) -> LogEvent<'_> {
-    let place = Place { earlier: &[], later: &[], inode: 7, head: &[b'x'; CONTEXT], offset: position + 1000, before: &[b'y'; CONTEXT] };
+    let place =
+        BlockPosition { earlier: &[], later: &[], inode: 7, head: &[b'x'; CONTEXT], offset: position + 1000, before: &[b'y'; CONTEXT] };
     LogEvent::Lines(Lines { position, place: Some(place), bytes })
 }
 

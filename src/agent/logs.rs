@@ -5,7 +5,7 @@ use super::output::{LogId, LogIds, Output, Outputs, Start};
 use super::session::Phase;
 use crate::directives::host::LogSource;
 use crate::now::Now;
-use crate::wire::position::{Place, Position};
+use crate::wire::position::{BlockPosition, Position};
 use crate::wire::ChainId;
 
 /// What happens to a log.
@@ -41,7 +41,7 @@ pub struct Lines<'a> {
     /// Bytes of this log that came before, through all its rotations.
     pub position: u64,
     /// Where in the log's files they begin; `None` for the output of a command.
-    pub place: Option<Place<'a>>,
+    pub place: Option<BlockPosition<'a>>,
     /// Whole lines. Only the last may lack its newline.
     pub bytes: &'a [u8],
 }

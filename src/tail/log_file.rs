@@ -4,7 +4,7 @@ use super::reading::{Piece, ReadOutcome, Reading};
 use super::stat::{file_id, mtime, FileId, Mtime, SizeMtime};
 use crate::fs::{Access, AccessError};
 use crate::lines::{LineSplitter, MAX_LINE};
-use crate::wire::position::{content_hash, FilePosition, Place, CONTEXT};
+use crate::wire::position::{content_hash, BlockPosition, FilePosition, CONTEXT};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -305,8 +305,13 @@ impl LogFile {
         data.iter().take_while(|byte| **byte == 0).count()
     }
 
-    fn place<'a>(&'a self, (earlier, later): (&'a [FilePosition], &'a [FilePosition]), skipped: usize, before: &'a [u8]) -> Place<'a> {
-        Place { earlier, later, inode: self.file_id.1, head: &self.head, offset: self.offset + skipped as u64, before }
+    fn place<'a>(
+        &'a self,
+        (earlier, later): (&'a [FilePosition], &'a [FilePosition]),
+        skipped: usize,
+        before: &'a [u8],
+    ) -> BlockPosition<'a> {
+        BlockPosition { earlier, later, inode: self.file_id.1, head: &self.head, offset: self.offset + skipped as u64, before }
     }
 
     /// Moves the offset. `before` ends with the bytes before the new one.

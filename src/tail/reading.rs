@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use crate::lines::MAX_LINE;
-use crate::wire::position::{FilePosition, Place, CONTEXT};
+use crate::wire::position::{BlockPosition, FilePosition, CONTEXT};
 
 /// Bytes that the buffer of a reading needs.
 pub const BUFFER: usize = CONTEXT + MAX_LINE;
@@ -13,7 +13,7 @@ pub struct Piece<'a> {
     /// Where they begin, counted in bytes through all rotations of this run.
     pub position: u64,
     /// Where they stand in their file, and how far the log's other files are read.
-    pub place: Place<'a>,
+    pub place: BlockPosition<'a>,
     /// The lines with their newlines. The last line of a rotated file and the start of an overlong line have none.
     pub bytes: &'a [u8],
 }

@@ -30,7 +30,7 @@ pub struct Position {
 
 /// Where a block of lines stands in its log. It yields the position of the log at each byte of the block.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct BlockPosition<'a> {
     /// How far the log's files before the block's file are read.
     pub earlier: &'a [FilePosition],
     /// How far the log's files after the block's file are read.
@@ -59,7 +59,7 @@ fn hash_of(head: &[u8], before: &[u8], behind: &[u8], offset: u64) -> u64 {
     Fnv1a::EMPTY.with(head).with(before).with(behind).value()
 }
 
-impl Place<'_> {
+impl BlockPosition<'_> {
     /// The position once the first `end` bytes of the block are processed.
     pub fn at(&self, block: &[u8], end: usize) -> Position {
         self.within(block, end, 0)
@@ -165,8 +165,14 @@ mod tests {
         let start = end.saturating_sub(1) / size * size;
         let block = &file[start..(start + size).min(file.len())];
         let head = &file[..file.len().min(CONTEXT).min(start + block.len())];
-        let place =
-            Place { earlier: &[], later: &[], inode: 7, head, offset: start as u64, before: &file[start.saturating_sub(CONTEXT)..start] };
+        let place = BlockPosition {
+            earlier: &[],
+            later: &[],
+            inode: 7,
+            head,
+            offset: start as u64,
+            before: &file[start.saturating_sub(CONTEXT)..start],
+        };
         place.at(block, end - start)
     }
 

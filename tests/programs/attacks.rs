@@ -99,7 +99,7 @@ fn a_session_reveals_no_key_and_its_datagrams_are_refused_without_their_macs() {
     pass_line(&site, &mut relay, "line 3");
 
     let heard = relay.heard.clone();
-    let (mut sealed, mut stripped) = (0, Vec::new());
+    let (mut signed, mut stripped) = (0, Vec::new());
     for (way, datagram) in &heard {
         let text = String::from_utf8(datagram.clone()).unwrap();
         assert!(!text.contains(&KEY.emit()) && !text.contains(&KEY.emit()[..16]), "{text}");
@@ -108,7 +108,7 @@ fn a_session_reveals_no_key_and_its_datagrams_are_refused_without_their_macs() {
         if !["HELLO", "OFFER", "JOIN"].iter().any(|command| text.starts_with(command)) {
             let (content, counter) = rest.rsplit_once("%%").unwrap();
             assert!(counter.parse::<u64>().is_ok(), "{text}");
-            sealed += 1;
+            signed += 1;
             stripped.push((*way, content.as_bytes().to_vec()));
         } else {
             stripped.push((*way, rest.as_bytes().to_vec()));
@@ -118,7 +118,7 @@ fn a_session_reveals_no_key_and_its_datagrams_are_refused_without_their_macs() {
     for command in ["HELLO", "OFFER", "JOIN", "STALE", "NEED", "CONF", "SEEK", "AT", "EVENT", "DONE", "ALIVE", "HERE"] {
         assert!(seen(command), "{command} is not among what was heard");
     }
-    assert!(sealed > 10, "{sealed}");
+    assert!(signed > 10, "{signed}");
 
     let before = (site.lines(), in_force(&agent));
     stripped.iter().for_each(|(way, datagram)| relay.say(*way, datagram));

@@ -149,23 +149,23 @@ pub fn auth(data: &[u8]) {
     let name = SessionName { host: "nas1", run: Token(1), nonce: Token(2), cookie: Token(3) };
     let key = Key::new([7; 32]);
     let (mut agent, mut server) = (key.session(Side::Agent, name), key.session(Side::Server, name));
-    let (mut sealed, mut opened) = (Vec::<Vec<u8>>::new(), std::collections::BTreeSet::new());
+    let (mut signed, mut verified) = (Vec::<Vec<u8>>::new(), std::collections::BTreeSet::new());
     let mut rest = data;
     while let [operation, at, value, tail @ ..] = rest {
         let (at, value) = (usize::from(*at), *value);
         rest = tail;
-        match (operation % 4, sealed.get(at % sealed.len().max(1)).cloned()) {
+        match (operation % 4, signed.get(at % signed.len().max(1)).cloned()) {
             (0, _) | (_, None) => {
                 let text = &tail[..at.min(tail.len())];
-                sealed.push(agent.signed(text.to_vec()));
+                signed.push(agent.signed(text.to_vec()));
             }
             (1, Some(datagram)) => {
-                let number = at % sealed.len();
-                let recent = sealed.len() - number <= 128;
+                let number = at % signed.len();
+                let recent = signed.len() - number <= 128;
                 let taken = server.verify(&datagram).is_ok();
-                let first = opened.insert(number);
+                let first = verified.insert(number);
                 assert!(!taken || first, "{number} is taken twice");
-                assert!(taken || !first || !recent, "{number} of {} is not taken", sealed.len());
+                assert!(taken || !first || !recent, "{number} of {} is not taken", signed.len());
             }
             (operation, Some(mut datagram)) => {
                 let place = usize::from(value) % datagram.len();
@@ -175,7 +175,7 @@ pub fn auth(data: &[u8]) {
                     datagram.truncate(place);
                     datagram.extend(tail.iter().take(at));
                 }
-                assert!(sealed.contains(&datagram) || server.verify(&datagram).is_err(), "a forgery is taken");
+                assert!(signed.contains(&datagram) || server.verify(&datagram).is_err(), "a forgery is taken");
                 assert!(agent.clone().verify(&datagram).is_err() && key.verify(Side::Agent, &datagram).is_err());
             }
         }

@@ -109,8 +109,8 @@ pub fn master() -> Key {
     Key::new([4; 32])
 }
 
-/// A datagram as it was before it was sealed; one that was not, or belongs to a handshake, as it is.
-pub fn unsealed(datagram: &[u8]) -> &[u8] {
+/// A datagram without the trailer of its session, if it has one.
+pub fn without_trailer(datagram: &[u8]) -> &[u8] {
     let Ok(text) = std::str::from_utf8(datagram) else { return datagram };
     let of_handshake = ["HELLO", "OFFER", "JOIN", "SRVCAP"].iter().any(|command| text.starts_with(command));
     let is_mac = |mac: &str| mac.len() == 32 && mac.bytes().all(|b| b.is_ascii_hexdigit());
@@ -278,8 +278,8 @@ impl World {
     }
 
     fn send(&mut self, from: SocketAddrV4, to: SocketAddrV4, datagram: Vec<u8>) {
-        let message = Message::parse(unsealed(&datagram)).expect("state machines send messages");
-        let is_sealed = unsealed(&datagram).len() < datagram.len();
+        let message = Message::parse(without_trailer(&datagram)).expect("state machines send messages");
+        let is_signed = without_trailer(&datagram).len() < datagram.len();
         let needs_none = matches!(
             message,
             Message::Heartbeat { .. }
@@ -289,7 +289,7 @@ impl World {
                 | Message::Offer { .. }
                 | Message::Join { .. }
         );
-        assert!(is_sealed == self.is_keyed() || needs_none, "{message:?}");
+        assert!(is_signed == self.is_keyed() || needs_none, "{message:?}");
         let is_event = matches!(message, Message::Alert(_) | Message::Event(_) | Message::Config { .. });
         let is_version_1 = is_event && !matches!(message, Message::Event(_))
             || matches!(message, Message::Heartbeat { .. } | Message::ConfigRequest { .. } | Message::Reset { .. } | Message::Ack { .. });

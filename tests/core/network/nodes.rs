@@ -1,6 +1,6 @@
 //! The nodes of the simulated network: one agent or server each, with the least of an outside world that it needs.
 
-use super::{unsealed, EVERYONE, PORT};
+use super::{without_trailer, EVERYONE, PORT};
 use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Start};
 use project436::directives::host::{HostFile, LogSource};
 use project436::directives::keys::HostKeys;
@@ -9,7 +9,7 @@ use project436::now::Now;
 use project436::random::Random;
 use project436::server::{self, EventSink, Server};
 use project436::wire::auth::Key;
-use project436::wire::position::{content_hash, FilePosition, Place, Position, CONTEXT};
+use project436::wire::position::{content_hash, BlockPosition, FilePosition, Position, CONTEXT};
 use project436::wire::{Alert, ChainId, Message, Revision, Token};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
@@ -200,7 +200,7 @@ impl AgentNode {
     }
 
     pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8]) {
-        match Message::parse(unsealed(datagram)) {
+        match Message::parse(without_trailer(datagram)) {
             Ok(Message::Ack { uid }) => drop(self.acknowledged.insert(uid.into())),
             Ok(Message::Done { chain: ChainId(chain), seq, .. }) => {
                 let done = self.numbers.range((chain, seq.epoch, 0)..=(chain, seq.epoch, seq.number));
@@ -270,7 +270,7 @@ impl AgentNode {
     }
 
     fn note_sent(&mut self, now: Now, to: SocketAddrV4, datagram: &[u8]) {
-        let (uid, content) = match Message::parse(unsealed(datagram)) {
+        let (uid, content) = match Message::parse(without_trailer(datagram)) {
             Ok(Message::Alert(alert)) => (alert.uid.to_string(), (alert.unix, alert.tags.to_string(), alert.text.to_string())),
             Ok(Message::Event(event)) => {
                 let seq = event.checkpoint.seq;
@@ -293,7 +293,7 @@ impl AgentNode {
             let Some(log) = self.logs.get_mut(&path) else { continue };
             let Some(read) = log.read.filter(|read| *read < log.bytes.len()) else { continue };
             if self.agent.has_room() {
-                let place = Place {
+                let place = BlockPosition {
                     earlier: &[],
                     later: &[],
                     inode: Log::INODE,
@@ -441,7 +441,7 @@ impl ServerNode {
         let mut sent = Vec::new();
         while let Some(output) = self.server.poll_output() {
             let server::Output::Send { to, datagram } = output else { continue };
-            match Message::parse(unsealed(datagram)) {
+            match Message::parse(without_trailer(datagram)) {
                 Ok(Message::Ack { uid }) => self.acknowledged.push((now.mono, uid.into())),
                 Ok(Message::Done { host, chain, seq, .. }) if seq.number > 0 => {
                     self.acknowledged.push((now.mono, format!("{host} {chain} {seq}")))
