@@ -13,8 +13,8 @@ use crate::wire::ChainId;
 pub enum LogEvent<'a> {
     /// A wildcard found that file: with `is_late` after the others, so that it is no old one.
     Found { path: String, is_late: bool },
-    /// A wildcard found, under that path, an open file that it had found under another path. It is read up to `position`.
-    Renamed { path: String, position: Position },
+    /// A wildcard found, under that path, an open file that belonged to its log `from` until now. It is read up to `position`.
+    Renamed { from: Option<LogId>, path: String, position: Position },
     /// A wildcard's first search is complete.
     Searched,
     /// Answers [`Output::Open`]: the log is read from `position` on. `lost` says what was not found again of an earlier position.
@@ -51,7 +51,7 @@ pub struct Lines<'a> {
 pub(super) struct Logs {
     ids: LogIds,
     sources: Vec<Source>,
-    files: Vec<Box<FollowedFile>>,
+    files: Vec<FollowedFile>,
     /// Chains of logs that are not followed any more and may have events that wait.
     closing: Vec<(ChainId, Ending)>,
 }
@@ -199,7 +199,7 @@ impl Logs {
             if matches!(source, LogSource::Command(_)) {
                 file.opening = Opening::Done;
             }
-            self.files.push(Box::new(file));
+            self.files.push(file);
         }
         Source { id, source: source.clone(), wildcard }
     }
@@ -228,12 +228,12 @@ impl Logs {
 
     /// The file of that id.
     pub(super) fn file(&self, id: LogId) -> Option<&FollowedFile> {
-        self.files.binary_search_by_key(&id, |file| file.id).ok().map(|at| &*self.files[at])
+        self.files.binary_search_by_key(&id, |file| file.id).ok().map(|at| &self.files[at])
     }
 
     /// The file of that id.
     pub(super) fn file_mut(&mut self, id: LogId) -> Option<&mut FollowedFile> {
-        self.files.binary_search_by_key(&id, |file| file.id).ok().map(|at| &mut *self.files[at])
+        self.files.binary_search_by_key(&id, |file| file.id).ok().map(|at| &mut self.files[at])
     }
 
     /// The path that the log of that id has in events about it: a file's path, `|COMMAND`, or a wildcard's pattern.
@@ -252,26 +252,29 @@ impl Logs {
         }
         self.begin(chain);
         let id = self.ids.mint();
-        self.files.push(Box::new(FollowedFile::new(id, wildcard, path, chain, is_late)));
+        self.files.push(FollowedFile::new(id, wildcard, path, chain, is_late));
         Some(id)
     }
 
-    /// A wildcard found an open file under another path, and it is read on under that. Returns the file's id.
+    /// A file that a wildcard has just found is open already: it is read on from `position`, and belonged to the log `from` until now.
     pub(super) fn handle_renamed(
         &mut self,
         now: Now,
-        wildcard: LogId,
-        path: String,
+        id: LogId,
+        from: Option<LogId>,
         position: &Position,
         delivery: &mut Delivery,
         outputs: &mut Outputs,
-    ) -> Option<LogId> {
-        let id = self.handle_found(wildcard, path, true)?;
-        let file = self.file_mut(id)?;
+    ) {
+        let Some(file) = self.file_mut(id) else { return };
         file.opening = Opening::Done;
-        delivery.open(now, file.chain, position);
-        outputs.push(Output::Open { source: wildcard, log: id, path: file.path.clone(), start: Start::Continue });
-        Some(id)
+        outputs.push(Output::Open { source: file.source, log: id, path: file.path.clone(), start: Start::Continue });
+        let chain = file.chain;
+        delivery.open(now, chain, position);
+        // From now on the positions of the other log are without the file. The server must know it in the new chain before.
+        if let Some(from) = from.and_then(|from| self.file(from)) {
+            delivery.hold_until_agreed(from.chain, chain);
+        }
     }
 
     /// The first search of a wildcard is complete.

@@ -302,9 +302,11 @@ impl Agent {
                 file.iter().for_each(|file| rules.add_file(log, *file));
                 self.open_logs(now);
             }
-            LogEvent::Renamed { path, position } => {
-                let file = logs.handle_renamed(now, log, path, &position, delivery, outputs);
-                file.iter().for_each(|file| rules.add_file(log, *file));
+            LogEvent::Renamed { from, path, position } => {
+                if let Some(file) = logs.handle_found(log, path, true) {
+                    rules.add_file(log, file);
+                    logs.handle_renamed(now, file, from, &position, delivery, outputs);
+                }
             }
             LogEvent::Searched => logs.handle_searched(log),
             LogEvent::Opened { position, lost } => logs.handle_opened(now, log, position, lost, delivery, outputs),

@@ -149,7 +149,7 @@ fn events_of_a_log_that_is_not_followed_any_more_are_ignored() {
     assert_eq!(bench.lines(gone, "x 2\n"), 4, "the lines are consumed");
     for event in [
         LogEvent::Found { path: "/logs/a".into(), is_late: true },
-        LogEvent::Renamed { path: "/logs/a".into(), position: position("1.1.1") },
+        LogEvent::Renamed { from: Some(again), path: "/logs/a".into(), position: position("1.1.1") },
         LogEvent::Searched,
         LogEvent::Opened { position: position("1.1.1"), lost: Some("lost".into()) },
         LogEvent::Read(position("7.1.1")),
@@ -189,7 +189,7 @@ fn files_of_a_wildcard_get_ids_of_their_own_and_the_server_is_told_of_all_of_the
     assert_eq!(bench.lines(b, "x\n"), 2, "a line before the answer is not lost");
     bench.log(wildcard, LogEvent::Found { path: "/logs/c".into(), is_late: true });
     let [(c, _, Start::Beginning)] = bench.opened()[..] else { panic!("a late file is read from its beginning") };
-    bench.log(wildcard, LogEvent::Renamed { path: "/logs/d".into(), position: position("5.1.1") });
+    bench.log(wildcard, LogEvent::Renamed { from: Some(a), path: "/logs/d".into(), position: position("5.1.1") });
     let [(d, _, Start::Continue)] = bench.opened()[..] else { panic!("an open file is read on") };
     assert_eq!((bench.lines(c, "x\n"), bench.lines(d, "y\n")), (2, 2));
     // A file that is found again after it is gone is another one.

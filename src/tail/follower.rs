@@ -119,6 +119,11 @@ impl Follower {
         self.files.rotated().is_empty() && self.read_failure.is_none() && (self.files.current().is_some() || self.has_failed)
     }
 
+    /// Whether that file is followed here, as the current or a rotated one.
+    pub fn holds(&self, file: FileId) -> bool {
+        self.file_id() == Some(file) || self.files.rotated().file_ids().any(|rotated| rotated == file)
+    }
+
     /// Gives up a file that now has another path, if it is followed here.
     pub fn release(&mut self, wanted: FileId) -> Option<LogFile> {
         self.files.release(wanted)

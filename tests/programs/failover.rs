@@ -1,4 +1,5 @@
 //! Two servers in one network: which one an agent takes, and what happens when that one dies.
+#![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
 use crate::harness::{wait_for, Program, Site};
 use crate::raw::Peer;

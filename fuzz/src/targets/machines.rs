@@ -87,7 +87,7 @@ pub(super) fn agent(data: &[u8]) {
                     4 => LogEvent::State(Ok(())),
                     5 => LogEvent::Searched,
                     6 => LogEvent::End(value.into()),
-                    7 => LogEvent::Renamed { path: "/b".into(), position: Position::default() },
+                    7 => LogEvent::Renamed { from: logs.first().copied(), path: "/b".into(), position: Position::default() },
                     8..=11 => LogEvent::Lines(Lines { position: value.into(), place: None, bytes: text }),
                     _ => LogEvent::Found { path: "/a".into(), is_late: value & 8 == 8 },
                 };

@@ -12,7 +12,7 @@ pub(super) struct Chains {
     host: String,
     /// Names this run of the agent in the numbers of events.
     epoch: u64,
-    chains: Vec<Box<Chain>>,
+    chains: Vec<Chain>,
     /// Datagrams that report once how far logs were read that are not followed any more.
     closing: Vec<Vec<u8>>,
     /// Checkpoints that an earlier run kept in a file of the agent's own.
@@ -59,6 +59,8 @@ struct Chain {
     /// When the position was last reported without an event, and when it is due again.
     last_report: Duration,
     next_report: Option<Duration>,
+    /// Chains that the server has to agree on before anything carries a position of this one.
+    held_by: Vec<ChainId>,
 }
 
 /// What is known of the server's view of a chain.
@@ -106,17 +108,17 @@ impl Chains {
     }
 
     fn get(&self, id: ChainId) -> Option<&Chain> {
-        self.index(id).map(|at| &*self.chains[at])
+        self.index(id).map(|at| &self.chains[at])
     }
 
     fn get_mut(&mut self, id: ChainId) -> Option<&mut Chain> {
-        self.index(id).map(|at| &mut *self.chains[at])
+        self.index(id).map(|at| &mut self.chains[at])
     }
 
     fn entry(&mut self, now: Duration, id: ChainId) -> &mut Chain {
         let at = self.index(id).unwrap_or(self.chains.len());
         if at == self.chains.len() {
-            self.chains.push(Box::new(Chain::new(now, id)));
+            self.chains.push(Chain::new(now, id));
         }
         &mut self.chains[at]
     }
@@ -196,6 +198,7 @@ impl Chains {
             return false;
         }
         let chain = self.chains.swap_remove(at);
+        self.release_held(id);
         if let (Agreement::Agreed, Some(acknowledged)) = (chain.agreement, &chain.acknowledged) {
             let to = Checkpoint { seq: acknowledged.seq, unix: now.unix, position: position.to_string() };
             self.closing.push(take(&self.host, id, Some(acknowledged.seq), to.borrowed()));
@@ -241,7 +244,23 @@ impl Chains {
 
     /// Whether events of a chain may be sent.
     pub(super) fn is_agreed(&self, id: ChainId) -> bool {
-        self.get(id).is_some_and(|chain| chain.agreement == Agreement::Agreed)
+        self.get(id).is_some_and(|chain| chain.agreement == Agreement::Agreed && chain.held_by.is_empty())
+    }
+
+    /// Holds back what carries a position of one chain until both sides agree on the other.
+    pub(super) fn hold_until_agreed(&mut self, id: ChainId, other: ChainId) {
+        if self.get(other).is_none_or(|other| other.agreement == Agreement::Agreed) {
+            return;
+        }
+        if let Some(chain) = self.get_mut(id).filter(|chain| chain.id != other) {
+            chain.held_by.push(other);
+        }
+    }
+
+    fn release_held(&mut self, other: ChainId) {
+        for chain in &mut self.chains {
+            chain.held_by.retain(|holder| *holder != other);
+        }
     }
 
     /// Whether both sides agree on a chain and none of its events waits.
@@ -280,6 +299,9 @@ impl Chains {
             _ => {}
         }
         chain.set_agreement(now, agreement);
+        if agreement == Agreement::Agreed {
+            self.release_held(id);
+        }
         number
     }
 
@@ -289,6 +311,7 @@ impl Chains {
         let Some(chain) = self.get_mut(id).filter(|_| seq.epoch == epoch) else { return false };
         if chain.agreement == Agreement::Taking {
             chain.set_agreement(now, Agreement::Agreed);
+            self.release_held(id);
         }
         true
     }
@@ -419,6 +442,7 @@ impl Chain {
             tries: 0,
             last_report: now,
             next_report: None,
+            held_by: Vec::new(),
         }
     }
 
@@ -430,7 +454,7 @@ impl Chain {
     fn next_due(&self) -> Option<Duration> {
         match self.agreement {
             Agreement::Seeking | Agreement::Taking => Some(self.due),
-            Agreement::Agreed if self.waiting == 0 => self.next_report,
+            Agreement::Agreed if self.waiting == 0 && self.held_by.is_empty() => self.next_report,
             Agreement::Known | Agreement::Agreed => None,
         }
     }
@@ -549,5 +573,31 @@ mod tests {
             chains.handle_read(LOG, Position::parse(position).unwrap());
             assert_eq!(chains.next_deadline(), Some(now().mono + Duration::from_secs(after)), "{position}");
         }
+    }
+
+    #[test]
+    fn a_chain_is_held_until_the_server_has_agreed_on_the_one_that_took_its_file() {
+        let other = ChainId(6);
+        let mut chains = Chains::new(now(), "h", 7);
+        chains.open(now(), LOG, &Position::parse("1.1.1").unwrap());
+        for chain in [ChainId::NO_FILE, LOG] {
+            chains.handle_at(now().mono, chain, None);
+            chains.handle_done(now().mono, chain, Seq { epoch: 7, number: 0 });
+        }
+        chains.open(now(), other, &Position::parse("1.1.1").unwrap());
+        chains.hold_until_agreed(LOG, other);
+        chains.handle_read(LOG, Position::parse("0.1.2").unwrap());
+        let later = Now { mono: now().mono + Duration::from_secs(2), ..now() };
+        let sent =
+            |chains: &mut Chains| chains.transmit(later).into_iter().map(|sent| String::from_utf8(sent).unwrap()).collect::<Vec<_>>();
+        assert_eq!((sent(&mut chains), chains.is_agreed(LOG)), (vec!["SEEK%%h%%6".to_string()], false));
+        chains.handle_at(later.mono, other, None);
+        assert_eq!(sent(&mut chains), ["TAKE%%h%%6%%none%%7.0%%1795347336%%1.1.1"]);
+        assert!(!chains.is_agreed(LOG));
+        chains.handle_done(later.mono, other, Seq { epoch: 7, number: 0 });
+        assert!(chains.is_agreed(LOG));
+        assert_eq!(sent(&mut chains), ["TAKE%%h%%5%%7.0%%7.0%%1795347336%%0.1.2"]);
+        chains.hold_until_agreed(LOG, other);
+        assert!(chains.is_agreed(LOG), "both sides agree on the other already");
     }
 }

@@ -139,6 +139,12 @@ impl Delivery {
         self.chains.close(now, chain, position)
     }
 
+    /// A file of one chain's log belongs to another chain's log from now on. Holds back what carries a position of the first chain until
+    /// the server has agreed on the second: if the agent is killed before, the next run must not read the file again.
+    pub(super) fn hold_until_agreed(&mut self, chain: ChainId, other: ChainId) {
+        self.chains.hold_until_agreed(chain, other);
+    }
+
     /// The log of a chain is read up to that position.
     pub(super) fn handle_read(&mut self, chain: ChainId, position: Position) {
         self.chains.handle_read(chain, position);

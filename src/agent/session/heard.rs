@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct HeardServers {
     /// In the order in which they were first heard.
-    servers: Vec<Box<Heard>>,
+    servers: Vec<Heard>,
 }
 
 pub(super) struct Heard {
@@ -40,7 +40,7 @@ impl HeardServers {
             }
             if self.servers.len() < Self::MAX {
                 let (timer, keepalive) = (KeepaliveTimer::new(now), KeepaliveSession::default());
-                self.servers.push(Box::new(Heard { ip, last_heard: now, capability: None, timer, keepalive }));
+                self.servers.push(Heard { ip, last_heard: now, capability: None, timer, keepalive });
             }
         }
         let Some(heard) = self.get_mut(ip) else { return };
@@ -57,15 +57,15 @@ impl HeardServers {
 
     /// The server at that address.
     pub(super) fn get_mut(&mut self, ip: Ipv4Addr) -> Option<&mut Heard> {
-        self.servers.iter_mut().find(|heard| heard.ip == ip).map(|heard| &mut **heard)
+        self.servers.iter_mut().find(|heard| heard.ip == ip)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Heard> {
-        self.servers.iter().map(|heard| &**heard)
+        self.servers.iter()
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Heard> {
-        self.servers.iter_mut().map(|heard| &mut **heard)
+        self.servers.iter_mut()
     }
 
     /// In which run the server at that address said lately that it speaks version 2.

@@ -204,10 +204,11 @@ impl Files {
     }
 
     fn add(&mut self, now: Now, path: String, agent: &mut Agent) {
+        let from = self.file_at(&path);
         let (file, event) = match self.release_at(&path) {
             Some(open) => {
                 let follower = Box::new(Follower::from_released(&self.access, &path, open));
-                let event = LogEvent::Renamed { path: path.clone(), position: follower.position() };
+                let event = LogEvent::Renamed { from, path: path.clone(), position: follower.position() };
                 (FollowedFile::open(path, follower), event)
             }
             None => {
@@ -237,6 +238,12 @@ impl Files {
     /// The open file at a path that was followed under another path: it is read on, not again.
     fn release_at(&mut self, path: &str) -> Option<LogFile> {
         self.release(file_id(&self.access.metadata(path.as_ref()).ok()?))
+    }
+
+    /// What the agent calls the log that follows the file at a path under another path.
+    fn file_at(&self, path: &str) -> Option<LogId> {
+        let wanted = file_id(&self.access.metadata(path.as_ref()).ok()?);
+        self.files.iter().find(|file| file.follower.as_ref().is_some_and(|follower| follower.holds(wanted)))?.id
     }
 
     fn release(&mut self, wanted: FileId) -> Option<LogFile> {
