@@ -138,7 +138,7 @@ build() {
         toolchain=+stable
         case $1 in
         mips* | powerpc*)
-            toolchain=+nightly flags="$flags -C link-self-contained=no"
+            toolchain=+nightly flags="$flags -C link-self-contained=no -C link-arg=-static -C link-arg=-pie"
             export CARGO_PROFILE_RELEASE_PANIC=unwind
             ;;
         *) export CARGO_PROFILE_RELEASE_PANIC=abort ;;
@@ -155,7 +155,7 @@ build() {
     case $1 in arm-*) triple=armv5te${1#arm} ;; esac
     case $triple in armv7-* | armv5te-*) flags="$flags -C target-feature=+thumb-mode" ;; esac
     built=$work/target/$triple/release
-    # -Os is for the C library, which zig compiles. zig does not know -static-pie, which rustc says, but these two.
+    # -Os is for the C library, which zig compiles. zig ignores rustc's -static-pie, but not -static and -pie.
     flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,-T,$PWD/cross/smaller.ld"
     [ "$(relocation_model "$1")" = static ] || flags="$flags -C link-arg=-static -C link-arg=-pie"
     set -- --release --locked --target "$triple" --target-dir "$work/target" --bins --quiet --no-default-features \
