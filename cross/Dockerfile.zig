@@ -4,7 +4,7 @@ RUN apt-get update \
     && apt-get install --assume-yes --no-install-recommends ca-certificates gcc libc6-dev python3 python3-venv \
     && rm -rf /var/lib/apt/lists/* \
     && python3 -m venv /opt/zig \
-    && /opt/zig/bin/pip install --no-cache-dir ziglang==0.17.1 cargo-zigbuild==0.24.0
+    && /opt/zig/bin/pip install --no-cache-dir ziglang==0.15.2 cargo-zigbuild==0.24.0
 ARG ZIG_TARGET
 ARG CARGO_TARGET
 # The command that cargo-zigbuild makes for itself elsewhere: it leaves out what rustc says to the linker of another C library.

@@ -1,8 +1,9 @@
 # Sourced by build-all.sh: the two ways to build for other machines, and what goes into dist/.
 # shellcheck shell=sh disable=SC2154 # build-all.sh sets $way
 
-# zig is the linker and brings the C library; the versions are those that this was tested with.
-ZIG=ziglang==0.17.1
+# zig is the linker and brings the C library; the versions are those that this was tested with. From 0.16 on zig puts a malloc of its own in
+# place of musl's: it gives no memory back and touches all that calloc returns, which doubles the agent's memory (1,076 KiB after its hour).
+ZIG=ziglang==0.15.2
 ZIGBUILD=cargo-zigbuild==0.24.0
 # The library's profile panic = "immediate-abort" is understood from this version of Rust on: 1.N.
 LEAST_RUST=92
@@ -131,10 +132,10 @@ use_unpacked() {
     export LD_LIBRARY_PATH
 }
 
-# Optimisation, LTO and the rest of the profile are those of Cargo.toml. Here: one piece that the kernel may load anywhere (static-pie);
+# LTO and the rest of the profile are those of Cargo.toml. Here: the smallest code; programs that the kernel may load anywhere (static-pie);
 # a panic aborts at once, without its text and the code that formats it; the copies with symbols know lines of code.
 build() {
-    export CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=false
+    export CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=false
     flags="-C relocation-model=$(relocation_model "$1") -C link-arg=-Wl,-z,relro,-z,now"
     if [ "$way" = cross ]; then
         # MIPS and PowerPC have no library at rustup: the nightly toolchain builds it, and the linker brings the C library. What cross
@@ -142,7 +143,7 @@ build() {
         toolchain=+stable
         case $1 in
         mips* | powerpc*)
-            toolchain=+nightly flags="$flags -C link-self-contained=no"
+            toolchain=+nightly flags="$flags -C link-self-contained=no -C link-arg=-static -C link-arg=-pie"
             export CARGO_PROFILE_RELEASE_PANIC=unwind
             ;;
         *) export CARGO_PROFILE_RELEASE_PANIC=abort ;;
@@ -152,14 +153,15 @@ build() {
         return
     fi
     export CARGO_PROFILE_RELEASE_PANIC=immediate-abort
-    flags="$flags -C link-self-contained=no -C force-unwind-tables=no"
+    # No tables for unwinding, no places of panics and no derived Debug texts: nothing here would print or use them.
+    flags="$flags -C link-self-contained=no -C force-unwind-tables=no -Z location-detail=none -Z fmt-debug=none"
     # The shorter of the two instruction sets. For ARMv6 the compiler's own library is not written in it, but it is for ARMv5TE, all of which ARMv6 can do.
     triple=$1
     case $1 in arm-*) triple=armv5te${1#arm} ;; esac
     case $triple in armv7-* | armv5te-*) flags="$flags -C target-feature=+thumb-mode" ;; esac
     built=$work/target/$triple/release
-    # -Os is for the C library, which zig compiles. zig does not know -static-pie, which rustc says, but these two.
-    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1"
+    # -Os is for the C library, which zig compiles. zig ignores rustc's -static-pie, but not -static and -pie.
+    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,-T,$PWD/cross/smaller.ld"
     [ "$(relocation_model "$1")" = static ] || flags="$flags -C link-arg=-static -C link-arg=-pie"
     set -- --release --locked --target "$triple" --target-dir "$work/target" --bins --quiet --no-default-features \
         -Z panic-immediate-abort -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size

@@ -179,7 +179,11 @@ fn the_agent_becomes_another_user_once_the_port_is_bound() {
     let status = fs::read_to_string(format!("/proc/{}/status", agent.id())).unwrap();
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().split_whitespace().collect::<Vec<_>>();
     assert_eq!((field("Uid:"), field("Gid:"), field("Groups:")), (vec!["65534"; 4], vec!["65534"; 4], vec!["65534"]));
-    assert_eq!(field("CapEff:"), ["0000000000000000"]);
+    assert_eq!((field("CapEff:"), field("CapBnd:")), (vec!["0000000000000000"], vec!["0000000000000000"]));
+    assert_eq!(field("NoNewPrivs:"), ["1"]);
+    // Whoever cannot debug a process does not own these files either.
+    let memory = fs::metadata(format!("/proc/{}/mem", agent.id())).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&memory), 0);
     site.append("app.log", "line 1\n");
     site.append("private.log", "line 2\n");
     assert_eq!(site.wait_for_count("APP", 1), ["line 1"]);
