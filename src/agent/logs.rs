@@ -287,8 +287,11 @@ impl Logs {
     }
 
     /// A file that a wildcard found is gone and was read to its end. Returns the wildcard's id.
-    pub(super) fn handle_gone(&mut self, id: LogId) -> Option<LogId> {
-        let wildcard = self.file(id).map(FollowedFile::source).filter(|wildcard| *wildcard != id)?;
+    pub(super) fn handle_gone(&mut self, id: LogId, delivery: &mut Delivery) -> Option<LogId> {
+        let file = self.file(id).filter(|file| file.source != id)?;
+        let wildcard = file.source;
+        // If the path has a file again while events of this one still wait, that is read from its beginning.
+        delivery.handle_read(file.chain, Position::default());
         self.close_files(Ending::Gone, |file| file.id == id);
         Some(wildcard)
     }

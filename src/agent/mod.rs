@@ -326,7 +326,7 @@ impl Agent {
                 }
             }
             LogEvent::Gone => {
-                if let Some(wildcard) = logs.handle_gone(log) {
+                if let Some(wildcard) = logs.handle_gone(log, delivery) {
                     rules.remove_file(wildcard, log);
                 }
             }

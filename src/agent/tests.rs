@@ -199,6 +199,23 @@ fn files_of_a_wildcard_get_ids_of_their_own_and_the_server_is_told_of_all_of_the
 }
 
 #[test]
+fn a_file_that_is_gone_and_comes_back_while_its_events_wait_is_read_from_its_beginning() {
+    let mut bench = Bench::new(WILDCARD);
+    let wildcard = bench.followed()[0].0;
+    bench.log(wildcard, LogEvent::Found { path: "/logs/a".into(), is_late: false });
+    bench.log(wildcard, LogEvent::Searched);
+    let file = bench.opened()[0].0;
+    bench.log(file, LogEvent::Opened { position: position("5.1.1"), lost: None });
+    bench.lines(file, "x\n");
+    bench.log(file, LogEvent::Read(position("7.1.1")));
+    bench.log(file, LogEvent::Gone);
+    bench.opened();
+    bench.log(wildcard, LogEvent::Found { path: "/logs/a".into(), is_late: true });
+    let [(again, _, Start::Beginning)] = bench.opened()[..] else { panic!("it is another file") };
+    assert_ne!(again, file);
+}
+
+#[test]
 fn a_file_that_vanishes_before_it_is_opened_is_not_opened() {
     let identity = AgentIdentity { host: "h".into(), run: Token(2), server_port: 4361, seed: 1 };
     let mut bench = Bench { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new() };

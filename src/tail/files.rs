@@ -88,10 +88,12 @@ impl LogFiles {
         self.current = Some(file);
     }
 
-    /// Takes over the current file from another follower if that one has read further.
-    pub(super) fn take_over(&mut self, other: LogFile) {
-        if let Some(current) = self.current.as_mut().filter(|current| other.offset() > current.offset()) {
-            *current = other;
+    /// Takes the open files over from other followers, so that nobody else reads them. Reading goes on from the further place.
+    pub(super) fn take_over(&mut self, release: Release<'_>) {
+        for file in self.rotated.files_mut().chain(&mut self.current) {
+            if let Some(other) = release(file.file_id()).filter(|other| other.offset() > file.offset()) {
+                *file = other;
+            }
         }
     }
 

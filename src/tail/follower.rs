@@ -140,6 +140,9 @@ impl Follower {
     /// Why the file cannot be opened, or why it could not be read the last time. A missing file is an error only after a while.
     pub fn look(&mut self, now: Duration, release: Release<'_>) -> Result<(), AccessError> {
         self.try_resume();
+        if std::mem::take(&mut self.is_resumed) {
+            self.files.take_over(release);
+        }
         // Before a new file takes its place: what the current one held may be in copies.
         let checked = self.files.check_current(release);
         let found = match self.files.metadata() {
@@ -183,10 +186,6 @@ impl Follower {
             return self.files.open(0).map(drop);
         }
         if self.file_id() == Some(found) {
-            let other = if std::mem::take(&mut self.is_resumed) { release(found) } else { None };
-            if let Some(other) = other {
-                self.files.take_over(other);
-            }
             return checked;
         }
         // The current file remains the current one until another can be opened: what it still holds must not be lost.
@@ -194,7 +193,6 @@ impl Follower {
         // Otherwise it was renamed at this moment, and the next look decides.
         if opened.file_id() == found && self.files.replace_current(opened, self.missing_since, release) {
             self.first_offset = 0;
-            self.is_resumed = false;
         }
         Ok(())
     }

@@ -113,6 +113,10 @@ impl RotatedFiles {
         self.open.iter().map(|rotated| rotated.file.file_id())
     }
 
+    pub(super) fn files_mut(&mut self) -> impl Iterator<Item = &mut LogFile> {
+        self.open.iter_mut().map(|rotated| &mut rotated.file)
+    }
+
     pub(super) fn positions(&self) -> impl Iterator<Item = FilePosition> + '_ {
         self.open.iter().map(RotatedFile::position)
     }

@@ -92,7 +92,7 @@ impl<'a> Loop<'a> {
         if keys.is_empty() {
             log.write(
                 now,
-                "open: whoever can send datagrams here can pretend to be the server and have commands run; a key closes that (-k)",
+                "open: anyone who can send datagrams here can pretend to be the server and have commands run; a key prevents that (-k)",
             );
         }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));

@@ -353,3 +353,20 @@ fn that_more_files_were_rotated_than_can_be_read_is_told() {
     let seen = case.next();
     assert_eq!((seen.len(), &*seen[0], &*seen[RotatedFiles::MAX_UNREAD]), (RotatedFiles::MAX_UNREAD + 1, "101", "last"));
 }
+
+#[test]
+fn a_rotated_file_that_another_follower_reads_is_taken_over_and_read_once() {
+    let mut case = begun("resume-rotated-elsewhere");
+    let position = case.stop();
+    case.rename("log", "log.1");
+    case.append("log", "3\n");
+    // Somebody else follows the file under its new name, and has read further.
+    case.append("log.1", "2\n");
+    let mut other = Follower::from_end(&Access::unrestricted(), case.path("log.1").to_str().unwrap());
+    other.look(case.time, &mut |_| None).unwrap();
+    case.append("log.1", "late\n");
+    assert_eq!(case.start(&position), None);
+    case.follower.look(case.time, &mut |wanted| other.release(wanted)).unwrap();
+    assert_eq!(other.file_id(), None);
+    assert_eq!(case.next(), ["late", "3"]);
+}

@@ -219,7 +219,7 @@ fn files_of_a_wildcard_are_counted_apart() {
     bench.configure(5, &format!("{}{}", COUNT.replace("/log", "/*"), COUNT.replace("/log", "/*").replace("tags=C", "tags=D")));
     bench.time(10, 0);
     assert_eq!(bench.events(), ["C 2", "C 0"]);
-    let wildcard = bench.logs.handle_gone(other).unwrap();
+    let wildcard = bench.logs.handle_gone(other, &mut bench.delivery).unwrap();
     bench.rules.remove_file(wildcard, other);
     bench.lines(11, "x\n");
     bench.time(20, 0);
