@@ -19,6 +19,7 @@ from lab import Failure, Lab, Site, end_on_signals, say, table, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = os.path.join(HERE, "..", "..", "examples")
+# The idle limit counts the pages of the program's file too, about 350 KiB on x86_64: they are the larger part.
 # REMAINS: the KiB of anonymous memory that may stay after a burst and an outage: pages that the allocator keeps, pages in partial use, a stack
 # that was once deeper. GROWTH: what may come after that, for memory that is taken and given back all the time.
 REMAINS, GROWTH = 48, 16
@@ -82,7 +83,7 @@ class Hour:
     def measure(self, what, waiting=False):
         memory, own = resident(self.agent.id)
         minute = (time.monotonic() - self.began) * self.speed / 60
-        self.rows.append([f"{minute:.0f}", what, memory, self.agent.peak()])
+        self.rows.append([f"{minute:.0f}", what, memory, own, self.agent.peak()])
         if not waiting:
             self.most = max(self.most, memory)
         say(f"memory: minute {minute:.0f}, {what}: {memory} KiB")
@@ -122,7 +123,7 @@ def run(lab, speed, burst, idle_limit, limit):
     hour.work(max(0, 60 - (time.monotonic() - hour.began) * speed / 60))
     until("the events of the last part", hour.all_arrived)
     last = hour.measure("an hour: log lines, commands, processes")
-    table(["minute", "after", "resident KiB", "most ever, KiB"], hour.rows)
+    table(["minute", "after", "resident KiB", "of that not of the file, KiB", "most ever, KiB"], hour.rows)
     print(f"\nEvents of log lines: {len(hour.written):,} written, {len(hour.written):,} in the stream, each once.")
     if idle > idle_limit:
         raise Failure(f"idle, more than {idle_limit} KiB: {idle}")
@@ -137,7 +138,7 @@ def main():
     parser.add_argument("--programs", default=os.path.join(HERE, "..", "..", "dist", "x86_64-unknown-linux-musl"))
     parser.add_argument("--speed", type=int, default=60)
     parser.add_argument("--burst", type=int, default=100_000)
-    parser.add_argument("--idle-limit", type=int, default=448)
+    parser.add_argument("--idle-limit", type=int, default=600)
     parser.add_argument("--limit", type=int, default=640)
     options = parser.parse_args()
     programs = {name: os.path.abspath(os.path.join(options.programs, name)) for name in ("aa436", "ax436")}
