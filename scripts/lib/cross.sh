@@ -176,7 +176,7 @@ relocation_model() {
     if grep -q "^$1 .* pie " cross/targets; then echo pie; else echo static; fi
 }
 
-# zig knows this C library by its kind of floating point only, which cargo-zigbuild does not say; and -g, lest it leave the symbols out.
+# zig knows this C library by its kind of floating point only, which cargo-zigbuild does not say; and -g, without which it leaves the symbols out.
 powerpc_linker() {
     printf '#!/bin/sh\nexec cargo-zigbuild zig cc -- -target powerpc-linux-musleabihf -g "$@"\n' >"$work/powerpc-cc"
     chmod 755 "$work/powerpc-cc"

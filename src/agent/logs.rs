@@ -309,7 +309,7 @@ impl Logs {
         self.sources.iter().any(|source| source.source.field() == name) || self.files.iter().any(|file| file.path == name)
     }
 
-    /// Orders the files to be opened of which it is known how far they were read. `phase` is what is certain of the server's version;
+    /// Orders each file to be opened once it is known how far it was read. `phase` is what is certain of the server's version;
     /// with `is_remembered` the server keeps checkpoints of this host.
     pub(super) fn open(&mut self, now: Now, phase: Phase, is_remembered: bool, delivery: &mut Delivery, outputs: &mut Outputs) {
         let is_waiting = self.files.iter().any(|file| matches!(file.opening, Opening::Waiting))
@@ -392,7 +392,7 @@ impl Logs {
         self.announce_unknown(now, chain, delivery, outputs);
     }
 
-    /// Announces the log of a chain of which the server knows nothing.
+    /// Announces the log of a chain that the server does not know.
     pub(super) fn announce_unknown(&mut self, now: Now, chain: ChainId, delivery: &mut Delivery, outputs: &mut Outputs) {
         if !delivery.is_unknown_to_server(chain) {
             return;
@@ -403,7 +403,7 @@ impl Logs {
         }
     }
 
-    /// Announces each wildcard whose first files the server knows all: what it finds from then on is new.
+    /// Announces each wildcard once the server knows all of its first files: what it finds from then on is new.
     fn announce_wildcards(&mut self, now: Now, delivery: &mut Delivery, outputs: &mut Outputs) {
         let Self { sources, files, .. } = self;
         for Source { id, source, wildcard } in sources {

@@ -390,7 +390,7 @@ impl Agent {
         }
     }
 
-    /// Orders the logs to be opened of which it is known how far they were read.
+    /// Orders each log to be opened once it is known how far it was read.
     fn open_logs(&mut self, now: Now) {
         let phase = self.session.certain_phase();
         // A server without a file of this host keeps no checkpoints of it either.

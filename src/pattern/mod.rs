@@ -1,6 +1,6 @@
 //! A regular expression of a host file in the syntax of `regex-lite`, compiled within a size limit. The search for literals before it is
 //! written by hand: with it, a log that seldom matches is searched at 0.7 to 2 GB/s instead of 3 to 6 MB/s (x86_64, five patterns of
-//! logs), and one of which every third line matches three times as fast.
+//! logs), and three times as fast if every third line matches.
 
 mod finder;
 mod literals;

@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 pub(super) struct Host {
-    /// A host whose file is gone stays until its agent was told so.
+    /// If the file of a host is gone, the host stays until its agent was told so.
     has_file: bool,
     presence: Presence,
     conflict: NameConflict,

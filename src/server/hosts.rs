@@ -48,7 +48,7 @@ impl Hosts {
         self.get(name).is_some_and(|host| host.has_file() && host.has_session_at(address))
     }
 
-    /// Ends the sessions of the hosts whose credential is not valid any more.
+    /// Ends each session that began with a credential that is not valid any more.
     pub(super) fn retain_sessions(&mut self, is_valid: impl Fn(&str, &Credential) -> bool) {
         for (name, host) in &mut self.by_name {
             if host.session().is_some_and(|session| !is_valid(name, session.credential())) {

@@ -142,7 +142,7 @@ pub(super) fn moment() -> u64 {
 }
 
 pub(super) fn system_seconds() -> u64 {
-    // A device whose clock stands before 1970 reports 1970.
+    // If the clock of a device stands before 1970, it reports 1970.
     u64::try_from(time64::system_time().0).unwrap_or_default()
 }
 

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-/// Asks whoever follows a file under another name to give it up.
+/// Asks the other followers to give up a file, if one of them follows it under another name.
 pub type Release<'a> = &'a mut dyn FnMut(FileId) -> Option<LogFile>;
 
 /// An open file and how far it is read.

@@ -35,7 +35,7 @@ pub(super) fn limit(files: &mut Vec<FilePosition>, mut at: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Files by their inodes, of which those below `begun` were begun.
+    /// Files with the inodes from 0 on. Those below `begun` were begun.
     fn files(count: u64, begun: u64) -> Vec<FilePosition> {
         (0..count).map(|inode| FilePosition { offset: u64::from(inode < begun), hash: 0, inode, done: 0 }).collect()
     }

@@ -17,8 +17,8 @@ pub(super) struct Resumed {
     pub(super) lost: Option<String>,
 }
 
-/// Finds where to go on with a log that was read up to a position at `seen` (Unix seconds). At most `max_unread` files of which nothing
-/// was read are opened. `None` while that cannot be decided, since the log cannot be read, has no file, or is just being rotated.
+/// Finds where to go on with a log that was read up to a position at `seen` (Unix seconds). Opens at most `max_unread` files that were
+/// not read at all. `None` while that cannot be decided, since the log cannot be read, has no file, or is just being rotated.
 pub(super) fn resume(access: &Access, path: &str, position: &Position, seen: u64, max_unread: usize) -> Option<Resumed> {
     let had = |inode| position.files.iter().any(|file| file.inode == inode);
     for _ in 0..Siblings::ATTEMPTS {
@@ -86,8 +86,7 @@ fn second_before(seen: u64) -> Option<Mtime> {
     i64::try_from(seen).ok().filter(|seen| *seen > 1).map(|seen| mtime_of(seen - 1, 0))
 }
 
-/// The rotated files of which nothing was read: those that came after the last one that was begun, whether they are in the position or
-/// not.
+/// The rotated files that were not read at all: those after the last one that was begun, whether they are in the position or not.
 fn unread<'s>(siblings: &'s Siblings<'_>, found: &[Match], was_begun: bool, since: Option<Mtime>, claimed: &[FileId]) -> Vec<&'s Sibling> {
     let begun = last_begun(found);
     let last = if was_begun { begun } else { found.first().map(|first| first.at) };

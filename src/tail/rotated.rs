@@ -214,7 +214,7 @@ impl RotatedFiles {
         if self.finished.len() >= Self::MAX_FINISHED {
             self.finished.remove(0);
         }
-        // A file of which nothing was read cannot be recognised.
+        // A file that was not read at all cannot be recognised.
         if file.offset() > 0 {
             self.finished.push(FinishedFile { file_id: file.file_id(), position: file.position(), had_name });
         }

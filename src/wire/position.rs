@@ -11,7 +11,7 @@ pub const CONTEXT: usize = 256;
 /// How far one file was read, and what identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilePosition {
-    /// Bytes from the start of the file whose lines are fully processed.
+    /// Bytes from the start of the file up to the first line that is not fully processed.
     pub offset: u64,
     /// [`content_hash`] of the file at that offset. It alone decides whether a file is this one.
     pub hash: u64,

@@ -382,7 +382,7 @@ impl Outbox {
 struct Turn {
     /// The chain of the event before, and whether both sides agree on it.
     last: Option<(ChainId, bool)>,
-    /// Chains of which an event was sent as ALERT: its successors carry a later position and must wait for its acknowledgement.
+    /// Chains with an event that was sent as ALERT: its successors carry a later position and must wait for its acknowledgement.
     blocked: Vec<ChainId>,
 }
 

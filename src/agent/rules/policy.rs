@@ -12,7 +12,7 @@ pub enum Policy {
     Any,
     /// Only built-in commands, which start no process.
     None,
-    /// Built-in commands, and commands whose whole line one of these patterns matches.
+    /// Built-in commands, and commands with a line that one of these patterns matches as a whole.
     Matching(Vec<Pattern>),
 }
 

@@ -1,4 +1,4 @@
-//! The servers whose heartbeats were heard lately. Believes nothing that they say.
+//! The servers that were heard lately. Believes nothing that they say.
 
 use super::keepalive::{KeepaliveSession, KeepaliveTimer};
 use crate::random::Random;
@@ -22,7 +22,7 @@ pub(super) struct Heard {
 }
 
 impl HeardServers {
-    /// A server whose heartbeat was not heard for so long is forgotten.
+    /// A server that was not heard for so long is forgotten.
     pub(super) const SILENCE: Duration = Duration::from_secs(30);
     /// Most servers that are kept in mind.
     const MAX: usize = 16;

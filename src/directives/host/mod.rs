@@ -1,4 +1,4 @@
-//! A host's file: groups of directives, each of which makes one rule.
+//! A host file: groups of directives. Each group makes one rule.
 
 mod command_line;
 mod group;

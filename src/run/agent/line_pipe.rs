@@ -1,11 +1,11 @@
-//! The lines that a child process prints, as they come.
+//! The lines that a child process prints, handed over as they come. Knows nothing of what they mean.
 
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::sys::child::{failure, ChildProcess};
 use std::io;
 use std::os::fd::BorrowedFd;
 
-/// A process whose output is read by lines.
+/// A process and the part of its output that was not handed over yet.
 pub(super) struct LinePipe {
     process: ChildProcess,
     pending: Vec<u8>,
@@ -18,13 +18,13 @@ pub(super) struct LinePipe {
 /// What reading came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// Nothing more at the moment.
+    /// There is nothing more at the moment.
     Waiting,
-    /// The taker had no room.
+    /// The receiver has no room.
     Blocked,
     /// There is more to read at once.
     More,
-    /// All was read, and the process has ended: well, or why not.
+    /// All was read, and the process has ended: successfully, or why not.
     Ended(Result<(), String>),
 }
 
@@ -36,17 +36,17 @@ impl LinePipe {
         Ok(Self { process: ChildProcess::start(words)?, pending: Vec::new(), splitter: LineSplitter::default(), read: 0, at_end: false })
     }
 
-    /// What to poll; nothing once the output has ended.
+    /// The descriptor to poll; `None` once the output has ended.
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         (!self.at_end).then(|| self.process.fd())
     }
 
-    /// Bytes that were read so far.
+    /// Bytes read so far.
     pub(super) fn bytes_read(&self) -> u64 {
         self.read
     }
 
-    /// Reads what is there and hands on whole lines; the taker returns how many bytes it is done with.
+    /// Reads what is there and hands over whole lines. `take` returns how many bytes it has processed.
     pub(super) fn read(&mut self, buffer: &mut [u8], take: &mut dyn FnMut(&[u8]) -> usize) -> Reading {
         let until = self.read + Self::TURN;
         while self.read < until {
@@ -56,7 +56,7 @@ impl LinePipe {
             if self.at_end {
                 break;
             }
-            // Asked before reading, lest what it prints last be missed.
+            // Asked before reading: afterwards, output that came between would be missed.
             let ended = self.process.status().is_some();
             match self.process.read(buffer) {
                 Ok(Some(count @ 1..)) => {
@@ -64,7 +64,7 @@ impl LinePipe {
                     self.pending.extend_from_slice(&buffer[..count]);
                 }
                 Ok(None) if !ended => return Reading::Waiting,
-                // What it started may hold the pipe open for ever.
+                // A process that it started may hold the pipe open for ever.
                 _ => self.at_end = true,
             }
         }
@@ -74,7 +74,7 @@ impl LinePipe {
         Reading::More
     }
 
-    /// Hands on what is whole, and at the end the rest. Returns whether there was room.
+    /// Hands over whole lines, and at the end the rest. Returns whether there was room for all of them.
     fn hand_on(&mut self, take: &mut dyn FnMut(&[u8]) -> usize) -> bool {
         loop {
             let piece = self.splitter.split(&self.pending);

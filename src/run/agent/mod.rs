@@ -68,21 +68,21 @@ struct Loop<'a> {
     sources: Sources,
     tasks: Tasks,
     log: &'a mut Log,
-    /// For datagrams, blocks of files and what commands print.
+    /// What is read goes in here: datagrams, parts of files, output of commands.
     buffer: Vec<u8>,
-    /// Whether something may have been read into it since it was new.
+    /// Whether the buffer was used since it was new.
     buffer_used: bool,
-    /// The last reason why a datagram could not be sent, until one could.
+    /// Why the last datagram could not be sent.
     send_failure: Option<String>,
 }
 
-/// Room for the largest of what is read. Until something is, it takes no memory.
+/// Room for the largest thing that is read. The system gives its memory only once it is used.
 fn new_buffer() -> Vec<u8> {
     vec![0; MAX_DATAGRAM.max(crate::tail::BUFFER)]
 }
 
 impl<'a> Loop<'a> {
-    /// Most datagrams that are taken before anything else has its turn.
+    /// Most datagrams that are taken before everything else has its turn.
     const BURST: usize = 64;
 
     #[inline(never)]

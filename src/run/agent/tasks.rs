@@ -1,4 +1,4 @@
-//! The commands that the agent wants run: a few at a time, each within limits of time and output, none waited for.
+//! The commands that the agent wants run: a few at a time, each within limits of time and output. Waits for none of them.
 
 use super::line_pipe::{LinePipe, Reading};
 use super::{builtins, process_table};
@@ -26,14 +26,14 @@ impl Tasks {
     const MAX_RUNNING: usize = 4;
     const TIME_LIMIT: Duration = Duration::from_secs(30);
     const OUTPUT_LIMIT: u64 = 1 << 20;
-    /// How often to look whether a process has ended that closed its output before.
+    /// How often a process is checked that has closed its output and not ended.
     const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
     pub(super) fn start(&mut self, job: JobId, task: Task) {
         self.waiting.push_back((job, task));
     }
 
-    /// Ends a task. Its process group is killed.
+    /// Ends a task by killing its process group.
     pub(super) fn stop(&mut self, job: JobId) {
         self.waiting.retain(|(waiting, _)| *waiting != job);
         self.running.retain(|running| running.job != job);

@@ -121,7 +121,7 @@ fn only_a_window_is_in_flight() {
     assert_eq!(outbox.outbox.lines, 99);
 }
 
-/// An outbox whose server has agreed upon the chain of events without a file, and upon that of a log.
+/// An outbox, and a server that has agreed on two chains: that of events without a log, and that of one log.
 fn agreed() -> (Bench, ChainId) {
     let (mut outbox, log) = (outbox(), ChainId(5));
     outbox.chains.open(at(0), log, &Position::default());

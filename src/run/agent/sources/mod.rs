@@ -34,8 +34,9 @@ struct Source {
     next_look: Duration,
     /// Whether there is, or may be, something to read.
     is_unread: bool,
-    /// Whether the system tells when files come and go, and of which files it tells that they change.
+    /// Whether the system tells when files come and go.
     is_folder_watched: bool,
+    /// The files that the system tells the changes of.
     watched_files: Vec<FileId>,
 }
 
