@@ -13,7 +13,7 @@ pub struct LineSplitter {
 
 /// The lines at the start of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece<'a> {
+pub struct Split<'a> {
     /// Bytes of an overlong line that are skipped before `lines`.
     pub skipped: usize,
     /// Whole lines with their newlines, or the first bytes of an overlong line, or nothing yet.
@@ -29,7 +29,7 @@ impl LineSplitter {
     }
 
     /// Splits the bytes that are not consumed yet.
-    pub fn split<'a>(&self, bytes: &'a [u8]) -> Piece<'a> {
+    pub fn split<'a>(&self, bytes: &'a [u8]) -> Split<'a> {
         let (skipped, unended) = match (self.skipping, newline(bytes)) {
             (false, _) => (0, false),
             (true, Some(at)) => (at + 1, false),
@@ -41,11 +41,11 @@ impl LineSplitter {
             None if rest.len() >= MAX_LINE => &rest[..MAX_LINE],
             None => &[],
         };
-        Piece { skipped, lines, unended }
+        Split { skipped, lines, unended }
     }
 
     /// Takes note that the first `consumed` bytes of the piece's lines are done with. Returns how many bytes of the buffer that are.
-    pub fn advance(&mut self, piece: Piece<'_>, consumed: usize) -> usize {
+    pub fn advance(&mut self, piece: Split<'_>, consumed: usize) -> usize {
         match consumed.checked_sub(1) {
             Some(last) => self.skipping = piece.lines[last] != b'\n',
             None if piece.skipped > 0 => self.skipping = piece.unended,

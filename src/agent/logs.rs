@@ -50,14 +50,14 @@ pub struct Lines<'a> {
 #[derive(Default)]
 pub(super) struct Logs {
     ids: LogIds,
-    sources: Vec<Source>,
+    sources: Vec<FollowedLog>,
     files: Vec<FollowedFile>,
     /// Chains of logs that are not followed any more and may have events that wait.
     closing: Vec<(ChainId, Ending)>,
 }
 
 /// A log as the configuration names it.
-struct Source {
+struct FollowedLog {
     id: LogId,
     source: LogSource,
     /// For a wildcard.
@@ -177,13 +177,13 @@ impl Logs {
             self.sources.push(source);
         }
         self.sources.sort_by_key(|source| source.id);
-        for Source { id, wildcard, .. } in before {
+        for FollowedLog { id, wildcard, .. } in before {
             self.close_files(Ending::NotWanted, |file| file.source == id);
             self.closing.extend(wildcard.map(|wildcard| (wildcard.chain, Ending::NotWanted)));
         }
     }
 
-    fn new_source(&mut self, source: &LogSource) -> Source {
+    fn new_source(&mut self, source: &LogSource) -> FollowedLog {
         let id = self.ids.mint();
         let path = source.field();
         let (chain, wildcard) = match source {
@@ -201,7 +201,7 @@ impl Logs {
             }
             self.files.push(file);
         }
-        Source { id, source: source.clone(), wildcard }
+        FollowedLog { id, source: source.clone(), wildcard }
     }
 
     /// A chain that is not to be closed, whatever it was before.
@@ -406,7 +406,7 @@ impl Logs {
     /// Announces each wildcard once the server knows all of its first files: what it finds from then on is new.
     fn announce_wildcards(&mut self, now: Now, delivery: &mut Delivery, outputs: &mut Outputs) {
         let Self { sources, files, .. } = self;
-        for Source { id, source, wildcard } in sources {
+        for FollowedLog { id, source, wildcard } in sources {
             let Some(Wildcard { chain, found: Some(found), is_announced: is_announced @ false }) = wildcard else { continue };
             let last_read = delivery.ask(now, *chain);
             let is_known = |file: &FollowedFile| matches!(file.opening, Opening::Done) && delivery.is_settled(file.chain);

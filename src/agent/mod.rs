@@ -24,7 +24,7 @@ use crate::now::{earlier, Now};
 use crate::random::Random;
 use crate::wire::auth::Key;
 use crate::wire::{Message, Revision, Token};
-use configuration::{Configuration, Progress, Verdict};
+use configuration::{Configuration, FetchProgress, Verdict};
 use delivery::{Delivery, Event, Form};
 use failures::{FailingSource, Failures};
 use logs::Logs;
@@ -207,12 +207,12 @@ impl Agent {
             // Within a session the server says itself which revision it has: this is a hint to ask.
             Message::Reset { .. } => self.session.hurry_keepalive(now),
             Message::Part { revision, index, count, text, .. } => match self.configuration.handle_part(now, revision, index, count, text) {
-                Progress::Incomplete => {}
-                Progress::Corrupt => {
+                FetchProgress::Incomplete => {}
+                FetchProgress::Corrupt => {
                     let text = format!("a part of configuration {revision} does not belong to it");
                     self.log_notice(now, StrangerNotice::Corrupt, text);
                 }
-                Progress::Complete(text) => self.adopt(now, from, revision, marked_lines(&text, Configuration::CLASSIC_PATH)),
+                FetchProgress::Complete(text) => self.adopt(now, from, revision, marked_lines(&text, Configuration::CLASSIC_PATH)),
             },
             Message::Stale { revision, .. } => {
                 if proof == Proof::NotNeeded {

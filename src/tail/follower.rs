@@ -14,7 +14,7 @@ pub struct Follower {
     /// Where reading begins in the next file that is found at the path, because this much was there when it could not be read.
     first_offset: u64,
     /// The position to resume, while that is not possible because the path has no file that can be read.
-    pending: Option<Pending>,
+    pending: Option<PendingPosition>,
     /// Whether the log was just resumed: another follower may have found the same files.
     is_resumed: bool,
     /// Whether the last look failed.
@@ -25,7 +25,7 @@ pub struct Follower {
 }
 
 /// How far a log was read, and when that was in Unix seconds.
-struct Pending {
+struct PendingPosition {
     position: Position,
     seen: u64,
 }
@@ -73,7 +73,7 @@ impl Follower {
     /// later.
     pub fn resume(access: &Access, path: &str, position: &Position, seen: u64) -> (Self, Option<String>) {
         let mut follower = Self::from_start(access, path);
-        follower.pending = Some(Pending { position: position.clone(), seen });
+        follower.pending = Some(PendingPosition { position: position.clone(), seen });
         follower.try_resume();
         let lost = follower.take_loss();
         (follower, lost)
@@ -171,7 +171,7 @@ impl Follower {
 
     /// Resumes the pending position, if that is possible now.
     fn try_resume(&mut self) {
-        if let Some(Pending { position, seen }) = &self.pending {
+        if let Some(PendingPosition { position, seen }) = &self.pending {
             if self.files.resume(position, *seen) {
                 self.pending = None;
                 self.is_resumed = true;

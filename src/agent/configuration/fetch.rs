@@ -16,7 +16,7 @@ pub(super) struct Fetch {
 
 /// What a part led to.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::agent) enum Progress {
+pub(in crate::agent) enum FetchProgress {
     /// More are missing.
     Incomplete,
     /// That is the whole text.
@@ -38,11 +38,11 @@ impl Fetch {
     }
 
     /// Takes part `index` of `count`, counted from 1.
-    pub(super) fn take(&mut self, now: Duration, index: u32, count: u32, text: &str) -> Progress {
+    pub(super) fn take(&mut self, now: Duration, index: u32, count: u32, text: &str) -> FetchProgress {
         let well_formed = (1..=MAX_PARTS).contains(&count) && (1..=count).contains(&index) && text.len() <= MAX_PART_TEXT;
         if !well_formed || !self.parts.is_empty() && self.parts.len() != count as usize {
             self.parts.clear();
-            return Progress::Corrupt;
+            return FetchProgress::Corrupt;
         }
         while self.parts.len() < count as usize {
             self.parts.push(None);
@@ -50,7 +50,7 @@ impl Fetch {
         self.parts[index as usize - 1] = Some(text.into());
         if self.parts.iter().any(Option::is_none) {
             self.next_request = if index == self.last_requested { now } else { now + Self::REQUEST_INTERVAL };
-            return Progress::Incomplete;
+            return FetchProgress::Incomplete;
         }
         let mut whole = String::new();
         for part in &self.parts {
@@ -59,9 +59,9 @@ impl Fetch {
         if Revision::of(&whole) != self.revision {
             self.parts.clear();
             self.next_request = now + Self::REQUEST_INTERVAL;
-            return Progress::Corrupt;
+            return FetchProgress::Corrupt;
         }
-        Progress::Complete(whole)
+        FetchProgress::Complete(whole)
     }
 
     /// The parts to request, if a request is due. It counts as sent.
@@ -98,41 +98,41 @@ mod tests {
     #[test]
     fn parts_in_any_order_and_twice_make_the_whole() {
         let mut fetch = Fetch::new(Revision::of("abc"), START);
-        assert_eq!(fetch.take(START, 3, 3, "c"), Progress::Incomplete);
-        assert_eq!(fetch.take(START, 1, 3, "a"), Progress::Incomplete);
-        assert_eq!(fetch.take(START, 3, 3, "c"), Progress::Incomplete);
+        assert_eq!(fetch.take(START, 3, 3, "c"), FetchProgress::Incomplete);
+        assert_eq!(fetch.take(START, 1, 3, "a"), FetchProgress::Incomplete);
+        assert_eq!(fetch.take(START, 3, 3, "c"), FetchProgress::Incomplete);
         assert_eq!(fetch.request(LATER), Some(vec![2]));
         assert_eq!(fetch.request(LATER), None);
-        assert_eq!(fetch.take(LATER, 2, 3, "b"), Progress::Complete("abc".into()));
+        assert_eq!(fetch.take(LATER, 2, 3, "b"), FetchProgress::Complete("abc".into()));
     }
 
     #[test]
     fn a_part_of_another_text_spoils_the_whole() {
         let mut fetch = Fetch::new(Revision::of("ab"), START);
-        assert_eq!(fetch.take(START, 1, 2, "a"), Progress::Incomplete);
-        assert_eq!(fetch.take(START, 2, 2, "x"), Progress::Corrupt);
+        assert_eq!(fetch.take(START, 1, 2, "a"), FetchProgress::Incomplete);
+        assert_eq!(fetch.take(START, 2, 2, "x"), FetchProgress::Corrupt);
         assert_eq!(fetch.request(LATER), Some(vec![1]));
-        assert_eq!(fetch.take(START, 1, 2, "a"), Progress::Incomplete);
-        assert_eq!(fetch.take(START, 2, 2, "b"), Progress::Complete("ab".into()));
+        assert_eq!(fetch.take(START, 1, 2, "a"), FetchProgress::Incomplete);
+        assert_eq!(fetch.take(START, 2, 2, "b"), FetchProgress::Complete("ab".into()));
     }
 
     #[test]
     fn absurd_parts_take_no_memory() {
         let mut fetch = Fetch::new(Revision::of("ab"), START);
         for (index, count) in [(0, 2), (3, 2), (1, 0), (1, u32::MAX), (1, MAX_PARTS + 1)] {
-            assert_eq!(fetch.take(START, index, count, "a"), Progress::Corrupt);
+            assert_eq!(fetch.take(START, index, count, "a"), FetchProgress::Corrupt);
             assert_eq!(fetch.parts.len(), 0);
         }
-        assert_eq!(fetch.take(START, 1, 1, &"x".repeat(MAX_PART_TEXT + 1)), Progress::Corrupt);
+        assert_eq!(fetch.take(START, 1, 1, &"x".repeat(MAX_PART_TEXT + 1)), FetchProgress::Corrupt);
     }
 
     #[test]
     fn an_unknown_number_of_parts_begins_with_the_first() {
         let mut fetch = Fetch::new(Revision::of("ab"), START);
         assert_eq!(fetch.request(START), Some(vec![1]));
-        assert_eq!(fetch.take(START, 1, 40, "a"), Progress::Incomplete);
+        assert_eq!(fetch.take(START, 1, 40, "a"), FetchProgress::Incomplete);
         assert_eq!(fetch.request(LATER), Some((2..=17).collect()));
-        assert_eq!(fetch.take(LATER, 17, 40, "q"), Progress::Incomplete);
+        assert_eq!(fetch.take(LATER, 17, 40, "q"), FetchProgress::Incomplete);
         assert_eq!(fetch.next_deadline(), LATER);
     }
 }

@@ -7,7 +7,7 @@ use crate::directives::SourceLine;
 use crate::now::Now;
 use crate::wire::{split_field, Message, Revision};
 use fetch::Fetch;
-pub(super) use fetch::Progress;
+pub(super) use fetch::FetchProgress;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
@@ -82,10 +82,10 @@ impl Configuration {
 
     /// Takes part `index` of `count` of that revision. A part that was not requested is ignored: it must not bring an old configuration
     /// back.
-    pub(super) fn handle_part(&mut self, now: Now, revision: Revision, index: u32, count: u32, text: &str) -> Progress {
-        let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.revision() == revision) else { return Progress::Incomplete };
+    pub(super) fn handle_part(&mut self, now: Now, revision: Revision, index: u32, count: u32, text: &str) -> FetchProgress {
+        let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.revision() == revision) else { return FetchProgress::Incomplete };
         let progress = fetch.take(now.mono, index, count, text);
-        if matches!(progress, Progress::Complete(_)) {
+        if matches!(progress, FetchProgress::Complete(_)) {
             self.fetch = None;
         }
         progress
@@ -191,11 +191,11 @@ mod tests {
     fn a_session_fetches_the_revision_that_the_server_has() {
         let mut configuration = Configuration::default();
         let revision = Revision::of("text");
-        assert_eq!(configuration.handle_part(at(0), revision, 1, 1, "text"), Progress::Incomplete, "nobody asked");
+        assert_eq!(configuration.handle_part(at(0), revision, 1, 1, "text"), FetchProgress::Incomplete, "nobody asked");
         assert_eq!(configuration.handle_stale(at(0), server(1), revision), Verdict::Keep);
         assert_eq!(request(&mut configuration, 0, Phase::Session), format!("NEED%%h%%{revision}%%1"));
-        assert_eq!(configuration.handle_part(at(0), Revision::of("old"), 1, 1, "old"), Progress::Incomplete);
-        assert_eq!(configuration.handle_part(at(0), revision, 1, 1, "text"), Progress::Complete("text".into()));
+        assert_eq!(configuration.handle_part(at(0), Revision::of("old"), 1, 1, "old"), FetchProgress::Incomplete);
+        assert_eq!(configuration.handle_part(at(0), revision, 1, 1, "text"), FetchProgress::Complete("text".into()));
         assert!(configuration.replace(revision, server(1)));
         assert_eq!(configuration.handle_stale(at(1), server(1), revision), Verdict::Keep);
         assert_eq!((request(&mut configuration, 9, Phase::Session), configuration.revision()), (String::new(), revision));

@@ -18,12 +18,12 @@ pub(super) struct Chains {
     /// Checkpoints that an earlier run kept in a file of the agent's own.
     remembered: Vec<(ChainId, Checkpoint<Box<str>>)>,
     /// The most urgent change of a checkpoint since [`Self::positions`].
-    change: Option<Change>,
+    change: Option<CheckpointChange>,
 }
 
 /// How soon changed checkpoints must be kept, where the agent has a file for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Change {
+enum CheckpointChange {
     /// Events were acknowledged.
     Advanced,
     /// A log was opened: that must be kept before an event of it is sent.
@@ -187,7 +187,7 @@ impl Chains {
         };
         let seq = Seq { epoch, number: chain.last_number };
         chain.acknowledged = Some(Checkpoint { seq, unix: now.unix, position: position.to_string().into() });
-        self.change = Some(Change::Opened);
+        self.change = Some(CheckpointChange::Opened);
     }
 
     /// A log is not followed any more. If it is again, reading begins at that position. Returns whether the chain is closed: not while
@@ -215,7 +215,7 @@ impl Chains {
                 acknowledged.seq = Seq { epoch, number: 0 };
             }
         }
-        self.change = Some(Change::Opened);
+        self.change = Some(CheckpointChange::Opened);
     }
 
     /// A session begins that knows nothing yet of what was agreed on before.
@@ -334,7 +334,7 @@ impl Chains {
     }
 
     fn handle_advanced(&mut self) {
-        self.change = self.change.max(Some(Change::Advanced));
+        self.change = self.change.max(Some(CheckpointChange::Advanced));
     }
 
     /// A log is read up to that position.
@@ -397,7 +397,7 @@ impl Chains {
     /// The acknowledged checkpoints and those remembered of other logs, one AT a line, if one changed since the last call.
     pub(super) fn positions(&mut self, urgency: Urgency) -> Option<String> {
         let change = self.change?;
-        if urgency == Urgency::Urgent && change != Change::Opened {
+        if urgency == Urgency::Urgent && change != CheckpointChange::Opened {
             return None;
         }
         self.change = None;

@@ -42,7 +42,7 @@ pub(in crate::agent) enum Form {
 
 /// What can be done when there is no room for an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+enum EventOrigin {
     /// A line of a log: it waits in the file, so the caller asks for room first.
     Line,
     /// Nothing that could be read again: it is dropped and counted.
@@ -78,7 +78,7 @@ struct Entry {
     unix: u64,
     serial: u64,
     fields: Fields,
-    origin: Origin,
+    origin: EventOrigin,
     /// How often it was sent, when last, and when it is due again.
     sent: u32,
     last_sent: Duration,
@@ -187,7 +187,7 @@ impl Outbox {
     /// processed up to that position. The output of a command has none and belongs to [`ChainId::NO_FILE`].
     pub(super) fn push_line(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: Option<&Position>, event: Event<'_>) {
         self.lines += 1;
-        self.enqueue(now, chains, chain, position.unwrap_or(&Position::default()), event, Origin::Line);
+        self.enqueue(now, chains, chain, position.unwrap_or(&Position::default()), event, EventOrigin::Line);
     }
 
     /// Queues any other event, or counts it as dropped.
@@ -195,10 +195,10 @@ impl Outbox {
         if self.queue.len() - self.lines >= Self::MAX_OTHERS {
             return Count::add(&mut self.dropped, now.unix);
         }
-        self.enqueue(now, chains, ChainId::NO_FILE, &Position::default(), event, Origin::Other);
+        self.enqueue(now, chains, ChainId::NO_FILE, &Position::default(), event, EventOrigin::Other);
     }
 
-    fn enqueue(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>, origin: Origin) {
+    fn enqueue(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>, origin: EventOrigin) {
         let text = sanitize(truncate(event.text, MAX_EVENT_TEXT));
         if event.text.len() > MAX_EVENT_TEXT || text.len() > MAX_EVENT_TEXT {
             Count::add(&mut self.truncated, now.unix);
@@ -259,7 +259,7 @@ impl Outbox {
 
     fn remove(&mut self, at: usize, chains: &mut Chains) {
         let Some(entry) = self.queue.remove(at) else { return };
-        self.lines -= usize::from(entry.origin == Origin::Line);
+        self.lines -= usize::from(entry.origin == EventOrigin::Line);
         match self.queue.iter_mut().take(at).rev().find(|before| before.chain == entry.chain) {
             // Once the one before is acknowledged, the log is processed up to here.
             Some(before) => {

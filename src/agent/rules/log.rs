@@ -15,11 +15,11 @@ use std::time::Duration;
 /// All log rules in force, grouped by the log that they follow and ordered by its id. Every log is read once for all its rules.
 #[derive(Default)]
 pub(super) struct LogRules {
-    groups: Vec<Group>,
+    groups: Vec<LogGroup>,
 }
 
 /// The rules of one log.
-struct Group {
+struct LogGroup {
     log: LogId,
     rules: Vec<LogCounter>,
     /// The indexes of the rules, ordered by [`LogCounter::id`]: the order stays the same if the configuration is written in another.
@@ -70,7 +70,7 @@ impl LogRules {
         let mut before = std::mem::take(&mut self.groups);
         for (log, source) in logs.sources() {
             let known = before.iter().position(|group| group.log == log);
-            let mut group = known.map_or_else(|| Group::new(log, source), |at| before.swap_remove(at));
+            let mut group = known.map_or_else(|| LogGroup::new(log, source), |at| before.swap_remove(at));
             let mut counters = std::mem::take(&mut group.rules);
             for (identity, rule) in rules.iter().filter(|(_, rule)| rule.log == *source) {
                 let known = counters.iter().position(|old| old.identity == *identity);
@@ -83,7 +83,7 @@ impl LogRules {
         }
     }
 
-    fn group(&mut self, log: LogId) -> Option<&mut Group> {
+    fn group(&mut self, log: LogId) -> Option<&mut LogGroup> {
         self.groups.binary_search_by_key(&log, |group| group.log).ok().map(|at| &mut self.groups[at])
     }
 
@@ -131,7 +131,7 @@ impl LogRules {
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
         let Some(group) = self.group(file.source()) else { return lines.bytes.len() };
         let Ok(index) = group.files.binary_search(&file.id()) else { return lines.bytes.len() };
-        let Group { rules, order, matchers, is_stalled, .. } = group;
+        let LogGroup { rules, order, matchers, is_stalled, .. } = group;
         let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
         let mut alerting = Vec::new();
         let mut consumed = 0;
@@ -200,7 +200,7 @@ impl LogRules {
     }
 }
 
-impl Group {
+impl LogGroup {
     fn new(log: LogId, source: &LogSource) -> Self {
         let files = if matches!(source, LogSource::Glob(_)) { Vec::new() } else { vec![log] };
         Self { log, rules: Vec::new(), order: Vec::new(), matchers: Vec::new(), files, is_stalled: false }

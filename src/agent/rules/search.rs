@@ -7,11 +7,11 @@ use memchr::{memchr, memrchr};
 /// The searches of one stretch of lines: one for each set of patterns.
 pub(super) struct Searches<'a> {
     bytes: &'a [u8],
-    searches: Vec<Search<'a>>,
+    searches: Vec<PatternSearch<'a>>,
 }
 
 /// Searches for one set of patterns.
-struct Search<'a> {
+struct PatternSearch<'a> {
     rule: &'a LogRule,
     patterns: Vec<Candidates<'a>>,
     /// A byte of the next line that may match, as far as it was searched for; `None` if there is no more.
@@ -34,7 +34,7 @@ impl<'a> Searches<'a> {
     pub(super) fn new(rules: impl Iterator<Item = &'a LogRule>, bytes: &'a [u8]) -> Self {
         let searches = rules.map(|rule| {
             let patterns = rule.patterns.iter().map(|pattern| pattern.candidates(bytes)).collect();
-            Search { rule, patterns, next: Some(0), is_match: false }
+            PatternSearch { rule, patterns, next: Some(0), is_match: false }
         });
         Self { bytes, searches: searches.collect() }
     }
@@ -62,7 +62,7 @@ impl<'a> Searches<'a> {
     }
 }
 
-impl Search<'_> {
+impl PatternSearch<'_> {
     #[inline(never)]
     fn next_from(&mut self, from: usize) -> Option<usize> {
         if self.next.is_some() {

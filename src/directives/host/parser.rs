@@ -18,7 +18,7 @@ pub(super) fn parse<'a>(lines: impl IntoIterator<Item = SourceLine<'a>>, pattern
         patterns,
         groups: Vec::new(),
         faults: Vec::new(),
-        open: Open::Nothing,
+        open: OpenGroup::Nothing,
         active: None,
         faulty: false,
         has_process_list: false,
@@ -32,7 +32,7 @@ pub(super) fn parse<'a>(lines: impl IntoIterator<Item = SourceLine<'a>>, pattern
 
 /// Whether a group is open.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Open {
+enum OpenGroup {
     /// No group is open.
     Nothing,
     /// The first line of the group was wrong, so its other lines are not checked.
@@ -46,7 +46,7 @@ struct Parser<'a, 'p> {
     /// The open group is the last one. It is removed if it turns out to be wrong.
     groups: Vec<Group<'a>>,
     faults: Vec<Fault>,
-    open: Open,
+    open: OpenGroup,
     /// The last `active:`, until the alert that it belongs to.
     active: Option<Schedule>,
     /// Whether the open group has a fault.
@@ -61,8 +61,8 @@ impl<'a> Parser<'a, '_> {
         if let Err(fault) = outcome {
             self.faults.push(fault);
             self.faulty = true;
-            if self.open == Open::Nothing {
-                self.open = Open::Unknown;
+            if self.open == OpenGroup::Nothing {
+                self.open = OpenGroup::Unknown;
             }
         }
     }
@@ -72,10 +72,10 @@ impl<'a> Parser<'a, '_> {
             self.close();
             let rule = self.opened_by(name, argument)?;
             self.groups.push(Group { lines: vec![*line], rule });
-            self.open = if name == "ps_command" { Open::Nothing } else { Open::Group };
+            self.open = if name == "ps_command" { OpenGroup::Nothing } else { OpenGroup::Group };
             return Ok(());
         }
-        if let (Open::Group, Some(group)) = (self.open, self.groups.last_mut()) {
+        if let (OpenGroup::Group, Some(group)) = (self.open, self.groups.last_mut()) {
             group.lines.push(*line);
         }
         if !DIRECTIVES.contains(&name) {
@@ -120,13 +120,13 @@ impl<'a> Parser<'a, '_> {
     /// The rule of the group that is open.
     fn rule(&mut self) -> Option<&mut Rule> {
         match self.open {
-            Open::Group => self.groups.last_mut().map(|group| &mut group.rule),
+            OpenGroup::Group => self.groups.last_mut().map(|group| &mut group.rule),
             _ => None,
         }
     }
 
     fn pattern(&mut self, name: &str, argument: &str) -> Result<(), String> {
-        if self.open == Open::Unknown {
+        if self.open == OpenGroup::Unknown {
             return Ok(());
         }
         let faulty = self.faulty;
@@ -146,7 +146,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn schedule(&mut self, argument: &str) -> Result<(), String> {
-        if self.open == Open::Nothing {
+        if self.open == OpenGroup::Nothing {
             return Err("active: must be in a group, before its alert".into());
         }
         let schedule = Schedule::parse(argument)?;
@@ -159,7 +159,7 @@ impl<'a> Parser<'a, '_> {
     fn alert(&mut self, mut arguments: Arguments<'a>) -> Result<(), String> {
         let name = arguments.name;
         let of_command = matches!(name, "alert_if" | "alert_metric");
-        if self.open == Open::Unknown {
+        if self.open == OpenGroup::Unknown {
             // Such an alert would have ended the group.
             if !of_command {
                 self.abandon();
@@ -168,7 +168,7 @@ impl<'a> Parser<'a, '_> {
         }
         let (active, faulty) = (&mut self.active, self.faulty);
         let mut lacks_match = false;
-        match self.groups.last_mut().filter(|_| self.open == Open::Group).map(|group| &mut group.rule) {
+        match self.groups.last_mut().filter(|_| self.open == OpenGroup::Group).map(|group| &mut group.rule) {
             Some(Rule::Command(rule)) if of_command => {
                 let alert = command_alert(&mut arguments, rule.extract.groups(), active.take());
                 arguments.done()?;
@@ -194,14 +194,14 @@ impl<'a> Parser<'a, '_> {
         } else {
             // The group is lost; another alert in it is not a second fault.
             self.groups.pop();
-            self.open = Open::Unknown;
+            self.open = OpenGroup::Unknown;
         }
         outcome
     }
 
     /// Ends the open group, if any. An incomplete group is a fault.
     fn close(&mut self) {
-        let Some(group) = self.groups.last().filter(|_| self.open == Open::Group) else { return self.abandon() };
+        let Some(group) = self.groups.last().filter(|_| self.open == OpenGroup::Group) else { return self.abandon() };
         let has_alerts = matches!(&group.rule, Rule::Command(rule) if !rule.alerts.is_empty());
         if has_alerts && self.active.is_none() {
             return self.finish();
@@ -225,7 +225,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn abandon(&mut self) {
-        self.open = Open::Nothing;
+        self.open = OpenGroup::Nothing;
         self.active = None;
         self.faulty = false;
     }

@@ -56,7 +56,7 @@ enum Found {
 
 /// A change of a file.
 #[derive(Debug, PartialEq, Eq)]
-enum Change {
+enum FileChange {
     Content { name: String, path: String, content: Content },
     Vanished { name: String },
 }
@@ -97,11 +97,11 @@ impl ConfigDirs {
     pub(super) fn apply_changes(&mut self, now: Now, server: &mut Server) {
         for _ in 0..Self::MAX_CHANGES {
             match self.includes.as_mut().and_then(|includes| includes.next_change(now)) {
-                Some(Change::Content { name, path, content }) => server.set_include(&name, &path, content),
-                Some(Change::Vanished { name }) => server.remove_include(&name),
+                Some(FileChange::Content { name, path, content }) => server.set_include(&name, &path, content),
+                Some(FileChange::Vanished { name }) => server.remove_include(&name),
                 None => match self.hosts.next_change(now) {
-                    Some(Change::Content { name, path, content }) => server.set_host_file(now, &name, &path, content),
-                    Some(Change::Vanished { name }) => server.remove_host_file(now, &name),
+                    Some(FileChange::Content { name, path, content }) => server.set_host_file(now, &name, &path, content),
+                    Some(FileChange::Vanished { name }) => server.remove_host_file(now, &name),
                     None => return,
                 },
             }
@@ -153,11 +153,11 @@ impl ConfigDir {
     }
 
     /// Removes and returns one change. Reads the file only now.
-    fn next_change(&mut self, now: Now) -> Option<Change> {
+    fn next_change(&mut self, now: Now) -> Option<FileChange> {
         while let Some(found) = self.found.pop_front() {
             let change = match found {
                 Found::Changed(name, debounce) => self.read(now, name.into(), debounce),
-                Found::Vanished(name) => Some(Change::Vanished { name: name.into() }),
+                Found::Vanished(name) => Some(FileChange::Vanished { name: name.into() }),
             };
             if change.is_some() {
                 return change;
@@ -168,7 +168,7 @@ impl ConfigDir {
     }
 
     /// Reads a file. `None` if it is gone, or if it changes while it is read and the change is to be debounced.
-    fn read(&mut self, now: Now, name: String, debounce: Debounce) -> Option<Change> {
+    fn read(&mut self, now: Now, name: String, debounce: Debounce) -> Option<FileChange> {
         let path = self.path.join(&name);
         let version = || fs::metadata(&path).ok().map(|meta| FileVersion::of(&meta));
         let before = version()?;
@@ -181,7 +181,7 @@ impl ConfigDir {
         }
         // Not `after`: the content may be that of the earlier version.
         (file.returned, file.candidate) = (Some(before), None);
-        Some(Change::Content { path: path.display().to_string(), name, content })
+        Some(FileChange::Content { path: path.display().to_string(), name, content })
     }
 }
 
@@ -262,10 +262,10 @@ mod tests {
         found
     }
 
-    fn display(change: Change) -> String {
+    fn display(change: FileChange) -> String {
         match change {
-            Change::Content { name, content, .. } => format!("{name}={}", String::from_utf8(content.unwrap()).unwrap()),
-            Change::Vanished { name } => name,
+            FileChange::Content { name, content, .. } => format!("{name}={}", String::from_utf8(content.unwrap()).unwrap()),
+            FileChange::Vanished { name } => name,
         }
     }
 

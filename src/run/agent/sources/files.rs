@@ -12,7 +12,7 @@ pub(super) struct Files {
     /// Which log of the configuration they belong to.
     source: LogId,
     access: Access,
-    files: Vec<FollowedFile>,
+    files: Vec<SourceFile>,
     /// The pattern of a wildcard.
     wildcard: Option<String>,
     next_search: Duration,
@@ -21,7 +21,7 @@ pub(super) struct Files {
 }
 
 /// A file that is read as soon as the agent has said from where on.
-struct FollowedFile {
+struct SourceFile {
     path: String,
     /// What the agent calls it, once it has ordered it to be read.
     id: Option<LogId>,
@@ -32,14 +32,14 @@ struct FollowedFile {
 
 /// What came of a reading.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct FilesRead {
     /// There is more to read at once.
     pub(super) has_more: bool,
     /// The agent had no room for all of it.
     pub(super) is_blocked: bool,
 }
 
-impl FollowedFile {
+impl SourceFile {
     fn new(access: &Access, path: String) -> Self {
         let from_end = Some(Follower::from_end(access, &path).into());
         Self { path, id: None, follower: None, from_end }
@@ -55,8 +55,8 @@ impl FollowedFile {
     }
 
     /// Hands over what is new. Returns what came of it.
-    fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> Progress {
-        let (Some(id), Some(follower)) = (self.id, &mut self.follower) else { return Progress::default() };
+    fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> FilesRead {
+        let (Some(id), Some(follower)) = (self.id, &mut self.follower) else { return FilesRead::default() };
         let mut is_blocked = false;
         let has_more = follower.read(now.mono, buffer, &mut |Piece { position, place, bytes }| {
             let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(place), bytes }));
@@ -67,7 +67,7 @@ impl FollowedFile {
         for loss in [follower.take_loss(), follower.take_cut_lines(now.mono)].into_iter().flatten() {
             agent.handle_log(now, id, LogEvent::Loss(loss));
         }
-        Progress { has_more, is_blocked }
+        FilesRead { has_more, is_blocked }
     }
 }
 
@@ -79,7 +79,7 @@ impl Files {
 
     /// The file at a path.
     pub(super) fn at_path(source: LogId, access: &Access, path: &str) -> Self {
-        Self { files: vec![FollowedFile::new(access, path.to_string())], ..Self::of_wildcard(source, access, None) }
+        Self { files: vec![SourceFile::new(access, path.to_string())], ..Self::of_wildcard(source, access, None) }
     }
 
     /// The files that a pattern matches.
@@ -171,10 +171,10 @@ impl Files {
     }
 
     /// Hands over what is new. Returns what came of it.
-    pub(super) fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> Progress {
-        let mut progress = Progress::default();
+    pub(super) fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> FilesRead {
+        let mut progress = FilesRead::default();
         for file in &mut self.files {
-            let Progress { has_more, is_blocked } = file.read(now, agent, buffer);
+            let FilesRead { has_more, is_blocked } = file.read(now, agent, buffer);
             progress.has_more |= has_more;
             progress.is_blocked |= is_blocked;
         }
@@ -209,11 +209,11 @@ impl Files {
             Some(open) => {
                 let follower = Box::new(Follower::from_released(&self.access, &path, open));
                 let event = LogEvent::Renamed { from, path: path.clone(), position: follower.position() };
-                (FollowedFile::open(path, follower), event)
+                (SourceFile::open(path, follower), event)
             }
             None => {
                 let event = LogEvent::Found { path: path.clone(), is_late: self.was_searched };
-                (FollowedFile::new(&self.access, path), event)
+                (SourceFile::new(&self.access, path), event)
             }
         };
         self.files.push(file);
