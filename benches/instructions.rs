@@ -202,7 +202,7 @@ fn configured_agent(host_file: &str) -> (Agent, LogId) {
                 agent::Output::Send { datagram, .. } => server.handle_datagram(now, agent_address(), &datagram, &mut sink),
                 agent::Output::Open { log, .. } => {
                     follows = Some(log);
-                    agent.handle_log(now, log, LogEvent::Opened { position: Position::default(), lost: None });
+                    agent.handle_log(now, log, LogEvent::Opened { position: Position::default(), lost: None, is_refused: false });
                 }
                 _ => {}
             }

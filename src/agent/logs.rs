@@ -17,8 +17,9 @@ pub enum LogEvent<'a> {
     Renamed { from: Option<LogId>, path: String, position: Position },
     /// A wildcard's first search is complete.
     Searched,
-    /// Answers [`Output::Open`]: the log is read from `position` on. `lost` says what was not found again of an earlier position.
-    Opened { position: Position, lost: Option<String> },
+    /// Answers [`Output::Open`]: the log is read from `position` on. `lost` says what was not found again of an earlier position. With
+    /// `is_refused` the owner of the host does not let it be read: it is not announced as followed.
+    Opened { position: Position, lost: Option<String>, is_refused: bool },
     /// Lines were read.
     Lines(Lines<'a>),
     /// The log is read up to that position, and its lines were handed over before.
@@ -90,6 +91,8 @@ pub(super) struct FollowedFile {
     chain: ChainId,
     /// Whether a wildcard found it after its other files, so that it is no old one.
     is_late: bool,
+    /// Whether the server is to be told that the log is followed, if it knows nothing of it.
+    is_to_be_announced: bool,
     opening: Opening,
     partial: Option<PartialLine>,
     /// The text of the event that says that it is followed, if the server turns out to know nothing of it.
@@ -118,7 +121,7 @@ struct PartialLine {
 
 impl FollowedFile {
     fn new(id: LogId, source: LogId, path: String, chain: ChainId, is_late: bool) -> Self {
-        Self { id, source, path, chain, is_late, opening: Opening::Waiting, partial: None, announcement: None }
+        Self { id, source, path, chain, is_late, is_to_be_announced: true, opening: Opening::Waiting, partial: None, announcement: None }
     }
 
     /// Its id.
@@ -360,6 +363,13 @@ impl Logs {
         self.sources.iter().find(|source| source.id == file.source)?.wildcard.as_ref()
     }
 
+    /// The log is not announced as followed, since the owner of the host does not let it be read.
+    pub(super) fn withhold_announcement(&mut self, id: LogId) {
+        if let Some(file) = self.file_mut(id) {
+            file.is_to_be_announced = false;
+        }
+    }
+
     /// A file is read from that position on. `lost` says what was not found again of an earlier position.
     pub(super) fn handle_opened(
         &mut self,
@@ -380,7 +390,7 @@ impl Logs {
         }
         let position = file.complete(position);
         // Where reading of any other log begins follows from what the server knows.
-        if start == Start::End {
+        if start == Start::End && file.is_to_be_announced {
             let what = if position.files.is_empty() { ", which does not exist yet" } else { " from its end" };
             file.announcement = Some(format!("Following {}{what}", file.path));
         }

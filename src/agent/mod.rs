@@ -309,7 +309,12 @@ impl Agent {
                 }
             }
             LogEvent::Searched => logs.handle_searched(log),
-            LogEvent::Opened { position, lost } => logs.handle_opened(now, log, position, lost, delivery, outputs),
+            LogEvent::Opened { position, lost, is_refused } => {
+                if is_refused {
+                    logs.withhold_announcement(log);
+                }
+                logs.handle_opened(now, log, position, lost, delivery, outputs);
+            }
             LogEvent::End(position) => {
                 if let Some(file) = logs.file(log) {
                     rules.handle_end(file, position);

@@ -135,7 +135,7 @@ fn events_of_a_log_that_is_not_followed_any_more_are_ignored() {
     let [(gone, path, Start::End)] = &bench.opened()[..] else { panic!("one file is opened") };
     let gone = *gone;
     assert_eq!(path, "/log");
-    bench.log(gone, LogEvent::Opened { position: position("9.1.1"), lost: None });
+    bench.log(gone, LogEvent::Opened { position: position("9.1.1"), lost: None, is_refused: false });
     let waiting = bench.agent.waiting();
     assert_eq!((bench.lines(gone, "x 1\n"), bench.agent.waiting()), (4, waiting + 1));
 
@@ -151,7 +151,7 @@ fn events_of_a_log_that_is_not_followed_any_more_are_ignored() {
         LogEvent::Found { path: "/logs/a".into(), is_late: true },
         LogEvent::Renamed { from: Some(again), path: "/logs/a".into(), position: position("1.1.1") },
         LogEvent::Searched,
-        LogEvent::Opened { position: position("1.1.1"), lost: Some("lost".into()) },
+        LogEvent::Opened { position: position("1.1.1"), lost: Some("lost".into()), is_refused: false },
         LogEvent::Read(position("7.1.1")),
         LogEvent::End(7),
         LogEvent::Loss("lost".into()),
@@ -185,7 +185,7 @@ fn files_of_a_wildcard_get_ids_of_their_own_and_the_server_is_told_of_all_of_the
     bench.log(wildcard, LogEvent::Searched);
     let [(a, _, Start::End), (b, _, Start::End)] = bench.opened()[..] else { panic!("two files are opened at their ends") };
     assert!(a != b && a != wildcard);
-    bench.log(a, LogEvent::Opened { position: position("5.1.1"), lost: None });
+    bench.log(a, LogEvent::Opened { position: position("5.1.1"), lost: None, is_refused: false });
     assert_eq!(bench.lines(b, "x\n"), 2, "a line before the answer is not lost");
     bench.log(wildcard, LogEvent::Found { path: "/logs/c".into(), is_late: true });
     let [(c, _, Start::Beginning)] = bench.opened()[..] else { panic!("a late file is read from its beginning") };
@@ -205,7 +205,7 @@ fn a_file_that_is_gone_and_comes_back_while_its_events_wait_is_read_from_its_beg
     bench.log(wildcard, LogEvent::Found { path: "/logs/a".into(), is_late: false });
     bench.log(wildcard, LogEvent::Searched);
     let file = bench.opened()[0].0;
-    bench.log(file, LogEvent::Opened { position: position("5.1.1"), lost: None });
+    bench.log(file, LogEvent::Opened { position: position("5.1.1"), lost: None, is_refused: false });
     bench.lines(file, "x\n");
     bench.log(file, LogEvent::Read(position("7.1.1")));
     bench.log(file, LogEvent::Gone);
@@ -233,6 +233,16 @@ fn a_file_that_vanishes_before_it_is_opened_is_not_opened() {
     }
     let paths: Vec<String> = bench.opened().into_iter().map(|(_, path, _)| path).collect();
     assert_eq!(paths, ["/logs/b"]);
+}
+
+#[test]
+fn a_log_that_the_owner_of_the_host_refuses_is_not_announced() {
+    for (is_refused, announced) in [(false, vec!["Following /log from its end"]), (true, vec![])] {
+        let mut bench = Bench::new(FILE);
+        let log = bench.opened()[0].0;
+        bench.log(log, LogEvent::Opened { position: position("9.1.1"), lost: None, is_refused });
+        assert_eq!(bench.logged(), announced);
+    }
 }
 
 #[test]

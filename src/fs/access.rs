@@ -86,6 +86,11 @@ impl Access {
         }
     }
 
+    /// Whether a path leads outside of the allowed folders.
+    pub fn is_refused(&self, path: &Path) -> bool {
+        matches!(self.inside(path), Err(AccessError::Refused))
+    }
+
     /// What `stat(2)` tells.
     ///
     /// # Errors

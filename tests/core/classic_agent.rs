@@ -117,7 +117,7 @@ impl Site {
             }
         }
         for log in opened {
-            let event = LogEvent::Opened { position: Position::default(), lost: None };
+            let event = LogEvent::Opened { position: Position::default(), lost: None, is_refused: false };
             self.agent.handle_log(now(self.milliseconds), log, event);
         }
     }

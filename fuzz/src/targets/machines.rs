@@ -82,7 +82,7 @@ pub(super) fn agent(data: &[u8]) {
                 let event = match value >> 4 {
                     0 => LogEvent::Gone,
                     1 => LogEvent::Vanished { path: "/a".into() },
-                    2 => LogEvent::Opened { position: Position::default(), lost: None },
+                    2 => LogEvent::Opened { position: Position::default(), lost: None, is_refused: false },
                     3 => LogEvent::State(Err("x".into())),
                     4 => LogEvent::State(Ok(())),
                     5 => LogEvent::Searched,

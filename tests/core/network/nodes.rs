@@ -264,7 +264,7 @@ impl AgentNode {
             }
         }
         for (log, position) in opened {
-            self.agent.handle_log(now, log, LogEvent::Opened { position, lost: None });
+            self.agent.handle_log(now, log, LogEvent::Opened { position, lost: None, is_refused: false });
         }
         changed
     }

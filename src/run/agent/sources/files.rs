@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
 use crate::fs::glob::{self, Expansion};
-use crate::fs::Access;
+use crate::fs::{Access, AccessError};
 use crate::now::Now;
 use crate::tail::{file_id, FileId, Follower, LogFile, Piece};
 use crate::wire::position::Position;
@@ -183,10 +183,14 @@ impl Files {
 
     fn search(&mut self, now: Now, pattern: &str, agent: &mut Agent) {
         self.next_search = now.mono + Self::SEARCH_INTERVAL;
+        let mut is_refused = false;
         let (paths, mut state) = match glob::expand(&self.access, pattern) {
             Ok(Expansion { paths, is_partial: false }) => (paths, Ok(())),
             Ok(Expansion { paths, .. }) => (paths, Err("files that are not below what -f allows are refused".into())),
-            Err(e) => (Vec::new(), Err(e.to_string())),
+            Err(e) => {
+                is_refused = e == AccessError::Refused;
+                (Vec::new(), Err(e.to_string()))
+            }
         };
         if paths.len() > Self::MAX {
             state = Err(format!("more than {} files match", Self::MAX));
@@ -197,7 +201,8 @@ impl Files {
             }
         }
         agent.handle_log(now, self.source, LogEvent::State(state));
-        if !std::mem::replace(&mut self.was_searched, true) {
+        // A wildcard that the owner of the host refuses is not announced as followed.
+        if !is_refused && !std::mem::replace(&mut self.was_searched, true) {
             agent.handle_log(now, self.source, LogEvent::Searched);
         }
         self.remove_gone(now, agent);

@@ -74,7 +74,8 @@ impl Sources {
         let Some(source) = self.sources.iter_mut().find(|known| known.id == source) else { return };
         let Input::Files(files) = &mut source.input else { return };
         if let Some((position, lost)) = files.begin(now, log, path, start) {
-            self.events.push((log, LogEvent::Opened { position, lost }));
+            let is_refused = self.access.is_refused(path.as_ref());
+            self.events.push((log, LogEvent::Opened { position, lost, is_refused }));
         }
         (source.next_look, source.is_unread) = (now.mono, true);
     }
