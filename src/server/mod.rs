@@ -286,8 +286,7 @@ impl Server {
         }
         let Some(name) = self.hosts.name(host) else { return };
         match self.chains.take(name, chain, before, to) {
-            TakeOutcome::Done => self.send_done(from, host, chain),
-            TakeOutcome::Mismatch => self.send_at(from, host, chain),
+            TakeOutcome::Done | TakeOutcome::Mismatch => self.send_at(from, host, chain),
             TakeOutcome::Uncommitted => {}
         }
     }
