@@ -232,6 +232,7 @@ impl Agent {
                     return;
                 }
                 if let Some((revision, lines)) = self.configuration.handle_classic(lines) {
+                    self.session.handle_classic_configuration(now);
                     if self.configuration.replace(revision, from) {
                         self.adopt(now, revision, lines);
                     }
