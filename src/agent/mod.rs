@@ -59,11 +59,25 @@ pub struct Agent {
     failures: Failures,
     notices: NoticeLimits,
     outputs: Outputs,
+    /// A configuration that is in force once the server knows how far logs are read.
+    coming: Option<ComingConfiguration>,
+    /// The agent is about to end.
+    is_ending: bool,
+}
+
+/// A configuration that is complete. Its rules must not see lines that were read before them: the server has to know of these.
+struct ComingConfiguration {
+    revision: Revision,
+    text: String,
+    /// When it is in force in any case.
+    deadline: Duration,
 }
 
 impl Agent {
     /// Errors of one configuration that are reported one by one.
     const MAX_FAULTS_REPORTED: usize = 20;
+    /// How long a configuration waits for the server to confirm how far logs are read.
+    const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(2);
 
     /// An agent that has just started and knows no server.
     pub fn new(now: Now, identity: AgentIdentity) -> Self {
@@ -78,6 +92,8 @@ impl Agent {
             failures: Failures::default(),
             notices: NoticeLimits::default(),
             outputs: Outputs::default(),
+            coming: None,
+            is_ending: false,
             host,
         };
         agent.system_event(now, format!("Agent started, version {}", env!("CARGO_PKG_VERSION")));
@@ -129,9 +145,25 @@ impl Agent {
         self.delivery.has_new_positions()
     }
 
-    /// Whether there is room for so many events that reading logs makes sense.
+    /// Whether logs may be read: there is room for many events, and nothing waits until the server knows how far they are read.
     pub fn has_room(&self) -> bool {
-        self.delivery.has_room_for_block()
+        self.coming.is_none() && !self.is_ending && self.delivery.has_room_for_block()
+    }
+
+    /// Prepares the end of the agent: no log is read any more, and how far all of them are read is reported. From now on
+    /// [`Self::handle_timeout`] does nothing but send that, and events that wait.
+    pub fn begin_end(&mut self, now: Now) {
+        self.is_ending = true;
+        self.delivery.hurry_reports(now);
+    }
+
+    /// Whether the selected server has all events and knows how far logs are read, or there is none that could.
+    pub fn is_told(&self) -> bool {
+        match self.form() {
+            None => true,
+            Some(Form::Chain) => self.delivery.waiting() == 0 && self.delivery.are_logs_told(),
+            Some(Form::Alert | Form::Classic) => self.delivery.waiting() == 0,
+        }
     }
 
     /// How many events wait for their acknowledgement.
@@ -200,7 +232,10 @@ impl Agent {
                     return;
                 }
                 if let Some((revision, lines)) = self.configuration.handle_classic(lines) {
-                    self.adopt(now, from, revision, lines);
+                    self.session.handle_classic_configuration(now);
+                    if self.configuration.replace(revision, from) {
+                        self.adopt(now, revision, lines);
+                    }
                 }
             }
             Message::Reset { .. } if self.session.phase() == Phase::Classic => self.configuration.handle_reset(now),
@@ -212,7 +247,7 @@ impl Agent {
                     let text = format!("a part of configuration {revision} does not belong to it");
                     self.log_notice(now, StrangerNotice::Corrupt, text);
                 }
-                FetchProgress::Complete(text) => self.adopt(now, from, revision, marked_lines(&text, Configuration::CLASSIC_PATH)),
+                FetchProgress::Complete(text) => self.adopt_when_told(now, from, revision, text),
             },
             Message::Stale { revision, .. } => {
                 if proof == Proof::NotNeeded {
@@ -221,7 +256,7 @@ impl Agent {
                 self.configuration.set_has_file(revision != Revision::NONE);
                 // Without a session the message is late, or answers a keepalive from before this server was selected.
                 if self.session.phase() == Phase::Session && self.configuration.handle_stale(now, from, revision) == Verdict::End {
-                    self.adopt(now, from, Revision::NONE, Vec::new());
+                    self.adopt_when_told(now, from, Revision::NONE, String::new());
                 }
             }
             _ => {}
@@ -258,12 +293,28 @@ impl Agent {
         self.log_notice(now, StrangerNotice::Session, format!("session with the server begun{key}"));
     }
 
-    /// Puts a configuration in force, unless it is.
-    fn adopt(&mut self, now: Now, from: SocketAddrV4, revision: Revision, lines: Vec<SourceLine<'_>>) {
-        self.session.hurry_keepalive(now);
-        if !self.configuration.replace(revision, from) {
-            return;
+    /// Puts a configuration in force, unless it is, once the server knows how far logs are read.
+    fn adopt_when_told(&mut self, now: Now, from: SocketAddrV4, revision: Revision, text: String) {
+        if self.configuration.replace(revision, from) {
+            self.coming = Some(ComingConfiguration { revision, text, deadline: now.mono + Self::CONFIRMATION_TIMEOUT });
+            self.delivery.hurry_reports(now);
         }
+        self.session.hurry_keepalive(now);
+        self.adopt_coming(now);
+    }
+
+    /// Puts the configuration in force that waits, if it need not wait any more.
+    fn adopt_coming(&mut self, now: Now) {
+        let is_due = |coming: &mut ComingConfiguration| now.mono >= coming.deadline || self.delivery.are_logs_told();
+        if let Some(ComingConfiguration { revision, text, .. }) = self.coming.take_if(is_due) {
+            self.adopt(now, revision, marked_lines(&text, Configuration::CLASSIC_PATH));
+        }
+    }
+
+    /// Puts a configuration in force.
+    fn adopt(&mut self, now: Now, revision: Revision, lines: Vec<SourceLine<'_>>) {
+        self.coming = None;
+        self.session.hurry_keepalive(now);
         let file = HostFile::parse(lines);
         for (reported, fault) in file.faults.iter().enumerate() {
             if reported == Self::MAX_FAULTS_REPORTED {
@@ -296,7 +347,10 @@ impl Agent {
                 let Some(file) = logs.file_mut(log) else { return lines.bytes.len() };
                 return rules.handle_lines(now, file, lines, delivery);
             }
-            LogEvent::Read(position) => logs.handle_read(log, position, delivery),
+            LogEvent::Read(position) => {
+                let counts = logs.file(log).map(|file| rules.open_counts(file)).unwrap_or_default();
+                logs.handle_read(log, position, counts, delivery);
+            }
             LogEvent::Found { path, is_late } => {
                 let file = logs.handle_found(log, path, is_late);
                 file.iter().for_each(|file| rules.add_file(log, *file));
@@ -313,7 +367,10 @@ impl Agent {
                 if is_refused {
                     logs.withhold_announcement(log);
                 }
-                logs.handle_opened(now, log, position, lost, delivery, outputs);
+                let counts = logs.handle_opened(now, log, position, lost, delivery, outputs);
+                if let Some(file) = logs.file(log).filter(|_| !counts.is_empty()) {
+                    rules.restore(now, file, &counts, delivery);
+                }
             }
             LogEvent::End(position) => {
                 if let Some(file) = logs.file(log) {
@@ -364,6 +421,10 @@ impl Agent {
 
     /// Does all that is due. Calling it more often changes nothing.
     pub fn handle_timeout(&mut self, now: Now) {
+        if self.is_ending {
+            return self.transmit(now);
+        }
+        self.adopt_coming(now);
         if self.session.handle_timeout(now, self.configuration.revision(), &mut self.outputs) {
             if !self.session.is_keyed() {
                 self.outputs.log("the server is silent: deselected".into());
@@ -446,6 +507,10 @@ impl Agent {
     /// When [`Self::handle_timeout`] has something to do.
     pub fn next_deadline(&self, now: Now) -> Option<Duration> {
         let events = self.form().and_then(|form| self.delivery.next_deadline(form));
+        if self.is_ending {
+            return events;
+        }
+        let events = earlier(events, self.coming.as_ref().map(|coming| coming.deadline));
         let idle = self.session.idle_due(self.delivery.waiting());
         let session = earlier(self.session.next_deadline(), self.configuration.next_deadline(self.session.phase()));
         earlier(earlier(session, idle), earlier(events, self.rules.next_deadline(now)))

@@ -79,6 +79,8 @@ pub struct Server {
 
 impl Server {
     const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+    /// How many SRVCAP go before a version 1 configuration, and after it.
+    const CAPABILITIES: usize = 3;
     /// How often every host is checked for what is due.
     const TICK_INTERVAL: Duration = Duration::from_secs(1);
     /// A version 1 agent that repeats an event sooner than this after its acknowledgement gets no further one.
@@ -286,8 +288,7 @@ impl Server {
         }
         let Some(name) = self.hosts.name(host) else { return };
         match self.chains.take(name, chain, before, to) {
-            TakeOutcome::Done => self.send_done(from, host, chain),
-            TakeOutcome::Mismatch => self.send_at(from, host, chain),
+            TakeOutcome::Done | TakeOutcome::Mismatch => self.send_at(from, host, chain),
             TakeOutcome::Uncommitted => {}
         }
     }
@@ -312,7 +313,11 @@ impl Server {
         }
         let reports = host.take_left_out_report(self.configurations.revision(name));
         let Some(config) = self.configurations.classic(name) else { return };
-        self.send(from, &Message::Config { lines: &config.lines });
+        // An agent that speaks version 2 may ask because nothing else that says so has arrived. Version 1 agents ignore SRVCAP.
+        let capability = Message::Capability { name: &self.identity.name, run: self.identity.run };
+        (0..Self::CAPABILITIES).for_each(|_| self.outputs.send(from, &capability, None));
+        self.outputs.send(from, &Message::Config { lines: &config.lines }, None);
+        (0..Self::CAPABILITIES).for_each(|_| self.outputs.send(from, &capability, None));
         if reports {
             self.report_faults(now, &name.into(), &config.left_out);
         }

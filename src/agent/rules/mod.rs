@@ -20,6 +20,7 @@ use super::output::{JobId, LogId, Output, Outputs, Task};
 use crate::directives::host::{CommandLine, Group, LogSource, Rule};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
+use crate::wire::position::BlockCount;
 use command::CommandRules;
 use log::LogRules;
 use process::ProcessRules;
@@ -121,6 +122,16 @@ impl Rules {
     /// Takes lines of a file. Returns how many bytes are processed: fewer than all when events find no room.
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
         self.logs.handle_lines(now, file, lines, delivery)
+    }
+
+    /// What the rules have counted of a file in blocks that are not over, for a position of that file.
+    pub(super) fn open_counts(&self, file: &FollowedFile) -> Vec<BlockCount> {
+        self.logs.open_counts(file)
+    }
+
+    /// A file is read on from a position of an earlier run, in which the rules had counted that.
+    pub(super) fn restore(&mut self, now: Now, file: &FollowedFile, counts: &[BlockCount], delivery: &mut Delivery) {
+        self.logs.restore(now, file, counts, delivery);
     }
 
     /// Takes lines that a task printed.

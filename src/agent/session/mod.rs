@@ -280,6 +280,13 @@ impl Session {
         }
     }
 
+    /// The selected server gave this agent a version 1 configuration.
+    pub(super) fn handle_classic_configuration(&mut self, now: Now) {
+        if let Some(selected) = &mut self.selected {
+            selected.version.handle_classic_configuration(now.mono);
+        }
+    }
+
     /// A server offers a session by the datagram `offer`. Returns the answer. With a server that is not selected the session serves
     /// only for keepalives.
     pub(super) fn handle_offer(&mut self, now: Now, ip: Ipv4Addr, nonce: Token, cookie: Token, offer: &[u8]) -> Option<Vec<u8>> {
