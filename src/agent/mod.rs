@@ -89,10 +89,12 @@ impl Agent {
         self.rules.set_policy(policy);
     }
 
-    /// Speaks only with servers that have one of these keys, and asks the selected one to prove that anew. No keys change nothing.
+    /// Speaks only with servers that have one of these keys, and asks the selected one to prove that anew. A session that began with
+    /// another key ends at once. No keys change nothing.
     pub fn set_keys(&mut self, now: Now, keys: Vec<Key>) {
-        if !keys.is_empty() {
-            self.session.set_keys(now, keys);
+        if !keys.is_empty() && self.session.set_keys(now, keys) {
+            self.outputs.log("session ended: its key is not in the key file any more".into());
+            self.handle_selected(now);
         }
     }
 

@@ -125,6 +125,23 @@ fn a_key_is_changed_without_an_outage() {
 }
 
 #[test]
+fn a_key_that_was_replaced_at_the_agent_commands_it_no_more() {
+    let (old, new) = (Key::new([1; 32]).emit(), Key::new([2; 32]).emit());
+    let site = site("keys-replaced", &format!("nas1 {old}\n"));
+    secret(&site, "key", &format!("{old}\n"));
+    let (_server, agent) = (site.server(), site.agent("nas1", &["-k", "key"]));
+    site.wait_for_configuration("nas1", 1);
+    secret(&site, "key", &format!("{new}\n"));
+    agent.signal("HUP");
+    wait_for("the end of the session", || {
+        agent.log_text().contains("session ended: its key is not in the key file any more").then_some(())
+    });
+    site.host("nas1", &format!("file: {}\nmatch: other\nalert_all: tags=APP\n", site.file("app.log")));
+    wait_for("the server to be asked in vain", || agent.log_text().contains("does not prove").then_some(()));
+    assert_eq!(agent.log_text().matches("in force").count(), 1, "{}", agent.log_text());
+}
+
+#[test]
 fn hosts_without_a_key_are_refused_unless_their_line_says_open() {
     let site = site("keys-open", "nas1 open\n");
     site.append("other.log", "");

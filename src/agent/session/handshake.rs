@@ -1,7 +1,7 @@
 //! How a session with the selected server begins: HELLO until the server makes an OFFER, then JOIN until the server speaks within the
 //! session. Signs nothing itself.
 
-use crate::wire::auth::SessionMac;
+use super::keys::KeyedSession;
 use crate::wire::Token;
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ pub(super) struct Join {
     datagram: Vec<u8>,
     sent: u32,
     /// The session that begins with the server's answer, where there are keys.
-    session: Option<Box<SessionMac>>,
+    session: Option<Box<KeyedSession>>,
 }
 
 impl Join {
     /// The JOIN is sent so often before another offer is asked for.
     const MAX_TRIES: u32 = 4;
 
-    pub(super) fn new(datagram: Vec<u8>, session: Option<Box<SessionMac>>) -> Self {
+    pub(super) fn new(datagram: Vec<u8>, session: Option<Box<KeyedSession>>) -> Self {
         Self { datagram, sent: 0, session }
     }
 
@@ -35,11 +35,15 @@ impl Join {
         &self.datagram
     }
 
-    pub(super) fn session_mut(&mut self) -> Option<&mut SessionMac> {
+    pub(super) fn session(&self) -> Option<&KeyedSession> {
+        self.session.as_deref()
+    }
+
+    pub(super) fn session_mut(&mut self) -> Option<&mut KeyedSession> {
         self.session.as_deref_mut()
     }
 
-    pub(super) fn into_session(self) -> Option<Box<SessionMac>> {
+    pub(super) fn into_session(self) -> Option<Box<KeyedSession>> {
         self.session
     }
 
@@ -73,7 +77,7 @@ impl Handshake {
     }
 
     /// The session that begins if the server speaks in it.
-    pub(super) fn offered_session(&mut self) -> Option<&mut SessionMac> {
+    pub(super) fn offered_session(&mut self) -> Option<&mut KeyedSession> {
         self.join.as_mut()?.session_mut()
     }
 

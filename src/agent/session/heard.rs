@@ -80,6 +80,11 @@ impl Heard {
     pub(super) fn speaks_v2(&self) -> bool {
         self.capability.is_some()
     }
+
+    /// The session that proved keepalives is over: another one is to be begun.
+    pub(super) fn lose_session(&mut self, now: Duration) {
+        (self.keepalive, self.timer) = (KeepaliveSession::default(), KeepaliveTimer::new(now));
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! When a server is told that this agent lives, and how a server that is not selected can believe it. Sends nothing itself.
 
 use super::handshake::Join;
-use super::keys::ServerKeys;
-use crate::wire::auth::{SessionMac, SessionName};
+use super::keys::{KeyedSession, ServerKeys};
+use crate::wire::auth::SessionName;
 use crate::wire::{Message, Token};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(super) struct KeepaliveTimer {
 pub(super) struct KeepaliveSession {
     nonce: Option<Token>,
     join: Option<Join>,
-    session: Option<Box<SessionMac>>,
+    session: Option<Box<KeyedSession>>,
     unanswered: u32,
 }
 
@@ -93,8 +93,8 @@ impl KeepaliveSession {
     pub(super) fn verify(&mut self, datagram: &[u8]) -> bool {
         let offered = self.join.as_mut().and_then(Join::session_mut);
         let is_proven = match (&mut self.session, offered) {
-            (Some(session), _) => session.verify(datagram).is_ok(),
-            (None, Some(session)) => session.verify(datagram).is_ok(),
+            (Some(session), _) => session.verify(datagram).is_some(),
+            (None, Some(session)) => session.verify(datagram).is_some(),
             (None, None) => false,
         };
         if is_proven {
@@ -106,6 +106,12 @@ impl KeepaliveSession {
 
     pub(super) fn has_session(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// Whether its session began, or is about to begin, with a key that is none of these.
+    pub(super) fn is_refused_by(&self, keys: &ServerKeys) -> bool {
+        let offered = self.join.as_ref().and_then(Join::session);
+        self.session.as_deref().or(offered).is_some_and(|session| !keys.accepts(session))
     }
 }
 

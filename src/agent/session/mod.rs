@@ -101,13 +101,24 @@ impl Session {
         }
     }
 
-    /// Believes only servers that have one of these keys. A session that was proven before continues until another one is.
-    pub(super) fn set_keys(&mut self, now: Now, keys: Vec<Key>) {
+    /// Believes only servers that have one of these keys, and asks the selected one to prove that anew. Sessions that began without one
+    /// of them end. Returns whether that with the selected server did: otherwise it continues until the new one is proven.
+    pub(super) fn set_keys(&mut self, now: Now, keys: Vec<Key>) -> bool {
         self.keys.set(keys);
-        if let Some(selected) = &mut self.selected {
-            selected.handshake = None;
+        for heard in self.heard.iter_mut().filter(|heard| heard.keepalive.is_refused_by(&self.keys)) {
+            heard.lose_session(now.mono);
         }
-        self.start_handshake(now.mono);
+        let is_ended = self.phase() == Phase::Session && !self.keys.has_session();
+        match self.address().filter(|_| is_ended) {
+            Some(address) => self.select(now.mono, address),
+            None => {
+                if let Some(selected) = &mut self.selected {
+                    selected.handshake = None;
+                }
+                self.start_handshake(now.mono);
+            }
+        }
+        is_ended
     }
 
     /// Whether servers have to prove a key.
@@ -163,7 +174,7 @@ impl Session {
         if let Some(selected) = self.selected.as_mut().filter(|selected| *selected.address.ip() == from) {
             let mut admitted = self.keys.verify(datagram).map(|content| (content, Proof::Session));
             if let (None, Some(session)) = (admitted, selected.handshake.as_mut().and_then(Handshake::offered_session)) {
-                admitted = session.verify(datagram).ok().map(|content| (content, Proof::NewSession));
+                admitted = session.verify(datagram).map(|content| (content, Proof::NewSession));
             }
             if admitted.is_some() {
                 selected.last_proven = now.mono;
@@ -232,7 +243,7 @@ impl Session {
             return self.handle_hint(now.mono);
         }
         if let Some(heard) = self.heard.get_mut(ip).filter(|heard| heard.keepalive.has_session()) {
-            (heard.keepalive, heard.timer) = (Default::default(), KeepaliveTimer::new(now.mono));
+            heard.lose_session(now.mono);
         }
     }
 

@@ -147,6 +147,36 @@ fn with_keys_only_the_session_that_a_key_began_proves_anything() {
     assert_eq!(bench.session.admit(at(0), ip(1), b"LOST%%h"), Some((&b"LOST%%h"[..], Proof::None)));
 }
 
+/// A server that has the key and answers an agent that has it, too.
+fn joined(bench: &mut Bench) -> crate::wire::auth::SessionMac {
+    bench.heartbeat(0, 1);
+    let hello = bench.sent(0).remove(0).1;
+    let name = SessionName { host: "h", run: Token(1), nonce: nonce(&hello), cookie: Token(9) };
+    let offer = Message::Offer { host: "h", nonce: name.nonce, cookie: name.cookie }.emit();
+    let offer = [&offer[..], key().sign(Side::Server, &offer).as_bytes()].concat();
+    assert!(bench.session.handle_offer(at(0), ip(1), name.nonce, name.cookie, &offer).is_some());
+    let mut server = key().session(Side::Server, name);
+    let here = server.signed(b"HERE%%h".to_vec());
+    assert!(bench.session.admit(at(0), ip(1), &here).is_some() && bench.session.handle_joined(at(0)));
+    server
+}
+
+#[test]
+fn a_session_whose_key_was_replaced_ends_at_once() {
+    let other = Key::new([8; 32]);
+    for (keys, is_ended) in [(vec![key(), other], false), (vec![other], true)] {
+        let mut bench = Bench::keyed();
+        let mut server = joined(&mut bench);
+        assert_eq!(bench.session.set_keys(at(5), keys), is_ended);
+        let stale = server.signed(b"STALE%%h%%none".to_vec());
+        let proof = bench.session.admit(at(5), ip(1), &stale).map(|(_, proof)| proof);
+        assert_eq!(proof, Some(if is_ended { Proof::None } else { Proof::Session }));
+        let phase = if is_ended { Phase::Probing } else { Phase::Session };
+        assert_eq!((bench.session.phase(), bench.selected()), (phase, Some(1)));
+        assert!(bench.sent(5).iter().any(|(to, sent)| *to == 1 && sent.starts_with("HELLO")), "asked for another session at once");
+    }
+}
+
 #[test]
 fn a_server_that_does_not_prove_the_key_is_left_for_another() {
     let mut bench = Bench::keyed();
