@@ -148,8 +148,8 @@ impl Agent {
             self.handle_joined(now);
         }
         match Message::parse_of_server(content) {
-            Ok(Message::Heartbeat { .. }) => self.handle_heartbeat(now, from, None),
-            Ok(Message::Capability { run, .. }) => self.handle_heartbeat(now, from, Some(run)),
+            Ok(Message::Heartbeat { .. }) => self.handle_heartbeat(now, from, None, datagram.len()),
+            Ok(Message::Capability { run, .. }) => self.handle_heartbeat(now, from, Some(run), datagram.len()),
             // Without proof a message may only say what ends nothing.
             Ok(message) if proof != Proof::None || matches!(message, Message::Lost { .. } | Message::Offer { .. }) => {
                 self.handle_message(now, from, &message, proof, datagram);
@@ -230,8 +230,8 @@ impl Agent {
         }
     }
 
-    fn handle_heartbeat(&mut self, now: Now, from: SocketAddrV4, run: Option<Token>) {
-        if self.session.handle_heartbeat(now, *from.ip(), run) {
+    fn handle_heartbeat(&mut self, now: Now, from: SocketAddrV4, run: Option<Token>, bytes: usize) {
+        if self.session.handle_heartbeat(now, *from.ip(), run, bytes) {
             self.handle_selected(now);
         }
     }

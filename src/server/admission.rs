@@ -80,6 +80,11 @@ impl Admission {
         self.keys = keys;
     }
 
+    /// Whether there are keys at all.
+    pub(super) fn requires_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     fn trust(&self, host: &str) -> Trust {
         self.keys.as_ref().map_or(Trust::Open, |keys| keys.trust(host))
     }

@@ -29,7 +29,7 @@ use crate::directives::Fault;
 use crate::now::Now;
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::auth::SessionName;
-use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token};
+use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token, MAX_HELLO};
 use acknowledgements::{Acknowledgements, PendingEvent};
 use admission::{Admission, Decision};
 use chains::{Arrival, Chains, TakeOutcome};
@@ -498,9 +498,15 @@ impl Server {
     fn announce(&mut self) {
         let ServerIdentity { name, run, broadcast } = &self.identity;
         // SRVCAP goes first, so that an agent that is looking for a server knows which version to try.
-        for message in [Message::Capability { name, run: *run }, Message::Heartbeat { name }] {
-            broadcast.iter().for_each(|to| self.outputs.send(*to, &message, None));
+        let capability = Message::Capability { name, run: *run };
+        for to in broadcast {
+            match self.admission.requires_keys() {
+                // An agent with a key answers a stranger with no more bytes than it got.
+                true => self.outputs.send_padded(*to, &capability, MAX_HELLO),
+                false => self.outputs.send(*to, &capability, None),
+            }
         }
+        broadcast.iter().for_each(|to| self.outputs.send(*to, &Message::Heartbeat { name }, None));
     }
 
     fn handle_tick(&mut self, now: Now) {

@@ -1,5 +1,6 @@
 //! The servers that were heard lately. Believes nothing that they say.
 
+use super::asking::Asking;
 use super::keepalive::{KeepaliveSession, KeepaliveTimer};
 use crate::random::Random;
 use crate::wire::Token;
@@ -19,35 +20,71 @@ pub(super) struct Heard {
     capability: Option<(Token, Duration)>,
     pub(super) timer: KeepaliveTimer,
     pub(super) keepalive: KeepaliveSession,
+    /// Bytes that came from there and were not answered.
+    pub(super) bytes: usize,
+    /// When it was last asked to prove the key.
+    pub(super) asked: Option<Duration>,
+}
+
+/// Which servers keep their places when forged heartbeats fill all of them.
+pub(super) struct Contest<'a> {
+    pub(super) asking: &'a Asking,
+    pub(super) selected: Option<Ipv4Addr>,
+    pub(super) random: &'a mut Random,
 }
 
 impl HeardServers {
     /// A server that was not heard for so long is forgotten.
     pub(super) const SILENCE: Duration = Duration::from_secs(30);
+    /// An answer to what a server was asked comes within this time.
+    const ANSWER_TIME: Duration = Duration::from_secs(2);
     /// Most servers that are kept in mind.
     const MAX: usize = 16;
 
-    /// A heartbeat came, or with a run the announcement that the server speaks version 2. Where there is no more room, a server that is
-    /// heard for the first time is ignored. With `random` it takes the place of another one instead, since heartbeats can be forged:
-    /// they must not keep the true server out for good.
-    pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: Ipv4Addr, run: Option<Token>, random: Option<&mut Random>) {
+    /// Bytes of one server that count at most.
+    const MAX_BYTES: usize = 4096;
+
+    /// A heartbeat of so many bytes came, or with a run the announcement that the server speaks version 2. Where there is no more room, a
+    /// server that is heard for the first time is ignored. In a contest it may take the place of another one instead, since heartbeats
+    /// can be forged: they must not keep the true server out for good.
+    pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: Ipv4Addr, run: Option<Token>, bytes: usize, contest: Option<Contest<'_>>) {
         if self.get_mut(ip).is_none() {
-            if let (true, Some(random)) = (self.servers.len() == Self::MAX, random) {
-                let at = usize::try_from(random.below(Self::MAX as u64)).unwrap_or(0);
-                if !self.servers[at].keepalive.has_session() {
+            if let (true, Some(contest)) = (self.servers.len() == Self::MAX, contest) {
+                if let Some(at) = self.loser(now, bytes, contest) {
                     self.servers.remove(at);
                 }
             }
             if self.servers.len() < Self::MAX {
                 let (timer, keepalive) = (KeepaliveTimer::new(now), KeepaliveSession::default());
-                self.servers.push(Heard { ip, last_heard: now, capability: None, timer, keepalive });
+                self.servers.push(Heard { ip, last_heard: now, capability: None, timer, keepalive, bytes: 0, asked: None });
             }
         }
         let Some(heard) = self.get_mut(ip) else { return };
         heard.last_heard = now;
+        heard.bytes = (heard.bytes + bytes).min(Self::MAX_BYTES);
         if let Some(run) = run {
             heard.capability = Some((run, now));
         }
+    }
+
+    /// Draws the server whose place goes to one of which so many bytes came: of those that cannot be asked, since too few bytes came from
+    /// them. One that can be asked itself may take the place of another that can.
+    fn loser(&self, now: Duration, bytes: usize, contest: Contest<'_>) -> Option<usize> {
+        let Contest { asking, selected, random } = contest;
+        let may_lose = |heard: &Heard| {
+            let is_awaited = heard.keepalive.has_session() || heard.was_asked_within(now, Self::ANSWER_TIME);
+            !is_awaited && selected != Some(heard.ip) && !asking.is_proven(heard.ip)
+        };
+        let places = |can_be_asked: bool| {
+            let servers = self.servers.iter().enumerate();
+            let weak = servers.filter(move |(_, heard)| may_lose(heard) && asking.suffice(heard.bytes) == can_be_asked);
+            weak.map(|(at, _)| at).collect::<Vec<_>>()
+        };
+        let mut losers = places(false);
+        if losers.is_empty() && asking.suffice(bytes) {
+            losers = places(true);
+        }
+        losers.get(usize::try_from(random.below(losers.len() as u64)).unwrap_or(0)).copied()
     }
 
     /// Forgets servers that are silent.
@@ -81,6 +118,10 @@ impl Heard {
         self.capability.is_some()
     }
 
+    pub(super) fn was_asked_within(&self, now: Duration, time: Duration) -> bool {
+        self.asked.is_some_and(|at| now.saturating_sub(at) < time)
+    }
+
     /// The session that proved keepalives is over: another one is to be begun.
     pub(super) fn lose_session(&mut self, now: Duration) {
         (self.keepalive, self.timer) = (KeepaliveSession::default(), KeepaliveTimer::new(now));
@@ -106,8 +147,8 @@ mod tests {
     #[test]
     fn a_silent_server_is_forgotten_after_thirty_seconds() {
         let mut servers = HeardServers::default();
-        servers.handle_heartbeat(at(0), ip(1), None, None);
-        servers.handle_heartbeat(at(10), ip(2), None, None);
+        servers.handle_heartbeat(at(0), ip(1), None, 10, None);
+        servers.handle_heartbeat(at(10), ip(2), None, 10, None);
         servers.handle_timeout(at(29));
         assert_eq!(heard(&servers), [ip(1), ip(2)]);
         servers.handle_timeout(at(30));
@@ -117,20 +158,38 @@ mod tests {
     #[test]
     fn a_capability_counts_for_thirty_seconds() {
         let mut servers = HeardServers::default();
-        servers.handle_heartbeat(at(0), ip(1), Some(Token(7)), None);
-        servers.handle_heartbeat(at(20), ip(1), None, None);
+        servers.handle_heartbeat(at(0), ip(1), Some(Token(7)), 10, None);
+        servers.handle_heartbeat(at(20), ip(1), None, 10, None);
         assert_eq!((servers.capability(at(29), ip(1)), servers.capability(at(30), ip(1))), (Some(Token(7)), None));
         assert!(servers.iter().all(Heard::speaks_v2));
     }
 
     #[test]
     fn forged_heartbeats_take_no_memory_and_keep_the_true_server_out_only_without_keys() {
-        for (mut random, is_heard_in_the_end) in [(None, false), (Some(Random::new(1)), true)] {
+        let (asking, mut random) = (Asking::new(100), Random::new(1));
+        for (is_keyed, is_heard_in_the_end) in [(false, false), (true, true)] {
             let mut servers = HeardServers::default();
-            (1..=200).for_each(|last| servers.handle_heartbeat(at(0), ip(last), None, random.as_mut()));
-            servers.handle_heartbeat(at(1), ip(250), None, random.as_mut());
+            let mut hear = |servers: &mut HeardServers, seconds, last, bytes| {
+                let contest = is_keyed.then_some(Contest { asking: &asking, selected: Some(ip(1)), random: &mut random });
+                servers.handle_heartbeat(at(seconds), ip(last), None, bytes, contest);
+            };
+            (1..=200).for_each(|last| hear(&mut servers, 0, last, 10));
+            hear(&mut servers, 1, 250, 100);
+            (1..=200).for_each(|last| hear(&mut servers, 2, last, 10));
             assert_eq!(servers.iter().count(), HeardServers::MAX);
             assert_eq!(heard(&servers).contains(&ip(250)), is_heard_in_the_end);
+            assert!(heard(&servers).contains(&ip(1)), "the selected one stays");
+        }
+    }
+
+    #[test]
+    fn servers_that_can_all_be_asked_do_not_keep_another_one_out() {
+        let (asking, mut random) = (Asking::new(100), Random::new(1));
+        let mut servers = HeardServers::default();
+        for last in 1..=250 {
+            let contest = Contest { asking: &asking, selected: None, random: &mut random };
+            servers.handle_heartbeat(at(0), ip(last), None, 100, Some(contest));
+            assert!(heard(&servers).contains(&ip(last)));
         }
     }
 }

@@ -108,6 +108,11 @@ impl KeepaliveSession {
         self.session.is_some()
     }
 
+    /// Whether a HELLO is what is sent next.
+    pub(super) fn is_hello_due(&self) -> bool {
+        self.unanswered >= Self::MAX_TRIES || self.session.is_none() && self.join.is_none()
+    }
+
     /// Whether its session began, or is about to begin, with a key that is none of these.
     pub(super) fn is_refused_by(&self, keys: &ServerKeys) -> bool {
         let offered = self.join.as_ref().and_then(Join::session);

@@ -1,6 +1,7 @@
 //! Which servers are heard, which one is selected, and the session with it. Decides who is believed; knows nothing of events and
 //! configurations.
 
+mod asking;
 mod handshake;
 mod heard;
 mod keepalive;
@@ -13,10 +14,11 @@ pub(in crate::agent) use version::Phase;
 use super::output::Outputs;
 use crate::now::{earlier, Now};
 use crate::random::Random;
-use crate::wire::auth::{Key, SessionName};
+use crate::wire::auth::{Key, SessionName, HANDSHAKE_TRAILER};
 use crate::wire::{Message, Revision, Token};
+use asking::Asking;
 use handshake::Handshake;
-use heard::HeardServers;
+use heard::{Contest, Heard, HeardServers};
 use keepalive::{IdleTimer, KeepaliveTimer};
 use keys::ServerKeys;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -33,6 +35,7 @@ pub(super) struct Session {
     heard: HeardServers,
     selected: Option<Box<Selected>>,
     keys: ServerKeys,
+    asking: Asking,
     /// A server that does not prove the key, until it is reported.
     unproven: Option<Ipv4Addr>,
     /// A server that is not selected and has just proven the key.
@@ -95,6 +98,7 @@ impl Session {
             heard: HeardServers::default(),
             selected: None,
             keys: ServerKeys::default(),
+            asking: Asking::new(Message::Hello { host, run, nonce: run }.emit().len() + HANDSHAKE_TRAILER),
             unproven: None,
             proven: None,
             idle: IdleTimer::new(now.mono),
@@ -203,20 +207,20 @@ impl Session {
         self.unproven.take()
     }
 
-    /// A heartbeat of a server came, or with its run the announcement that it speaks version 2. Returns whether it is selected now and
-    /// was not before.
-    pub(super) fn handle_heartbeat(&mut self, now: Now, ip: Ipv4Addr, run: Option<Token>) -> bool {
+    /// A heartbeat of a server came, of so many bytes, or with its run the announcement that it speaks version 2. Returns whether it is
+    /// selected now and was not before.
+    pub(super) fn handle_heartbeat(&mut self, now: Now, ip: Ipv4Addr, run: Option<Token>, bytes: usize) -> bool {
         let now = now.mono;
-        let random = Some(&mut self.random).filter(|_| self.keys.is_keyed());
-        self.heard.handle_heartbeat(now, ip, run, random);
+        let selected = self.address().map(|address| *address.ip());
+        let Self { asking, random, .. } = self;
+        let contest = self.keys.is_keyed().then_some(Contest { asking, selected, random });
+        self.heard.handle_heartbeat(now, ip, run, bytes, contest);
+        if self.is_selected_by_heartbeat(ip) {
+            self.select(now, SocketAddrV4::new(ip, self.server_port));
+            return true;
+        }
         let capability = self.heard.capability(now, ip);
-        let Some(selected) = &mut self.selected else {
-            let is_selected = self.reach == Reach::Broadcast;
-            if is_selected {
-                self.select(now, SocketAddrV4::new(ip, self.server_port));
-            }
-            return is_selected;
-        };
+        let Some(selected) = &mut self.selected else { return false };
         if *selected.address.ip() != ip {
             return false;
         }
@@ -235,6 +239,15 @@ impl Session {
             self.handle_hint(now);
         }
         false
+    }
+
+    /// Whether a heartbeat from that address selects the server. With keys that is enough only for the one that proved the key last.
+    fn is_selected_by_heartbeat(&self, ip: Ipv4Addr) -> bool {
+        let selects = match self.keys.is_keyed() {
+            true => self.asking.is_proven(ip) && !self.is_selected(ip) && self.phase() == Phase::Probing,
+            false => self.selected.is_none(),
+        };
+        selects && self.reach == Reach::Broadcast
     }
 
     /// A server says, without proof, that it knows no session.
@@ -315,6 +328,7 @@ impl Session {
         selected.version.handle_session();
         selected.server_run = self.heard.capability(now.mono, *selected.address.ip());
         selected.session_began = now.mono;
+        self.asking.handle_proven(*selected.address.ip());
         true
     }
 
@@ -336,8 +350,8 @@ impl Session {
         let is_deselected = is_silent && self.reach == Reach::Broadcast;
         if is_deselected {
             self.selected = None;
-            // Of the others the one that was heard first. Without any, the next one that is heard.
-            let first = self.heard.iter().next().map(|heard| heard.ip);
+            // Of the others the one that was heard first; with keys, that has proven one. Without any, the next one that is heard.
+            let first = self.heard.iter().find(|heard| !self.keys.is_keyed() || heard.keepalive.has_session()).map(|heard| heard.ip);
             if let Some(ip) = first {
                 self.select(now, SocketAddrV4::new(ip, self.server_port));
             }
@@ -350,9 +364,43 @@ impl Session {
             }
         }
         let is_left = self.leave_unproven(now);
-        self.continue_handshake(now, outputs);
-        self.send_keepalives(now, revision, outputs);
-        is_deselected || is_left
+        let asked = self.draw_unproven(now);
+        let is_first = self.selected.is_none() && asked.is_some();
+        if let Some(ip) = asked.filter(|_| is_first) {
+            self.select(now, SocketAddrV4::new(ip, self.server_port));
+        }
+        self.continue_handshake(now, asked, outputs);
+        self.send_keepalives(now, revision, asked, outputs);
+        is_deselected || is_left || is_first
+    }
+
+    /// Whether HELLOs to the server at that address are limited: with keys, unless it has proven one or was given to the agent.
+    fn is_limited(&self, ip: Ipv4Addr) -> bool {
+        self.keys.is_keyed() && self.reach == Reach::Broadcast && !self.asking.is_proven(ip)
+    }
+
+    /// When a server that was heard is to be asked to prove the key. `None` if it is not.
+    fn asking_due(&self, heard: &Heard) -> Option<Duration> {
+        match self.selected.as_ref().filter(|selected| *selected.address.ip() == heard.ip) {
+            Some(selected) => selected.handshake.as_ref().filter(|handshake| handshake.is_hello_due()).map(Handshake::due),
+            None if self.selected.is_none() => Some(Duration::ZERO),
+            None => Some(heard.timer.due()).filter(|_| heard.keepalive.is_hello_due()),
+        }
+    }
+
+    /// Draws the one server that may be asked now of those that are limited. It counts as asked.
+    fn draw_unproven(&mut self, now: Duration) -> Option<Ipv4Addr> {
+        if !self.keys.is_keyed() || self.reach == Reach::Fixed {
+            return None;
+        }
+        let mut random = self.random.clone();
+        let due = |heard: &Heard| self.asking_due(heard).filter(|_| self.is_limited(heard.ip));
+        let drawn = self.asking.draw(now, &self.heard, due, &mut random);
+        self.random = random;
+        if let Some(heard) = drawn.and_then(|ip| self.heard.get_mut(ip)) {
+            self.asking.handle_asked(now, heard);
+        }
+        drawn
     }
 
     /// Whether a server that has proven the key has not done so for long, whatever is heard of it.
@@ -361,8 +409,8 @@ impl Session {
         self.keys.is_keyed() && self.selected.as_ref().is_some_and(|selected| is_old(selected))
     }
 
-    /// With keys, a server that does not answer the handshake is none: another one is selected, preferably one that has proven the key.
-    /// Returns whether another one was.
+    /// With keys, a server that does not answer the handshake is none: another one that has proven the key is selected. Returns whether
+    /// there was one.
     fn leave_unproven(&mut self, now: Duration) -> bool {
         let is_unproven = self.is_unproven(now);
         let proven = self.proven.take().filter(|_| self.reach == Reach::Broadcast && (is_unproven || self.phase() == Phase::Probing));
@@ -378,17 +426,17 @@ impl Session {
         }
         let ip = *selected.address.ip();
         self.unproven = Some(ip);
-        let others: Vec<Ipv4Addr> = self.heard.iter().map(|heard| heard.ip).filter(|other| *other != ip).collect();
-        if self.reach == Reach::Fixed || others.is_empty() {
-            return false;
+        let other = self.heard.iter().find(|heard| heard.ip != ip && heard.keepalive.has_session()).map(|heard| heard.ip);
+        let other = other.filter(|_| self.reach == Reach::Broadcast);
+        if let Some(ip) = other {
+            self.select(now, SocketAddrV4::new(ip, self.server_port));
         }
-        let other = others[usize::try_from(self.random.below(others.len() as u64)).unwrap_or(0)];
-        self.select(now, SocketAddrV4::new(other, self.server_port));
-        true
+        other.is_some()
     }
 
-    /// Sends HELLO or JOIN if that is due.
-    fn continue_handshake(&mut self, now: Duration, outputs: &mut Outputs) {
+    /// Sends HELLO or JOIN if that is due. `asked` is the only server without proof that gets a HELLO now.
+    fn continue_handshake(&mut self, now: Duration, asked: Option<Ipv4Addr>, outputs: &mut Outputs) {
+        let may_ask = self.address().is_some_and(|address| !self.is_limited(*address.ip()) || asked == Some(*address.ip()));
         let Some(selected) = &mut self.selected else { return };
         let announces_v2 = self.heard.capability(now, *selected.address.ip()).is_some();
         let silence = selected.silence(now);
@@ -396,6 +444,9 @@ impl Session {
         let Some(handshake) = slot.as_mut().filter(|handshake| handshake.due() <= now) else { return };
         if let Some(join) = handshake.repeat_join(now, || Token(self.random.bits128())) {
             return outputs.send(*address, join);
+        }
+        if !may_ask {
+            return;
         }
         let is_keyed = self.keys.is_keyed();
         if !is_keyed {
@@ -411,7 +462,7 @@ impl Session {
         handshake.handle_hello_sent(now, may_slow_down.then_some(VersionDetector::MAX_HELLOS_TO_FIXED));
     }
 
-    fn send_keepalives(&mut self, now: Duration, revision: Revision, outputs: &mut Outputs) {
+    fn send_keepalives(&mut self, now: Duration, revision: Revision, asked: Option<Ipv4Addr>, outputs: &mut Outputs) {
         let alive = Message::Alive { host: &self.host, run: self.run, revision };
         let selected_ip = self.address().map(|address| *address.ip());
         let in_session = |selected: &&mut Box<Selected>| selected.version.phase() == Phase::Session;
@@ -424,9 +475,16 @@ impl Session {
             selected.keepalive.handle_sent(now, interval, Some(KeepaliveTimer::REPEAT_INTERVAL));
             outputs.send(selected.address, self.keys.signed(alive.emit()));
         }
+        if self.reach == Reach::Fixed {
+            return;
+        }
         let is_keyed = self.keys.is_keyed();
         let repeat = if is_keyed { Handshake::HELLO_INTERVAL } else { KeepaliveTimer::REPEAT_INTERVAL };
         for heard in self.heard.iter_mut().filter(|heard| Some(heard.ip) != selected_ip && heard.timer.due() <= now) {
+            let is_free = !is_keyed || self.asking.is_proven(heard.ip) || !heard.keepalive.is_hello_due();
+            if !is_free && asked != Some(heard.ip) {
+                continue;
+            }
             heard.timer.handle_sent(now, Self::ALIVE_INTERVAL, heard.speaks_v2().then_some(repeat));
             let datagram =
                 if is_keyed { heard.keepalive.next_datagram(&mut self.keys, Token(self.random.bits128()), &alive) } else { alive.emit() };
@@ -453,14 +511,23 @@ impl Session {
                 next = Some(selected.last_heard + HeardServers::SILENCE);
             }
             let proof = match &selected.handshake {
+                Some(handshake) if handshake.is_hello_due() && self.is_limited(*selected.address.ip()) => None,
                 Some(handshake) => Some(handshake.due()),
                 None => Some(selected.last_proven + Self::PROOF_SILENCE).filter(|_| self.keys.is_keyed()),
             };
             let keepalive = Some(selected.keepalive.due()).filter(|_| selected.version.phase() == Phase::Session);
             next = earlier(earlier(next, proof), earlier(keepalive, selected.version.next_deadline()));
         }
-        let others = self.heard.iter().filter(|heard| !self.is_selected(heard.ip));
-        earlier(next, others.map(|heard| heard.timer.due()).min())
+        if self.reach == Reach::Fixed {
+            return next;
+        }
+        let due = |heard: &Heard| match self.is_limited(heard.ip) {
+            true if self.selected.is_none() || self.is_selected(heard.ip) || heard.keepalive.is_hello_due() => {
+                self.asking_due(heard).and_then(|due| self.asking.due(heard, due))
+            }
+            _ => Some(heard.timer.due()).filter(|_| !self.is_selected(heard.ip)),
+        };
+        earlier(next, self.heard.iter().filter_map(due).min())
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::agent::output::Output;
 use crate::schedule::WeekMinute;
 use crate::wire::auth::Side;
+use crate::wire::MAX_HELLO;
 
 const PORT: u16 = 4361;
 
@@ -32,7 +33,7 @@ impl Bench {
     }
 
     fn heartbeat(&mut self, seconds: u64, last: u8) -> bool {
-        self.session.handle_heartbeat(at(seconds), ip(last), None)
+        self.session.handle_heartbeat(at(seconds), ip(last), None, MAX_HELLO)
     }
 
     /// The last byte of the receiver and the datagram of all that is sent at that time.
@@ -178,19 +179,118 @@ fn a_session_whose_key_was_replaced_ends_at_once() {
 }
 
 #[test]
-fn a_server_that_does_not_prove_the_key_is_left_for_another() {
+fn a_server_that_does_not_prove_the_key_is_reported_and_others_are_asked() {
     let mut bench = Bench::keyed();
-    let mut left = None;
+    let mut asked = std::collections::BTreeMap::new();
     for seconds in 0..60 {
-        bench.heartbeat(seconds, 1);
-        bench.heartbeat(seconds, 2);
-        bench.sent(seconds);
-        if bench.selected() == Some(2) && left.is_none() {
-            left = Some(seconds);
+        for last in 1..4 {
+            bench.heartbeat(seconds, last);
+        }
+        for (to, sent) in bench.sent(seconds) {
+            assert!(sent.starts_with("HELLO"), "{sent}");
+            *asked.entry(to).or_insert(0) += 1;
         }
     }
-    assert_eq!(left, Some(10), "five HELLOs, one every two seconds");
+    assert!(asked.len() == 3 && asked.values().sum::<u32>() <= 30, "one HELLO in two seconds: {asked:?}");
     assert!(bench.session.take_unproven().is_some());
+}
+
+/// A server that has the key and answers at that address as the true one does.
+struct TrueServer {
+    last: u8,
+    mac: Option<crate::wire::auth::SessionMac>,
+}
+
+impl TrueServer {
+    fn answer(&mut self, bench: &mut Bench, now: u64, sent: &str) {
+        let content = sent.rsplit_once("%%").map_or(sent, |(content, _)| content);
+        match Message::parse(content.as_bytes()) {
+            Ok(Message::Hello { nonce, .. }) => {
+                let offer = Message::Offer { host: "h", nonce, cookie: Token(9) }.emit();
+                let offer = [&offer[..], key().sign(Side::Server, &offer).as_bytes()].concat();
+                let Some(join) = bench.session.handle_offer(at(now), ip(self.last), nonce, Token(9), &offer) else { return };
+                self.answer(bench, now, &String::from_utf8(join).unwrap());
+            }
+            Ok(Message::Join { host, run, nonce, cookie }) => {
+                let mut mac = key().session(Side::Server, SessionName { host, run, nonce, cookie });
+                let stale = mac.signed(b"STALE%%h%%none".to_vec());
+                self.mac = Some(mac);
+                if bench.session.admit(at(now), ip(self.last), &stale).is_some_and(|(_, proof)| proof == Proof::NewSession) {
+                    bench.session.handle_joined(at(now));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// When the true server is selected, which speaks every five seconds, while others speak as `others` says: in each millisecond an address
+/// and a number of bytes. Also how many bytes each address was sent, less those that came from it.
+fn selected_among(others: impl Fn(u64) -> (Ipv4Addr, usize), seed: u64) -> Option<u64> {
+    let mut bench = Bench::keyed();
+    bench.session.random = Random::new(seed);
+    let mut server = TrueServer { last: 200, mac: None };
+    let mut balance: std::collections::HashMap<Ipv4Addr, i64> = std::collections::HashMap::new();
+    for milli in 0..60_000 {
+        let now = Now { mono: Duration::from_millis(milli), ..at(0) };
+        let (from, bytes) = others(milli);
+        let true_one = (milli % 5_000 == 2_345).then_some([(ip(200), MAX_HELLO), (ip(200), 10)]);
+        for (from, bytes) in std::iter::once((from, bytes)).chain(true_one.into_iter().flatten()) {
+            bench.session.handle_heartbeat(now, from, Some(Token(1)), bytes);
+            *balance.entry(from).or_default() += bytes as i64;
+        }
+        bench.session.handle_timeout(now, Revision::NONE, &mut bench.outputs);
+        while let Some(Output::Send { to, datagram }) = bench.outputs.pop() {
+            let left = balance.entry(*to.ip()).or_default();
+            *left -= datagram.len() as i64;
+            if *to.ip() == ip(200) {
+                server.answer(&mut bench, milli / 1000, &String::from_utf8(datagram).unwrap());
+            } else {
+                assert!(*left >= 0, "more bytes than came from {to}");
+            }
+        }
+        if bench.selected() == Some(200) && bench.session.phase() == Phase::Session {
+            return Some(milli);
+        }
+    }
+    None
+}
+
+#[test]
+fn the_true_server_is_selected_within_a_minute_of_a_thousand_forged_heartbeats_a_second() {
+    let ip = |milli: u64| Ipv4Addr::from(0x0b00_0000 + u32::try_from(milli).unwrap());
+    for seed in 0..20 {
+        assert!(selected_among(|milli| (ip(milli), 8), seed).is_some(), "short ones of as many addresses, {seed}");
+        assert!(selected_among(|milli| (ip(milli % 250), 50), seed).is_some(), "of 250 addresses, {seed}");
+        assert!(selected_among(|milli| (ip(milli % 10), MAX_HELLO), seed).is_some(), "long ones of ten addresses, {seed}");
+    }
+}
+
+#[test]
+fn the_server_that_was_proven_last_comes_first() {
+    let mut bench = Bench::keyed();
+    joined(&mut bench);
+    let mut selected = Vec::new();
+    for seconds in 1..120 {
+        bench.heartbeat(seconds, 2);
+        if seconds > 100 {
+            bench.session.handle_heartbeat(at(seconds), ip(1), None, 1);
+        }
+        bench.sent(seconds);
+        selected.push(bench.selected());
+    }
+    assert_eq!((selected[28], selected[98], selected[100]), (Some(1), Some(2), Some(1)));
+}
+
+#[test]
+fn with_a_given_server_no_other_is_spoken_to() {
+    for mut bench in [Bench::new(), Bench::keyed()] {
+        bench.session.fix(at(0), SocketAddrV4::new(ip(3), PORT));
+        for seconds in 0..100 {
+            bench.heartbeat(seconds, 1);
+            assert!(bench.sent(seconds).iter().all(|(to, _)| *to == 3));
+        }
+    }
 }
 
 #[test]
