@@ -1,11 +1,11 @@
 //! Key files: generated, checked, refused where others can read them, and changed without an outage.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{free_port, wait_for, Program, Site};
+use crate::harness::{free_port, skip, wait_for, Program, Site};
 use crate::relay::secret;
 use project436::wire::auth::Key;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{chown, PermissionsExt};
 use std::process::{Output, Stdio};
 
 fn server(site: &Site, arguments: &[&str]) -> Output {
@@ -76,6 +76,35 @@ fn a_key_file_that_others_can_read_or_that_is_wrong_is_refused() {
     assert_eq!(text(&missing.stderr), "aa436: cannot read the key file none: No such file or directory\n");
     secret(&site, "keys", &format!("nas1 {key}\n"));
     assert_eq!(server(&site, &["-t", "ax436.conf"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_key_file_of_another_user_is_refused() {
+    let site = site("keys-owner", &format!("nas1 {}\n", Key::new([1; 32]).emit()));
+    secret(&site, "key", &format!("{}\n", Key::new([1; 32]).emit()));
+    if ["keys", "key"].iter().any(|file| chown(site.path(file), Some(65_534), None).is_err()) {
+        return skip("a_key_file_of_another_user_is_refused", "needs root");
+    }
+    let refused = |file: &str| format!("the key file {file} belongs to another user (number 65534) than this program and root; chown it\n");
+    for arguments in [&["-t", "ax436.conf"][..], &["ax436.conf"], &["-g", "nas2"]] {
+        let output = server(&site, arguments);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), format!("ax436: {}", refused("keys"))));
+    }
+    let agent = site.command("aa436").args(["-k", "key", &site.port.to_string()]).output().unwrap();
+    assert_eq!((agent.status.code(), text(&agent.stderr)), (Some(2), format!("aa436: {}", refused("key"))));
+
+    // The user that -u names may own it, and so may root.
+    fs::set_permissions(site.path(""), fs::Permissions::from_mode(0o777)).unwrap();
+    chown(site.path("keys"), Some(0), None).unwrap();
+    let (_server, agent) = (site.server(), site.agent("nas1", &["-k", "key", "-u", "65534"]));
+    site.wait_for_configuration("nas1", 1);
+    chown(&agent.log, Some(65_534), None).unwrap();
+    agent.signal("HUP");
+    wait_for("the key to be read by its owner", || agent.log_text().contains("the key file was read again").then_some(()));
+    secret(&site, "key", &format!("{}\n", Key::new([1; 32]).emit()));
+    chown(site.path("key"), Some(65_533), None).unwrap();
+    agent.signal("HUP");
+    wait_for("the complaint", || agent.log_text().contains("the keys that were read before stay").then_some(()));
 }
 
 #[test]
