@@ -184,6 +184,9 @@ impl Server {
             Decision::Refuse => return,
             Decision::RefuseWithLost { host } => return self.send_lost(from, host),
         };
+        // What a MAC proves comes from the device of the session, whoever said it and from where: the answer goes to that device.
+        let proven_address = origin.host().and_then(|host| self.hosts.get(host)?.proven_address());
+        let from = proven_address.unwrap_or(from);
         match Message::parse(content) {
             Err(_) => self.ignored.count_malformed(),
             Ok(Message::Hello { host, run, nonce }) => self.handle_hello(now, from, host, run, nonce, datagram),
@@ -390,7 +393,7 @@ impl Server {
     /// Notes that a host is alive at that address.
     fn handle_heard(&mut self, now: Now, from: SocketAddrV4, name: &str, version: Version) {
         if let Some(host) = self.hosts.get_mut(name) {
-            let notices = host.handle_heard(now.mono, *from.ip(), version);
+            let notices = host.handle_heard(now.mono, from, version);
             self.report_notices(now, name, notices);
         }
     }

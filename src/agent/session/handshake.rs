@@ -1,7 +1,7 @@
 //! How a session with the selected server begins: HELLO until the server makes an OFFER, then JOIN until the server speaks within the
 //! session. Signs nothing itself.
 
-use super::keys::KeyedSession;
+use super::keyed_session::KeyedSession;
 use crate::wire::Token;
 use std::time::Duration;
 

@@ -21,9 +21,9 @@ pub(super) struct Heard {
     pub(super) timer: KeepaliveTimer,
     pub(super) keepalive: KeepaliveSession,
     /// Bytes that came from there and were not answered.
-    pub(super) bytes: usize,
+    bytes: usize,
     /// When it was last asked to prove the key.
-    pub(super) asked: Option<Duration>,
+    asked: Option<Duration>,
 }
 
 /// Which servers keep their places when forged heartbeats fill all of them.
@@ -36,6 +36,8 @@ pub(super) struct Contest<'a> {
 impl HeardServers {
     /// A server that was not heard for so long is forgotten.
     pub(super) const SILENCE: Duration = Duration::from_secs(30);
+    /// A server that was asked more recently is asked after all others.
+    const ASKED_LATELY: Duration = Duration::from_secs(30);
     /// An answer to what a server was asked comes within this time.
     const ANSWER_TIME: Duration = Duration::from_secs(2);
     /// Most servers that are kept in mind.
@@ -87,6 +89,25 @@ impl HeardServers {
         losers.get(usize::try_from(random.below(losers.len() as u64)).unwrap_or(0)).copied()
     }
 
+    /// Draws the server that is asked now to prove the key: of those that may be, one that was not asked lately if there is one. `due` says
+    /// when asking a server is due, if it is to be asked at all.
+    pub(super) fn draw(
+        &self,
+        now: Duration,
+        asking: &Asking,
+        due: impl Fn(&Heard) -> Option<Duration>,
+        random: &mut Random,
+    ) -> Option<Ipv4Addr> {
+        let may = |heard: &&Heard| due(heard).and_then(|due| asking.due(heard.ip, heard.bytes, due)).is_some_and(|due| due <= now);
+        let waits = |heard: &&Heard| !heard.was_asked_within(now, Self::ASKED_LATELY);
+        let mut candidates: Vec<&Heard> = self.servers.iter().filter(may).collect();
+        if candidates.iter().any(waits) {
+            candidates.retain(waits);
+        }
+        let at = usize::try_from(random.below(candidates.len() as u64)).unwrap_or(0);
+        candidates.get(at).map(|heard| heard.ip)
+    }
+
     /// Forgets servers that are silent.
     pub(super) fn handle_timeout(&mut self, now: Duration) {
         self.servers.retain(|heard| now.saturating_sub(heard.last_heard) < Self::SILENCE);
@@ -105,6 +126,11 @@ impl HeardServers {
         self.servers.iter_mut()
     }
 
+    /// In which run the server at that address said last that it speaks version 2.
+    pub(super) fn run(&self, ip: Ipv4Addr) -> Option<Token> {
+        self.servers.iter().find(|heard| heard.ip == ip)?.run()
+    }
+
     /// In which run the server at that address said lately that it speaks version 2.
     pub(super) fn capability(&self, now: Duration, ip: Ipv4Addr) -> Option<Token> {
         let heard = self.servers.iter().find(|heard| heard.ip == ip)?;
@@ -113,12 +139,28 @@ impl HeardServers {
 }
 
 impl Heard {
+    /// In which run the server said last that it speaks version 2.
+    pub(super) fn run(&self) -> Option<Token> {
+        self.capability.map(|(run, _)| run)
+    }
+
     /// Whether the server ever said that it speaks version 2.
     pub(super) fn speaks_v2(&self) -> bool {
         self.capability.is_some()
     }
 
-    pub(super) fn was_asked_within(&self, now: Duration, time: Duration) -> bool {
+    /// Bytes that came from there and were not answered.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The server was asked to prove the key.
+    pub(super) fn handle_asked(&mut self, now: Duration, asking: &mut Asking) {
+        self.bytes = self.bytes.saturating_sub(asking.handle_asked(now));
+        self.asked = Some(now);
+    }
+
+    fn was_asked_within(&self, now: Duration, time: Duration) -> bool {
         self.asked.is_some_and(|at| now.saturating_sub(at) < time)
     }
 
@@ -180,6 +222,37 @@ mod tests {
             assert_eq!(heard(&servers).contains(&ip(250)), is_heard_in_the_end);
             assert!(heard(&servers).contains(&ip(1)), "the selected one stays");
         }
+    }
+
+    fn ask(servers: &mut HeardServers, asking: &mut Asking, seconds: u64, random: &mut Random) -> Option<u8> {
+        let drawn = servers.draw(at(seconds), asking, |_| Some(Duration::ZERO), random)?;
+        servers.get_mut(drawn).unwrap().handle_asked(at(seconds), asking);
+        Some(drawn.octets()[3])
+    }
+
+    fn heard_bytes(bytes: &[(u8, usize)]) -> HeardServers {
+        let mut servers = HeardServers::default();
+        bytes.iter().for_each(|(last, bytes)| servers.handle_heartbeat(at(0), ip(*last), None, *bytes, None));
+        servers
+    }
+
+    #[test]
+    fn one_server_is_asked_every_two_seconds_and_each_only_for_the_bytes_that_came_from_it() {
+        let (mut asking, mut random) = (Asking::new(100), Random::new(1));
+        let mut servers = heard_bytes(&[(1, 99), (2, 100), (3, 200), (4, 100)]);
+        let asked: Vec<_> = (0..12).map(|seconds| ask(&mut servers, &mut asking, seconds, &mut random)).collect();
+        assert!(asked.iter().skip(1).step_by(2).all(Option::is_none), "{asked:?}");
+        let mut asked: Vec<u8> = asked.into_iter().flatten().collect();
+        assert_eq!(asked[3], 3, "the one that was asked before comes last: {asked:?}");
+        asked.sort_unstable();
+        assert_eq!(asked, [2, 3, 3, 4]);
+    }
+
+    #[test]
+    fn every_server_is_drawn_first_now_and_then() {
+        let servers = || heard_bytes(&[(1, 100), (2, 100), (3, 100)]);
+        let first = |seed| ask(&mut servers(), &mut Asking::new(100), 0, &mut Random::new(seed));
+        assert_eq!((0..100).map(first).collect::<std::collections::BTreeSet<_>>().len(), 3);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! When a server is told that this agent lives, and how a server that is not selected can believe it. Sends nothing itself.
 
 use super::handshake::Join;
-use super::keys::{KeyedSession, ServerKeys};
+use super::keyed_session::KeyedSession;
+use super::keys::ServerKeys;
 use crate::wire::auth::SessionName;
 use crate::wire::{Message, Token};
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! The keys by which an agent recognises its servers, and the session that one of them has proven. Without keys every server is believed.
 
 use super::handshake::Join;
-use crate::wire::auth::{Key, SessionMac, SessionName, Side};
+use super::keyed_session::KeyedSession;
+use crate::wire::auth::{Key, SessionName, Side};
 use crate::wire::Message;
 use std::time::Duration;
 
@@ -14,12 +15,6 @@ pub(super) struct ServerKeys {
     session: Option<Box<KeyedSession>>,
     /// When an unproven datagram may next cause a handshake.
     next_hint: Duration,
-}
-
-/// A session and the key that began it.
-pub(super) struct KeyedSession {
-    key: Key,
-    mac: SessionMac,
 }
 
 /// How a datagram proves that it comes from the server.
@@ -49,7 +44,7 @@ impl ServerKeys {
 
     /// Whether one of these keys began the session.
     pub(super) fn accepts(&self, session: &KeyedSession) -> bool {
-        self.keys.contains(&session.key)
+        session.is_of(&self.keys)
     }
 
     pub(super) fn has_session(&self) -> bool {
@@ -86,7 +81,7 @@ impl ServerKeys {
             return Some(Join::new(join, None));
         }
         let key = self.keys.iter().find(|key| key.verify(Side::Server, offer).is_ok())?;
-        Some(Join::new(signed(*key, join), Some(Box::new(KeyedSession { key: *key, mac: key.session(Side::Agent, name) }))))
+        Some(Join::new(signed(*key, join), Some(Box::new(KeyedSession::new(*key, name)))))
     }
 
     /// That session is the one from now on.
@@ -105,18 +100,6 @@ impl ServerKeys {
             Some(session) => session.signed(datagram),
             None => datagram,
         }
-    }
-}
-
-impl KeyedSession {
-    /// A datagram of the session, without its MAC. `None` if it is none.
-    pub(super) fn verify<'d>(&mut self, datagram: &'d [u8]) -> Option<&'d [u8]> {
-        self.mac.verify(datagram).ok()
-    }
-
-    /// The datagram with the MAC of the session.
-    pub(super) fn signed(&mut self, datagram: Vec<u8>) -> Vec<u8> {
-        self.mac.signed(datagram)
     }
 }
 

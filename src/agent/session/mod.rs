@@ -5,6 +5,7 @@ mod asking;
 mod handshake;
 mod heard;
 mod keepalive;
+mod keyed_session;
 mod keys;
 mod version;
 
@@ -382,10 +383,20 @@ impl Session {
     /// When a server that was heard is to be asked to prove the key. `None` if it is not.
     fn asking_due(&self, heard: &Heard) -> Option<Duration> {
         match self.selected.as_ref().filter(|selected| *selected.address.ip() == heard.ip) {
+            _ if self.is_selected_server(heard) => None,
             Some(selected) => selected.handshake.as_ref().filter(|handshake| handshake.is_hello_due()).map(Handshake::due),
             None if self.selected.is_none() => Some(Duration::ZERO),
             None => Some(heard.timer.due()).filter(|_| heard.keepalive.is_hello_due()),
         }
+    }
+
+    /// Whether that is the server of the session at another address, on another LAN: it needs no keepalives there.
+    fn is_selected_server(&self, heard: &Heard) -> bool {
+        if self.phase() != Phase::Session {
+            return false;
+        }
+        let own = self.address().map(|address| *address.ip()).filter(|ip| *ip != heard.ip).and_then(|ip| self.heard.run(ip));
+        own.is_some() && own == heard.run() && !heard.keepalive.has_session()
     }
 
     /// Draws the one server that may be asked now of those that are limited. It counts as asked.
@@ -395,10 +406,10 @@ impl Session {
         }
         let mut random = self.random.clone();
         let due = |heard: &Heard| self.asking_due(heard).filter(|_| self.is_limited(heard.ip));
-        let drawn = self.asking.draw(now, &self.heard, due, &mut random);
+        let drawn = self.heard.draw(now, &self.asking, due, &mut random);
         self.random = random;
         if let Some(heard) = drawn.and_then(|ip| self.heard.get_mut(ip)) {
-            self.asking.handle_asked(now, heard);
+            heard.handle_asked(now, &mut self.asking);
         }
         drawn
     }
@@ -480,7 +491,10 @@ impl Session {
         }
         let is_keyed = self.keys.is_keyed();
         let repeat = if is_keyed { Handshake::HELLO_INTERVAL } else { KeepaliveTimer::REPEAT_INTERVAL };
-        for heard in self.heard.iter_mut().filter(|heard| Some(heard.ip) != selected_ip && heard.timer.due() <= now) {
+        let due: Vec<Ipv4Addr> =
+            self.heard.iter().filter(|heard| heard.timer.due() <= now && !self.is_selected_server(heard)).map(|heard| heard.ip).collect();
+        for ip in due.into_iter().filter(|ip| Some(*ip) != selected_ip) {
+            let Some(heard) = self.heard.get_mut(ip) else { continue };
             let is_free = !is_keyed || self.asking.is_proven(heard.ip) || !heard.keepalive.is_hello_due();
             if !is_free && asked != Some(heard.ip) {
                 continue;
@@ -523,9 +537,9 @@ impl Session {
         }
         let due = |heard: &Heard| match self.is_limited(heard.ip) {
             true if self.selected.is_none() || self.is_selected(heard.ip) || heard.keepalive.is_hello_due() => {
-                self.asking_due(heard).and_then(|due| self.asking.due(heard, due))
+                self.asking_due(heard).and_then(|due| self.asking.due(heard.ip, heard.bytes(), due))
             }
-            _ => Some(heard.timer.due()).filter(|_| !self.is_selected(heard.ip)),
+            _ => Some(heard.timer.due()).filter(|_| !self.is_selected(heard.ip) && !self.is_selected_server(heard)),
         };
         earlier(next, self.heard.iter().filter_map(due).min())
     }

@@ -240,6 +240,7 @@ fn selected_among(others: impl Fn(u64) -> (Ipv4Addr, usize), seed: u64) -> Optio
             *balance.entry(from).or_default() += bytes as i64;
         }
         bench.session.handle_timeout(now, Revision::NONE, &mut bench.outputs);
+        assert!(bench.session.next_deadline().is_none_or(|due| due > now.mono), "nothing is due that is not done");
         while let Some(Output::Send { to, datagram }) = bench.outputs.pop() {
             let left = balance.entry(*to.ip()).or_default();
             *left -= datagram.len() as i64;
@@ -280,6 +281,22 @@ fn the_server_that_was_proven_last_comes_first() {
         selected.push(bench.selected());
     }
     assert_eq!((selected[28], selected[98], selected[100]), (Some(1), Some(2), Some(1)));
+}
+
+#[test]
+fn a_server_on_two_lans_is_one_server() {
+    let mut bench = Bench::new();
+    bench.session.handle_heartbeat(at(0), ip(1), Some(Token(7)), 50);
+    bench.join(0);
+    let mut spoken_to = std::collections::BTreeSet::new();
+    for seconds in 0..100 {
+        for (last, run) in [(1, 7), (2, 7), (3, 8)] {
+            bench.session.handle_heartbeat(at(seconds), ip(last), Some(Token(run)), 50);
+        }
+        spoken_to.extend(bench.sent(seconds).into_iter().map(|(to, _)| to));
+        assert!(bench.session.next_deadline().is_none_or(|due| due > at(seconds).mono), "nothing is due that is not done");
+    }
+    assert_eq!(spoken_to.into_iter().collect::<Vec<_>>(), [1, 3]);
 }
 
 #[test]
