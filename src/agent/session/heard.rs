@@ -149,6 +149,21 @@ impl Heard {
         self.capability.is_some()
     }
 
+    /// When a keepalive is due, or what leads to one.
+    pub(super) fn keepalive_due(&self, is_keyed: bool) -> Duration {
+        if self.speaks_v2() && (!is_keyed || self.keepalive.has_session()) {
+            self.timer.due_where_heard(self.last_heard)
+        } else {
+            self.timer.due()
+        }
+    }
+
+    /// The server answered a keepalive, and counts as heard by that.
+    pub(super) fn handle_answer(&mut self, now: Duration) {
+        self.last_heard = now;
+        self.timer.handle_answer();
+    }
+
     /// Bytes that came from there and were not answered.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -76,6 +76,14 @@ impl Selected {
     fn silence(&self, now: Duration) -> Duration {
         now.saturating_sub(self.last_heard)
     }
+
+    /// When a keepalive is due within the session.
+    fn keepalive_due(&self, reach: Reach) -> Duration {
+        match reach {
+            Reach::Broadcast => self.keepalive.due_where_heard(self.last_heard),
+            Reach::Fixed => self.keepalive.due(),
+        }
+    }
 }
 
 impl Session {
@@ -188,7 +196,7 @@ impl Session {
         }
         if let Some(heard) = self.heard.get_mut(from) {
             if heard.keepalive.verify(datagram) {
-                heard.timer.handle_answer();
+                heard.handle_answer(now.mono);
                 self.proven = Some(from);
                 return None;
             }
@@ -287,13 +295,13 @@ impl Session {
             selected.keepalive.handle_answer();
         }
         if let Some(heard) = self.heard.get_mut(ip) {
-            heard.timer.handle_answer();
+            heard.handle_answer(now.mono);
         }
     }
 
-    /// The selected server said something to this agent. A fixed server counts as heard by that.
+    /// The selected server said something to this agent, and counts as heard by that: its broadcasts may not come this far.
     pub(super) fn handle_answer(&mut self, now: Now) {
-        if let (Some(selected), Reach::Fixed) = (&mut self.selected, self.reach) {
+        if let Some(selected) = &mut self.selected {
             selected.last_heard = now.mono;
         }
     }
@@ -477,7 +485,9 @@ impl Session {
         let alive = Message::Alive { host: &self.host, run: self.run, revision };
         let selected_ip = self.address().map(|address| *address.ip());
         let in_session = |selected: &&mut Box<Selected>| selected.version.phase() == Phase::Session;
-        if let Some(selected) = self.selected.as_mut().filter(in_session).filter(|selected| selected.keepalive.due() <= now) {
+        let reach = self.reach;
+        let is_due = |selected: &&mut Box<Selected>| selected.keepalive_due(reach) <= now;
+        if let Some(selected) = self.selected.as_mut().filter(in_session).filter(is_due) {
             let interval = match (revision, self.reach) {
                 (Revision::NONE, _) => Self::ALIVE_WITHOUT_FILE,
                 (_, Reach::Fixed) => Self::ALIVE_TO_FIXED,
@@ -491,8 +501,12 @@ impl Session {
         }
         let is_keyed = self.keys.is_keyed();
         let repeat = if is_keyed { Handshake::HELLO_INTERVAL } else { KeepaliveTimer::REPEAT_INTERVAL };
-        let due: Vec<Ipv4Addr> =
-            self.heard.iter().filter(|heard| heard.timer.due() <= now && !self.is_selected_server(heard)).map(|heard| heard.ip).collect();
+        let due: Vec<Ipv4Addr> = self
+            .heard
+            .iter()
+            .filter(|heard| heard.keepalive_due(self.keys.is_keyed()) <= now && !self.is_selected_server(heard))
+            .map(|heard| heard.ip)
+            .collect();
         for ip in due.into_iter().filter(|ip| Some(*ip) != selected_ip) {
             let Some(heard) = self.heard.get_mut(ip) else { continue };
             let is_free = !is_keyed || self.asking.is_proven(heard.ip) || !heard.keepalive.is_hello_due();
@@ -529,7 +543,7 @@ impl Session {
                 Some(handshake) => Some(handshake.due()),
                 None => Some(selected.last_proven + Self::PROOF_SILENCE).filter(|_| self.keys.is_keyed()),
             };
-            let keepalive = Some(selected.keepalive.due()).filter(|_| selected.version.phase() == Phase::Session);
+            let keepalive = Some(selected.keepalive_due(self.reach)).filter(|_| selected.version.phase() == Phase::Session);
             next = earlier(earlier(next, proof), earlier(keepalive, selected.version.next_deadline()));
         }
         if self.reach == Reach::Fixed {
@@ -539,7 +553,7 @@ impl Session {
             true if self.selected.is_none() || self.is_selected(heard.ip) || heard.keepalive.is_hello_due() => {
                 self.asking_due(heard).and_then(|due| self.asking.due(heard.ip, heard.bytes(), due))
             }
-            _ => Some(heard.timer.due()).filter(|_| !self.is_selected(heard.ip) && !self.is_selected_server(heard)),
+            _ => Some(heard.keepalive_due(self.keys.is_keyed())).filter(|_| !self.is_selected(heard.ip) && !self.is_selected_server(heard)),
         };
         earlier(next, self.heard.iter().filter_map(due).min())
     }

@@ -284,6 +284,37 @@ fn the_server_that_was_proven_last_comes_first() {
 }
 
 #[test]
+fn servers_whose_broadcasts_stay_away_are_kept_while_they_answer() {
+    let mut bench = Bench::new();
+    for last in [1, 2] {
+        bench.session.handle_heartbeat(at(0), ip(last), Some(Token(last.into())), 50);
+    }
+    bench.join(0);
+    let mut sent = Vec::new();
+    for seconds in 0..330 {
+        for (to, datagram) in bench.sent(seconds).into_iter().filter(|(_, datagram)| datagram.starts_with("ALIVE")) {
+            sent.push((to, seconds));
+            // Both answer until they die.
+            if seconds < 300 {
+                assert!(datagram.starts_with("ALIVE"));
+                bench.session.handle_alive_answer(at(seconds), ip(to));
+                if to == 1 {
+                    bench.session.handle_answer(at(seconds));
+                }
+            }
+        }
+        if seconds < 319 {
+            assert_eq!(bench.selected(), Some(1), "{seconds}");
+        }
+    }
+    for last in [1, 2] {
+        let times: Vec<u64> = sent.iter().filter(|(to, _)| *to == last).map(|(_, seconds)| *seconds).collect();
+        assert!(times[..25].windows(2).all(|pair| pair[1] - pair[0] == 10), "{times:?}");
+    }
+    assert!(bench.selected() != Some(1) && bench.session.heard.iter().count() == 0);
+}
+
+#[test]
 fn a_server_on_two_lans_is_one_server() {
     let mut bench = Bench::new();
     bench.session.handle_heartbeat(at(0), ip(1), Some(Token(7)), 50);
