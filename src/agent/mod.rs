@@ -105,10 +105,12 @@ impl Agent {
         self.rules.set_policy(policy);
     }
 
-    /// Speaks only with servers that have one of these keys, and asks the selected one to prove that anew. No keys change nothing.
+    /// Speaks only with servers that have one of these keys, and asks the selected one to prove that anew. A session that began with
+    /// another key ends at once. No keys change nothing.
     pub fn set_keys(&mut self, now: Now, keys: Vec<Key>) {
-        if !keys.is_empty() {
-            self.session.set_keys(now, keys);
+        if !keys.is_empty() && self.session.set_keys(now, keys) {
+            self.outputs.log("session ended: its key is not in the key file any more".into());
+            self.handle_selected(now);
         }
     }
 
@@ -178,8 +180,8 @@ impl Agent {
             self.handle_joined(now);
         }
         match Message::parse_of_server(content) {
-            Ok(Message::Heartbeat { .. }) => self.handle_heartbeat(now, from, None),
-            Ok(Message::Capability { run, .. }) => self.handle_heartbeat(now, from, Some(run)),
+            Ok(Message::Heartbeat { .. }) => self.handle_heartbeat(now, from, None, datagram.len()),
+            Ok(Message::Capability { run, .. }) => self.handle_heartbeat(now, from, Some(run), datagram.len()),
             // Without proof a message may only say what ends nothing.
             Ok(message) if proof != Proof::None || matches!(message, Message::Lost { .. } | Message::Offer { .. }) => {
                 self.handle_message(now, from, &message, proof, datagram);
@@ -263,8 +265,8 @@ impl Agent {
         }
     }
 
-    fn handle_heartbeat(&mut self, now: Now, from: SocketAddrV4, run: Option<Token>) {
-        if self.session.handle_heartbeat(now, *from.ip(), run) {
+    fn handle_heartbeat(&mut self, now: Now, from: SocketAddrV4, run: Option<Token>, bytes: usize) {
+        if self.session.handle_heartbeat(now, *from.ip(), run, bytes) {
             self.handle_selected(now);
         }
     }

@@ -29,7 +29,7 @@ use crate::directives::Fault;
 use crate::now::Now;
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::auth::SessionName;
-use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token};
+use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token, MAX_HELLO};
 use acknowledgements::{Acknowledgements, PendingEvent};
 use admission::{Admission, Decision};
 use chains::{Arrival, Chains, TakeOutcome};
@@ -186,6 +186,9 @@ impl Server {
             Decision::Refuse => return,
             Decision::RefuseWithLost { host } => return self.send_lost(from, host),
         };
+        // What a MAC proves comes from the device of the session, whoever said it and from where: the answer goes to that device.
+        let proven_address = origin.host().and_then(|host| self.hosts.get(host)?.proven_address());
+        let from = proven_address.unwrap_or(from);
         match Message::parse(content) {
             Err(_) => self.ignored.count_malformed(),
             Ok(Message::Hello { host, run, nonce }) => self.handle_hello(now, from, host, run, nonce, datagram),
@@ -395,7 +398,7 @@ impl Server {
     /// Notes that a host is alive at that address.
     fn handle_heard(&mut self, now: Now, from: SocketAddrV4, name: &str, version: Version) {
         if let Some(host) = self.hosts.get_mut(name) {
-            let notices = host.handle_heard(now.mono, *from.ip(), version);
+            let notices = host.handle_heard(now.mono, from, version);
             self.report_notices(now, name, notices);
         }
     }
@@ -503,9 +506,15 @@ impl Server {
     fn announce(&mut self) {
         let ServerIdentity { name, run, broadcast } = &self.identity;
         // SRVCAP goes first, so that an agent that is looking for a server knows which version to try.
-        for message in [Message::Capability { name, run: *run }, Message::Heartbeat { name }] {
-            broadcast.iter().for_each(|to| self.outputs.send(*to, &message, None));
+        let capability = Message::Capability { name, run: *run };
+        for to in broadcast {
+            match self.admission.requires_keys() {
+                // An agent with a key answers a stranger with no more bytes than it got.
+                true => self.outputs.send_padded(*to, &capability, MAX_HELLO),
+                false => self.outputs.send(*to, &capability, None),
+            }
         }
+        broadcast.iter().for_each(|to| self.outputs.send(*to, &Message::Heartbeat { name }, None));
     }
 
     fn handle_tick(&mut self, now: Now) {

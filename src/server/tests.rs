@@ -312,6 +312,23 @@ fn a_session_begins_only_with_a_later_cookie_than_that_of_the_current_one() {
 }
 
 #[test]
+fn three_agents_with_one_name_are_reported_and_one_on_two_lans_is_not() {
+    let mut bench = Bench::new(&["nas1"]);
+    let turn = |bench: &mut Bench, number: u8, run: u8| {
+        let join = bench.hello(2, agent(number), "nas1", Token(run.into()));
+        bench.deliver(2, agent(number), &join);
+    };
+    for lan in [1, 2, 1, 2, 1] {
+        turn(&mut bench, lan, 7);
+        bench.deliver(2, agent(3 - lan), &format!("ALIVE%%nas1%%{}%%none", Token(7)));
+    }
+    assert_eq!(bench.own_events(), [""; 0]);
+    (10..14).for_each(|number| turn(&mut bench, number, number % 3));
+    bench.tick(3);
+    assert_eq!(bench.own_events(), ["Host name is used by two agents at once, at 10.0.0.12 and 10.0.0.13"]);
+}
+
+#[test]
 fn two_agents_with_one_name_do_not_learn_each_others_checkpoints() {
     let mut bench = Bench::new(&["nas1"]);
     let (one, other) = (Token(1), Token(2));

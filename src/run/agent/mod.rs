@@ -37,7 +37,7 @@ use tasks::Tasks;
 pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     let settings = Settings::parse(&matches)?;
-    let keys = settings.key_file.as_deref().map_or(Ok(Vec::new()), keys::own_keys)?;
+    let keys = settings.key_file.as_deref().map_or(Ok(Vec::new()), |path| keys::own_keys(path, settings.user.as_ref()))?;
     let mut common = PROGRAM.common(&matches)?;
 
     let clock = Clock::start();
@@ -229,7 +229,7 @@ impl<'a> Loop<'a> {
     }
 
     fn read_keys_again(&mut self, now: Now) {
-        let read = self.key_file.as_deref().map(keys::own_keys);
+        let read = self.key_file.as_deref().map(|path| keys::own_keys(path, None));
         if let Some(keys) = read.and_then(|read| keys::log_reread(now, self.log, read)) {
             self.agent.set_keys(now, keys);
         }
