@@ -303,6 +303,25 @@ fn processes_are_counted_without_ps_command() {
 }
 
 #[test]
+fn a_zombie_and_an_agent_that_names_it_are_no_running_daemon() {
+    let scene = Scene::new("zombie", |site| {
+        std::os::unix::fs::symlink("/bin/true", site.path("backupd")).unwrap();
+        format!(
+            "process: backupd\nalert_running: tags=DEAD min=1 max=9 message=Daemons\n\
+             process: h {}\nalert_running: tags=PORT min=1 max=9 message=Programs with this port\n\
+             process: aa436.* h {}\nalert_running: tags=AGENT min=2 max=9 message=Agents\n",
+            site.port, site.port
+        )
+    });
+    // Not waited for until the end of the test.
+    let mut zombie = std::process::Command::new(scene.site.path("backupd")).spawn().unwrap();
+    wait_for("the zombie", || (!runs(zombie.id())).then_some(()));
+    let counts = ["DEAD", "PORT", "AGENT"].map(|tags| scene.site.wait_for_count(tags, 2)[1].clone());
+    assert_eq!(counts, ["Daemons [0]", "Programs with this port [0]", "Agents [1]"]);
+    zombie.wait().unwrap();
+}
+
+#[test]
 fn the_built_in_commands_report_what_the_system_reports() {
     let scene = Scene::new("builtin", |_| {
         "run: command=@df extract=^(/proc/none|/) (\\d+)% (\\d+)% (\\d+) (\\d+)$\n\
