@@ -351,7 +351,7 @@ impl Agent {
 
     /// A task has ended successfully, or why not.
     pub fn handle_task_end(&mut self, now: Now, job: JobId, outcome: Result<(), String>) {
-        if let Some(name) = self.rules.handle_task_end(now, job, outcome.is_ok(), &mut self.delivery) {
+        if let Some(name) = self.rules.handle_task_end(now, job, outcome.is_ok(), &mut self.delivery, &mut self.outputs) {
             self.handle_state(now, FailingSource::Command(name), outcome);
         }
     }
