@@ -2,7 +2,7 @@
 //! errors does not replace one without. Takes texts and never reads files.
 
 use crate::directives::host::{HostFile, Patterns, Rule};
-use crate::directives::{emit_marked, expand, text_of, Expanded, Fault, Source, SourceLine};
+use crate::directives::{emit_fitting, emit_marked, expand, text_of, Expanded, Fault, Source};
 use crate::wire::{Revision, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_PART_TEXT};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
@@ -225,17 +225,14 @@ impl HostConfiguration {
         });
         let used: Box<[_]> = used.collect();
         let file = HostFile::parse_with(expanded.lines.iter().copied(), patterns);
-        let (text, fits) = emit_fitting(&file);
+        let (text, too_large) = emit_fitting(&file, MAX_CONFIGURATION);
         let mut faults = Vec::new();
         for file in [Some(host)].into_iter().chain(used.iter().map(|(_, file)| file.as_ref())).flatten() {
             faults.extend(file.fault.as_deref().cloned());
         }
         faults.extend(expanded.faults);
         faults.extend(file.faults);
-        if !fits {
-            let reason = format!("with its includes larger than {} bytes", MAX_CONFIGURATION);
-            faults.push(Fault { path: host.path.to_string(), line: 0, reason });
-        }
+        faults.extend(too_large.map(|reason| Fault { path: host.path.to_string(), line: 0, reason }));
         let configuration = Self { host: host.clone(), includes: used, revision: Revision::of(&text), has_faults: !faults.is_empty() };
         (configuration, faults)
     }
@@ -256,7 +253,7 @@ impl HostConfiguration {
         if !self.has_faults {
             return emit_marked(&lines);
         }
-        emit_fitting(&HostFile::parse(lines)).0
+        emit_fitting(&HostFile::parse(lines), MAX_CONFIGURATION).0
     }
 
     fn classic(&self, host: &str) -> ClassicConfig {
@@ -286,24 +283,6 @@ impl HostConfiguration {
         }
         config
     }
-}
-
-/// The text of the groups without faults, up to the first one that makes it larger than [`MAX_CONFIGURATION`], and whether all groups fit.
-fn emit_fitting(file: &HostFile<'_>) -> (String, bool) {
-    let text = emit_marked(&file.good_lines());
-    if text.len() <= MAX_CONFIGURATION {
-        return (text, true);
-    }
-    // At most this precedes a line: a mark with a line number and a path, or empty lines in place of a mark.
-    let size = |line: &SourceLine<'_>| line.text.len() + line.path.len() + 40;
-    let mut room = MAX_CONFIGURATION;
-    let fitting = file.groups.iter().take_while(|group| {
-        let left = room.checked_sub(group.lines.iter().map(size).sum());
-        room = left.unwrap_or(0);
-        left.is_some()
-    });
-    let lines: Vec<SourceLine<'_>> = fitting.flat_map(|group| group.lines.iter().copied()).collect();
-    (emit_marked(&lines), false)
 }
 
 #[cfg(test)]
@@ -464,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_configuration_that_is_too_large_the_first_groups_are_served() {
+    fn of_a_configuration_that_is_too_large_all_that_fits_is_served() {
         let mut all = Configurations::default();
         let long = "x".repeat(5000);
         let include: String = (0..150).map(|i| format!("file: /{i}/{long}\nmatch: a\nalert_all: tags=A message=end{i}\n")).collect();
@@ -472,14 +451,15 @@ mod tests {
         let checked = all.set_host("h", "hosts/h", ok("include: one\n"));
         assert_eq!(
             checked.faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["hosts/h:0: with its includes larger than 491520 bytes"]
+            ["hosts/h:0: with its includes larger than 491520 bytes: 53 of 150 groups are left out"]
         );
         let parts = all.parts("h");
         assert!(parts.len() <= crate::wire::MAX_PARTS as usize, "{}", parts.len());
         let text = parts.concat();
         assert_eq!(Revision::of(&text), all.revision("h"));
         let file = HostFile::parse(crate::directives::marked_lines(&text, "h"));
-        assert!(file.faults.is_empty() && (90..100).contains(&file.groups.len()), "{}", file.groups.len());
+        assert!(file.faults.is_empty() && text.len() <= MAX_CONFIGURATION && text.len() > MAX_CONFIGURATION - 5100);
+        assert_eq!(file.groups.len(), 97);
     }
 
     #[test]
