@@ -11,7 +11,6 @@ use std::rc::Rc;
 pub type Content = Result<Vec<u8>, String>;
 
 /// All host and include files. Thousands of hosts may use one include, so each text is stored once, and no rules are stored.
-#[derive(Default)]
 pub(super) struct Configurations {
     hosts: HashMap<Rc<str>, HostEntry>,
     includes: HashMap<Rc<str>, Include>,
@@ -71,6 +70,18 @@ pub(super) struct ClassicConfig {
     pub(super) lines: String,
     /// A fault for each group that such agents cannot have.
     pub(super) left_out: Vec<Fault>,
+}
+
+impl Default for Configurations {
+    fn default() -> Self {
+        Self {
+            hosts: HashMap::new(),
+            includes: HashMap::new(),
+            recheck_queue: VecDeque::new(),
+            patterns: Patterns::checked(),
+            parts_cache: None,
+        }
+    }
 }
 
 impl Configurations {
@@ -253,11 +264,11 @@ impl HostConfiguration {
         if !self.has_faults {
             return emit_marked(&lines);
         }
-        emit_fitting(&HostFile::parse(lines), MAX_CONFIGURATION).0
+        emit_fitting(&HostFile::parse_with(lines, &mut Patterns::checked()), MAX_CONFIGURATION).0
     }
 
     fn classic(&self, host: &str) -> ClassicConfig {
-        let file = HostFile::parse(self.expanded().lines);
+        let file = HostFile::parse_with(self.expanded().lines, &mut Patterns::checked());
         let has_list = file.groups.iter().any(|group| matches!(group.rule, Rule::ProcessList(_)));
         let mut config = ClassicConfig { lines: String::new(), left_out: Vec::new() };
         let room = MAX_DATAGRAM - "CONFIG%%START%%".len();

@@ -5,6 +5,7 @@ use crate::agent::delivery::{Delivery, Event};
 use crate::directives::decimal::Decimal;
 use crate::directives::host::{CommandAlert, CommandAlertKind, CommandLine, CommandRule};
 use crate::now::Now;
+use crate::pattern::Work;
 use std::time::Duration;
 
 /// All command rules in force. A command that several rules name is run once for all of them.
@@ -37,7 +38,8 @@ impl CommandRules {
                 self.commands.push(Command { line, next_run: now.mono, is_running: false, rules: Vec::new() });
             }
             let known = before.iter().position(|(old, _)| *old == rule);
-            self.commands[at].rules.push(known.map_or_else(|| (rule, Extraction::default()), |at| before.swap_remove(at)));
+            let extraction = known.map_or_else(Extraction::default, |at| before.swap_remove(at).1);
+            self.commands[at].rules.push((rule, extraction));
         }
         self.commands.retain(|command| !command.rules.is_empty());
     }
@@ -73,7 +75,7 @@ impl CommandRules {
     pub(super) fn handle_line(&mut self, now: Now, line: &CommandLine, text: &str, delivery: &mut Delivery) {
         let Some(at) = self.index(line) else { return };
         for (rule, extraction) in &mut self.commands[at].rules {
-            let captures = rule.extract.captures(text);
+            let captures = rule.extract.captures(text, &mut Work::turn());
             extraction.handle_line(text, captures.is_some());
             let Some(captures) = captures else { continue };
             let group = |number| captures.get(number).map_or("", |group| group.as_str());

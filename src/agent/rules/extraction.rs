@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::agent::rules::bench::host_file;
     use crate::directives::host::Rule;
+    use crate::pattern::Work;
 
     fn rule() -> CommandRule {
         let text = "run: command=df extract=^(\\S+) (\\S+)$\nalert_if: tags=D match=1,/ upper_limit=2,90 message=Full\n";
@@ -104,7 +105,7 @@ mod tests {
         let rule = rule();
         extraction.begin_run();
         for line in lines {
-            let captures = rule.extract.captures(line);
+            let captures = rule.extract.captures(line, &mut Work::turn());
             extraction.handle_line(line, captures.is_some());
             if let Some(captures) = captures.filter(|captures| &captures[1] == "/") {
                 extraction.handle_number(0, 2, &captures[2], captures[2].parse::<f64>().is_ok());

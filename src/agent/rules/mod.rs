@@ -119,7 +119,8 @@ impl Rules {
         self.logs.handle_end(file, position);
     }
 
-    /// Takes lines of a file. Returns how many bytes are processed: fewer than all when events find no room.
+    /// Takes lines of a file. Returns how many bytes are processed: fewer than all when events find no room, or the work of the turn is
+    /// done. The next turn begins with [`Self::handle_timeout`].
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
         self.logs.handle_lines(now, file, lines, delivery)
     }
@@ -166,6 +167,7 @@ impl Rules {
 
     /// Does what is due: ends blocks of time, reports, and starts tasks.
     pub(super) fn handle_timeout(&mut self, now: Now, logs: &Logs, delivery: &mut Delivery, outputs: &mut Outputs) {
+        self.logs.begin_turn();
         if self.logs.handle_timeout(now, logs, delivery) {
             outputs.push(Output::Measure);
         }

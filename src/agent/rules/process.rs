@@ -38,8 +38,11 @@ impl ProcessRules {
         }
         for (identity, rule) in rules {
             let known = before.iter().position(|old| old.identity == identity);
-            let new = || Counter { rule, identity, count: 0, out_of_bounds: 0 };
-            self.rules.push(known.map_or_else(new, |at| before.swap_remove(at)));
+            // The patterns of the new rules are shared, so no old ones stay.
+            self.rules.push(match known {
+                Some(at) => Counter { rule, ..before.swap_remove(at) },
+                None => Counter { rule, identity, count: 0, out_of_bounds: 0 },
+            });
         }
         if self.rules.is_empty() {
             self.all_clear = None;

@@ -332,7 +332,7 @@ mod tests {
     use crate::directives::source::Source;
 
     fn parse(text: &str) -> (Vec<Group<'_>>, Vec<Fault>) {
-        super::parse(Source { path: "nas1", text }.lines(), &mut Patterns::default())
+        super::parse(Source { path: "nas1", text }.lines(), &mut Patterns::checked())
     }
 
     fn faults(text: &str) -> Vec<String> {

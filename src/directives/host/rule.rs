@@ -2,7 +2,7 @@
 
 use super::command_line::CommandLine;
 use crate::directives::decimal::Decimal;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Work};
 use crate::schedule::Schedule;
 use std::time::Duration;
 
@@ -131,9 +131,34 @@ impl LogSource {
 }
 
 impl LogRule {
-    /// Whether a line contains one of the patterns and none of those to ignore.
-    pub fn matches(&self, line: &str) -> bool {
-        self.patterns.iter().any(|p| p.is_match(line)) && !self.ignores.iter().any(|p| p.is_match(line))
+    /// Whether a line contains one of the patterns and none of those to ignore. `None` if the work is done before that is known: then
+    /// `searched` says how many were searched for, and the next call goes on there.
+    pub fn matches(&self, line: &str, searched: &mut usize, work: &mut Work) -> Option<bool> {
+        if self.patterns.is_empty() {
+            return Some(false);
+        }
+        while let Some(pattern) = self.patterns.get(*searched) {
+            if work.is_done() {
+                return None;
+            }
+            *searched += 1;
+            if pattern.search(line, work) {
+                *searched = self.patterns.len() + 1;
+            } else if *searched == self.patterns.len() {
+                return Some(false);
+            }
+        }
+        // One more than the patterns: a pattern was found.
+        while let Some(ignored) = self.ignores.get(*searched - self.patterns.len() - 1) {
+            if work.is_done() {
+                return None;
+            }
+            *searched += 1;
+            if ignored.search(line, work) {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 
     /// Whether another rule has the same patterns and so matches the same lines.
@@ -162,6 +187,40 @@ impl Rule {
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
             Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_matches_alike_however_often_its_search_is_interrupted() {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect::<Vec<_>>();
+        let line = "a line ".repeat(50_000) + "end";
+        for (matched, ignored, expected) in [
+            (&["x.?[0-9]{60}", "[a-z]{90}y", "en.$"][..], &["[x-z]{99}", "z+$"][..], true),
+            (&["x.?[0-9]{60}", "en.$"], &["[0-9]{99}", "l.ne"], false),
+            (&["x.?[0-9]{60}", "[a-z]{90}y"], &[], false),
+            (&["a"], &[], true),
+        ] {
+            let rule = LogRule {
+                log: LogSource::Path("/a".into()),
+                patterns: patterns(matched),
+                ignores: patterns(ignored),
+                tags: String::new(),
+                alert: LogAlert::All { message: None },
+                active: None,
+            };
+            let (mut searched, mut turns) = (0, 1);
+            while rule.matches(&line, &mut searched, &mut Work::turn()).is_none_or(|is_match| {
+                assert_eq!(is_match, expected, "{matched:?}");
+                false
+            }) {
+                turns += 1;
+            }
+            assert_eq!(turns > 1, matched.len() > 1, "{matched:?}");
         }
     }
 }
