@@ -68,7 +68,7 @@ pub(super) struct CheckedHost {
 pub(super) struct ClassicConfig {
     /// The lines, joined by `%%`.
     pub(super) lines: String,
-    /// A fault for each group that such agents cannot have.
+    /// A fault for each group that such agents cannot have, or of which they ignore a part.
     pub(super) left_out: Vec<Fault>,
 }
 
@@ -284,6 +284,8 @@ impl HostConfiguration {
                         config.lines += "%%";
                     }
                     config.lines += &lines;
+                    let ignored = |part| group.fault(format!("ignored by the agent of {host}: {part}"));
+                    config.left_out.extend(group.ignored_by_classic().map(ignored));
                 }
                 Ok(_) => config.left_out.push(group.fault(format!("left out for {host}: the configuration does not fit one datagram"))),
                 Err(reason) => {
@@ -451,6 +453,38 @@ mod tests {
         all.set_host("h", "hosts/h", ok(&format!("{text}ps_command: ps\n")));
         let config = all.classic("h").unwrap();
         assert!(config.lines.ends_with("process: x%%alert_running: tags=P min=1 max=2 message=m%%ps_command: ps"), "{}", config.lines);
+    }
+
+    #[test]
+    fn what_ends_or_inverts_version_1_agents_is_left_out_and_what_they_ignore_is_reported() {
+        let mut all = Configurations::default();
+        let log = |pattern: &str| format!("file: /a\nmatch: {pattern}\nalert_all: tags=A\n");
+        let alert = |alert: &str| format!("run: command=df extract=(a) (b)\nalert_if: tags=A {alert} message=m\n");
+        let threshold = |threshold: u32| format!("file: /a\nmatch: a\nalert_n: tags=A threshold={threshold} seconds=9 message=m\n");
+        let [zero, one] = [0, 1].map(threshold);
+        let bad = "process: (?<n>a)\nalert_running: tags=A min=1 max=2 message=m\nps_command: ps\n".to_string();
+        let cases = [
+            (log(r"a\z"), true, Some(r"left out for h, whose agent does not know it: a pattern with \z")),
+            (
+                log("a(?i)b"),
+                true,
+                Some("left out for h, whose agent does not know it: a pattern with flags behind its start, as in a(?i)b"),
+            ),
+            (bad, true, Some("left out for h, whose agent does not know it: a pattern with (?<name>")),
+            (zero, true, Some("left out for h, whose agent does not know it: threshold=0")),
+            (one, false, None),
+            (log(r"\<a"), false, None),
+            (alert("match=1,my disk upper_limit=2,9"), false, Some("ignored by the agent of h: white space in match=")),
+            (alert("match=1,x lower_limit=2,-9"), false, Some("ignored by the agent of h: a negative limit")),
+            (alert("match=1,x lower_limit=2,9"), false, None),
+        ];
+        for (text, is_left_out, reason) in cases {
+            all.set_host("h", "hosts/h", ok(&text));
+            let config = all.classic("h").unwrap();
+            let said: Vec<_> = config.left_out.iter().map(|fault| fault.reason.as_str()).collect();
+            assert_eq!(said, Vec::from_iter(reason), "{text}");
+            assert_eq!(config.lines.is_empty() || config.lines == "ps_command: ps", is_left_out, "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod command_line;
 mod group;
 mod parser;
 mod patterns;
+mod python;
 mod rule;
 mod syntax;
 

@@ -1,6 +1,7 @@
 //! What a group of directives asks for. Decides nothing; the agent carries rules out.
 
 use super::command_line::CommandLine;
+use super::python::refused_by_re;
 use crate::directives::decimal::Decimal;
 use crate::pattern::{Pattern, Work};
 use crate::schedule::Schedule;
@@ -178,16 +179,40 @@ impl LogSource {
 }
 
 impl Rule {
-    /// The part of this rule that version 1 agents do not know. (That their process rules need a `ps_command:` is checked for the whole
-    /// file.)
+    /// The part of this rule that version 1 agents do not know, or that ends or inverts them. (That their process rules need a
+    /// `ps_command:` is checked for the whole file.)
     pub(super) fn extension(&self) -> Option<&'static str> {
-        match self {
+        let extension = match self {
             Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
             Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
+            Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
             Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
             _ => None,
-        }
+        };
+        extension.or_else(|| self.patterns().find_map(|pattern| refused_by_re(pattern.as_str())))
+    }
+
+    /// The part of this rule that version 1 agents ignore without a word.
+    pub(super) fn ignored(&self) -> Option<&'static str> {
+        let Self::Command(rule) = self else { return None };
+        rule.alerts.iter().find_map(|alert| match &alert.kind {
+            _ if alert.text.contains(char::is_whitespace) => Some("white space in match="),
+            CommandAlertKind::Above { limit, .. } | CommandAlertKind::Below { limit, .. } if limit.is_negative() => {
+                Some("a negative limit")
+            }
+            _ => None,
+        })
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let (several, one) = match self {
+            Self::Log(rule) => (&rule.patterns[..], None),
+            Self::Process(rule) => (&[][..], Some(&rule.pattern)),
+            Self::Command(rule) => (&[][..], Some(&rule.extract)),
+            Self::ProcessList(_) => (&[][..], None),
+        };
+        several.iter().chain(one)
     }
 }
 
