@@ -18,7 +18,7 @@ pub use logs::{Lines, LogEvent};
 pub use output::{JobId, LogId, Output, Start, Task};
 pub use rules::{DryRun, Policy};
 
-use crate::directives::host::HostFile;
+use crate::directives::host::{HostFile, Patterns};
 use crate::directives::{marked_lines, SourceLine};
 use crate::now::{earlier, Now};
 use crate::random::Random;
@@ -58,6 +58,8 @@ pub struct Agent {
     delivery: Delivery,
     failures: Failures,
     notices: NoticeLimits,
+    /// The bytes of memory that the patterns of a configuration may take.
+    pattern_memory: usize,
     outputs: Outputs,
     /// A configuration that is in force once the server knows how far logs are read.
     coming: Option<ComingConfiguration>,
@@ -91,6 +93,7 @@ impl Agent {
             delivery: Delivery::new(now, &host, epoch, Random::new(seed)),
             failures: Failures::default(),
             notices: NoticeLimits::default(),
+            pattern_memory: Patterns::MEMORY,
             outputs: Outputs::default(),
             coming: None,
             is_ending: false,
@@ -103,6 +106,11 @@ impl Agent {
     /// Sets which commands servers may have run here, from the next configuration on.
     pub fn set_policy(&mut self, policy: Policy) {
         self.rules.set_policy(policy);
+    }
+
+    /// Sets how many bytes of memory the patterns of a configuration may take, from the next one on.
+    pub fn set_pattern_memory(&mut self, bytes: usize) {
+        self.pattern_memory = bytes;
     }
 
     /// Speaks only with servers that have one of these keys, and asks the selected one to prove that anew. A session that began with
@@ -317,7 +325,7 @@ impl Agent {
     fn adopt(&mut self, now: Now, revision: Revision, lines: Vec<SourceLine<'_>>) {
         self.coming = None;
         self.session.hurry_keepalive(now);
-        let file = HostFile::parse(lines);
+        let file = HostFile::parse_with(lines, &mut Patterns::within(self.pattern_memory));
         for (reported, fault) in file.faults.iter().enumerate() {
             if reported == Self::MAX_FAULTS_REPORTED {
                 self.system_event(now, format!("Configuration error: and {} more", file.faults.len() - reported));
@@ -341,7 +349,7 @@ impl Agent {
     }
 
     /// Takes what happens to a log. Returns how many bytes of [`LogEvent::Lines`] are processed: fewer than all when events find no
-    /// room; 0 for any other event. Events of a log that is not followed any more are ignored.
+    /// room, or when so much was searched that [`Self::handle_timeout`] is to be called before; 0 for any other event. Events of a log that is not followed any more are ignored.
     pub fn handle_log(&mut self, now: Now, log: LogId, event: LogEvent<'_>) -> usize {
         let Self { logs, rules, delivery, outputs, .. } = self;
         match event {
@@ -410,7 +418,7 @@ impl Agent {
 
     /// A task has ended successfully, or why not.
     pub fn handle_task_end(&mut self, now: Now, job: JobId, outcome: Result<(), String>) {
-        if let Some(name) = self.rules.handle_task_end(now, job, outcome.is_ok(), &mut self.delivery) {
+        if let Some(name) = self.rules.handle_task_end(now, job, outcome.is_ok(), &mut self.delivery, &mut self.outputs) {
             self.handle_state(now, FailingSource::Command(name), outcome);
         }
     }

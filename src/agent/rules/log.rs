@@ -1,13 +1,14 @@
 //! Rules that follow logs: which lines match, and what becomes of them now or at the end of a block of time.
 //! Lines come in as they were read; no file is read here.
 
-use super::search::Searches;
+use super::search::{Searches, UnfinishedLine};
 use crate::agent::delivery::{Delivery, Event};
 use crate::agent::logs::{FollowedFile, Lines, Logs};
 use crate::agent::output::LogId;
 use crate::directives::host::{LogAlert, LogRule, LogSource};
 use crate::hash::Fnv1a;
 use crate::now::{earlier, Now};
+use crate::pattern::Work;
 use crate::wire::position::{BlockCount, Position};
 use crate::wire::ChainId;
 use std::rc::Rc;
@@ -17,6 +18,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct LogRules {
     groups: Vec<LogGroup>,
+    /// What may still be searched in this turn.
+    work: Work,
 }
 
 /// The rules of one log.
@@ -29,10 +32,11 @@ struct LogGroup {
     matchers: Vec<Rc<LogRule>>,
     /// The log's files: one, or those that its wildcard found, ordered by id. Each rule counts them in this order.
     files: Vec<LogId>,
-    /// Reading stands still because there is no room for more events.
+    /// Reading stands still because there is no room for more events, or the work of the turn is done.
     is_stalled: bool,
     /// Whether a rule counts lines.
     has_counts: bool,
+    unfinished: Option<Box<UnfinishedLine>>,
 }
 
 /// One rule, and what it counted in its present block of time.
@@ -94,14 +98,22 @@ impl LogRules {
             let mut counters = std::mem::take(&mut group.rules);
             for (identity, rule) in rules.iter().filter(|(_, rule)| rule.log == *source) {
                 let known = counters.iter().position(|old| old.identity == *identity);
-                let new = || LogCounter::new(now, *identity, rule.clone(), group.files.len());
-                group.rules.push(known.map_or_else(new, |at| counters.swap_remove(at)));
+                // The patterns of the new rules are shared, so no old ones stay.
+                group.rules.push(match known {
+                    Some(at) => LogCounter { rule: Rc::new(rule.clone()), ..counters.swap_remove(at) },
+                    None => LogCounter::new(now, *identity, rule.clone(), group.files.len()),
+                });
             }
             group.share_matchers();
             group.name_rules();
             group.has_counts = group.rules.iter().any(|rule| rule.block.is_some());
             self.groups.push(group);
         }
+    }
+
+    /// Others had their turn.
+    pub(super) fn begin_turn(&mut self) {
+        self.work = Work::turn();
     }
 
     fn group(&mut self, log: LogId) -> Option<&mut LogGroup> {
@@ -148,11 +160,13 @@ impl LogRules {
         }
     }
 
-    /// Matches lines of a file until there is no room for more events. Returns how many bytes are processed.
+    /// Matches lines of a file until there is no room for more events, or the work of the turn is done. Returns how many bytes are
+    /// processed.
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
-        let Some(group) = self.group(file.source()) else { return lines.bytes.len() };
-        let Ok(index) = group.files.binary_search(&file.id()) else { return lines.bytes.len() };
-        let LogGroup { rules, order, matchers, is_stalled, has_counts, .. } = group;
+        let Self { groups, work } = self;
+        let Ok(at) = groups.binary_search_by_key(&file.source(), |group| group.log) else { return lines.bytes.len() };
+        let LogGroup { rules, order, matchers, is_stalled, unfinished, has_counts, files, .. } = &mut groups[at];
+        let Ok(index) = files.binary_search(&file.id()) else { return lines.bytes.len() };
         let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
         let (mut alerting, mut counting) = (Vec::new(), Vec::new());
         let mut consumed = 0;
@@ -162,8 +176,11 @@ impl LogRules {
                 *is_stalled = true;
                 return line.start;
             }
-            let text = String::from_utf8_lossy(line.bytes);
-            searches.match_line(&line, &text);
+            let (text, position) = (String::from_utf8_lossy(line.bytes), lines.position + line.start as u64);
+            if !searches.match_line(&line, &text, (file.id(), position), unfinished, work) {
+                *is_stalled = true;
+                return line.start;
+            }
             let done = file.take_partial(&lines, line.start);
             alerting.clear();
             counting.clear();
@@ -172,7 +189,7 @@ impl LogRules {
                 if !searches.is_match(rule.matcher) {
                     continue;
                 }
-                match rule.handle_match(index, lines.position + line.start as u64) {
+                match rule.handle_match(index, position) {
                     MatchOutcome::Alert if rule.id > done => alerting.push(*at),
                     MatchOutcome::Alert => {}
                     MatchOutcome::Count => counting.push(*at),
@@ -274,7 +291,16 @@ impl LogRules {
 impl LogGroup {
     fn new(log: LogId, source: &LogSource) -> Self {
         let files = if matches!(source, LogSource::Glob(_)) { Vec::new() } else { vec![log] };
-        Self { log, rules: Vec::new(), order: Vec::new(), matchers: Vec::new(), files, is_stalled: false, has_counts: false }
+        Self {
+            log,
+            rules: Vec::new(),
+            order: Vec::new(),
+            matchers: Vec::new(),
+            files,
+            is_stalled: false,
+            has_counts: false,
+            unfinished: None,
+        }
     }
 
     /// Names rules by their patterns, their alert and their block, and those that are alike in these by their order too.
@@ -335,6 +361,7 @@ impl LogGroup {
     /// Gives rules that search for the same one matcher.
     fn share_matchers(&mut self) {
         self.matchers.clear();
+        self.unfinished = None;
         for rule in &mut self.rules {
             let known = self.matchers.iter().position(|matcher| matcher.matches_like(&rule.rule));
             rule.matcher = known.unwrap_or(self.matchers.len());

@@ -308,3 +308,30 @@ fn a_clock_that_was_set_back_does_not_prolong_a_block() {
     let bench = Bench::restarted(6, COUNT, &later);
     assert_eq!(bench.rules.next_deadline(at(6)), Some(at(16).mono));
 }
+
+#[test]
+fn a_line_that_takes_several_turns_to_search_makes_its_events_once() {
+    let heavy = |first: &str| format!("file: /log\nmatch: {first}.{{200}}[0-9]\nmatch: x.{{150}}.*e\nalert_all: tags={first}\n");
+    let mut bench = Bench::new(&(heavy("q") + &heavy("z") + &COUNT.replace("match: x", "match: (x|y)o")));
+    let lines = format!("xo\nxoxo {}\nlast xo\n", "q line ".repeat(9000));
+    let (mut read, mut turns) = (0, 0);
+    while read < lines.len() {
+        read += bench.lines(1, &lines[read..]);
+        bench.rules.begin_turn();
+        turns += 1;
+    }
+    assert!(turns > 2, "{turns}");
+    assert_eq!(bench.events().len(), 2, "one for each rule, of the long line");
+    bench.time(10, 0);
+    assert_eq!(bench.events(), ["C 3"]);
+}
+
+#[test]
+fn a_turn_that_is_over_searches_nothing_more() {
+    let mut bench = Bench::new("file: /log\nmatch: (a|b).{200}[0-9]\nalert_all: tags=A\n");
+    let long = "a line ".repeat(9000) + "\n";
+    assert_eq!(bench.lines(1, &long), long.len(), "the search that began is brought to its end");
+    assert_eq!(bench.lines(1, "a\n"), 0);
+    bench.rules.begin_turn();
+    assert_eq!(bench.lines(1, "a\n"), 2);
+}

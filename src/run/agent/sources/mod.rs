@@ -124,7 +124,8 @@ impl Sources {
             }
             let at = (self.first + turn) % self.sources.len();
             if self.sources[at].read(now, agent, buffer) {
-                self.first = at;
+                // The first to find room for events; one that has searched for a whole turn gives way.
+                self.first = at + usize::from(agent.has_room());
                 break;
             }
         }
@@ -218,7 +219,7 @@ impl Source {
         all
     }
 
-    /// Hands the agent what is new. Returns whether it had no room for all of it.
+    /// Hands the agent what is new. Returns whether it had no room for all of it, or searched for a whole turn.
     fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> bool {
         match &mut self.input {
             Input::Command(command) => {
