@@ -335,6 +335,11 @@ impl Agent {
                     rules.remove_file(wildcard, log);
                 }
             }
+            LogEvent::SetAside => {
+                if let Some(wildcard) = logs.handle_set_aside(log) {
+                    rules.remove_file(wildcard, log);
+                }
+            }
             LogEvent::Vanished { path } => {
                 if let Some(file) = logs.handle_vanished(log, &path) {
                     rules.remove_file(log, file);

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod dir;
 pub mod glob;
+mod regular;
 pub mod rolling;
 
 pub use access::{Access, AccessError};

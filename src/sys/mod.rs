@@ -22,4 +22,4 @@ pub mod syslog;
 pub mod user;
 
 pub use error::reason;
-pub use file::{read_file, read_to_end, table};
+pub use file::{open_to_read, read_file, read_to_end, table, Links};

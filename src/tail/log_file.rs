@@ -48,9 +48,6 @@ impl LogFile {
     pub(super) fn open(access: &Access, path: &Path, offset: u64) -> Result<Self, AccessError> {
         let file = access.open(path)?;
         let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Err(AccessError::not_a_file(&meta));
-        }
         Ok(Self::at(file, &meta, offset.min(meta.len()))?)
     }
 

@@ -6,7 +6,7 @@ mod files;
 use super::watches::Watches;
 use crate::agent::{Agent, LogEvent, LogId, Start};
 use crate::directives::host::LogSource;
-use crate::fs::Access;
+use crate::fs::{Access, AccessError};
 use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
 use crate::tail::FileId;
@@ -74,7 +74,7 @@ impl Sources {
         let Some(source) = self.sources.iter_mut().find(|known| known.id == source) else { return };
         let Input::Files(files) = &mut source.input else { return };
         if let Some((position, lost)) = files.begin(now, log, path, start) {
-            let is_refused = self.access.is_refused(path.as_ref());
+            let is_refused = matches!(self.access.regular(path.as_ref()), Err(AccessError::Refused | AccessError::NotRegular(_)));
             self.events.push((log, LogEvent::Opened { position, lost, is_refused }));
         }
         (source.next_look, source.is_unread) = (now.mono, true);
@@ -153,6 +153,7 @@ impl Sources {
                 return Some(now.mono);
             }
             let due = match &source.input {
+                Input::Files(files) if files.is_searching() => return Some(now.mono),
                 Input::Files(_) => Some(source.next_look),
                 Input::Command(command) => command.next_deadline(now).filter(|_| has_room),
             };
@@ -189,6 +190,9 @@ impl Source {
     fn look(&mut self, now: Now, agent: &mut Agent, watches: Option<&mut Watches>) {
         let Input::Files(files) = &mut self.input else { return };
         if self.next_look > now.mono {
+            if files.is_searching() {
+                files.search(now, agent);
+            }
             return;
         }
         files.look(now, agent);

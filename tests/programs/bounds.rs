@@ -1,0 +1,134 @@
+//! Whatever a configuration asks for, the agent goes on, keeps small and ends when it is told to.
+#![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
+
+use crate::harness::{wait_for, Program, Site};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A server and an agent that follows `normal` with the tags `N`, besides what the rules ask for.
+struct Scene {
+    site: Site,
+    _server: Program,
+    agent: Program,
+}
+
+impl Scene {
+    fn new(name: &str, options: &[&str], rules: impl FnOnce(&Site) -> String) -> Self {
+        let site = Site::new(&format!("bounds-{name}"));
+        site.append("normal", "");
+        let rules = format!("file: {}\nmatch: line\nalert_all: tags=N\n", site.file("normal")) + &rules(&site);
+        site.write("ax436.conf", &site.server_file("127.255.255.255", "event_stream_size: 100000000\n"));
+        site.host("h", &rules);
+        let (server, agent) = (site.server(), site.agent("h", options));
+        site.wait_for_configuration("h", 1);
+        Self { site, _server: server, agent }
+    }
+
+    /// Writes a line to the normal log. Returns how long it takes to be in the stream.
+    fn delay(&self) -> Duration {
+        let before = self.site.texts("N").len();
+        let start = Instant::now();
+        self.site.append("normal", "line\n");
+        self.site.wait_for_count("N", before + 1);
+        start.elapsed()
+    }
+
+    /// The event of the state of that path.
+    fn wait_for_state(&self, path: &str) -> String {
+        self.site.wait_for_text(&format!("Cannot read {path}: ")).text
+    }
+}
+
+/// A rule that makes an event of each line of a log.
+fn rule(path: &str, tags: &str) -> String {
+    format!("file: {path}\nmatch: .\nalert_all: tags={tags}\n")
+}
+
+/// Ends the agent by SIGTERM, and fails if that takes longer than a second.
+fn assert_ends_at_once(agent: Program) {
+    let start = Instant::now();
+    assert_eq!(agent.terminate(), 0);
+    assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_wildcard_over_links_that_lead_back_takes_neither_time_nor_memory_from_others() {
+    let scene = Scene::new("back", &[], |site| {
+        fs::create_dir(site.path("many")).unwrap();
+        (0..30).for_each(|link| symlink(".", site.path(&format!("many/{link}"))).unwrap());
+        rule(&site.file(&format!("many{}/log", "/*".repeat(8))), "T")
+    });
+    let before = scene.agent.status("VmHWM");
+    for _ in 0..10 {
+        assert!(scene.delay() < Duration::from_secs(2));
+    }
+    assert!(scene.site.wait_for_text("Cannot read").text.ends_with("/log: more matches than can be looked at"));
+    assert!(scene.agent.status("VmHWM") < before + 8192);
+    assert_ends_at_once(scene.agent);
+}
+
+#[test]
+fn what_is_no_regular_file_is_named_and_never_said_not_to_exist() {
+    let odd = |site: &Site| [site.file("folder"), site.file("socket"), "/dev/null".into(), "/proc/version".into(), site.file("pipe")];
+    let mut bound = None;
+    let scene = Scene::new("odd", &[], |site| {
+        fs::create_dir(site.path("folder")).unwrap();
+        bound = Some(UnixListener::bind(site.path("socket")).unwrap());
+        assert!(std::process::Command::new("mkfifo").arg(site.path("pipe")).status().unwrap().success());
+        odd(site).iter().map(|path| rule(path, "T")).collect::<String>() + &rule("/proc/[0-9]*/cmdline", "T")
+    });
+    let whats = ["directory", "socket", "character device", "file of proc", "named pipe"];
+    for (path, what) in odd(&scene.site).iter().zip(whats) {
+        assert_eq!(scene.wait_for_state(path), format!("Cannot read {path}: it is a {what}, not a regular file"));
+    }
+    scene.wait_for_state("/proc/[0-9]*/cmdline");
+    scene.delay();
+    assert_eq!(scene.site.texts("T"), [""; 0]);
+    let wrong = scene.site.texts("SYSTEM").into_iter().filter(|text| text.contains("does not exist yet"));
+    assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
+    drop(bound);
+}
+
+#[test]
+fn of_too_many_files_those_changed_last_are_followed_and_nothing_is_read_twice() {
+    let old = |number: u64| format!("logs/access-{number}.log");
+    let scene = Scene::new("newest", &[], |site| {
+        fs::create_dir(site.path("logs")).unwrap();
+        for number in 100..400 {
+            site.append(&old(number), "an old line\n");
+            let file = fs::File::options().append(true).open(site.path(&old(number))).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + number)).unwrap();
+        }
+        rule(&site.file("logs/access-*.log"), "T")
+    });
+    assert!(scene.wait_for_state(&scene.site.file("logs/access-*.log")).ends_with("those changed last are followed"));
+    scene.site.append("logs/access-900.log", "today\n");
+    scene.site.wait_for_count("T", 1);
+    // The first one found no place at the start, and was not read.
+    scene.site.append(&old(100), "again\n");
+    scene.site.wait_for_count("T", 2);
+    // This one has given up its place.
+    let places = || scene.agent.open_files().into_iter().filter(|path| path.starts_with(scene.site.path("logs"))).collect::<Vec<_>>();
+    let gave_up = (100..400).map(old).rfind(|name| !places().contains(&scene.site.path(name))).unwrap();
+    scene.site.append(&gave_up, "once more\n");
+    scene.site.wait_for_count("T", 3);
+    assert_eq!(scene.site.texts("T"), ["today", "again", "once more"]);
+    assert!(places().len() <= 256);
+}
+
+#[test]
+fn a_deleted_file_of_a_wildcard_leaves_its_place_to_another() {
+    let scene = Scene::new("places", &[], |site| {
+        fs::create_dir(site.path("logs")).unwrap();
+        (0..256).for_each(|number| site.append(&format!("logs/{number}.log"), "an old line\n"));
+        rule(&site.file("logs/*.log"), "T")
+    });
+    scene.delay();
+    fs::remove_file(scene.site.path("logs/7.log")).unwrap();
+    scene.site.append("logs/new.log", "new\n");
+    let start = Instant::now();
+    wait_for("the new file", || (scene.site.texts("T") == ["new"]).then_some(()));
+    assert!(start.elapsed() < Duration::from_secs(6), "it took {:?}", start.elapsed());
+}
