@@ -15,6 +15,8 @@ pub(super) struct Files {
     files: Vec<SourceFile>,
     /// The pattern of a wildcard.
     wildcard: Option<String>,
+    /// Which file is read first: the one whose turn it was when there was no room for more.
+    first: usize,
     /// The search for files that is under way.
     search: Option<Box<Search>>,
     search_began: Duration,
@@ -44,10 +46,10 @@ struct SourceFile {
 /// What came of a reading.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FilesRead {
-    /// There is more to read at once.
+    /// There is, or may be, more to read at once.
     pub(super) has_more: bool,
-    /// The agent had no room for all of it.
-    pub(super) is_blocked: bool,
+    /// How many bytes were handed over.
+    pub(super) bytes: usize,
 }
 
 impl SourceFile {
@@ -79,17 +81,20 @@ impl SourceFile {
     /// Hands over what is new. Returns what came of it.
     fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> FilesRead {
         let (Some(id), Some(follower)) = (self.id, &mut self.follower) else { return FilesRead::default() };
+        let mut read = FilesRead::default();
         let mut is_blocked = false;
         let has_more = follower.read(now.mono, buffer, &mut |Piece { position, place, bytes }| {
             let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(place), bytes }));
+            read.bytes += consumed;
             is_blocked |= consumed < bytes.len();
             consumed
         });
+        read.has_more = has_more || is_blocked;
         agent.handle_log(now, id, LogEvent::Read(follower.position()));
         for loss in [follower.take_loss(), follower.take_cut_lines(now.mono)].into_iter().flatten() {
             agent.handle_log(now, id, LogEvent::Loss(loss));
         }
-        FilesRead { has_more, is_blocked }
+        read
     }
 }
 
@@ -100,6 +105,8 @@ impl Files {
     const REST: u32 = 8;
     /// Most files of one wildcard: each takes a descriptor.
     const MAX: usize = 256;
+    /// Bytes of all files that are read before other logs have their turn.
+    const TURN: usize = 1 << 20;
 
     /// The file at a path.
     pub(super) fn at_path(source: LogId, access: &Access, path: &str) -> Self {
@@ -117,6 +124,7 @@ impl Files {
             access: access.clone(),
             files: Vec::new(),
             wildcard,
+            first: 0,
             search: None,
             search_began: Duration::ZERO,
             next_search: Duration::ZERO,
@@ -206,15 +214,20 @@ impl Files {
         }
     }
 
-    /// Hands over what is new. Returns what came of it.
+    /// Hands over what is new, as far as the agent has room. The files take turns. Returns what came of it.
     pub(super) fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> FilesRead {
-        let mut progress = FilesRead::default();
-        for file in &mut self.files {
-            let FilesRead { has_more, is_blocked } = file.read(now, agent, buffer);
-            progress.has_more |= has_more;
-            progress.is_blocked |= is_blocked;
+        let (first, mut all) = (self.first, FilesRead::default());
+        for turn in 0..self.files.len() {
+            let at = (first + turn) % self.files.len();
+            if !agent.has_room() || all.bytes >= Self::TURN {
+                (self.first, all.has_more) = (at, true);
+                break;
+            }
+            let FilesRead { has_more, bytes } = self.files[at].read(now, agent, buffer);
+            all.has_more |= has_more;
+            all.bytes += bytes;
         }
-        progress
+        all
     }
 
     /// Searches for the files of a wildcard, if that is due: one step of a search, so that others have their turn.

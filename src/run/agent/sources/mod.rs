@@ -19,7 +19,7 @@ pub(super) struct Sources {
     sources: Vec<Source>,
     /// What tells of changes, where the system does.
     watches: Option<Watches>,
-    /// Which source is read first, so that a busy one does not keep the others waiting for room.
+    /// Which source is read first: the one whose turn it was when there was no room for more.
     first: usize,
     /// Events that wait to be handed to the agent.
     events: Vec<(LogId, LogEvent<'static>)>,
@@ -46,6 +46,9 @@ enum Input {
 }
 
 impl Sources {
+    /// Bytes that are read before everything else has its turn.
+    const TURN: usize = 1 << 20;
+
     /// Follows nothing yet, and later no file that `access` refuses.
     pub(super) fn new(access: Access) -> Self {
         Self { access, sources: Vec::new(), watches: None, first: 0, events: Vec::new() }
@@ -118,15 +121,14 @@ impl Sources {
         for source in &mut self.sources {
             source.look(now, agent, self.watches.as_mut());
         }
+        let (first, mut bytes) = (self.first, 0);
         for turn in 0..self.sources.len() {
-            if !agent.has_room() {
-                break;
-            }
-            let at = (self.first + turn) % self.sources.len();
-            if self.sources[at].read(now, agent, buffer) {
+            let at = (first + turn) % self.sources.len();
+            if !agent.has_room() || bytes >= Self::TURN {
                 self.first = at;
                 break;
             }
+            bytes += self.sources[at].read(now, agent, buffer);
         }
     }
 
@@ -222,19 +224,20 @@ impl Source {
         all
     }
 
-    /// Hands the agent what is new. Returns whether it had no room for all of it.
-    fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> bool {
+    /// Hands the agent what is new, as far as it has room. Returns how many bytes that were.
+    fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> usize {
         match &mut self.input {
             Input::Command(command) => {
+                let before = command.position();
                 self.is_unread = command.handle(now, self.id, agent, buffer);
-                false
+                usize::try_from(command.position() - before).unwrap_or(usize::MAX)
             }
             Input::Files(files) if self.is_unread => {
-                let progress = files.read(now, agent, buffer);
-                self.is_unread = progress.has_more || progress.is_blocked;
-                progress.is_blocked
+                let read = files.read(now, agent, buffer);
+                self.is_unread = read.has_more;
+                read.bytes
             }
-            Input::Files(_) => false,
+            Input::Files(_) => 0,
         }
     }
 }
