@@ -60,16 +60,29 @@ pub fn read_file(path: &str) -> io::Result<Vec<u8>> {
     read_to_end(&mut File::open(path)?)
 }
 
+/// Reads a file as [`read_file`] does, but no more than its first `most` bytes.
+///
+/// # Errors
+/// It cannot be opened or read.
+#[allow(clippy::disallowed_methods, reason = "for what the system tells")]
+pub fn read_start(path: &str, most: usize) -> io::Result<Vec<u8>> {
+    read_up_to(&mut File::open(path)?, most)
+}
+
 /// Reads the rest of a file.
 ///
 /// # Errors
 /// What `read(2)` reports.
 pub fn read_to_end(file: &mut File) -> io::Result<Vec<u8>> {
+    read_up_to(file, usize::MAX)
+}
+
+fn read_up_to(file: &mut File, most: usize) -> io::Result<Vec<u8>> {
     const STEP: usize = 4096;
     let mut bytes = Vec::new();
     loop {
         let length = bytes.len();
-        bytes.resize(length + STEP, 0);
+        bytes.resize(length + STEP.min(most - length), 0);
         let count = file.read(&mut bytes[length..])?;
         bytes.truncate(length + count);
         if count == 0 {

@@ -22,4 +22,4 @@ pub mod syslog;
 pub mod user;
 
 pub use error::reason;
-pub use file::{open_to_read, read_file, read_to_end, table, Links};
+pub use file::{open_to_read, read_file, read_start, read_to_end, table, Links};

@@ -6,6 +6,7 @@ use crate::relay::Relay;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A server and an agent that follows `normal` with the tags `N`, besides what the rules ask for.
@@ -77,7 +78,7 @@ fn what_is_no_regular_file_is_named_and_never_said_not_to_exist() {
     let scene = Scene::new("odd", &[], |site| {
         fs::create_dir(site.path("folder")).unwrap();
         bound = Some(UnixListener::bind(site.path("socket")).unwrap());
-        assert!(std::process::Command::new("mkfifo").arg(site.path("pipe")).status().unwrap().success());
+        assert!(Command::new("mkfifo").arg(site.path("pipe")).status().unwrap().success());
         odd(site).iter().map(|path| rule(path, "T")).collect::<String>() + &rule("/proc/[0-9]*/cmdline", "T")
     });
     let whats = ["directory", "socket", "character device", "file of proc", "named pipe"];
@@ -173,4 +174,25 @@ fn a_quiet_log_does_not_wait_behind_a_command_that_prints_without_end() {
         rule(&format!("|tail -n 0 -f {}", site.file("turn.busy")), "B") + &rule(&site.file("turn.quiet"), "Q")
     });
     assert!(lines <= 500, "{lines} lines came first");
+}
+
+#[test]
+fn processes_with_long_arguments_are_counted_in_little_memory() {
+    let word = "x".repeat(120_000);
+    let mut daemons: Vec<_> = (0..12)
+        .map(|_| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "read line", "long-436"]).args(vec![&word; 14]).stdin(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let rules = "process: long-436 x\nalert_running: tags=LONG min=99 max=99 message=Number of long ones\n".to_string();
+    let scene = Scene::new("arguments", &[], |_| rules);
+    let before = scene.agent.status("VmHWM");
+    assert_eq!(scene.site.wait_for_count("LONG", 1), ["Number of long ones [12]"]);
+    let after = scene.agent.status("VmHWM");
+    assert!(after < before + 6 * 1024, "{before} KiB, then {after} KiB");
+    for daemon in &mut daemons {
+        drop(daemon.stdin.take());
+        daemon.wait().unwrap();
+    }
 }
