@@ -5,8 +5,10 @@ pub mod clock;
 pub mod crash;
 pub mod daemon;
 pub mod datagrams;
+mod descendants;
 #[cfg(target_os = "linux")]
 pub mod disk;
+mod environment;
 mod error;
 mod fd;
 mod file;
@@ -16,6 +18,7 @@ mod image;
 pub mod inotify;
 pub mod poll;
 pub mod resolve;
+mod scratch;
 pub mod signals;
 pub mod socket;
 pub mod syslog;

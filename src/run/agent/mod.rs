@@ -50,6 +50,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     if let Some(user) = user {
         user.become_for_good().map_err(|e| Failure::system("cannot become the user that -u names", &e))?;
     }
+    child::adopt_orphans();
     let outcome = agent.run();
     // Ends the commands that it started.
     drop(agent);
@@ -148,6 +149,7 @@ impl<'a> Loop<'a> {
             let now = self.clock.now();
             let signals = self.signals.take();
             child::reap();
+            child::reap_adopted();
             if signals.terminate {
                 self.positions.iter_mut().for_each(PositionsFile::hurry);
                 self.keep_positions(now);
