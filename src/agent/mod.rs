@@ -124,6 +124,11 @@ impl Agent {
         self.delivery.positions(urgency)
     }
 
+    /// The text of [`Self::positions`] was written to the file at that path, or why not.
+    pub fn handle_positions_written(&mut self, now: Now, path: &str, outcome: Result<(), String>) {
+        self.handle_state(now, FailingSource::PositionsFile(path.to_string()), outcome);
+    }
+
     /// Whether [`Self::positions`] has something new.
     pub fn has_new_positions(&self) -> bool {
         self.delivery.has_new_positions()
@@ -279,6 +284,7 @@ impl Agent {
         failures.retain(|source| match source {
             FailingSource::Log(path) => logs.follows(path),
             FailingSource::Command(name) => rules.needs_command(name),
+            FailingSource::PositionsFile(_) => true,
         });
         let sources = self.logs.sources().map(|(id, source)| (id, source.clone())).collect();
         self.outputs.push(Output::Follow(sources));

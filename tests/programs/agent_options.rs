@@ -186,6 +186,21 @@ fn a_log_that_cannot_be_written_stops_nothing() {
 }
 
 #[test]
+fn a_file_of_positions_that_cannot_be_written_makes_an_event_and_another_when_it_can() {
+    let site = Site::new("options-positions");
+    site.append("app", "");
+    site.host("h", &format!("file: {}\nmatch: x\nalert_all: tags=T\n", site.file("app")));
+    let _server = site.server();
+    let _agent = site.agent("h", &["-S", "missing/positions"]);
+    let failed = site.wait_for_text("Cannot write").text;
+    assert_eq!(failed, "Cannot write missing/positions: No such file or directory");
+    fs::create_dir(site.path("missing")).unwrap();
+    site.append("app", "x marks it\n");
+    assert_eq!(site.wait_for_text("Can write").text, "Can write missing/positions again");
+    assert_eq!(site.texts("SYSTEM").iter().filter(|text| text.contains("missing/positions")).count(), 2);
+}
+
+#[test]
 fn in_the_background_the_pid_file_names_the_agent_until_it_ends() {
     let site = Site::new("options-daemon");
     site.append("app", "");

@@ -12,13 +12,13 @@ mod watches;
 
 use crate::agent::{Agent, AgentIdentity, Output};
 use crate::now::{earlier, Now};
-use crate::run::failure::Failure;
+use crate::run::failure::{Failure, SendFailures};
 use crate::run::keys;
 use crate::run::log::Log;
 use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::Signals;
-use crate::sys::{child, daemon, reason, socket};
+use crate::sys::{child, daemon, socket};
 use crate::wire::auth::Key;
 use crate::wire::{Token, MAX_DATAGRAM};
 use lookup::ServerLookup;
@@ -73,8 +73,8 @@ struct Loop<'a> {
     buffer: Vec<u8>,
     /// Whether the buffer was used since it was new.
     buffer_used: bool,
-    /// Why the last datagram could not be sent.
-    send_failure: Option<String>,
+    /// Datagrams that could not be sent.
+    send_failures: SendFailures,
 }
 
 /// Room for the largest thing that is read. The system gives its memory only once it is used.
@@ -115,7 +115,7 @@ impl<'a> Loop<'a> {
             log,
             buffer: new_buffer(),
             buffer_used: false,
-            send_failure: None,
+            send_failures: SendFailures::default(),
         }
     }
 
@@ -185,7 +185,7 @@ impl<'a> Loop<'a> {
 
     fn keep_positions(&mut self, now: Now) {
         if let Some(positions) = &mut self.positions {
-            positions.handle_timeout(now, &mut self.agent, self.log);
+            positions.handle_timeout(now, &mut self.agent);
         }
     }
 
@@ -238,10 +238,9 @@ impl<'a> Loop<'a> {
     }
 
     fn send(&mut self, now: Now, to: SocketAddrV4, datagram: &[u8]) {
-        let failure = self.socket.send_to(datagram, to).err().map(|e| reason(&e));
-        if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
-            self.log.write(now, &format!("cannot send to {to}: {failure}"));
+        let failure = self.socket.send_to(datagram, to).err();
+        if let Some(line) = failure.and_then(|e| self.send_failures.note(to, &e)) {
+            self.log.write(now, &line);
         }
-        self.send_failure = failure;
     }
 }
