@@ -120,6 +120,18 @@ fn a_port_that_is_taken_ends_the_start_with_status_1() {
 }
 
 #[test]
+fn an_agent_takes_its_port_as_soon_as_another_has_let_go_of_it() {
+    let site = Site::new("options-wait");
+    let taken = UdpSocket::bind(("0.0.0.0", site.port)).unwrap();
+    let agent = site.agent("h", &[]);
+    // It asks for the port again and again.
+    crate::harness::pause(std::time::Duration::from_millis(200));
+    drop(taken);
+    wait_for("the start", || agent.log_text().contains("Agent started").then_some(()));
+    assert_eq!(agent.terminate(), 0);
+}
+
+#[test]
 fn a_signal_ends_the_agent_with_status_0() {
     let site = Site::new("options-signal");
     for signal in ["TERM", "INT"] {

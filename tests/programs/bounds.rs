@@ -4,10 +4,14 @@
 use crate::harness::{wait_for, Program, Site};
 use crate::relay::Relay;
 use std::fs;
+use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
+
+/// SIGTERM as the system reports a set of signals: the bit of its number, counted from 1.
+const TERM: u64 = 1 << 14;
 
 /// A server and an agent that follows `normal` with the tags `N`, besides what the rules ask for.
 struct Scene {
@@ -195,4 +199,44 @@ fn processes_with_long_arguments_are_counted_in_little_memory() {
         drop(daemon.stdin.take());
         daemon.wait().unwrap();
     }
+}
+
+#[test]
+fn a_signal_ends_the_agent_within_a_second_whatever_it_does() {
+    let site = Site::new("bounds-signal");
+    let command = |program: &str, arguments: &[&str]| {
+        let mut command = site.command(program);
+        // At the speed of real life.
+        command.env("PROJECT436_TEST_CLOCK", "1").args(arguments);
+        Program::start(command, site.path(&format!("{program}.log")))
+    };
+    let port = site.port.to_string();
+    let agent = |more: &[&str]| command("aa436", &[&["-n", "h", "-l", "aa436.log"], more, &[&*port]].concat());
+    // It waits for its port.
+    let taken = UdpSocket::bind(("0.0.0.0", site.port)).unwrap();
+    let waiting = agent(&[]);
+    wait_for("signals to be caught", || (waiting.caught_signals() & TERM != 0).then_some(()));
+    assert_ends_at_once(waiting);
+    drop(taken);
+    // It looks for its server, whose name nobody knows.
+    let searching = agent(&["-s", "no-such-host.invalid"]);
+    wait_for("the start", || searching.log_text().contains("Agent started").then_some(()));
+    assert_ends_at_once(searching);
+    fs::remove_file(site.path("aa436.log")).unwrap();
+    // Its server is gone, a log has more than it can send, another has no matching line, and commands hang.
+    site.append("full", "");
+    site.append("other", "");
+    let hanging: String =
+        (0..6).map(|n| format!("run: command=sleep {} extract=(x)\nalert_metric: tags=V match=1,x metric=1\n", 1000 + n)).collect();
+    let other = format!("file: {}\nmatch: (a|b)+c nothing\nalert_all: tags=O\n", site.file("other"));
+    site.host("h", &(rule(&site.file("full"), "F") + &other + &hanging));
+    let server = command("ax436", &["-l", "ax436.log", "ax436.conf"]);
+    let busy = agent(&[]);
+    site.wait_for_configuration("h", 1);
+    site.wait_for_text("Following");
+    server.kill();
+    site.append("full", "a line of some length\n".repeat(500_000));
+    site.append("other", "abababababababababab\n".repeat(500_000));
+    crate::harness::pause(Duration::from_millis(300)); // It is in the midst of it then.
+    assert_ends_at_once(busy);
 }

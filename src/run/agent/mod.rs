@@ -25,6 +25,7 @@ use lookup::ServerLookup;
 use positions::PositionsFile;
 use settings::{Settings, PROGRAM};
 use sources::Sources;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -41,9 +42,8 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let mut common = PROGRAM.common(&matches)?;
 
     let clock = Clock::start();
-    let socket = socket::bind(Ipv4Addr::UNSPECIFIED, settings.port)
-        .map_err(|e| Failure::system(format!("cannot listen on UDP port {}", settings.port), &e))?;
-    let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
+    let mut signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
+    let Some(socket) = bind(settings.port, &clock, &mut signals)? else { return Ok(()) };
     common.detach()?;
     let user = settings.user.clone();
     let mut agent = Loop::new(clock, socket, signals, settings, keys, &mut common.log);
@@ -56,6 +56,31 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     drop(agent);
     common.finish();
     outcome
+}
+
+/// Takes the port as soon as it is free: after `kill -9` the system may take a while to end the agent before. `None` if a signal ended the
+/// wait.
+///
+/// # Errors
+/// The port is not free in time.
+fn bind(port: u16, clock: &Clock, signals: &mut Signals) -> Result<Option<UdpSocket>, Failure> {
+    const LONGEST_WAIT: Duration = Duration::from_secs(10);
+    const TRY_AGAIN: Duration = Duration::from_millis(200);
+    let until = clock.now().mono + LONGEST_WAIT;
+    let mut poll = PollSet::default();
+    loop {
+        let now = clock.now();
+        match socket::bind(Ipv4Addr::UNSPECIFIED, port) {
+            Err(e) if e.kind() == ErrorKind::AddrInUse && now.mono < until => {}
+            outcome => return outcome.map(Some).map_err(|e| Failure::system(format!("cannot listen on UDP port {port}"), &e)),
+        }
+        poll.clear();
+        poll.add(signals.fd());
+        poll.wait(clock.until(now, Some(now.mono + TRY_AGAIN))).map_err(|e| Failure::system("cannot wait", &e))?;
+        if signals.take().terminate {
+            return Ok(None);
+        }
+    }
 }
 
 struct Loop<'a> {
