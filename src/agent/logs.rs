@@ -18,7 +18,7 @@ pub enum LogEvent<'a> {
     /// A wildcard's first search is complete.
     Searched,
     /// Answers [`Output::Open`]: the log is read from `position` on. `lost` says what was not found again of an earlier position. With
-    /// `is_refused` the owner of the host does not let it be read: it is not announced as followed.
+    /// `is_refused` the owner of the host does not let it be read, or it is no regular file: it is not announced as followed.
     Opened { position: Position, lost: Option<String>, is_refused: bool },
     /// Lines were read.
     Lines(Lines<'a>),
@@ -32,6 +32,8 @@ pub enum LogEvent<'a> {
     State(Result<(), String>),
     /// A file that a wildcard found is gone and was read to its end.
     Gone,
+    /// A file that a wildcard found was read to its end and gave its place to one that was changed later.
+    SetAside,
     /// A file that a wildcard found is gone before [`Output::Open`] came for it.
     Vanished { path: String },
 }
@@ -296,6 +298,14 @@ impl Logs {
         // If the path has a file again while events of this one still wait, that is read from its beginning.
         delivery.handle_read(file.chain, Position::default());
         self.close_files(Ending::Gone, |file| file.id == id);
+        Some(wildcard)
+    }
+
+    /// A file that a wildcard found gave its place to another. Returns the wildcard's id.
+    pub(super) fn handle_set_aside(&mut self, id: LogId) -> Option<LogId> {
+        let wildcard = self.file(id).filter(|file| file.source != id)?.source;
+        // If it finds a place again, whoever kept its size knows where it was read to.
+        self.close_files(Ending::NotWanted, |file| file.id == id);
         Some(wildcard)
     }
 

@@ -150,14 +150,20 @@ impl Agent {
         self.delivery.positions(urgency)
     }
 
+    /// The text of [`Self::positions`] was written to the file at that path, or why not.
+    pub fn handle_positions_written(&mut self, now: Now, path: &str, outcome: Result<(), String>) {
+        self.handle_state(now, FailingSource::PositionsFile(path.to_string()), outcome);
+    }
+
     /// Whether [`Self::positions`] has something new.
     pub fn has_new_positions(&self) -> bool {
         self.delivery.has_new_positions()
     }
 
-    /// Whether logs may be read: there is room for many events, and nothing waits until the server knows how far they are read.
+    /// Whether logs may be read: there is room for many events, the work of this turn is not done, and nothing waits until the server
+    /// knows how far they are read.
     pub fn has_room(&self) -> bool {
-        self.coming.is_none() && !self.is_ending && self.delivery.has_room_for_block()
+        self.coming.is_none() && !self.is_ending && !self.rules.is_turn_over() && self.delivery.has_room_for_block()
     }
 
     /// Prepares the end of the agent: no log is read any more, and how far all of them are read is reported. From now on
@@ -340,6 +346,7 @@ impl Agent {
         failures.retain(|source| match source {
             FailingSource::Log(path) => logs.follows(path),
             FailingSource::Command(name) => rules.needs_command(name),
+            FailingSource::PositionsFile(_) => true,
         });
         let sources = self.logs.sources().map(|(id, source)| (id, source.clone())).collect();
         self.outputs.push(Output::Follow(sources));
@@ -399,6 +406,11 @@ impl Agent {
             }
             LogEvent::Gone => {
                 if let Some(wildcard) = logs.handle_gone(log, delivery) {
+                    rules.remove_file(wildcard, log);
+                }
+            }
+            LogEvent::SetAside => {
+                if let Some(wildcard) = logs.handle_set_aside(log) {
                     rules.remove_file(wildcard, log);
                 }
             }

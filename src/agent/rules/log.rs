@@ -111,6 +111,11 @@ impl LogRules {
         }
     }
 
+    /// Whether so much was searched that everything else is to have its turn.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.work.is_done()
+    }
+
     /// Others had their turn.
     pub(super) fn begin_turn(&mut self) {
         self.work = Work::turn();

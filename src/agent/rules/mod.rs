@@ -176,6 +176,11 @@ impl Rules {
         }
     }
 
+    /// Whether so much was searched that everything else is to have its turn.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.logs.is_turn_over()
+    }
+
     /// Does what is due: ends blocks of time, reports, and starts tasks.
     pub(super) fn handle_timeout(&mut self, now: Now, logs: &Logs, delivery: &mut Delivery, outputs: &mut Outputs) {
         self.logs.begin_turn();

@@ -12,19 +12,20 @@ mod watches;
 
 use crate::agent::{Agent, AgentIdentity, Output};
 use crate::now::{earlier, Now};
-use crate::run::failure::Failure;
+use crate::run::failure::{Failure, SendFailures};
 use crate::run::keys;
 use crate::run::log::Log;
 use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::Signals;
-use crate::sys::{child, daemon, reason, socket};
+use crate::sys::{child, daemon, socket};
 use crate::wire::auth::Key;
 use crate::wire::{Token, MAX_DATAGRAM};
 use lookup::ServerLookup;
 use positions::PositionsFile;
 use settings::{Settings, PROGRAM};
 use sources::Sources;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -41,20 +42,45 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let mut common = PROGRAM.common(&matches)?;
 
     let clock = Clock::start();
-    let socket = socket::bind(Ipv4Addr::UNSPECIFIED, settings.port)
-        .map_err(|e| Failure::system(format!("cannot listen on UDP port {}", settings.port), &e))?;
-    let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
+    let mut signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
+    let Some(socket) = bind(settings.port, &clock, &mut signals)? else { return Ok(()) };
     common.detach()?;
     let user = settings.user.clone();
     let mut agent = Loop::new(clock, socket, signals, settings, keys, &mut common.log);
     if let Some(user) = user {
         user.become_for_good().map_err(|e| Failure::system("cannot become the user that -u names", &e))?;
     }
+    child::adopt_orphans();
     let outcome = agent.run();
     // Ends the commands that it started.
     drop(agent);
     common.finish();
     outcome
+}
+
+/// Takes the port as soon as it is free: after `kill -9` the system may take a while to end the agent before. `None` if a signal ended the
+/// wait.
+///
+/// # Errors
+/// The port is not free in time.
+fn bind(port: u16, clock: &Clock, signals: &mut Signals) -> Result<Option<UdpSocket>, Failure> {
+    const LONGEST_WAIT: Duration = Duration::from_secs(10);
+    const TRY_AGAIN: Duration = Duration::from_millis(200);
+    let until = clock.now().mono + LONGEST_WAIT;
+    let mut poll = PollSet::default();
+    loop {
+        let now = clock.now();
+        match socket::bind(Ipv4Addr::UNSPECIFIED, port) {
+            Err(e) if e.kind() == ErrorKind::AddrInUse && now.mono < until => {}
+            outcome => return outcome.map(Some).map_err(|e| Failure::system(format!("cannot listen on UDP port {port}"), &e)),
+        }
+        poll.clear();
+        poll.add(signals.fd());
+        poll.wait(clock.until(now, Some(now.mono + TRY_AGAIN))).map_err(|e| Failure::system("cannot wait", &e))?;
+        if signals.take().terminate {
+            return Ok(None);
+        }
+    }
 }
 
 struct Loop<'a> {
@@ -72,8 +98,8 @@ struct Loop<'a> {
     buffer: Vec<u8>,
     /// Whether the buffer was used since it was new.
     buffer_used: bool,
-    /// Why the last datagram could not be sent.
-    send_failure: Option<String>,
+    /// Datagrams that could not be sent.
+    send_failures: SendFailures,
 }
 
 /// Room for the largest thing that is read. The system gives its memory only once it is used.
@@ -118,7 +144,7 @@ impl<'a> Loop<'a> {
             log,
             buffer: new_buffer(),
             buffer_used: false,
-            send_failure: None,
+            send_failures: SendFailures::default(),
         }
     }
 
@@ -152,6 +178,7 @@ impl<'a> Loop<'a> {
             let now = self.clock.now();
             let signals = self.signals.take();
             child::reap();
+            child::reap_adopted();
             if signals.terminate {
                 return self.end(now);
             }
@@ -215,7 +242,7 @@ impl<'a> Loop<'a> {
 
     fn keep_positions(&mut self, now: Now) {
         if let Some(positions) = &mut self.positions {
-            positions.handle_timeout(now, &mut self.agent, self.log);
+            positions.handle_timeout(now, &mut self.agent);
         }
     }
 
@@ -268,10 +295,9 @@ impl<'a> Loop<'a> {
     }
 
     fn send(&mut self, now: Now, to: SocketAddrV4, datagram: &[u8]) {
-        let failure = self.socket.send_to(datagram, to).err().map(|e| reason(&e));
-        if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
-            self.log.write(now, &format!("cannot send to {to}: {failure}"));
+        let failure = self.socket.send_to(datagram, to).err();
+        if let Some(line) = failure.and_then(|e| self.send_failures.note(to, &e)) {
+            self.log.write(now, &line);
         }
-        self.send_failure = failure;
     }
 }

@@ -157,6 +157,18 @@ fn the_window_grows_with_what_arrives_and_narrows_with_what_does_not() {
 }
 
 #[test]
+fn the_first_event_of_a_quiet_chain_does_not_wait_for_the_window_of_a_busy_one() {
+    let (mut outbox, log) = agreed();
+    (0..200).for_each(|_| outbox.push_line(at(0), log, Some(&Position::default()), event("busy")));
+    assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), Window::MIN);
+    ["quiet", "again"].iter().for_each(|text| outbox.push(at(0), event(text)));
+    let said = sent(&mut outbox, at(0), Form::Chain);
+    assert!(matches!(&said[..], [one] if one.ends_with("quiet")), "{said:?}");
+    outbox.acknowledge_chain(at(0), ChainId::NO_FILE, 1, 0);
+    assert!(sent(&mut outbox, at(0), Form::Chain).iter().any(|said| said.ends_with("again")));
+}
+
+#[test]
 fn events_of_a_chain_wait_until_it_is_agreed_upon() {
     let mut outbox = outbox();
     let log = ChainId(5);
