@@ -8,7 +8,7 @@ use super::reading::{ReadOutcome, Reading, TakeLines};
 use super::resume::{self, Resumed};
 use super::rotated::RotatedFiles;
 use super::rotation_key::RotationKey;
-use super::siblings::Siblings;
+use super::siblings::{Places, Siblings};
 use super::stat::{FileId, Mtime};
 use crate::fs::{Access, AccessError};
 use crate::wire::position::{FilePosition, Position};
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub(super) struct LogFiles {
     access: Access,
-    path: String,
+    places: Places,
     current: Option<LogFile>,
     rotated: RotatedFiles,
     /// Copies of the current file, which are not read beside it.
@@ -39,7 +39,7 @@ impl LogFiles {
     pub(super) fn new(access: &Access, path: &str) -> Self {
         Self {
             access: access.clone(),
-            path: path.to_string(),
+            places: Places { log: path.to_string(), ..Places::default() },
             current: None,
             rotated: RotatedFiles::default(),
             copies: Vec::new(),
@@ -48,13 +48,13 @@ impl LogFiles {
     }
 
     pub(super) fn path(&self) -> &str {
-        &self.path
+        &self.places.log
     }
 
     /// # Errors
     /// The path is refused or has no file.
     pub(super) fn metadata(&self) -> Result<Metadata, AccessError> {
-        self.access.metadata(self.path.as_ref())
+        self.access.metadata(self.path().as_ref())
     }
 
     /// Opens the file at the path to read it from an offset.
@@ -62,7 +62,7 @@ impl LogFiles {
     /// # Errors
     /// The file is refused, missing or cannot be read.
     pub(super) fn open(&self, offset: u64) -> Result<LogFile, AccessError> {
-        LogFile::open(&self.access, Path::new(&self.path), offset)
+        LogFile::open(&self.access, Path::new(self.path()), offset)
     }
 
     pub(super) fn current(&self) -> Option<&LogFile> {
@@ -75,17 +75,25 @@ impl LogFiles {
 
     /// What was given up since the last call.
     pub(super) fn take_loss(&mut self) -> Option<String> {
-        self.progress.take_loss(&self.path)
+        self.progress.take_loss(&self.places.log)
     }
 
     /// How many lines were cut for length since the last report, at most every ten minutes.
     pub(super) fn take_cut_lines(&mut self, now: Duration) -> Option<String> {
-        self.progress.take_cut_lines(now, &self.path)
+        self.progress.take_cut_lines(now, &self.places.log)
     }
 
     /// Makes a file the current one of a log that had none.
     pub(super) fn begin(&mut self, file: LogFile) {
         self.current = Some(file);
+        self.note_target();
+    }
+
+    /// Notes what the path leads to, if it is a link.
+    fn note_target(&mut self) {
+        let path = Path::new(&self.places.log);
+        let link = self.access.link_metadata(path).ok().filter(Metadata::is_symlink);
+        self.places.target = link.and_then(|_| self.access.resolve(path).ok());
     }
 
     /// Takes the open files over from other followers, so that nobody else reads them. Reading goes on from the further place.
@@ -99,10 +107,11 @@ impl LogFiles {
 
     /// Finds the files of a position. Returns `false` while that cannot be decided.
     pub(super) fn resume(&mut self, position: &Position, seen: u64) -> bool {
-        let resumed = resume::resume(&self.access, &self.path, position, seen, RotatedFiles::MAX_UNREAD);
+        let resumed = resume::resume(&self.access, &self.places, position, seen, RotatedFiles::MAX_UNREAD);
         let Some(Resumed { rotated, current, lost }) = resumed else { return false };
         self.rotated.extend(rotated);
         self.current = current;
+        self.note_target();
         self.progress.add_loss_text(lost);
         true
     }
@@ -191,6 +200,7 @@ impl LogFiles {
         self.rotate_current(missing_since);
         self.copies.clear();
         self.current = Some(opened);
+        self.note_target();
         self.rotated.extend(between);
         self.rotated.limit(&mut self.progress);
         true
@@ -230,7 +240,7 @@ impl LogFiles {
         let Some(truncated) = &self.current else { return };
         // Opened before the search, so that another truncation during it is noticed.
         let Ok(from_start) = truncated.at_offset(0) else { return };
-        let Some(copy) = find_copy(&self.access, &self.path, truncated) else { return };
+        let Some(copy) = find_copy(&self.access, &self.places, truncated) else { return };
         let Some(mut truncated) = self.current.replace(from_start) else { return };
         if truncated.offset() == 0 {
             self.copies.clear();
@@ -258,8 +268,8 @@ impl LogFiles {
 
     /// Checks whether rotated files still hold what they held, and otherwise goes on in their copies.
     pub(super) fn check_rotated(&mut self) {
-        let Self { access, path, rotated, progress, .. } = self;
-        rotated.check(&|truncated| find_copy(access, path, truncated), &mut |truncated, copy| give_up(progress, truncated, copy));
+        let Self { access, places, rotated, progress, .. } = self;
+        rotated.check(&|truncated| find_copy(access, places, truncated), &mut |truncated, copy| give_up(progress, truncated, copy));
     }
 
     /// Lets go of deleted files in time.
@@ -273,7 +283,7 @@ impl LogFiles {
         let current = self.current().filter(|_| new.is_some());
         let last = current.or(self.rotated.last());
         let file_id = last.map(LogFile::file_id).or(self.rotated.last_finished());
-        let key = last.and_then(LogFile::mtime).map(|mtime| RotationKey { mtime, suffix: None });
+        let key = last.and_then(LogFile::mtime).map(|mtime| RotationKey { mtime, name: None });
         self.rotated_behind(&Behind { file_id, key, since }, new, release)
     }
 
@@ -288,18 +298,26 @@ impl LogFiles {
         claimed.extend(new);
         claimed.extend(&self.copies);
         let had = |inode| [behind.file_id, other_current].iter().flatten().any(|file_id| file_id.1 == inode);
-        let mut found = Siblings::with_stable(&self.access, &self.path, &had, &mut |siblings| {
+        self.places.current = self.current().filter(|_| new.is_some()).and_then(LogFile::path_now);
+        let mut may_miss = false;
+        let mut found = Siblings::with_stable(&self.access, &self.places, &had, &mut |siblings| {
+            may_miss = new.is_some() && siblings.may_miss(behind.file_id, behind.since, &claimed);
             let key = behind.file_id.and_then(|file_id| siblings.key_of(file_id)).or(behind.key.as_ref());
             let end = other_current.and_then(|current| siblings.key_of(current));
             let mut found = Vec::new();
             for one in siblings.newer(key, behind.since, &claimed) {
-                if end.is_some_and(|end| one.key.is_newer(end, None)) || self.rotated.has_read(siblings, one) {
+                let is_read = |current: &LogFile| new.is_some() && siblings.was_read(one, &current.position(), current.file_id());
+                let is_read = self.rotated.has_read(siblings, one) || self.current().is_some_and(is_read);
+                if is_read || end.is_some_and(|end| one.key.is_newer(end, None)) {
                     continue;
                 }
                 found.extend(siblings.open(one));
             }
             found
         })?;
+        if may_miss {
+            self.progress.add_loss_text(Some(resume::unknown_names(self.path())));
+        }
         if new.is_none() {
             self.remove_copies_of_current(&mut found)?;
         }
@@ -338,10 +356,10 @@ impl LogFiles {
 
 /// Finds the copy of a truncated file, to be read on where that was read to. The outer `None` stands for "not yet decided", the inner
 /// one for "there is none".
-fn find_copy(access: &Access, path: &str, truncated: &LogFile) -> Option<Option<LogFile>> {
+fn find_copy(access: &Access, places: &Places, truncated: &LogFile) -> Option<Option<LogFile>> {
     let (known, read) = (truncated.known_position(), truncated.position());
     let original = truncated.file_id();
-    let copy = Siblings::with_stable(access, path, &|_| false, &mut |siblings| {
+    let copy = Siblings::with_stable(access, places, &|_| false, &mut |siblings| {
         siblings.find_copy(&known, original).or_else(|| siblings.find_copy(&read, original))
     })?;
     Some(copy.and_then(|copy| copy.at_offset(truncated.offset()).ok()))

@@ -7,8 +7,9 @@ use crate::lines::{LineSplitter, MAX_LINE};
 use crate::wire::position::{content_hash, BlockPosition, FilePosition, CONTEXT};
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Asks the other followers to give up a file, if one of them follows it under another name.
 pub type Release<'a> = &'a mut dyn FnMut(FileId) -> Option<LogFile>;
@@ -90,6 +91,11 @@ impl LogFile {
 
     pub(super) fn file_id(&self) -> FileId {
         self.file_id
+    }
+
+    /// Where the file is now, whatever its name is, if the system tells.
+    pub(super) fn path_now(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd())).ok().filter(|_| !self.is_deleted())
     }
 
     /// How far it is read.

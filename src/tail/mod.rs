@@ -11,6 +11,7 @@ mod reading;
 mod resume;
 mod rotated;
 mod rotation_key;
+mod rotation_name;
 mod siblings;
 mod stat;
 
