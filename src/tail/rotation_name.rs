@@ -177,21 +177,23 @@ pub(super) fn appended<'a>(name: &'a [u8], to: &[u8]) -> Option<&'a [u8]> {
 pub(super) fn is_alike(name: &[u8], other: &[u8]) -> bool {
     /// Digits of which numbers tell a time or are made by chance: fewer may tell programs apart.
     const MIN_DIGITS: usize = 6;
+    name.iter().filter(|byte| byte.is_ascii_digit()).count() >= MIN_DIGITS && has_shape_of(name, other)
+}
+
+/// Whether a name differs from another in nothing but numbers, as those of two rotated files do.
+pub(super) fn has_shape_of(name: &[u8], other: &[u8]) -> bool {
     let shape = |name: &[u8]| {
-        let (mut shape, mut digits) = (Vec::new(), 0);
+        let mut shape = Vec::new();
         for word in name.split_inclusive(|byte| !byte.is_ascii_alphanumeric()) {
-            let count = word.iter().filter(|byte| byte.is_ascii_digit()).count();
-            digits += count;
             match word.last() {
-                _ if count == 0 => shape.extend_from_slice(word),
+                _ if !word.iter().any(u8::is_ascii_digit) => shape.extend_from_slice(word),
                 Some(end) if !end.is_ascii_alphanumeric() => shape.extend([b'0', *end]),
                 _ => shape.push(b'0'),
             }
         }
-        (digits >= MIN_DIGITS).then_some(shape)
+        shape
     };
-    let shape_of_name = shape(name);
-    shape_of_name.is_some() && shape_of_name == shape(other)
+    shape(name) == shape(other)
 }
 
 /// Splits a name before its last dot. A name without one has an empty extension.

@@ -28,6 +28,8 @@ pub(super) struct Places {
     pub(super) target: Option<PathBuf>,
     /// Where the current file is now, if the system tells.
     pub(super) current: Option<PathBuf>,
+    /// Files that may be copies of the log's, whatever they are called.
+    pub(super) copies: Vec<PathBuf>,
 }
 
 /// All such files, the one that was rotated first first.
@@ -39,6 +41,8 @@ pub(super) struct Siblings<'a> {
     compressed: Vec<RotationKey>,
     /// Other files in a folder where a file was given a name that no known rotation gives, and when they were written to.
     others: Vec<(FileId, Mtime)>,
+    /// Files that may be copies and have no such name.
+    copies: Vec<FileId>,
 }
 
 /// A file that was found by its position, and its place among the siblings. The place behind the last one stands for the log's path.
@@ -53,7 +57,7 @@ impl<'a> Siblings<'a> {
 
     /// Lists the siblings of a log. A sibling has a name that rotations give, or an inode for which `had` is true.
     pub(super) fn list(access: &'a Access, places: &Places, had: &dyn Fn(u64) -> bool) -> Self {
-        let mut siblings = Self { access, files: Vec::new(), compressed: Vec::new(), others: Vec::new() };
+        let mut siblings = Self { access, files: Vec::new(), compressed: Vec::new(), others: Vec::new(), copies: Vec::new() };
         let log = Path::new(&places.log);
         siblings.add_folder_of(log, had);
         let target = access.link_metadata(log).ok().filter(std::fs::Metadata::is_symlink).and_then(|_| access.resolve(log).ok());
@@ -68,6 +72,11 @@ impl<'a> Siblings<'a> {
             let known = [Some(log), target.as_deref(), places.target.as_deref()];
             if known.iter().flatten().all(|known| known.parent() != Some(folder)) {
                 siblings.add_folder_of(&folder.join(OsStr::from_bytes(dir::split(places.log.as_bytes()).1)), had);
+            }
+        }
+        for copy in &places.copies {
+            if siblings.add(copy.clone(), None) {
+                siblings.copies.extend(siblings.files.last().map(|added| added.file_id));
             }
         }
         siblings.negate_numbers_if_counting_up();
@@ -109,7 +118,8 @@ impl<'a> Siblings<'a> {
     /// Whether files that were rotated after the file `of` may be among those that cannot be found or read. That file had the log's
     /// name, and no file that was not written to `since` then is meant.
     pub(super) fn may_miss(&self, of: Option<FileId>, since: Option<Mtime>, claimed: &[FileId]) -> bool {
-        let is_unknown = |file_id: FileId, mtime: Mtime| !claimed.contains(&file_id) && since.is_some_and(|since| mtime >= since);
+        let is_known = |file_id: &FileId| claimed.contains(file_id) || self.copies.contains(file_id);
+        let is_unknown = |file_id: FileId, mtime: Mtime| !is_known(&file_id) && since.is_some_and(|since| mtime >= since);
         let mut unnamed = self.files.iter().filter(|one| one.key.name.is_none());
         let has_unnamed = unnamed.any(|one| is_unknown(one.file_id, one.key.mtime));
         match of.and_then(|of| self.key_of(of)) {
@@ -213,7 +223,8 @@ impl<'a> Siblings<'a> {
             let is_given = rotation.is_none() && had(inode);
             if is_given || rotation.is_some() || rotation_name::appended(entry, name).is_some() {
                 let rotation = rotation.or_else(|| (is_given && rotation_name::is_alike(entry, entry)).then(|| RotationName::alike(entry)));
-                if self.add(path_of(entry), rotation) && is_given {
+                // A file of a wildcard that was rotated before has its next name by the same rotation.
+                if self.add(path_of(entry), rotation) && is_given && !rotation_name::has_shape_of(entry, name) {
                     given = Some(entry.to_vec());
                 }
             }

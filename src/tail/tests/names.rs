@@ -20,7 +20,7 @@ const SCHEMES: [(&str, [&str; 2]); 11] = [
 
 /// What was read, and what was reported as lost, after a log was rotated twice and begun anew. The rotations are a second apart.
 fn rotated_twice(log: &str, names: [&str; 2], others: &[&str], is_running: bool) -> (Vec<String>, String) {
-    let mut case = Case::new("names");
+    let mut case = Case::new(&format!("names-{}-{}-{is_running}", names.join("-").replace('/', "-"), others.len()));
     fs::create_dir(case.path("archive")).unwrap();
     case.rename("log", log);
     let path = case.path(log).to_str().unwrap().to_string();
