@@ -1,6 +1,7 @@
 //! All files of one log: the current one, which has the log's name, and the rotated ones. Finds out after a rotation or a truncation
 //! which files to read in which order.
 
+use super::kinship::{read_of, Kinship, Truncated};
 use super::log_file::{LogFile, Release};
 use super::positions;
 use super::progress::{Cause, Progress};
@@ -13,7 +14,7 @@ use super::stat::{FileId, Mtime};
 use crate::fs::{Access, AccessError};
 use crate::wire::position::{FilePosition, Position};
 use std::fs::Metadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) struct LogFiles {
@@ -23,6 +24,8 @@ pub(super) struct LogFiles {
     rotated: RotatedFiles,
     /// Copies of the current file, which are not read beside it.
     copies: Vec<FileId>,
+    /// What the current file held when it was truncated last, if no copy of that was found.
+    truncated: Option<Box<Truncated>>,
     progress: Progress,
 }
 
@@ -43,6 +46,7 @@ impl LogFiles {
             current: None,
             rotated: RotatedFiles::default(),
             copies: Vec::new(),
+            truncated: None,
             progress: Progress::default(),
         }
     }
@@ -121,6 +125,43 @@ impl LogFiles {
         let released = self.rotated.take(wanted).or_else(|| self.current.take_if(|current| current.file_id() == wanted))?;
         self.rotated.remember(&released, false);
         Some(released)
+    }
+
+    /// Considers the files at these paths too when a copy is looked for.
+    pub(super) fn consider(&mut self, paths: Vec<PathBuf>) {
+        self.places.copies = paths;
+    }
+
+    /// What an unread file is to this log. `is_kin` says that short content is enough to tell.
+    pub(super) fn kinship(&mut self, file: &LogFile, is_kin: bool) -> Kinship {
+        let size = file.size();
+        if let Some(current) = &mut self.current {
+            let is_copy = match current.check_truncated() {
+                Ok(false) => current.begins_with(file, size),
+                // The next look goes on in the copy.
+                _ => read_of(&current.known_position(), file, is_kin).or(read_of(&current.position(), file, is_kin)).is_some(),
+            };
+            if is_copy {
+                return Kinship::Copy;
+            }
+        }
+        let truncated = self.truncated.as_ref().and_then(|truncated| truncated.read_of(file, is_kin));
+        let rotated = self.rotated.all_positions().filter_map(|position| read_of(&position, file, is_kin)).max();
+        truncated.max(rotated).map_or(Kinship::None, Kinship::ReadTo)
+    }
+
+    /// The current file, if nothing was read of the log although there is something.
+    pub(super) fn unread(&self) -> Option<&LogFile> {
+        self.current.as_ref().filter(|current| current.offset() == 0 && current.size() > 0 && self.rotated.is_empty())
+    }
+
+    /// Goes on at an offset of the current file: what is before was read elsewhere.
+    pub(super) fn skip_to(&mut self, offset: u64) {
+        let Some(current) = &mut self.current else { return };
+        if let Ok(file) = current.at_offset(offset) {
+            self.progress.advance(offset.saturating_sub(current.offset()));
+            *current = file;
+        }
     }
 
     /// How far everything is handed on.
@@ -257,6 +298,7 @@ impl LogFiles {
             return;
         };
         self.copies.clear();
+        self.truncated = copy.is_none().then(|| Box::new(Truncated::new(&truncated)));
         give_up(&mut self.progress, &truncated, copy.as_ref());
         let at = self.rotated.len();
         self.rotated.extend(between);

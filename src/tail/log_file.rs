@@ -89,7 +89,7 @@ impl LogFile {
         Self::at(self.file.try_clone()?, &self.file.metadata()?, offset)
     }
 
-    pub(super) fn file_id(&self) -> FileId {
+    pub fn file_id(&self) -> FileId {
         self.file_id
     }
 
@@ -128,12 +128,26 @@ impl LogFile {
     /// Whether another file is a copy of this one, perhaps an unfinished one: it holds nothing but what this one is known to begin with,
     /// and was changed no earlier.
     pub(super) fn is_copied_by(&self, other: &Self) -> bool {
-        let size = other.size();
+        other.mtime() >= self.mtime() && self.begins_with(other, other.size())
+    }
+
+    /// Whether the first `size` bytes of another file are what this one is known to begin with.
+    pub(super) fn begins_with(&self, other: &Self, size: u64) -> bool {
         let is_same = |end: u64| match (bytes_before(&self.file, end, CONTEXT), bytes_before(&other.file, end, CONTEXT)) {
             (Ok(own), Ok(others)) => own == others,
             _ => false,
         };
-        size <= self.known_end() && other.mtime() >= self.mtime() && is_same(size.min(CONTEXT as u64)) && is_same(size)
+        size <= self.known_end() && is_same(size.min(CONTEXT as u64)) && is_same(size)
+    }
+
+    /// What is known of its first bytes.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Its first bytes now, at most [`CONTEXT`].
+    pub(super) fn first_bytes(&self, most: usize) -> io::Result<Vec<u8>> {
+        bytes_before(&self.file, most as u64, CONTEXT)
     }
 
     /// Where reading goes on.
@@ -161,7 +175,7 @@ impl LogFile {
     }
 
     /// The size now.
-    pub(super) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.file.metadata().map_or(0, |meta| meta.len())
     }
 

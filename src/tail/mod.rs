@@ -4,6 +4,7 @@
 
 mod files;
 mod follower;
+mod kinship;
 mod log_file;
 mod positions;
 mod progress;
@@ -16,6 +17,7 @@ mod siblings;
 mod stat;
 
 pub use follower::Follower;
+pub use kinship::{is_named_after, Kinship};
 pub use log_file::{LogFile, Release};
 pub use reading::{Piece, TakeLines, BUFFER};
 pub use stat::{file_id, FileId};
