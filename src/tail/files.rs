@@ -4,6 +4,7 @@
 use super::kinship::{read_of, Kinship, Truncated};
 use super::log_file::{LogFile, Release};
 use super::positions;
+use super::predecessor::{Predecessor, Succession};
 use super::progress::{Cause, Progress};
 use super::reading::{ReadOutcome, Reading, TakeLines};
 use super::resume::{self, Resumed};
@@ -26,6 +27,8 @@ pub(super) struct LogFiles {
     copies: Vec<FileId>,
     /// What the current file held when it was truncated last, if no copy of that was found.
     truncated: Option<Box<Truncated>>,
+    /// What the log held before the current file was begun, until it is known whether that file is a copy.
+    predecessor: Option<Box<Predecessor>>,
     progress: Progress,
 }
 
@@ -47,6 +50,7 @@ impl LogFiles {
             rotated: RotatedFiles::default(),
             copies: Vec::new(),
             truncated: None,
+            predecessor: None,
             progress: Progress::default(),
         }
     }
@@ -189,11 +193,15 @@ impl LogFiles {
         loop {
             let number = self.before_open(&files) + at;
             let (earlier, later) = positions::around(&files, number);
-            let mut reading = Reading { progress: &mut self.progress, earlier: &earlier, later: &later, buffer, take };
             let Some(rotated) = self.rotated.get_mut(at) else {
+                if let Some(outcome) = self.decide_succession(now) {
+                    return Ok(outcome);
+                }
+                let mut reading = Reading { progress: &mut self.progress, earlier: &earlier, later: &later, buffer, take };
                 let Some(current) = &mut self.current else { return Ok(ReadOutcome::End) };
                 return Ok(current.read(&mut reading)?.0);
             };
+            let mut reading = Reading { progress: &mut self.progress, earlier: &earlier, later: &later, buffer, take };
             let is_done = match rotated.read(now, &mut reading) {
                 Ok(ReadOutcome::End) => rotated.is_done(now),
                 Ok(ReadOutcome::Truncated) => false,
@@ -208,6 +216,33 @@ impl LogFiles {
                 at += 1;
             }
         }
+    }
+
+    /// Finds out whether the current file is a copy of what the log held before. If it is one, reading goes on behind what was read.
+    /// `None` if the file is to be read now.
+    fn decide_succession(&mut self, now: Duration) -> Option<ReadOutcome> {
+        let (Some(predecessor), Some(current)) = (&mut self.predecessor, &self.current) else { return None };
+        let mut outcome = None;
+        if current.offset() == 0 {
+            match predecessor.judge(now, current) {
+                Succession::Undecided => return Some(ReadOutcome::End),
+                Succession::Other => {}
+                Succession::Copy(read) => {
+                    // More may have been read of the other file since.
+                    let other = predecessor.file_id.and_then(|file_id| self.rotated.get(file_id));
+                    let more = other.and_then(|other| other.common_lines(current, read).ok());
+                    self.skip_to(read + more.unwrap_or(0));
+                    outcome = Some(ReadOutcome::More);
+                }
+            }
+        }
+        self.predecessor = None;
+        outcome
+    }
+
+    /// Whether the current file may be a copy of what the log held before.
+    pub(super) fn may_be_copy(&self) -> bool {
+        self.predecessor.is_some()
     }
 
     /// How far the open files are read. While nothing is read of them, the last file that was let go comes before them: files between it
@@ -238,6 +273,8 @@ impl LogFiles {
         let Some(between) = self.rotated_meanwhile(Some(new), since, release) else { return false };
         // A file that has come back, or had another name, is read on and not again.
         let opened = self.rotated.take(new).or_else(|| release(new)).unwrap_or(opened);
+        let last = self.current().or(self.rotated.last()).filter(|_| opened.offset() == 0 && between.is_empty());
+        self.predecessor = last.and_then(|last| Predecessor::new(last, true));
         self.rotate_current(missing_since);
         self.copies.clear();
         self.current = Some(opened);
@@ -299,6 +336,7 @@ impl LogFiles {
         };
         self.copies.clear();
         self.truncated = copy.is_none().then(|| Box::new(Truncated::new(&truncated)));
+        self.predecessor = if copy.is_none() { Predecessor::new(&truncated, false) } else { None };
         give_up(&mut self.progress, &truncated, copy.as_ref());
         let at = self.rotated.len();
         self.rotated.extend(between);

@@ -124,7 +124,8 @@ impl Follower {
 
     /// Whether nothing is to be done until the current file or its folder changes.
     pub fn is_settled(&self) -> bool {
-        self.files.rotated().is_empty() && self.read_failure.is_none() && (self.files.current().is_some() || self.has_failed)
+        let is_decided = self.files.rotated().is_empty() && !self.files.may_be_copy();
+        is_decided && self.read_failure.is_none() && (self.files.current().is_some() || self.has_failed)
     }
 
     /// Whether that file is followed here, as the current or a rotated one.

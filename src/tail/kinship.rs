@@ -28,12 +28,20 @@ impl Truncated {
         Self { position: file.position(), head: file.head().to_vec() }
     }
 
+    pub(super) fn position(&self) -> &FilePosition {
+        &self.position
+    }
+
+    /// Whether a file begins with the same bytes, as far as these are known.
+    pub(super) fn begins_like(&self, file: &LogFile) -> bool {
+        file.first_bytes(self.head.len()).is_ok_and(|head| !head.is_empty() && self.head.starts_with(&head))
+    }
+
     /// How far a copy of that content was read. A copy that is shorter than what was read is recognised by its start only.
     pub(super) fn read_of(&self, file: &LogFile, is_kin: bool) -> Option<u64> {
         let size = file.size();
         if is_kin && size < self.position.offset {
-            let head = file.first_bytes(CONTEXT.min(self.head.len())).ok()?;
-            return (!head.is_empty() && self.head.starts_with(&head)).then_some(size);
+            return self.begins_like(file).then_some(size);
         }
         read_of(&self.position, file, is_kin)
     }

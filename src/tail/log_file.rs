@@ -140,6 +140,23 @@ impl LogFile {
         size <= self.known_end() && is_same(size.min(CONTEXT as u64)) && is_same(size)
     }
 
+    /// How many bytes of whole lines another file has in common with what was read of this one, from an offset on.
+    pub(super) fn common_lines(&self, other: &Self, from: u64) -> io::Result<u64> {
+        let (mut own, mut others) = (vec![0; MAX_LINE], vec![0; MAX_LINE]);
+        let mut common = 0;
+        loop {
+            let at = from + common;
+            let most = usize::try_from(self.offset.saturating_sub(at)).unwrap_or(MAX_LINE).min(MAX_LINE);
+            let read = read_at(&self.file, &mut own[..most], at)?.min(read_at(&other.file, &mut others[..most], at)?);
+            let same = own[..read].iter().zip(&others[..read]).take_while(|(one, other)| one == other).count();
+            let lines = own[..same].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            common += lines as u64;
+            if lines == 0 {
+                return Ok(common);
+            }
+        }
+    }
+
     /// What is known of its first bytes.
     pub(super) fn head(&self) -> &[u8] {
         &self.head

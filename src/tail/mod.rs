@@ -7,6 +7,7 @@ mod follower;
 mod kinship;
 mod log_file;
 mod positions;
+mod predecessor;
 mod progress;
 mod reading;
 mod resume;

@@ -99,6 +99,11 @@ impl RotatedFiles {
         self.open.last().map(|rotated| &rotated.file)
     }
 
+    /// The open one that is that file.
+    pub(super) fn get(&self, wanted: FileId) -> Option<&LogFile> {
+        self.open.iter().map(|rotated| &rotated.file).find(|file| file.file_id() == wanted)
+    }
+
     /// The newest one that was let go.
     pub(super) fn last_finished(&self) -> Option<FileId> {
         self.finished.last().map(|finished| finished.file_id)

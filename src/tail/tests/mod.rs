@@ -3,6 +3,7 @@
 mod concurrent;
 mod names;
 mod random;
+mod replaced;
 mod restart;
 mod siblings;
 mod unread;
