@@ -99,6 +99,11 @@ impl RotatedFiles {
         self.open.last().map(|rotated| &rotated.file)
     }
 
+    /// The open one that is that file.
+    pub(super) fn get(&self, wanted: FileId) -> Option<&LogFile> {
+        self.open.iter().map(|rotated| &rotated.file).find(|file| file.file_id() == wanted)
+    }
+
     /// The newest one that was let go.
     pub(super) fn last_finished(&self) -> Option<FileId> {
         self.finished.last().map(|finished| finished.file_id)
@@ -113,12 +118,21 @@ impl RotatedFiles {
         self.open.iter().map(|rotated| rotated.file.file_id())
     }
 
+    pub(super) fn is_reading(&self, file: FileId) -> bool {
+        self.open.iter().any(|rotated| rotated.file.file_id() == file && rotated.file.unread() > 0)
+    }
+
     pub(super) fn files_mut(&mut self) -> impl Iterator<Item = &mut LogFile> {
         self.open.iter_mut().map(|rotated| &mut rotated.file)
     }
 
     pub(super) fn positions(&self) -> impl Iterator<Item = FilePosition> + '_ {
         self.open.iter().map(RotatedFile::position)
+    }
+
+    /// How far each file was read, also those that were let go.
+    pub(super) fn all_positions(&self) -> impl Iterator<Item = FilePosition> + '_ {
+        self.finished.iter().map(|finished| finished.position).chain(self.positions())
     }
 
     /// How many files at the start are read to their end.
