@@ -274,6 +274,10 @@ impl LogFiles {
     /// Makes the file that was opened at the path the current one. Returns `false` while it cannot be decided what came between.
     pub(super) fn replace_current(&mut self, opened: LogFile, missing_since: Option<Duration>, release: Release<'_>) -> bool {
         let since = self.current.as_ref().and_then(|current| current.checked_mtime());
+        // What was cut from it is to be found first, and what it holds now is read from its start.
+        if self.current.as_mut().is_some_and(|current| matches!(current.check_truncated(), Ok(true))) {
+            return false;
+        }
         let new = opened.file_id();
         let Some(between) = self.rotated_meanwhile(Some(new), since, release) else { return false };
         // A file that has come back, or had another name, is read on and not again.
@@ -353,8 +357,10 @@ impl LogFiles {
 
     /// Checks whether rotated files still hold what they held, and otherwise goes on in their copies.
     pub(super) fn check_rotated(&mut self) {
-        let Self { access, places, rotated, progress, .. } = self;
-        rotated.check(&|truncated| find_copy(access, places, truncated), &mut |truncated, copy| give_up(progress, truncated, copy));
+        let Self { access, places, rotated, progress, current, .. } = self;
+        let is_known = |file: &LogFile| current.as_ref().is_some_and(|current| current.begins_with(file, file.size()));
+        let mut give_up = |truncated: &LogFile, copy: Option<&LogFile>| give_up(progress, truncated, copy);
+        rotated.check(&|truncated| find_copy(access, places, truncated), &mut give_up, &is_known);
     }
 
     /// Lets go of deleted files in time.
@@ -393,7 +399,7 @@ impl LogFiles {
             for one in siblings.newer(key, behind.since, &claimed) {
                 let is_read = |current: &LogFile| new.is_some() && siblings.was_read(one, &current.position(), current.file_id());
                 let is_read = self.rotated.has_read(siblings, one) || self.current().is_some_and(is_read);
-                if is_read || end.is_some_and(|end| one.key.is_newer(end, None)) {
+                if is_read || end.is_some_and(|end| one.key.is_newer(end, Some(end.mtime))) {
                     continue;
                 }
                 found.extend(siblings.open(one));

@@ -92,3 +92,29 @@ fn other_files_are_no_rotated_ones_where_the_names_are_known() {
         assert_eq!((seen, &*lost), (vec!["2".into(), "3".into(), "4".into()], ""));
     }
 }
+
+#[test]
+fn what_a_link_led_to_is_read_to_its_end_though_it_was_rotated_before_the_link_was_switched() {
+    for (first, rotated, between, last) in [("a", "a.1", "a", "b"), ("a-20261125", "a-20261125", "a-20261126", "a-20261127")] {
+        let mut case = Case::new(&format!("names-link-{first}"));
+        let target = |case: &Case, name: &str| {
+            let _ = fs::remove_file(case.path("link"));
+            symlink(case.path("folder").join(name), case.path("link")).unwrap();
+        };
+        fs::create_dir(case.path("folder")).unwrap();
+        case.append(&format!("folder/{first}"), "old\n");
+        target(&case, first);
+        case.follower = Follower::from_end(&Access::unrestricted(), case.path("link").to_str().unwrap());
+        case.append(&format!("folder/{first}"), "1\n");
+        if first != rotated {
+            case.rename(&format!("folder/{first}"), &format!("folder/{rotated}"));
+        }
+        case.append(&format!("folder/{between}"), "2\n");
+        case.append(&format!("folder/{last}"), "3\n");
+        case.append("folder/other", "other\n");
+        let later = std::time::SystemTime::now() + Duration::from_secs(10);
+        File::options().append(true).open(case.path("folder").join(between)).unwrap().set_modified(later).unwrap();
+        target(&case, last);
+        assert_eq!((case.next(), case.follower.take_loss()), (vec!["1".into(), "2".into(), "3".into()], None), "{first}");
+    }
+}
