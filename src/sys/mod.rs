@@ -20,6 +20,8 @@ pub mod signals;
 pub mod socket;
 pub mod syslog;
 pub mod user;
+mod writable;
 
 pub use error::reason;
 pub use file::{read_file, read_to_end, table};
+pub use writable::check_writable;
