@@ -170,13 +170,13 @@ fn a_missing_command_is_reported_once_and_its_return_once() {
 #[test]
 fn a_failing_command_is_reported_once_and_its_recovery_once() {
     let scene = Scene::new("failing", |site| {
-        let tool = script(site, "tool", &format!("echo $$ >> {}\necho value 7\nexit 3", site.file("runs")));
+        let tool = script(site, "tool", &format!("echo $$ >> {}\necho value 7\necho no such thing >&2\nexit 3", site.file("runs")));
         format!("run: command={tool} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n")
     });
     ids(&scene.site.path("runs"), 2);
     scene.wait_for_runs(1);
     let tool = scene.site.file("tool");
-    assert_eq!(scene.states(&tool), [format!("Command failed: {tool}: exit status 3")]);
+    assert_eq!(scene.states(&tool), [format!("Command failed: {tool}: exit status 3: no such thing")]);
     script(&scene.site, "tool", "echo value 8");
     scene.site.wait_for_text("Command works again");
     scene.wait_for_runs(1);
@@ -211,6 +211,47 @@ fn a_hanging_command_dies_with_its_children_while_all_else_goes_on() {
     script(&scene.site, "tool", "echo well");
     scene.site.wait_for_text("Command works again");
     assert_eq!(scene.states(&tool), [failed.text, format!("Command works again: {tool}")]);
+}
+
+#[test]
+fn what_left_the_session_of_a_command_ends_with_it_when_it_is_killed() {
+    let scene = Scene::new("session", |site| {
+        let ids = site.file("ids");
+        let sleeper = format!("sh -c \"echo \\$\\$ >> {ids}; exec sleep 1000\"");
+        // A child with a session of its own, one without the environment, and one whose parent has ended.
+        let text = format!("setsid {sleeper} &\nenv -i setsid {sleeper} &\n(setsid {sleeper} &)\nsleep 1000");
+        format!("run: command={} extract=(x)\nalert_metric: tags=V match=1,x metric=1\n", script(site, "tool", &text))
+    });
+    let left = ids(&scene.site.path("ids"), 3);
+    assert_eq!(left[..3].iter().filter(|id| runs(**id)).count(), 3);
+    scene.site.wait_for_text("did not end within 30 seconds");
+    for id in &left[..3] {
+        wait_for(&format!("the agent to reap {id}"), || (!Path::new(&format!("/proc/{id}")).exists()).then_some(()));
+    }
+}
+
+#[test]
+fn a_daemon_that_a_command_has_started_stays_and_is_reaped() {
+    let scene = Scene::new("daemon", |site| {
+        let ids = site.file("ids");
+        let text =
+            format!("[ -s {ids} ] || setsid sh -c 'echo $$ > {ids}; exec sleep 1000' &\nuntil [ -s {ids} ]; do :; done\necho value 7");
+        format!("run: command={} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n", script(site, "tool", &text))
+    });
+    let daemon = ids(&scene.site.path("ids"), 1)[0];
+    scene.site.wait_for_count("V", 3);
+    assert!(runs(daemon));
+    assert!(crate::harness::send_signal("KILL", &daemon.to_string()));
+    wait_for("the agent to reap it", || (!Path::new(&format!("/proc/{daemon}")).exists()).then_some(()));
+}
+
+#[test]
+fn commands_print_numbers_and_messages_for_programs() {
+    let scene = Scene::new("locale", |site| {
+        let tool = script(site, "tool", "echo \"value $LC_NUMERIC $LC_MESSAGES ${LC_ALL-none} ${PATH:+path}\"");
+        format!("run: command={tool} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n")
+    });
+    assert_eq!(scene.site.wait_for_count("V", 1)[0], "C C none path");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod relay;
 
 mod agent_options;
 mod attacks;
+mod bounds;
 mod bursts;
 mod commands;
 mod configuration;

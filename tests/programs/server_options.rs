@@ -172,6 +172,17 @@ fn an_event_stream_that_cannot_be_written_is_an_error_of_the_check() {
 }
 
 #[test]
+fn the_check_prints_nothing_that_a_terminal_would_obey() {
+    let site = Site::new("server-check-raw");
+    site.host("nas1", "file: /a\nmatch: b\nalert_all: tags=A\nb\u{1b}[2Jd\u{202e}x\u{200f}: y\nfile: /\u{9b}31m\u{61c}\nnonsense: \x07\n");
+    let said = run(&site, &["-t", "ax436.conf"]);
+    assert_eq!(said.status, 2);
+    let raw = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{202e}' | '\u{200f}' | '\u{61c}'));
+    assert!(!said.out.contains(raw) && !said.err.contains(raw), "{said:?}");
+    assert!(said.out.contains('\u{fffd}'), "{said:?}");
+}
+
+#[test]
 fn missing_folders_are_errors_of_the_check_and_of_the_start() {
     let site = Site::new("no-folders");
     fs::remove_dir_all(site.path("hosts")).unwrap();

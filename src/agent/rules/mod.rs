@@ -21,6 +21,7 @@ use super::output::{JobId, LogId, Output, Outputs, Task};
 use crate::directives::host::{CommandLine, Group, LogSource, Rule};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
+use crate::wire::position::BlockCount;
 use command::CommandRules;
 use log::LogRules;
 use process::ProcessRules;
@@ -125,6 +126,16 @@ impl Rules {
         self.logs.handle_lines(now, file, lines, delivery)
     }
 
+    /// What the rules have counted of a file in blocks that are not over, for a position of that file.
+    pub(super) fn open_counts(&self, file: &FollowedFile) -> Vec<BlockCount> {
+        self.logs.open_counts(file)
+    }
+
+    /// A file is read on from a position of an earlier run, in which the rules had counted that.
+    pub(super) fn restore(&mut self, now: Now, file: &FollowedFile, counts: &[BlockCount], delivery: &mut Delivery) {
+        self.logs.restore(now, file, counts, delivery);
+    }
+
     /// Takes lines that a task printed.
     pub(super) fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8], delivery: &mut Delivery) {
         let Some((_, purpose)) = self.jobs.iter().find(|(known, _)| *known == job) else { return };
@@ -163,6 +174,11 @@ impl Rules {
                 Some(self.process_list_name().to_string())
             }
         }
+    }
+
+    /// Whether so much was searched that everything else is to have its turn.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.logs.is_turn_over()
     }
 
     /// Does what is due: ends blocks of time, reports, and starts tasks.

@@ -1,29 +1,44 @@
 //! The process table of this system, read from `/proc`.
 
-/// Lists all processes that run, one per line: the arguments joined by spaces, or `[name]` for a process without arguments.
+/// Bytes of the arguments of one process that are read …
+#[cfg(target_os = "linux")]
+const MOST: usize = 32 * 1024;
+/// … until the whole table has so many. From there on, every process still has a line, of so many bytes.
+#[cfg(target_os = "linux")]
+const MOST_OF_TABLE: (usize, usize) = (1 << 20, 256);
+
+/// Lists all processes that run, one per line: the arguments joined by spaces, or `[name]` for a process without arguments. Hands over some lines
+/// at a time.
 ///
 /// # Errors
 /// `/proc` cannot be read.
 #[cfg(target_os = "linux")]
-pub(super) fn lines() -> Result<Vec<u8>, String> {
-    let mut lines = Vec::new();
+pub(super) fn list(take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+    let (mut lines, mut bytes) = (Vec::new(), 0);
     let listed = crate::fs::dir::list(b"/proc", &mut |name, _| {
         let pid = std::str::from_utf8(name).ok().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
+        let most = if bytes < MOST_OF_TABLE.0 { MOST } else { MOST_OF_TABLE.1 };
         // A process may end between the two reads; then it has no line.
-        if let Some(arguments) = pid.and_then(arguments) {
-            for byte in arguments {
-                lines.push(if matches!(byte, 0 | b'\n') { b' ' } else { byte });
-            }
-            lines.push(b'\n');
+        let Some(arguments) = pid.and_then(|pid| arguments(pid, most)) else { return };
+        bytes += arguments.len();
+        for byte in arguments {
+            lines.push(if matches!(byte, 0 | b'\n') { b' ' } else { byte });
+        }
+        lines.push(b'\n');
+        if lines.len() >= MOST {
+            take(&lines);
+            lines.clear();
         }
     });
-    listed.map(|()| lines).map_err(|e| crate::sys::reason(&e))
+    take(&lines);
+    listed.map_err(|e| crate::sys::reason(&e))
 }
 
-/// The arguments of a process, separated by zeros, or its name in brackets; `None` if it has ended, whether or not its parent knows.
+/// At most so many bytes of the arguments of a process, separated by zeros, or its name in brackets; `None` if it has ended, whether or not
+/// its parent knows.
 #[cfg(target_os = "linux")]
-fn arguments(pid: &str) -> Option<Vec<u8>> {
-    let mut arguments = crate::sys::read_file(&["/proc/", pid, "/cmdline"].concat()).ok()?;
+fn arguments(pid: &str, most: usize) -> Option<Vec<u8>> {
+    let mut arguments = crate::sys::read_start(&["/proc/", pid, "/cmdline"].concat(), most).ok()?;
     while arguments.last() == Some(&0) {
         arguments.pop();
     }
@@ -54,7 +69,7 @@ fn name_in_brackets(stat: &[u8]) -> Option<Vec<u8>> {
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn lines() -> Result<Vec<u8>, String> {
+pub(super) fn list(_: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     Err("this system needs a ps_command:".into())
 }
 
