@@ -44,6 +44,9 @@ fn the_key_of_a_host_derives_from_the_master_key_and_admits_it() {
     let derived = server(&site, &["-g", "nas1"]);
     assert_eq!((derived.status.code(), text(&derived.stdout)), (Some(0), master.of_host("nas1").emit() + "\n"));
     assert_eq!(server(&site, &["-g", "nas1", "ax436.conf"]).stdout, derived.stdout);
+    assert_eq!(text(&derived.stderr), "");
+    let unknown = text(&server(&site, &["-g", "nas2"]).stderr);
+    assert_eq!(unknown, "warning: there is no host file nas2 in hosts: an agent of this name gets no configuration\n");
     let own = server(&site, &["-g", "own"]);
     assert_eq!((own.status.code(), text(&own.stdout)), (Some(2), String::new()));
     assert_eq!(text(&own.stderr), "ax436: own has a line of its own in keys, which counts instead of the master key\n");
