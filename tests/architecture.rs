@@ -32,7 +32,7 @@ const ROOMS: &[Room] = &[
     core("text", &[]),
     core("hash", &[]),
     core("lines", &[]),
-    core("schedule", &[]),
+    core("schedule", &[&["text"]]),
     core("now", &[&["schedule"]]),
     core("pattern", &[&["text"]]),
     core("random", &[]),

@@ -5,7 +5,7 @@ use super::output::{LogId, LogIds, Output, Outputs, Start};
 use super::session::Phase;
 use crate::directives::host::LogSource;
 use crate::now::Now;
-use crate::wire::position::{BlockPosition, Position};
+use crate::wire::position::{BlockCount, BlockPosition, Position};
 use crate::wire::ChainId;
 
 /// What happens to a log.
@@ -380,7 +380,8 @@ impl Logs {
         }
     }
 
-    /// A file is read from that position on. `lost` says what was not found again of an earlier position.
+    /// A file is read from that position on. `lost` says what was not found again of an earlier position. Returns what rules had counted
+    /// up to there in an earlier run.
     pub(super) fn handle_opened(
         &mut self,
         now: Now,
@@ -389,16 +390,19 @@ impl Logs {
         lost: Option<String>,
         delivery: &mut Delivery,
         outputs: &mut Outputs,
-    ) {
-        let Some(file) = self.file_mut(id) else { return };
-        let Opening::Ordered(start) = &file.opening else { return };
+    ) -> Vec<BlockCount> {
+        let Some(file) = self.file_mut(id) else { return Vec::new() };
+        let Opening::Ordered(start) = &file.opening else { return Vec::new() };
         let start = start.clone();
         file.opening = Opening::Done;
+        let mut counts = Vec::new();
         if let Start::At(left, _) = &start {
+            counts.clone_from(&left.counts);
             let partial = left.files.iter().find(|file| file.done != 0);
             file.partial = partial.map(|file| PartialLine { offset: file.offset, hash: file.hash, rule: file.done });
         }
-        let position = file.complete(position);
+        let mut position = file.complete(position);
+        position.counts = counts.clone();
         // Where reading of any other log begins follows from what the server knows.
         if start == Start::End && file.is_to_be_announced {
             let what = if position.files.is_empty() { ", which does not exist yet" } else { " from its end" };
@@ -410,6 +414,7 @@ impl Logs {
             report(now, chain, &position, lost, delivery, outputs);
         }
         self.announce_unknown(now, chain, delivery, outputs);
+        counts
     }
 
     /// Announces the log of a chain that the server does not know.
@@ -444,10 +449,10 @@ impl Logs {
         }
     }
 
-    /// A file is read up to that position.
-    pub(super) fn handle_read(&self, id: LogId, position: Position, delivery: &mut Delivery) {
+    /// A file is read up to that position, and rules have counted that in blocks that are not over.
+    pub(super) fn handle_read(&self, id: LogId, position: Position, counts: Vec<BlockCount>, delivery: &mut Delivery) {
         if let Some(file) = self.file(id) {
-            delivery.handle_read(file.chain, file.complete(position));
+            delivery.handle_read(file.chain, Position { counts, ..file.complete(position) });
         }
     }
 

@@ -48,7 +48,7 @@ impl Program {
         add_common_options(&mut options);
         let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
         if matches.opt_present("h") {
-            console::print(options.usage(self.brief).trim_end());
+            options.usage(self.brief).trim_end().lines().for_each(console::print);
             return Ok(None);
         }
         if matches.opt_present("V") {

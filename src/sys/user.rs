@@ -11,7 +11,7 @@ fn fields(line: &str) -> Option<[&str; 4]> {
 
 /// The number of the user as whom this process acts.
 pub fn effective_id() -> u32 {
-    // SAFETY: touches no memory.
+    // SAFETY: the call takes nothing and cannot fail.
     unsafe { libc::geteuid() }
 }
 
@@ -31,6 +31,11 @@ impl User {
         let users = super::file::table("/etc/passwd").map_err(|e| super::error::reason(&e))?;
         let groups = super::file::table("/etc/group").unwrap_or_default();
         Self::find_in(name, &users, &groups).ok_or_else(|| "there is no such user".into())
+    }
+
+    /// The number of the user.
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     fn find_in(wanted: &str, users: &str, groups: &str) -> Option<Self> {

@@ -126,7 +126,7 @@ impl LogFiles {
             let at = self.before_open(&files) + self.rotated.read_at_start();
             positions::limit(&mut files, at);
         }
-        Position { files }
+        Position::of_files(files)
     }
 
     /// Where the log ends now, counted as the positions of lines are.

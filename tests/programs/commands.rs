@@ -124,6 +124,34 @@ fn numbers_above_and_below_their_limits_make_events() {
 }
 
 #[test]
+fn output_that_a_rule_cannot_use_is_reported_once_and_again_when_it_can() {
+    let scene = Scene::new("useless", |site| {
+        site.write("df", "Filesystem 1K-blocks Use% Mounted on\n/dev/mapper/cachedev_0\n      5763411784  95% /volume1\nsize 1.2G\n");
+        let df = site.file("df");
+        format!(
+            "run: command=cat {df} extract=^(\\S+) .*(\\d+)% /volume1$\n\
+             alert_if: tags=VOLUME match=1,/dev/mapper/cachedev_0 upper_limit=2,90 message=Full\n\
+             run: command=cat {df} extract=^(size) (\\S+)\nalert_if: tags=SIZE match=1,size upper_limit=2,1 message=Large\n"
+        )
+    });
+    let useless = || -> Vec<_> { scene.states("df").into_iter().filter(|text| text.contains("usable")).collect() };
+    wait_for("both reports", || (useless().len() == 2).then_some(()));
+    scene.wait_for_runs(2);
+    let df = scene.site.file("df");
+    let [pattern, number] = &useless()[..] else { panic!("{:?}", useless()) };
+    assert!(
+        pattern.starts_with(&format!("Command output not usable: cat {df}: extract=^(\\S+) .*(\\d+)% /volume1$ is found in no line: \""))
+    );
+    assert!(pattern.contains("| 5763411784  95% /volume1"), "{pattern}");
+    assert_eq!(*number, format!("Command output not usable: cat {df}: group 2 of extract=^(size) (\\S+) is no number: \"1.2G\""));
+    scene.site.write("new", "/dev/mapper/cachedev_0 5763411784  95% /volume1\nsize 2\n");
+    fs::rename(scene.site.path("new"), scene.site.path("df")).unwrap();
+    wait_for("both to work", || (useless().len() == 4).then_some(()));
+    assert!(useless()[2..].iter().all(|text| text.starts_with(&format!("Command output usable again: cat {df}: extract="))));
+    scene.site.wait_for_count("SIZE", 1);
+}
+
+#[test]
 fn a_missing_command_is_reported_once_and_its_return_once() {
     let scene = Scene::new("missing", |site| {
         format!("run: command={} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n", site.file("tool"))
@@ -341,6 +369,25 @@ fn processes_are_counted_without_ps_command() {
     daemon.kill().unwrap();
     daemon.wait().unwrap();
     assert_eq!(scene.site.wait_for_count("D", before + 1)[before], "Daemons [0]");
+}
+
+#[test]
+fn a_zombie_and_an_agent_that_names_it_are_no_running_daemon() {
+    let scene = Scene::new("zombie", |site| {
+        std::os::unix::fs::symlink("/bin/true", site.path("backupd")).unwrap();
+        format!(
+            "process: backupd\nalert_running: tags=DEAD min=1 max=9 message=Daemons\n\
+             process: h {}\nalert_running: tags=PORT min=1 max=9 message=Programs with this port\n\
+             process: aa436.* h {}\nalert_running: tags=AGENT min=2 max=9 message=Agents\n",
+            site.port, site.port
+        )
+    });
+    // Not waited for until the end of the test.
+    let mut zombie = std::process::Command::new(scene.site.path("backupd")).spawn().unwrap();
+    wait_for("the zombie", || (!runs(zombie.id())).then_some(()));
+    let counts = ["DEAD", "PORT", "AGENT"].map(|tags| scene.site.wait_for_count(tags, 2)[1].clone());
+    assert_eq!(counts, ["Daemons [0]", "Programs with this port [0]", "Agents [1]"]);
+    zombie.wait().unwrap();
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod follow;
 mod hostile;
 mod keys;
 mod owner;
+mod patterns;
 mod recovery;
 mod server_faults;
 mod server_options;

@@ -194,10 +194,15 @@ impl Outbox {
 
     /// Queues any other event, or counts it as dropped.
     pub(super) fn push(&mut self, now: Now, chains: &mut Chains, event: Event<'_>) {
+        self.push_of_log(now, chains, ChainId::NO_FILE, &Position::default(), event);
+    }
+
+    /// Queues an event of a log that is not of one of its lines, or counts it as dropped. With it the log is processed up to that position.
+    pub(super) fn push_of_log(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>) {
         if self.queue.len() - self.lines >= Self::MAX_OTHERS {
             return Count::add(&mut self.dropped, now.unix);
         }
-        self.enqueue(now, chains, ChainId::NO_FILE, &Position::default(), event, EventOrigin::Other);
+        self.enqueue(now, chains, chain, position, event, EventOrigin::Other);
     }
 
     fn enqueue(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>, origin: EventOrigin) {

@@ -38,7 +38,7 @@ use tasks::Tasks;
 pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     let settings = Settings::parse(&matches)?;
-    let keys = settings.key_file.as_deref().map_or(Ok(Vec::new()), keys::own_keys)?;
+    let keys = settings.key_file.as_deref().map_or(Ok(Vec::new()), |path| keys::own_keys(path, settings.user.as_ref()))?;
     let mut common = PROGRAM.common(&matches)?;
 
     let clock = Clock::start();
@@ -110,6 +110,9 @@ fn new_buffer() -> Vec<u8> {
 impl<'a> Loop<'a> {
     /// Most datagrams that are taken before everything else has its turn.
     const BURST: usize = 64;
+    /// How long an ending agent waits for an answer of the server, and how long in all.
+    const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+    const END_TIMEOUT: Duration = Duration::from_secs(3);
 
     #[inline(never)]
     fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: Settings, keys: Vec<Key>, log: &'a mut Log) -> Self {
@@ -126,6 +129,7 @@ impl<'a> Loop<'a> {
         let mut agent = Agent::new(now, identity);
         settings.positions.iter().for_each(|positions| positions.recall(now, &mut agent, log));
         agent.set_policy(settings.policy);
+        agent.set_pattern_memory(settings.pattern_memory);
         agent.set_keys(now, keys);
         Self {
             agent,
@@ -176,13 +180,7 @@ impl<'a> Loop<'a> {
             child::reap();
             child::reap_adopted();
             if signals.terminate {
-                self.positions.iter_mut().for_each(PositionsFile::hurry);
-                self.keep_positions(now);
-                if self.agent.waiting() > 0 {
-                    self.log.write(now, &format!("events that were not acknowledged: {}", self.agent.waiting()));
-                }
-                self.log.write(now, "ended by a signal");
-                return Ok(());
+                return self.end(now);
             }
             if signals.reload {
                 self.log.reopen();
@@ -190,6 +188,40 @@ impl<'a> Loop<'a> {
             }
             self.receive(now);
         }
+    }
+
+    /// Tells the server how far logs are read, and ends. Another signal hastens it.
+    fn end(&mut self, begin: Now) -> Result<(), Failure> {
+        self.agent.begin_end(begin);
+        let (mut now, mut left, mut give_up) = (begin, usize::MAX, begin.mono);
+        let mut poll = PollSet::default();
+        loop {
+            self.agent.handle_timeout(now);
+            self.carry_out(now);
+            if self.agent.waiting() < left {
+                (left, give_up) = (self.agent.waiting(), begin.mono + Self::END_TIMEOUT.min(now.mono - begin.mono + Self::ANSWER_TIMEOUT));
+            }
+            if self.agent.is_told() || now.mono >= give_up {
+                break;
+            }
+            poll.clear();
+            poll.add(self.socket.as_fd());
+            poll.add(self.signals.fd());
+            let deadline = earlier(Some(give_up), self.agent.next_deadline(now));
+            poll.wait(self.clock.until(now, deadline)).map_err(|e| Failure::system("cannot wait", &e))?;
+            now = self.clock.now();
+            if self.signals.take().terminate {
+                break;
+            }
+            self.receive(now);
+        }
+        self.positions.iter_mut().for_each(PositionsFile::hurry);
+        self.keep_positions(now);
+        if self.agent.waiting() > 0 {
+            self.log.write(now, &format!("events that were not acknowledged: {}", self.agent.waiting()));
+        }
+        self.log.write(now, "ended by a signal");
+        Ok(())
     }
 
     /// Gives the memory of the buffer back when there is nothing to do.
@@ -225,7 +257,7 @@ impl<'a> Loop<'a> {
     }
 
     fn read_keys_again(&mut self, now: Now) {
-        let read = self.key_file.as_deref().map(keys::own_keys);
+        let read = self.key_file.as_deref().map(|path| keys::own_keys(path, None));
         if let Some(keys) = read.and_then(|read| keys::log_reread(now, self.log, read)) {
             self.agent.set_keys(now, keys);
         }
