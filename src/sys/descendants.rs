@@ -42,11 +42,8 @@ fn is_meant(pid: &str, found: &[libc::pid_t], mark: &str) -> bool {
     const ENVIRONMENT: usize = 64 * 1024;
     let Ok(stat) = super::file::table(&["/proc/", pid, "/stat"].concat()) else { return false };
     // The name of the program comes before, in parentheses, and may contain anything. Then come the state, the parent and the group.
-    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
-    if matches!(fields.next(), Some("Z" | "X")) {
-        return false;
-    }
-    if fields.take(2).any(|field| field.parse().is_ok_and(|pid| found.contains(&pid))) {
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+    if fields.skip(1).take(2).any(|field| field.parse().is_ok_and(|pid| found.contains(&pid))) {
         return true;
     }
     let environment = super::file::read_start(&["/proc/", pid, "/environ"].concat(), ENVIRONMENT).unwrap_or_default();
