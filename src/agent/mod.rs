@@ -410,21 +410,9 @@ impl Agent {
                     self.handle_state(now, FailingSource::Log(path), state);
                 }
             }
-            LogEvent::Gone => {
-                if let Some(wildcard) = logs.handle_gone(log, delivery) {
-                    rules.remove_file(wildcard, log);
-                }
-            }
-            LogEvent::SetAside => {
-                if let Some(wildcard) = logs.handle_set_aside(log) {
-                    rules.remove_file(wildcard, log);
-                }
-            }
-            LogEvent::Vanished { path } => {
-                if let Some(file) = logs.handle_vanished(log, &path) {
-                    rules.remove_file(log, file);
-                }
-            }
+            LogEvent::Gone => logs.handle_gone(log, delivery).iter().for_each(|wildcard| rules.remove_file(*wildcard, log)),
+            LogEvent::SetAside => logs.handle_set_aside(log).iter().for_each(|wildcard| rules.remove_file(*wildcard, log)),
+            LogEvent::Vanished { path } => logs.handle_vanished(log, &path).iter().for_each(|file| rules.remove_file(log, *file)),
         }
         0
     }
