@@ -2,6 +2,7 @@
 
 use super::asking::Asking;
 use super::keepalive::{KeepaliveSession, KeepaliveTimer};
+use super::regulars::Regulars;
 use crate::random::Random;
 use crate::wire::Token;
 use std::net::Ipv4Addr;
@@ -11,6 +12,8 @@ use std::time::Duration;
 pub(super) struct HeardServers {
     /// In the order in which they were first heard.
     servers: Vec<Heard>,
+    /// While there is no room for all servers that are heard.
+    regulars: Option<Regulars>,
 }
 
 pub(super) struct Heard {
@@ -24,6 +27,8 @@ pub(super) struct Heard {
     bytes: usize,
     /// Bytes of the longest heartbeat.
     longest: usize,
+    /// Whether it is heard again and again, where that tells it from others.
+    is_regular: bool,
     /// When it was last asked to prove the key.
     asked: Option<Duration>,
 }
@@ -52,19 +57,34 @@ impl HeardServers {
     /// server that is heard for the first time is ignored. In a contest it may take the place of another one instead, since heartbeats
     /// can be forged: they must not keep the true server out for good.
     pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: Ipv4Addr, run: Option<Token>, bytes: usize, contest: Option<Contest<'_>>) {
-        if self.get_mut(ip).is_none() {
-            if let (true, Some(contest)) = (self.servers.len() == Self::MAX, contest) {
-                if let Some(at) = self.loser(now, bytes, contest) {
+        let mut is_regular = false;
+        if let (true, Some(contest)) = (self.servers.len() == Self::MAX, contest) {
+            if contest.asking.suffice(bytes) {
+                is_regular = self.regulars.get_or_insert_with(|| Regulars::new(now, contest.random.bits())).note(now, ip);
+            }
+            if self.get_mut(ip).is_none() {
+                if let Some(at) = self.loser(now, bytes, is_regular, contest) {
                     self.servers.remove(at);
                 }
             }
-            if self.servers.len() < Self::MAX {
-                let (timer, keepalive) = (KeepaliveTimer::new(now), KeepaliveSession::default());
-                self.servers.push(Heard { ip, last_heard: now, capability: None, timer, keepalive, bytes: 0, longest: 0, asked: None });
-            }
+        }
+        if self.servers.len() < Self::MAX && self.get_mut(ip).is_none() {
+            let (timer, keepalive) = (KeepaliveTimer::new(now), KeepaliveSession::default());
+            self.servers.push(Heard {
+                ip,
+                last_heard: now,
+                capability: None,
+                timer,
+                keepalive,
+                bytes: 0,
+                longest: 0,
+                is_regular: false,
+                asked: None,
+            });
         }
         let Some(heard) = self.get_mut(ip) else { return };
         heard.last_heard = now;
+        heard.is_regular |= is_regular;
         heard.longest = heard.longest.max(bytes);
         heard.bytes = (heard.bytes + bytes).min(Self::MAX_BYTES);
         if let Some(run) = run {
@@ -73,27 +93,25 @@ impl HeardServers {
     }
 
     /// Draws the server whose place goes to one of which so many bytes came: of those that cannot be asked, since too few bytes came from
-    /// them. One that can be asked itself may take the place of another that can.
-    fn loser(&self, now: Duration, bytes: usize, contest: Contest<'_>) -> Option<usize> {
+    /// them. One that can be asked itself may take the place of another that can; but only a regular one that of a regular one.
+    fn loser(&self, now: Duration, bytes: usize, is_regular: bool, contest: Contest<'_>) -> Option<usize> {
         let Contest { asking, selected, random } = contest;
         let may_lose = |heard: &Heard| {
             let is_awaited = heard.keepalive.has_session() || heard.was_asked_within(now, Self::ANSWER_TIME);
             !is_awaited && selected != Some(heard.ip) && !asking.is_proven(heard.ip)
         };
-        let places = |can_be_asked: bool| {
-            let servers = self.servers.iter().enumerate();
-            let weak = servers.filter(move |(_, heard)| may_lose(heard) && asking.suffice(heard.bytes) == can_be_asked);
-            weak.map(|(at, _)| at).collect::<Vec<_>>()
-        };
-        let mut losers = places(false);
-        if losers.is_empty() && asking.suffice(bytes) {
-            losers = places(true);
-        }
+        let rank = |bytes: usize, is_regular: bool| u8::from(asking.suffice(bytes)) + u8::from(is_regular);
+        let own = rank(bytes, is_regular);
+        let ranks = self.servers.iter().enumerate().filter(|(_, heard)| may_lose(heard));
+        let ranks: Vec<_> = ranks.map(|(at, heard)| (rank(heard.bytes, heard.is_regular), at)).collect();
+        // Those that cannot be asked do not even contend with each other for the places of those that can.
+        let lowest = ranks.iter().map(|(rank, _)| *rank).min().filter(|lowest| *lowest <= own)?;
+        let losers: Vec<usize> = ranks.into_iter().filter(|(rank, _)| *rank == lowest).map(|(_, at)| at).collect();
         losers.get(usize::try_from(random.below(losers.len() as u64)).unwrap_or(0)).copied()
     }
 
     /// Draws the server that is asked now to prove the key. Of those that may be, it prefers servers of which one heartbeat pays for that,
-    /// as those of servers with keys do, and of these the ones that were not asked lately. `due` says when asking a server is due, if it
+    /// as those of servers with keys do, of these the regular ones, and of these the ones that were not asked lately. `due` says when asking a server is due, if it
     /// is to be asked at all.
     pub(super) fn draw(
         &self,
@@ -106,7 +124,8 @@ impl HeardServers {
         let waits = |heard: &&Heard| !heard.was_asked_within(now, Self::ASKED_LATELY);
         let mut candidates: Vec<&Heard> = self.servers.iter().filter(may).collect();
         let pays = |heard: &&Heard| asking.suffice(heard.longest);
-        for is_better in [&pays as &dyn Fn(&&Heard) -> bool, &waits] {
+        let is_regular = |heard: &&Heard| heard.is_regular;
+        for is_better in [&pays as &dyn Fn(&&Heard) -> bool, &is_regular, &waits] {
             if candidates.iter().any(is_better) {
                 candidates.retain(is_better);
             }
@@ -118,6 +137,9 @@ impl HeardServers {
     /// Forgets servers that are silent.
     pub(super) fn handle_timeout(&mut self, now: Duration) {
         self.servers.retain(|heard| now.saturating_sub(heard.last_heard) < Self::SILENCE);
+        if self.servers.len() < Self::MAX {
+            self.regulars = None;
+        }
     }
 
     /// The server at that address.

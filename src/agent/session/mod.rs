@@ -7,6 +7,7 @@ mod heard;
 mod keepalive;
 mod keyed_session;
 mod keys;
+mod regulars;
 mod version;
 
 pub(in crate::agent) use keys::Proof;
