@@ -1,5 +1,6 @@
 //! The times when an alert is active: `active: DAYS;HH:MM-HH:MM[,…]`. Knows no clock; the caller gives the local time.
 
+use crate::text::number;
 use std::fmt;
 
 /// A minute of the local week, counted from Sunday 00:00: `0..10080`.
@@ -102,7 +103,9 @@ impl Range {
             }
             mask |= 1 << (day - b'0');
         }
-        Ok(Self { days: mask, from: minute_of_day(from)?, to: minute_of_day(to)? })
+        // The end of a day is not the start of a range.
+        let to = if to.trim() == "24:00" { WeekMinute::PER_DAY - 1 } else { minute_of_day(to)? };
+        Ok(Self { days: mask, from: minute_of_day(from)?, to })
     }
 
     fn is_on(&self, day: u16) -> bool {
@@ -141,15 +144,17 @@ fn fields(text: &str) -> Option<(&str, &str, &str)> {
     (!days.is_empty()).then_some((days, from, to))
 }
 
+/// Reads `HH:MM`. One digit is enough for either.
 fn minute_of_day(text: &str) -> Result<u16, String> {
-    if let [h @ b'0'..=b'2', hh @ b'0'..=b'9', b':', m @ b'0'..=b'5', mm @ b'0'..=b'9'] = text.trim().as_bytes() {
-        let [h, hh, m, mm] = [h, hh, m, mm].map(|digit| u16::from(digit - b'0'));
-        let minutes = (h * 10 + hh) * 60 + m * 10 + mm;
-        if minutes < WeekMinute::PER_DAY {
-            return Ok(minutes);
-        }
-    }
-    Err(format!("active: a time is HH:MM from 00:00 to 23:59, got \"{text}\""))
+    let field = |digits: &str, end: u16| {
+        let number = number(digits, 10).filter(|_| digits.len() <= 2)?;
+        u16::try_from(number).ok().filter(|number| *number < end)
+    };
+    let read = |text: &str| {
+        let (hour, minute) = text.split_once(':')?;
+        Some(field(hour, 24)? * 60 + field(minute, 60)?)
+    };
+    read(text.trim()).ok_or_else(|| format!("active: a time is HH:MM from 00:00 to 23:59, got \"{text}\""))
 }
 
 #[cfg(test)]
@@ -228,6 +233,17 @@ mod tests {
     }
 
     #[test]
+    fn one_digit_is_enough_and_a_day_may_end_at_24_00() {
+        for (text, same) in
+            [("1;8:00-9:30", "1;08:00-09:30"), ("1;8:5-10:00", "1;08:05-10:00"), ("0123456;00:00-24:00", "0123456;00:00-23:59")]
+        {
+            assert_eq!(Schedule::parse(text), Schedule::parse(same), "{text}");
+        }
+        let late = Schedule::parse("1;22:00-24:00").unwrap();
+        assert!(late.is_active(at(MONDAY, "23:59")) && !late.is_active(at(MONDAY + 1, "00:00")));
+    }
+
+    #[test]
     fn malformed_times_are_refused_with_a_reason() {
         for (text, part) in [
             ("", "expected DAYS"),
@@ -235,8 +251,10 @@ mod tests {
             (";09:00-10:00", "expected DAYS"),
             ("06;09:00", "expected DAYS"),
             ("7;09:00-10:00", "0 (Sunday) to 6"),
-            ("06;9:00-17:00", "got \"9:00\""),
-            ("06;09:00-24:00", "got \"24:00\""),
+            ("06;09:00-24:01", "got \"24:01\""),
+            ("06;24:00-09:00", "got \"24:00\""),
+            ("06;009:00-17:00", "got \"009:00\""),
+            ("06;:00-17:00", "got \":00\""),
             ("06;09:60-17:00", "got \"09:60\""),
             ("06;09:00-17:00,", "expected DAYS"),
             ("06;+9:00-17:00", "got \"+9:00\""),

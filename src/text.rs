@@ -7,12 +7,18 @@ use std::borrow::Cow;
 /// Most bytes of the text of one event.
 pub const MAX_EVENT_TEXT: usize = 8 * 1024;
 
-/// Whether a character could forge a line, control a terminal or reverse the order of what is shown.
+/// Whether a character could forge a line, control a terminal, reverse the order of what is shown, or hide in it: control characters,
+/// line and paragraph separators, and the format characters that show nothing (Unicode's general category Cf, and the block of tags).
 fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || !c.is_ascii()
+            && matches!(c,
+                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Replaces each tab by a space, and every other control character, line or paragraph separator and mark of writing direction by
+/// Replaces each tab by a space, and every other control character, line or paragraph separator and invisible format character by
 /// U+FFFD.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     if is_plain(text.as_bytes()) || !text.chars().any(is_harmful) {
@@ -127,6 +133,10 @@ mod tests {
             ("nul\0del\x7f", "nul\u{fffd}del\u{fffd}"),
             ("c1 \u{9b}31m", "c1 \u{fffd}31m"),
             ("\u{2028}\u{202e}\u{2066}", "\u{fffd}\u{fffd}\u{fffd}"),
+            ("a\u{61c}b\u{200e}c\u{200f}", "a\u{fffd}b\u{fffd}c\u{fffd}"),
+            ("zero\u{200b}width\u{feff}\u{2060}", "zero\u{fffd}width\u{fffd}\u{fffd}"),
+            ("soft\u{ad}tag\u{e0041}\u{fff9}\u{180e}", "soft\u{fffd}tag\u{fffd}\u{fffd}\u{fffd}"),
+            ("naïve \u{5d0}\u{627}\u{6dd} 漢 🚀", "naïve \u{5d0}\u{627}\u{6dd} 漢 🚀"),
         ] {
             assert_eq!(sanitize(dirty), harmless);
         }

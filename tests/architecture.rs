@@ -32,7 +32,7 @@ const ROOMS: &[Room] = &[
     core("text", &[]),
     core("hash", &[]),
     core("lines", &[]),
-    core("schedule", &[]),
+    core("schedule", &[&["text"]]),
     core("now", &[&["schedule"]]),
     core("pattern", &[&["text"]]),
     core("random", &[]),
@@ -44,7 +44,7 @@ const ROOMS: &[Room] = &[
     core("server", &[VALUES, &["wire", "directives"]]),
     // The outside world.
     outside("sys", &[&["now", "schedule", "random"]]),
-    outside("fs", &[VALUES]),
+    outside("fs", &[VALUES, &["sys"]]),
     // A position says how far a log was read, in the form in which it travels.
     outside("tail", &[VALUES, &["fs", "wire::position"]]),
     // What both programs share, and a wing for each of them. The wings never meet.

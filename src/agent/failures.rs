@@ -12,6 +12,8 @@ pub(super) enum FailingSource {
     Log(String),
     /// A command, by its line.
     Command(String),
+    /// The file in which the agent keeps how far its logs are read, by its path.
+    PositionsFile(String),
 }
 
 impl Failures {
@@ -23,6 +25,8 @@ impl Failures {
             (FailingSource::Log(path), Ok(()), Some(_)) => format!("Can read {path} again"),
             (FailingSource::Command(name), Err(reason), None) => format!("Command failed: {name}: {reason}"),
             (FailingSource::Command(name), Ok(()), Some(_)) => format!("Command works again: {name}"),
+            (FailingSource::PositionsFile(path), Err(reason), None) => format!("Cannot write {path}: {reason}"),
+            (FailingSource::PositionsFile(path), Ok(()), Some(_)) => format!("Can write {path} again"),
             _ => return None,
         };
         match known {

@@ -5,7 +5,7 @@ use super::output::{LogId, LogIds, Output, Outputs, Start};
 use super::session::Phase;
 use crate::directives::host::LogSource;
 use crate::now::Now;
-use crate::wire::position::{BlockPosition, Position};
+use crate::wire::position::{BlockCount, BlockPosition, Position};
 use crate::wire::ChainId;
 
 /// What happens to a log.
@@ -18,7 +18,7 @@ pub enum LogEvent<'a> {
     /// A wildcard's first search is complete.
     Searched,
     /// Answers [`Output::Open`]: the log is read from `position` on. `lost` says what was not found again of an earlier position. With
-    /// `is_refused` the owner of the host does not let it be read: it is not announced as followed.
+    /// `is_refused` the owner of the host does not let it be read, or it is no regular file: it is not announced as followed.
     Opened { position: Position, lost: Option<String>, is_refused: bool },
     /// Lines were read.
     Lines(Lines<'a>),
@@ -32,6 +32,8 @@ pub enum LogEvent<'a> {
     State(Result<(), String>),
     /// A file that a wildcard found is gone and was read to its end.
     Gone,
+    /// A file that a wildcard found was read to its end and gave its place to one that was changed later.
+    SetAside,
     /// A file that a wildcard found is gone before [`Output::Open`] came for it.
     Vanished { path: String },
 }
@@ -299,6 +301,14 @@ impl Logs {
         Some(wildcard)
     }
 
+    /// A file that a wildcard found gave its place to another. Returns the wildcard's id.
+    pub(super) fn handle_set_aside(&mut self, id: LogId) -> Option<LogId> {
+        let wildcard = self.file(id).filter(|file| file.source != id)?.source;
+        // If it finds a place again, whoever kept its size knows where it was read to.
+        self.close_files(Ending::NotWanted, |file| file.id == id);
+        Some(wildcard)
+    }
+
     /// A file that a wildcard found is gone and was never opened. Returns the file's id.
     pub(super) fn handle_vanished(&mut self, wildcard: LogId, path: &str) -> Option<LogId> {
         let is_meant = |file: &FollowedFile| file.source == wildcard && file.path == path && matches!(file.opening, Opening::Waiting);
@@ -370,7 +380,8 @@ impl Logs {
         }
     }
 
-    /// A file is read from that position on. `lost` says what was not found again of an earlier position.
+    /// A file is read from that position on. `lost` says what was not found again of an earlier position. Returns what rules had counted
+    /// up to there in an earlier run.
     pub(super) fn handle_opened(
         &mut self,
         now: Now,
@@ -379,16 +390,19 @@ impl Logs {
         lost: Option<String>,
         delivery: &mut Delivery,
         outputs: &mut Outputs,
-    ) {
-        let Some(file) = self.file_mut(id) else { return };
-        let Opening::Ordered(start) = &file.opening else { return };
+    ) -> Vec<BlockCount> {
+        let Some(file) = self.file_mut(id) else { return Vec::new() };
+        let Opening::Ordered(start) = &file.opening else { return Vec::new() };
         let start = start.clone();
         file.opening = Opening::Done;
+        let mut counts = Vec::new();
         if let Start::At(left, _) = &start {
+            counts.clone_from(&left.counts);
             let partial = left.files.iter().find(|file| file.done != 0);
             file.partial = partial.map(|file| PartialLine { offset: file.offset, hash: file.hash, rule: file.done });
         }
-        let position = file.complete(position);
+        let mut position = file.complete(position);
+        position.counts = counts.clone();
         // Where reading of any other log begins follows from what the server knows.
         if start == Start::End && file.is_to_be_announced {
             let what = if position.files.is_empty() { ", which does not exist yet" } else { " from its end" };
@@ -400,6 +414,7 @@ impl Logs {
             report(now, chain, &position, lost, delivery, outputs);
         }
         self.announce_unknown(now, chain, delivery, outputs);
+        counts
     }
 
     /// Announces the log of a chain that the server does not know.
@@ -434,10 +449,10 @@ impl Logs {
         }
     }
 
-    /// A file is read up to that position.
-    pub(super) fn handle_read(&self, id: LogId, position: Position, delivery: &mut Delivery) {
+    /// A file is read up to that position, and rules have counted that in blocks that are not over.
+    pub(super) fn handle_read(&self, id: LogId, position: Position, counts: Vec<BlockCount>, delivery: &mut Delivery) {
         if let Some(file) = self.file(id) {
-            delivery.handle_read(file.chain, file.complete(position));
+            delivery.handle_read(file.chain, Position { counts, ..file.complete(position) });
         }
     }
 

@@ -18,7 +18,7 @@ pub use logs::{Lines, LogEvent};
 pub use output::{JobId, LogId, Output, Start, Task};
 pub use rules::{DryRun, Policy};
 
-use crate::directives::host::HostFile;
+use crate::directives::host::{HostFile, Patterns};
 use crate::directives::{marked_lines, SourceLine};
 use crate::now::{earlier, Now};
 use crate::random::Random;
@@ -58,12 +58,28 @@ pub struct Agent {
     delivery: Delivery,
     failures: Failures,
     notices: NoticeLimits,
+    /// The bytes of memory that the patterns of a configuration may take.
+    pattern_memory: usize,
     outputs: Outputs,
+    /// A configuration that is in force once the server knows how far logs are read.
+    coming: Option<ComingConfiguration>,
+    /// The agent is about to end.
+    is_ending: bool,
+}
+
+/// A configuration that is complete. Its rules must not see lines that were read before them: the server has to know of these.
+struct ComingConfiguration {
+    revision: Revision,
+    text: String,
+    /// When it is in force in any case.
+    deadline: Duration,
 }
 
 impl Agent {
     /// Errors of one configuration that are reported one by one.
     const MAX_FAULTS_REPORTED: usize = 20;
+    /// How long a configuration waits for the server to confirm how far logs are read.
+    const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(2);
 
     /// An agent that has just started and knows no server.
     pub fn new(now: Now, identity: AgentIdentity) -> Self {
@@ -77,7 +93,10 @@ impl Agent {
             delivery: Delivery::new(now, &host, epoch, Random::new(seed)),
             failures: Failures::default(),
             notices: NoticeLimits::default(),
+            pattern_memory: Patterns::MEMORY,
             outputs: Outputs::default(),
+            coming: None,
+            is_ending: false,
             host,
         };
         agent.system_event(now, format!("Agent started, version {}", env!("CARGO_PKG_VERSION")));
@@ -89,10 +108,17 @@ impl Agent {
         self.rules.set_policy(policy);
     }
 
-    /// Speaks only with servers that have one of these keys, and asks the selected one to prove that anew. No keys change nothing.
+    /// Sets how many bytes of memory the patterns of a configuration may take, from the next one on.
+    pub fn set_pattern_memory(&mut self, bytes: usize) {
+        self.pattern_memory = bytes;
+    }
+
+    /// Speaks only with servers that have one of these keys, and asks the selected one to prove that anew. A session that began with
+    /// another key ends at once. No keys change nothing.
     pub fn set_keys(&mut self, now: Now, keys: Vec<Key>) {
-        if !keys.is_empty() {
-            self.session.set_keys(now, keys);
+        if !keys.is_empty() && self.session.set_keys(now, keys) {
+            self.outputs.log("session ended: its key is not in the key file any more".into());
+            self.handle_selected(now);
         }
     }
 
@@ -124,14 +150,36 @@ impl Agent {
         self.delivery.positions(urgency)
     }
 
+    /// The text of [`Self::positions`] was written to the file at that path, or why not.
+    pub fn handle_positions_written(&mut self, now: Now, path: &str, outcome: Result<(), String>) {
+        self.handle_state(now, FailingSource::PositionsFile(path.to_string()), outcome);
+    }
+
     /// Whether [`Self::positions`] has something new.
     pub fn has_new_positions(&self) -> bool {
         self.delivery.has_new_positions()
     }
 
-    /// Whether there is room for so many events that reading logs makes sense.
+    /// Whether logs may be read: there is room for many events, the work of this turn is not done, and nothing waits until the server
+    /// knows how far they are read.
     pub fn has_room(&self) -> bool {
-        self.delivery.has_room_for_block()
+        self.coming.is_none() && !self.is_ending && !self.rules.is_turn_over() && self.delivery.has_room_for_block()
+    }
+
+    /// Prepares the end of the agent: no log is read any more, and how far all of them are read is reported. From now on
+    /// [`Self::handle_timeout`] does nothing but send that, and events that wait.
+    pub fn begin_end(&mut self, now: Now) {
+        self.is_ending = true;
+        self.delivery.hurry_reports(now);
+    }
+
+    /// Whether the selected server has all events and knows how far logs are read, or there is none that could.
+    pub fn is_told(&self) -> bool {
+        match self.form() {
+            None => true,
+            Some(Form::Chain) => self.delivery.waiting() == 0 && self.delivery.are_logs_told(),
+            Some(Form::Alert | Form::Classic) => self.delivery.waiting() == 0,
+        }
     }
 
     /// How many events wait for their acknowledgement.
@@ -146,8 +194,8 @@ impl Agent {
             self.handle_joined(now);
         }
         match Message::parse_of_server(content) {
-            Ok(Message::Heartbeat { .. }) => self.handle_heartbeat(now, from, None),
-            Ok(Message::Capability { run, .. }) => self.handle_heartbeat(now, from, Some(run)),
+            Ok(Message::Heartbeat { .. }) => self.handle_heartbeat(now, from, None, datagram.len()),
+            Ok(Message::Capability { run, .. }) => self.handle_heartbeat(now, from, Some(run), datagram.len()),
             // Without proof a message may only say what ends nothing.
             Ok(message) if proof != Proof::None || matches!(message, Message::Lost { .. } | Message::Offer { .. }) => {
                 self.handle_message(now, from, &message, proof, datagram);
@@ -200,7 +248,10 @@ impl Agent {
                     return;
                 }
                 if let Some((revision, lines)) = self.configuration.handle_classic(lines) {
-                    self.adopt(now, from, revision, lines);
+                    self.session.handle_classic_configuration(now);
+                    if self.configuration.replace(revision, from) {
+                        self.adopt(now, revision, lines);
+                    }
                 }
             }
             Message::Reset { .. } if self.session.phase() == Phase::Classic => self.configuration.handle_reset(now),
@@ -212,7 +263,7 @@ impl Agent {
                     let text = format!("a part of configuration {revision} does not belong to it");
                     self.log_notice(now, StrangerNotice::Corrupt, text);
                 }
-                FetchProgress::Complete(text) => self.adopt(now, from, revision, marked_lines(&text, Configuration::CLASSIC_PATH)),
+                FetchProgress::Complete(text) => self.adopt_when_told(now, from, revision, text),
             },
             Message::Stale { revision, .. } => {
                 if proof == Proof::NotNeeded {
@@ -221,15 +272,15 @@ impl Agent {
                 self.configuration.set_has_file(revision != Revision::NONE);
                 // Without a session the message is late, or answers a keepalive from before this server was selected.
                 if self.session.phase() == Phase::Session && self.configuration.handle_stale(now, from, revision) == Verdict::End {
-                    self.adopt(now, from, Revision::NONE, Vec::new());
+                    self.adopt_when_told(now, from, Revision::NONE, String::new());
                 }
             }
             _ => {}
         }
     }
 
-    fn handle_heartbeat(&mut self, now: Now, from: SocketAddrV4, run: Option<Token>) {
-        if self.session.handle_heartbeat(now, *from.ip(), run) {
+    fn handle_heartbeat(&mut self, now: Now, from: SocketAddrV4, run: Option<Token>, bytes: usize) {
+        if self.session.handle_heartbeat(now, *from.ip(), run, bytes) {
             self.handle_selected(now);
         }
     }
@@ -258,13 +309,29 @@ impl Agent {
         self.log_notice(now, StrangerNotice::Session, format!("session with the server begun{key}"));
     }
 
-    /// Puts a configuration in force, unless it is.
-    fn adopt(&mut self, now: Now, from: SocketAddrV4, revision: Revision, lines: Vec<SourceLine<'_>>) {
-        self.session.hurry_keepalive(now);
-        if !self.configuration.replace(revision, from) {
-            return;
+    /// Puts a configuration in force, unless it is, once the server knows how far logs are read.
+    fn adopt_when_told(&mut self, now: Now, from: SocketAddrV4, revision: Revision, text: String) {
+        if self.configuration.replace(revision, from) {
+            self.coming = Some(ComingConfiguration { revision, text, deadline: now.mono + Self::CONFIRMATION_TIMEOUT });
+            self.delivery.hurry_reports(now);
         }
-        let file = HostFile::parse(lines);
+        self.session.hurry_keepalive(now);
+        self.adopt_coming(now);
+    }
+
+    /// Puts the configuration in force that waits, if it need not wait any more.
+    fn adopt_coming(&mut self, now: Now) {
+        let is_due = |coming: &mut ComingConfiguration| now.mono >= coming.deadline || self.delivery.are_logs_told();
+        if let Some(ComingConfiguration { revision, text, .. }) = self.coming.take_if(is_due) {
+            self.adopt(now, revision, marked_lines(&text, Configuration::CLASSIC_PATH));
+        }
+    }
+
+    /// Puts a configuration in force.
+    fn adopt(&mut self, now: Now, revision: Revision, lines: Vec<SourceLine<'_>>) {
+        self.coming = None;
+        self.session.hurry_keepalive(now);
+        let file = HostFile::parse_with(lines, &mut Patterns::within(self.pattern_memory));
         for (reported, fault) in file.faults.iter().enumerate() {
             if reported == Self::MAX_FAULTS_REPORTED {
                 self.system_event(now, format!("Configuration error: and {} more", file.faults.len() - reported));
@@ -279,6 +346,7 @@ impl Agent {
         failures.retain(|source| match source {
             FailingSource::Log(path) => logs.follows(path),
             FailingSource::Command(name) => rules.needs_command(name),
+            FailingSource::PositionsFile(_) => true,
         });
         let sources = self.logs.sources().map(|(id, source)| (id, source.clone())).collect();
         self.outputs.push(Output::Follow(sources));
@@ -288,7 +356,7 @@ impl Agent {
     }
 
     /// Takes what happens to a log. Returns how many bytes of [`LogEvent::Lines`] are processed: fewer than all when events find no
-    /// room; 0 for any other event. Events of a log that is not followed any more are ignored.
+    /// room, or when so much was searched that [`Self::handle_timeout`] is to be called before; 0 for any other event. Events of a log that is not followed any more are ignored.
     pub fn handle_log(&mut self, now: Now, log: LogId, event: LogEvent<'_>) -> usize {
         let Self { logs, rules, delivery, outputs, .. } = self;
         match event {
@@ -296,7 +364,10 @@ impl Agent {
                 let Some(file) = logs.file_mut(log) else { return lines.bytes.len() };
                 return rules.handle_lines(now, file, lines, delivery);
             }
-            LogEvent::Read(position) => logs.handle_read(log, position, delivery),
+            LogEvent::Read(position) => {
+                let counts = logs.file(log).map(|file| rules.open_counts(file)).unwrap_or_default();
+                logs.handle_read(log, position, counts, delivery);
+            }
             LogEvent::Found { path, is_late } => {
                 let file = logs.handle_found(log, path, is_late);
                 file.iter().for_each(|file| rules.add_file(log, *file));
@@ -313,7 +384,10 @@ impl Agent {
                 if is_refused {
                     logs.withhold_announcement(log);
                 }
-                logs.handle_opened(now, log, position, lost, delivery, outputs);
+                let counts = logs.handle_opened(now, log, position, lost, delivery, outputs);
+                if let Some(file) = logs.file(log).filter(|_| !counts.is_empty()) {
+                    rules.restore(now, file, &counts, delivery);
+                }
             }
             LogEvent::End(position) => {
                 if let Some(file) = logs.file(log) {
@@ -335,6 +409,11 @@ impl Agent {
                     rules.remove_file(wildcard, log);
                 }
             }
+            LogEvent::SetAside => {
+                if let Some(wildcard) = logs.handle_set_aside(log) {
+                    rules.remove_file(wildcard, log);
+                }
+            }
             LogEvent::Vanished { path } => {
                 if let Some(file) = logs.handle_vanished(log, &path) {
                     rules.remove_file(log, file);
@@ -351,7 +430,7 @@ impl Agent {
 
     /// A task has ended successfully, or why not.
     pub fn handle_task_end(&mut self, now: Now, job: JobId, outcome: Result<(), String>) {
-        if let Some(name) = self.rules.handle_task_end(now, job, outcome.is_ok(), &mut self.delivery) {
+        if let Some(name) = self.rules.handle_task_end(now, job, outcome.is_ok(), &mut self.delivery, &mut self.outputs) {
             self.handle_state(now, FailingSource::Command(name), outcome);
         }
     }
@@ -364,6 +443,10 @@ impl Agent {
 
     /// Does all that is due. Calling it more often changes nothing.
     pub fn handle_timeout(&mut self, now: Now) {
+        if self.is_ending {
+            return self.transmit(now);
+        }
+        self.adopt_coming(now);
         if self.session.handle_timeout(now, self.configuration.revision(), &mut self.outputs) {
             if !self.session.is_keyed() {
                 self.outputs.log("the server is silent: deselected".into());
@@ -446,6 +529,10 @@ impl Agent {
     /// When [`Self::handle_timeout`] has something to do.
     pub fn next_deadline(&self, now: Now) -> Option<Duration> {
         let events = self.form().and_then(|form| self.delivery.next_deadline(form));
+        if self.is_ending {
+            return events;
+        }
+        let events = earlier(events, self.coming.as_ref().map(|coming| coming.deadline));
         let idle = self.session.idle_due(self.delivery.waiting());
         let session = earlier(self.session.next_deadline(), self.configuration.next_deadline(self.session.phase()));
         earlier(earlier(session, idle), earlier(events, self.rules.next_deadline(now)))

@@ -17,13 +17,15 @@ struct Bench {
     agent: Agent,
     seconds: u64,
     outputs: Vec<Output>,
+    /// Whether the server answers nothing by itself any more.
+    is_silent: bool,
 }
 
 impl Bench {
     /// An agent that has a session with a server, and that host file in force.
     fn new(text: &str) -> Self {
         let identity = AgentIdentity { host: "h".into(), run: Token(2), server_port: 4361, seed: 1 };
-        let mut bench = Self { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new() };
+        let mut bench = Self { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new(), is_silent: false };
         bench.receive(&Message::Heartbeat { name: "s" });
         let hello = bench.sent("HELLO");
         let nonce = match Message::parse(hello.as_bytes()) {
@@ -39,6 +41,9 @@ impl Bench {
         let revision = Revision::of(text);
         self.receive(&Message::Stale { host: "h", revision });
         self.receive(&Message::Part { host: "h", revision, index: 1, count: 1, text });
+        // Events of a log may wait, which this server never acknowledges.
+        self.seconds += Agent::CONFIRMATION_TIMEOUT.as_secs();
+        self.turn();
     }
 
     fn receive(&mut self, message: &Message<'_>) {
@@ -62,13 +67,13 @@ impl Bench {
             self.agent.handle_timeout(at(self.seconds));
             let mut answers = Vec::new();
             while let Some(output) = self.agent.poll_output() {
-                if let Output::Send { datagram, .. } = &output {
+                if let (Output::Send { datagram, .. }, false) = (&output, self.is_silent) {
                     match Message::parse(datagram) {
                         Ok(Message::Seek { chains, .. }) => {
                             answers.extend(chains.into_iter().map(|chain| Message::At { host: "h", chain, checkpoint: None }.emit()));
                         }
                         Ok(Message::Take { chain, to, .. }) => {
-                            answers.push(Message::Done { host: "h", chain, seq: to.seq, sack: 0 }.emit());
+                            answers.push(Message::At { host: "h", chain, checkpoint: Some(to) }.emit());
                         }
                         _ => {}
                     }
@@ -82,6 +87,12 @@ impl Bench {
                 self.agent.handle_datagram(at(self.seconds), SocketAddrV4::new(SERVER.into(), 4361), &answer);
             }
         }
+    }
+
+    /// The server agrees to that TAKE.
+    fn answer(&mut self, take: &str) {
+        let Ok(Message::Take { chain, to, .. }) = Message::parse(take.as_bytes()) else { panic!("{take}") };
+        self.receive(&Message::At { host: "h", chain, checkpoint: Some(to) });
     }
 
     /// The first datagram of that command since this was last asked.
@@ -218,7 +229,7 @@ fn a_file_that_is_gone_and_comes_back_while_its_events_wait_is_read_from_its_beg
 #[test]
 fn a_file_that_vanishes_before_it_is_opened_is_not_opened() {
     let identity = AgentIdentity { host: "h".into(), run: Token(2), server_port: 4361, seed: 1 };
-    let mut bench = Bench { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new() };
+    let mut bench = Bench { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new(), is_silent: false };
     bench.receive(&Message::Heartbeat { name: "s" });
     bench.receive(&Message::Ack { uid: "1_1" });
     bench.receive(&Message::Config { lines: &WILDCARD.trim().replace('\n', "%%") });
@@ -256,4 +267,58 @@ fn what_fails_and_works_again_is_reported_by_the_name_in_the_configuration() {
         bench.log(log, LogEvent::State(Ok(())));
         assert_eq!(bench.logged(), [format!("Cannot read {name}: Permission denied"), format!("Can read {name} again")]);
     }
+}
+
+/// An agent with an open log that is read up to byte 9 of a file, as its server knows.
+fn reading() -> (Bench, LogId) {
+    let mut bench = Bench::new(FILE);
+    let log = bench.opened()[0].0;
+    bench.log(log, LogEvent::Opened { position: position("9.1.1"), lost: None, is_refused: true });
+    (bench, log)
+}
+
+#[test]
+fn a_configuration_is_in_force_once_the_server_knows_how_far_logs_are_read() {
+    let (mut bench, log) = reading();
+    bench.log(log, LogEvent::Read(position("12.1.1")));
+    bench.outputs.clear();
+    bench.is_silent = true;
+    let revision = Revision::of(WILDCARD);
+    bench.receive(&Message::Stale { host: "h", revision });
+    bench.receive(&Message::Part { host: "h", revision, index: 1, count: 1, text: WILDCARD });
+    assert!(!bench.agent.has_room(), "no line is read that the server does not know of");
+    let report = bench.sent("TAKE%%h%%");
+    assert!(report.ends_with("%%12.1.1"), "{report}");
+    assert_eq!(bench.agent.next_deadline(at(bench.seconds)), Some(at(bench.seconds).mono + Duration::from_millis(500)));
+    bench.answer(&report);
+    assert!(bench.agent.has_room());
+    assert_eq!(bench.followed().len(), 1);
+}
+
+#[test]
+fn a_configuration_does_not_wait_for_long() {
+    let (mut bench, log) = reading();
+    bench.log(log, LogEvent::Read(position("12.1.1")));
+    bench.outputs.clear();
+    bench.is_silent = true;
+    bench.configure(WILDCARD);
+    assert!(bench.agent.has_room());
+    assert_eq!(bench.followed().len(), 1);
+}
+
+#[test]
+fn an_agent_that_ends_reports_how_far_logs_are_read_and_starts_nothing() {
+    let (mut bench, log) = reading();
+    bench.log(log, LogEvent::Read(position("12.1.1")));
+    bench.outputs.clear();
+    bench.is_silent = true;
+    bench.agent.begin_end(at(bench.seconds));
+    bench.turn();
+    let report = bench.sent("TAKE%%h%%");
+    assert!(report.ends_with("%%12.1.1"), "{report}");
+    assert!(!bench.agent.is_told() && !bench.agent.has_room());
+    bench.answer(&report);
+    // Events without a log wait too.
+    bench.agent.delivery.handle_done(at(bench.seconds), crate::wire::ChainId::NO_FILE, crate::wire::Seq { epoch: 0, number: 9 }, 0);
+    assert!(bench.agent.is_told());
 }

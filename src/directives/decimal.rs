@@ -50,6 +50,11 @@ impl Decimal {
         let sign = if negative { Ordering::Less } else { Ordering::Greater };
         Some(Self { sign, magnitude: magnitude.saturating_add(exponent), digits })
     }
+
+    /// Whether the number is below 0.
+    pub fn is_negative(&self) -> bool {
+        self.sign == Ordering::Less
+    }
 }
 
 impl Ord for Decimal {

@@ -10,5 +10,5 @@ pub mod server;
 mod source;
 
 pub use include::{expand, is_plain_file_name, Expanded};
-pub use marked::{emit_marked, marked_lines};
+pub use marked::{emit_fitting, emit_marked, marked_lines};
 pub use source::{text_of, Fault, Source, SourceLine, MAX_FILE};

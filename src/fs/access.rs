@@ -1,7 +1,8 @@
 //! What the owner of a device allows with `-f`: the folders below which files may be looked at. Outside of them nothing is looked at:
 //! no file is opened or examined, no link is read, no folder is listed. So nobody can learn from here what exists there.
 
-use super::dir;
+use super::{dir, regular};
+use crate::sys::{open_to_read, Links};
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -9,7 +10,7 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
@@ -27,6 +28,8 @@ pub enum AccessError {
     System(i32),
     /// The path leads outside of the allowed folders. Whether anything is there is unknown.
     Refused,
+    /// It is something else than a regular file: what it is.
+    NotRegular(&'static str),
 }
 
 /// Where a path leads.
@@ -72,23 +75,33 @@ impl Access {
         Ok(Self { limits: Some(Rc::new(limits)) })
     }
 
-    /// Opens a file for reading; never waits. What was opened is checked too, in case a link was changed meanwhile.
+    /// Opens a regular file for reading; never waits. What was opened is checked too, in case a link was changed meanwhile.
     ///
     /// # Errors
-    /// The file is refused or cannot be opened.
-    #[allow(clippy::disallowed_methods, reason = "where logs are opened")]
+    /// The file is refused, is no regular file, or cannot be opened.
     pub fn open(&self, path: &Path) -> Result<File, AccessError> {
+        self.regular(path)?;
         let path = self.inside(path)?;
-        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&path)?;
-        match &self.limits {
-            Some(limits) => limits.check_opened(file, &path),
+        let file = match &self.limits {
+            Some(limits) => limits.check_opened(open_to_read(&path, Links::None)?, &path)?,
+            None => open_to_read(&path, Links::Followed)?,
+        };
+        match regular::odd_kind(&file.metadata()?) {
+            Some(what) => Err(AccessError::NotRegular(what)),
             None => Ok(file),
         }
     }
 
-    /// Whether a path leads outside of the allowed folders.
-    pub fn is_refused(&self, path: &Path) -> bool {
-        matches!(self.inside(path), Err(AccessError::Refused))
+    /// What `stat(2)` tells of a file that can be a log.
+    ///
+    /// # Errors
+    /// The file is refused, there is none, or it is no regular file.
+    pub fn regular(&self, path: &Path) -> Result<Metadata, AccessError> {
+        let meta = self.metadata(path)?;
+        match regular::odd(&self.inside(path)?, &meta) {
+            Some(what) => Err(AccessError::NotRegular(what)),
+            None => Ok(meta),
+        }
     }
 
     /// What `stat(2)` tells.
@@ -174,6 +187,10 @@ impl Limits {
 
     fn add(&mut self, path: &Path) -> io::Result<()> {
         self.working_folder = std::env::current_dir()?;
+        // What is allowed must be what its path says: a link of proc may lead to another mount namespace.
+        if self.working_folder.join(path).ancestors().any(|part| part.is_symlink() && part.parent().is_some_and(regular::is_in_proc)) {
+            return Err(io::Error::from_raw_os_error(libc::ELOOP));
+        }
         let real = fs::canonicalize(path)?;
         let path = self.working_folder.join(path);
         // Where a link stands before it, `..` leads elsewhere than it seems to.
@@ -278,9 +295,11 @@ fn push_parts(parts: &mut Vec<OsString>, path: &Path) {
     }
 }
 
-/// Where a link leads; `None` for what is no link. The last part of a path need not exist.
+/// Where a link leads; `None` for what is no link. The last part of a path need not exist. A link of proc is refused: some, such as
+/// `/proc/PID/root`, lead to another mount namespace, and their text is a path of that one.
 fn link_target(path: &Path, is_last: bool) -> Result<Option<PathBuf>, AccessError> {
     match fs::read_link(path) {
+        Ok(_) if path.parent().is_some_and(regular::is_in_proc) => Err(AccessError::Refused),
         Ok(target) => Ok(Some(target)),
         Err(e) if e.raw_os_error() == Some(libc::EINVAL) || (is_last && e.kind() == io::ErrorKind::NotFound) => Ok(None),
         Err(e) => Err(e.into()),
@@ -288,11 +307,6 @@ fn link_target(path: &Path, is_last: bool) -> Result<Option<PathBuf>, AccessErro
 }
 
 impl AccessError {
-    /// An object that is not a file, and so cannot be followed.
-    pub fn not_a_file(meta: &Metadata) -> Self {
-        Self::System(if meta.is_dir() { libc::EISDIR } else { libc::EINVAL })
-    }
-
     /// Whether there is no file of that name.
     pub fn is_missing(self) -> bool {
         self == Self::System(libc::ENOENT)
@@ -315,6 +329,7 @@ impl fmt::Display for AccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused => f.write_str("refused, since it is not below what -f allows"),
+            Self::NotRegular(what) => write!(f, "it is {what}, not a regular file"),
             Self::System(code) => {
                 let text = io::Error::from_raw_os_error(*code).to_string();
                 f.write_str(text.rsplit_once(" (os error").map_or(&*text, |(words, _)| words))
@@ -485,6 +500,27 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn links_of_proc_lead_nowhere() {
+        let access = Access::below(&["/"]).unwrap();
+        for path in ["/proc/self/root/etc/passwd", "/proc/self/cwd/Cargo.toml", "/proc/self/fd/0"] {
+            assert_eq!(access.open(path.as_ref()).unwrap_err(), AccessError::Refused, "{path}");
+        }
+        let (path, error) = Access::below(&["/proc/self/root/etc"]).unwrap_err();
+        assert_eq!((path, error.raw_os_error()), ("/proc/self/root/etc", Some(libc::ELOOP)));
+    }
+
+    #[test]
+    fn a_link_that_has_come_after_the_check_is_not_followed() {
+        let site = Site::new("late-link");
+        for path in ["logs/to-secret", "logs/to-private/secret", "logs/inner"] {
+            assert!(open_to_read(&site.root.join(path), Links::None).is_err(), "{path}");
+            assert!(open_to_read(&site.root.join(path), Links::Followed).is_ok(), "{path}");
+        }
+        assert!(open_to_read(&site.root.join("logs/good"), Links::None).is_ok());
+    }
+
+    #[test]
     fn without_limits_everything_is_looked_at() {
         let mut site = Site::new("unrestricted");
         site.access = Access::unrestricted();
@@ -497,7 +533,7 @@ mod tests {
     #[test]
     fn errors_are_worded_as_the_system_does() {
         assert_eq!(MISSING.to_string(), "No such file or directory");
-        assert_eq!(AccessError::System(libc::EISDIR).to_string(), "Is a directory");
+        assert_eq!(AccessError::NotRegular("a directory").to_string(), "it is a directory, not a regular file");
         let zero = Access::unrestricted().open(Path::new("a\0b")).unwrap_err();
         assert_eq!(zero.to_string(), "Invalid argument");
     }

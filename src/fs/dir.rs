@@ -1,9 +1,11 @@
 //! The names in a folder, as bytes.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs::ReadDir;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirEntryExt;
+use std::path::Path;
 
 /// Splits a path behind its last slash into the folder and the name.
 pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
@@ -20,6 +22,38 @@ pub fn list(folder: &[u8], each: &mut dyn FnMut(&[u8], u64)) -> io::Result<()> {
         each(entry.file_name().as_bytes(), entry.ino());
     }
     Ok(())
+}
+
+/// The names in a folder, one after the other.
+pub(super) enum Names {
+    /// As the system lists them.
+    Listed(ReadDir),
+    /// Names that are known, the next one last.
+    Known(Vec<OsString>),
+}
+
+impl Names {
+    /// Begins to list a folder. An empty path stands for the working folder.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        std::fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }).map(Self::Listed)
+    }
+
+    /// These names and no others.
+    pub(super) fn of(names: &[&OsStr]) -> Self {
+        Self::Known(names.iter().map(OsString::from).collect())
+    }
+
+    /// The next name; `None` at the end, and where the folder cannot be read on.
+    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+        let name = match self {
+            Self::Listed(entries) => entries.next()?.ok()?.file_name(),
+            Self::Known(names) => names.pop()?,
+        };
+        Some(name.into_encoded_bytes())
+    }
 }
 
 #[cfg(test)]

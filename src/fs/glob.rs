@@ -2,36 +2,69 @@
 //! Written by hand because libc's `glob(3)` lists every folder that a pattern names, also outside of what [`Access`] allows.
 
 use super::access::{Access, AccessError, Location};
-use super::dir;
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
+use super::dir::Names;
+use crate::hash::Fnv1a;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What a pattern matches.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Expansion {
-    /// The paths that exist, sorted. Those that are not UTF-8 are left out.
-    pub paths: Vec<String>,
-    /// Whether the pattern may match files outside of the allowed folders too, which are not looked for.
-    pub is_partial: bool,
+/// A search for the regular files that a pattern matches. It goes on step by step, and takes bounded time and memory whatever the
+/// folders hold: a pattern can lead over links that lead back, so that it matches more paths than anything can hold.
+pub struct Search {
+    access: Access,
+    /// The parts of the pattern, each with its slash.
+    parts: Vec<String>,
+    /// The folders on the way to where the search is now, the outermost first.
+    open: Vec<OpenFolder>,
+    /// Names that were looked at.
+    looked_at: usize,
+    /// How many files [`Expansion::files`] may have.
+    most: usize,
+    found: Expansion,
+    /// Whether a path was looked for in an allowed folder, found or not.
+    is_inside: bool,
 }
 
-/// Finds the paths that a pattern matches now, without looking at anything outside of the allowed folders.
-///
-/// # Errors
-/// The pattern can match nothing that is allowed.
-pub fn expand(access: &Access, pattern: &str) -> Result<Expansion, AccessError> {
-    let mut search = Search { access, found: vec![String::new()], is_inside: false, is_outside: false };
-    for part in pattern.split_inclusive('/') {
-        for path in std::mem::take(&mut search.found) {
-            if is_pattern(part.as_bytes()) {
-                search.add_matches(&path, part);
-            } else {
-                search.add(path + part);
-            }
-        }
-    }
-    search.finish()
+/// A folder that a part with a wildcard is searched for in.
+struct OpenFolder {
+    path: String,
+    /// The index of the part.
+    part: usize,
+    names: Names,
+    /// Whether one of the names matched, or might outside of the allowed folders.
+    has_match: bool,
+}
+
+/// What a pattern matches.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Expansion {
+    /// The files that were changed last, sorted by path. Those whose path is not UTF-8 are left out.
+    pub files: Vec<FoundFile>,
+    /// The other files.
+    pub others: OtherFiles,
+    /// Whether the pattern may match files outside of the allowed folders too, which are not looked for.
+    pub is_partial: bool,
+    /// Whether there was too much to look at, so that files may be missing here.
+    pub is_given_up: bool,
+    /// What something that matches is instead of a regular file, if the kernel makes it up.
+    pub kernel_file: Option<AccessError>,
+}
+
+/// Files that match too: only what is needed to know how much each has grown.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct OtherFiles {
+    /// The hash of each path, and its size in bytes; sorted.
+    sizes: Vec<(u64, u64)>,
+}
+
+/// A file that a pattern matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFile {
+    /// Its path, as the pattern leads to it.
+    pub path: String,
+    /// When it was changed last: seconds and nanoseconds since 1970.
+    pub changed: (i64, i64),
+    /// Its bytes.
+    pub size: u64,
 }
 
 /// Whether a path can match another than itself.
@@ -39,76 +72,161 @@ pub fn is_pattern(path: &[u8]) -> bool {
     path.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
 }
 
-struct Search<'a> {
-    access: &'a Access,
-    /// What the parts of the pattern so far match.
-    found: Vec<String>,
-    /// Whether a path was looked for in an allowed folder, found or not.
-    is_inside: bool,
-    /// Whether a path may lead outside.
-    is_outside: bool,
+impl Expansion {
+    fn keep(&mut self, most: usize) {
+        self.files.sort_unstable_by(|one, other| (other.changed, &other.path).cmp(&(one.changed, &one.path)));
+        for FoundFile { path, size, .. } in self.files.drain(most.min(self.files.len())..) {
+            self.others.sizes.push((Fnv1a::of(path.as_bytes()), size));
+        }
+    }
 }
 
-impl Search<'_> {
-    /// Adds a path if it exists.
-    fn add(&mut self, path: String) {
-        let exists = match self.access.locate(path.as_ref()) {
-            Ok(Location::Above(_)) => true,
-            Ok(Location::Inside(real)) => fs::symlink_metadata(real).is_ok(),
-            Err(AccessError::Refused) => {
-                self.is_outside = true;
-                return;
-            }
-            Err(AccessError::System(_)) => false,
-        };
-        if exists {
-            self.found.push(path);
-        } else {
-            self.is_inside = true;
+impl OtherFiles {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sizes.is_empty()
+    }
+
+    /// The size of a file, if it is one of these.
+    pub fn size(&self, path: &str) -> Option<u64> {
+        self.find(path).map(|at| self.sizes[at].1)
+    }
+
+    /// Notes another size of a file, if it is one of these.
+    pub fn set_size(&mut self, path: &str, size: u64) {
+        if let Some(at) = self.find(path) {
+            self.sizes[at].1 = size;
         }
     }
 
-    /// Adds what is in a folder and matches a part of the pattern.
-    fn add_matches(&mut self, folder: &str, part: &str) {
-        let pattern = part.strip_suffix('/').unwrap_or(part);
-        let slash = &part[pattern.len()..];
-        let mut names: Vec<String> = Vec::new();
-        let mut add = |name: &[u8]| {
-            let matching = std::str::from_utf8(name).ok().filter(|name| is_match(pattern.as_bytes(), name.as_bytes()));
-            names.extend(matching.map(str::to_string));
-        };
-        match self.access.locate(folder.as_ref()) {
+    fn find(&self, path: &str) -> Option<usize> {
+        self.sizes.binary_search_by_key(&Fnv1a::of(path.as_bytes()), |(hash, _)| *hash).ok()
+    }
+}
+
+impl Search {
+    /// Names that one step looks at.
+    const STEP: usize = 256;
+    /// Names that a whole search looks at. It gives up then.
+    const MAX_NAMES: usize = 1 << 18;
+    /// Files that a whole search finds. It gives up then.
+    const MAX_FILES: usize = 1 << 14;
+    /// Most parts with wildcards, each of which holds a folder open.
+    const MAX_WILDCARDS: usize = 16;
+
+    /// Begins a search that tells the paths of at most `most` files.
+    pub fn new(access: &Access, pattern: &str, most: usize) -> Self {
+        let parts = pattern.split_inclusive('/').map(str::to_string).collect();
+        let found = Expansion::default();
+        let mut search = Self { access: access.clone(), parts, open: Vec::new(), looked_at: 0, most, found, is_inside: false };
+        search.descend(String::new(), 0);
+        search
+    }
+
+    /// Looks at some more names, all of them inside the allowed folders. Returns whether the search is complete.
+    pub fn step(&mut self) -> bool {
+        let until = self.looked_at + Self::STEP;
+        while let Some(folder) = self.open.last_mut() {
+            if self.looked_at >= until {
+                return false;
+            }
+            self.looked_at += 1;
+            let (part, Some(name)) = (folder.part, folder.names.next()) else {
+                self.is_inside |= !folder.has_match;
+                self.open.pop();
+                continue;
+            };
+            let pattern = self.parts[part].strip_suffix('/').unwrap_or(&self.parts[part]);
+            let Some(name) = std::str::from_utf8(&name).ok().filter(|name| is_match(pattern.as_bytes(), name.as_bytes())) else { continue };
+            folder.has_match = true;
+            let path = [&folder.path, name, &self.parts[part][pattern.len()..]].concat();
+            self.descend(path, part + 1);
+            if self.looked_at >= Self::MAX_NAMES || self.found.files.len() + self.found.others.sizes.len() >= Self::MAX_FILES {
+                self.give_up();
+            }
+        }
+        true
+    }
+
+    /// What was found.
+    ///
+    /// # Errors
+    /// The pattern can match nothing that is allowed.
+    pub fn finish(self) -> Result<Expansion, AccessError> {
+        let Self { mut found, most, is_inside, .. } = self;
+        if !is_inside && found.is_partial {
+            return Err(AccessError::Refused);
+        }
+        found.keep(most);
+        found.files.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        found.others.sizes.sort_unstable();
+        Ok(found)
+    }
+
+    fn give_up(&mut self) {
+        self.open.clear();
+        self.found.is_given_up = true;
+    }
+
+    /// Follows a path that the parts before `part` match, up to the next part with a wildcard.
+    fn descend(&mut self, mut path: String, mut part: usize) {
+        while let Some(next) = self.parts.get(part) {
+            if is_pattern(next.as_bytes()) {
+                return self.open_folder(path, part);
+            }
+            path += next;
+            part += 1;
+        }
+        self.add(path);
+    }
+
+    fn open_folder(&mut self, path: String, part: usize) {
+        if self.open.len() == Self::MAX_WILDCARDS {
+            return self.give_up();
+        }
+        let mut has_match = false;
+        let names = match self.access.locate(path.as_ref()) {
             Ok(Location::Above(above)) => {
                 // Whatever else the folder may hold is outside.
-                self.is_outside = true;
-                self.access.names_towards(&above).into_iter().for_each(|name| add(name.as_bytes()));
+                (self.found.is_partial, has_match) = (true, true);
+                Names::of(&self.access.names_towards(&above))
             }
             Ok(Location::Inside(real)) => {
                 // A folder that cannot be read holds nothing that matches.
-                let _ = dir::list(real.as_os_str().as_bytes(), &mut |name, _| add(name));
-                self.is_inside |= names.is_empty();
+                Names::open(&real).unwrap_or_else(|_| Names::of(&[]))
             }
-            Err(AccessError::Refused) => self.is_outside = true,
-            Err(AccessError::System(_)) => self.is_inside = true,
-        }
-        for name in names {
-            self.add([folder, &name, slash].concat());
-        }
+            Err(AccessError::Refused) => {
+                self.found.is_partial = true;
+                return;
+            }
+            Err(_) => {
+                self.is_inside = true;
+                return;
+            }
+        };
+        self.open.push(OpenFolder { path, part, names, has_match });
     }
 
-    fn finish(self) -> Result<Expansion, AccessError> {
-        let Self { access, mut found, mut is_inside, mut is_outside } = self;
-        found.retain(|path| {
-            let is_allowed = matches!(access.locate(Path::new(path)), Ok(Location::Inside(_)));
-            is_inside |= is_allowed;
-            is_outside |= !is_allowed;
-            is_allowed
-        });
-        if !is_inside && is_outside {
-            return Err(AccessError::Refused);
+    /// Adds a path if it leads to a regular file.
+    fn add(&mut self, path: String) {
+        match self.access.regular(Path::new(&path)) {
+            Ok(meta) => {
+                self.found.files.push(FoundFile { path, changed: (meta.mtime(), meta.mtime_nsec()), size: meta.len() });
+                if self.found.files.len() >= 2 * self.most {
+                    self.found.keep(self.most);
+                }
+            }
+            Err(AccessError::Refused) => {
+                self.found.is_partial = true;
+                return;
+            }
+            // Folders and devices beside the logs are no mistake.
+            Err(e @ AccessError::NotRegular(_)) if self.access.metadata(path.as_ref()).is_ok_and(|meta| meta.is_file()) => {
+                self.found.kernel_file = Some(e);
+            }
+            Err(_) => {}
         }
-        found.sort_unstable();
-        Ok(Expansion { paths: found, is_partial: is_outside })
+        self.is_inside = true;
     }
 }
 
@@ -171,6 +289,19 @@ fn set(pattern: &[u8], byte: u8) -> Option<(usize, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::time::{Duration, SystemTime};
+
+    /// The outcome of a whole search.
+    fn search(access: &Access, pattern: &str, most: usize) -> Result<Expansion, AccessError> {
+        let mut search = Search::new(access, pattern, most);
+        while !search.step() {}
+        search.finish()
+    }
+
+    fn paths(found: &Expansion) -> Vec<String> {
+        found.files.iter().map(|file| file.path.clone()).collect()
+    }
 
     #[test]
     fn names_match_as_in_a_shell() {
@@ -209,11 +340,11 @@ mod tests {
             std::fs::write(folder.join(name).join("x.log"), "").unwrap();
         }
         let root = folder.display().to_string();
-        let found = |pattern: &str| expand(&Access::unrestricted(), &format!("{root}/{pattern}")).unwrap().paths;
+        let found = |pattern: &str| paths(&search(&Access::unrestricted(), &format!("{root}/{pattern}"), 9).unwrap());
         assert_eq!(found("a?/*.log"), [format!("{root}/a1/x.log"), format!("{root}/a2/x.log")]);
         assert_eq!(found("*1/x.log"), [format!("{root}/a1/x.log"), format!("{root}/b1/x.log")]);
         assert_eq!(found("*/y.log"), [""; 0]);
-        assert_eq!(found("[ab]*"), ["a1", "a2", "b1"].map(|name| format!("{root}/{name}")));
+        assert_eq!(found("[ab]*"), [""; 0], "folders are no logs");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
@@ -231,14 +362,13 @@ mod tests {
         }
         let root = folder.canonicalize().unwrap().display().to_string();
         let access = Access::below(&[&*format!("{root}/logs")]).unwrap();
-        let paths =
-            |paths: &[&str], is_partial| Ok(Expansion { paths: paths.iter().map(|path| format!("{root}/{path}")).collect(), is_partial });
+        let found = |paths: &[&str], is_partial| Ok((paths.iter().map(|path| format!("{root}/{path}")).collect(), is_partial));
         let refused = || Err(AccessError::Refused);
         for (pattern, expected) in [
-            ("logs/[ab]/*.log", paths(&["logs/a/x.log", "logs/b/x.log"], false)),
-            ("logs/?/none", paths(&[], false)),
-            ("logs/none/*", paths(&[], false)),
-            ("logs/c*", paths(&[], false)),
+            ("logs/[ab]/*.log", found(&["logs/a/x.log", "logs/b/x.log"], false)),
+            ("logs/?/none", found(&[], false)),
+            ("logs/none/*", found(&[], false)),
+            ("logs/c*", found(&[], false)),
             // Outside, whether there is anything or not.
             ("private/*", refused()),
             ("none/*", refused()),
@@ -248,17 +378,59 @@ mod tests {
             ("logs/../private/*", refused()),
             ("logs/../none/*", refused()),
             // On both sides.
-            ("*/a/x.log", paths(&["logs/a/x.log"], true)),
-            ("log[s]*/*/x.log", paths(&["logs/a/x.log", "logs/b/x.log"], true)),
-            ("*/none", paths(&[], true)),
-            ("*", paths(&["logs"], true)),
+            ("*/a/x.log", found(&["logs/a/x.log"], true)),
+            ("log[s]*/*/x.log", found(&["logs/a/x.log", "logs/b/x.log"], true)),
+            ("*/none", found(&[], true)),
+            ("*", found(&[], true)),
             // Links that lead outside.
             ("logs/link1*", refused()),
             ("logs/link2*", refused()),
             ("logs/folder/*", refused()),
-            ("logs/*/x.log", paths(&["logs/a/x.log", "logs/b/x.log"], true)),
+            ("logs/*/x.log", found(&["logs/a/x.log", "logs/b/x.log"], true)),
         ] {
-            assert_eq!(expand(&access, &format!("{root}/{pattern}")), expected, "{pattern}");
+            let outcome = search(&access, &format!("{root}/{pattern}"), 9).map(|found| (paths(&found), found.is_partial));
+            assert_eq!(outcome, expected, "{pattern}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "files to find")]
+    fn the_files_that_changed_last_are_named_and_the_sizes_of_the_others_known() {
+        let folder = std::env::temp_dir().join(format!("436-glob-newest-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let path = |number: u64| format!("{}/{number}.log", folder.display());
+        for number in 10..20 {
+            fs::write(path(number), "x".repeat(usize::try_from(number).unwrap())).unwrap();
+            // 14 is the newest, 15 the oldest.
+            let changed = SystemTime::UNIX_EPOCH + Duration::from_secs((number + 5) % 10 + 1_000);
+            fs::File::options().append(true).open(path(number)).unwrap().set_modified(changed).unwrap();
+        }
+        let found = search(&Access::unrestricted(), &format!("{}/*.log", folder.display()), 3).unwrap();
+        assert_eq!(paths(&found), [path(12), path(13), path(14)]);
+        assert_eq!((found.others.sizes.len(), found.others.size(&path(11)), found.others.size(&path(12))), (7, Some(11), None));
+        assert!(!found.is_given_up);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_pattern_over_links_that_lead_back_ends() {
+        let folder = std::env::temp_dir().join(format!("436-glob-back-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        for link in 0..8 {
+            std::os::unix::fs::symlink(".", folder.join(link.to_string())).unwrap();
+        }
+        let root = folder.canonicalize().unwrap().display().to_string();
+        for (access, depth) in [(Access::unrestricted(), 12), (Access::below(&[&*root]).unwrap(), 40)] {
+            let mut search = Search::new(&access, &format!("{root}{}/log", "/*".repeat(depth)), 9);
+            let mut steps = 1;
+            while !search.step() {
+                steps += 1;
+                assert!(search.looked_at <= steps * Search::STEP);
+            }
+            assert!(search.finish().unwrap().is_given_up, "{depth}");
         }
         fs::remove_dir_all(&folder).unwrap();
     }

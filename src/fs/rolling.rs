@@ -1,5 +1,6 @@
 //! A file of bounded size that is appended to. At its limit it is renamed to `name.1`, that one to `name.2`, and the oldest is removed.
 
+use super::own;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -158,7 +159,7 @@ impl RollingFile {
 
 #[allow(clippy::disallowed_methods, reason = "where files are written")]
 fn open(path: &str) -> io::Result<Open> {
-    let mut file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
+    let mut file = own::open(path.as_ref(), OpenOptions::new().append(true).read(true).create(true))?;
     let meta = file.metadata()?;
     let mut size = meta.len();
     // After a power cut the last line may have no newline. The next line must not be appended to it.

@@ -51,6 +51,11 @@ impl Finder {
         Self { needle: needle.into(), rare: rare.into(), caseless, pairs }
     }
 
+    /// How many bytes of memory it takes.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + self.needle.len()
+    }
+
     /// Where the literal first occurs.
     pub(super) fn find(&self, bytes: &[u8]) -> Option<usize> {
         let needle = &*self.needle;

@@ -4,9 +4,14 @@
 
 mod finder;
 mod literals;
+mod program;
+mod work;
+
+pub use work::Work;
 
 use finder::Finder;
-use regex_lite::{Captures, Regex, RegexBuilder};
+use program::{Program, ProgramError};
+use regex_lite::Captures;
 use std::rc::Rc;
 
 /// A compiled pattern. A clone shares the program. A search takes time linear in the length of the text.
@@ -21,13 +26,28 @@ struct Compiled {
     literals: Vec<Vec<Finder>>,
     /// Whether every text with a literal of the first set matches.
     sufficient: bool,
+    /// How many capture groups there are, without the whole match.
+    groups: usize,
 }
 
 /// A pattern without operators is searched for literally, which needs no program.
 #[derive(Debug)]
 enum Search {
     Literal(Finder),
-    Program(Regex),
+    Program(Program),
+    /// It was compiled only to know whether it is right.
+    None,
+}
+
+/// Why a text makes no pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PatternError {
+    /// What is wrong with the text.
+    Invalid(String),
+    /// Its program is larger than [`Pattern::SIZE_LIMIT`].
+    TooLarge,
+    /// It takes more memory than there is room for.
+    NoRoom,
 }
 
 impl Pattern {
@@ -39,19 +59,56 @@ impl Pattern {
     /// # Errors
     /// The reason. It names the pattern and, if known, the position of the wrong character.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let search = if text.bytes().any(is_operator) {
-            Search::Program(compile(text).map_err(|reason| describe(text, &reason))?)
+        Self::parse_within(text, usize::MAX).map_err(|error| error.describe(text))
+    }
+
+    /// Compiles a pattern that takes at most `room` bytes of memory, also while it is searched for.
+    ///
+    /// # Errors
+    /// The text is wrong, or there is no room.
+    pub fn parse_within(text: &str, room: usize) -> Result<Self, PatternError> {
+        let (search, groups) = if text.bytes().any(is_operator) {
+            let limit = Self::SIZE_LIMIT.min(room);
+            let program = Program::compile(text, limit).map_err(|error| match error {
+                ProgramError::Invalid(reason) => PatternError::Invalid(reason),
+                ProgramError::TooLarge if limit < Self::SIZE_LIMIT => PatternError::NoRoom,
+                ProgramError::TooLarge => PatternError::TooLarge,
+            })?;
+            let groups = program.groups();
+            (Search::Program(program), groups)
         } else {
-            Search::Literal(Finder::new(text, false))
+            (Search::Literal(Finder::new(text, false)), 0)
         };
-        let mut compiled = Compiled { text: text.into(), search, literals: Vec::new(), sufficient: false };
+        let mut compiled = Compiled { text: text.into(), search, literals: Vec::new(), sufficient: false, groups };
         if let Some(required) = literals::required(text) {
             compiled.sufficient = required.sufficient;
             for set in &required.sets {
                 compiled.literals.push(set.iter().map(|literal| Finder::new(literal, required.caseless)).collect());
             }
         }
-        Ok(Self(Rc::new(compiled)))
+        let pattern = Self(Rc::new(compiled));
+        if pattern.memory() > room {
+            return Err(PatternError::NoRoom);
+        }
+        Ok(pattern)
+    }
+
+    /// The same pattern without what a search needs: it is found nowhere.
+    #[must_use]
+    pub fn without_program(&self) -> Self {
+        let Compiled { text, groups, .. } = &*self.0;
+        Self(Rc::new(Compiled { text: text.clone(), search: Search::None, literals: Vec::new(), sufficient: false, groups: *groups }))
+    }
+
+    /// At most this many bytes of memory the pattern takes, also while it is searched for.
+    pub fn memory(&self) -> usize {
+        let program = match &self.0.search {
+            Search::Program(program) => program.memory() + self.0.text.len(),
+            Search::Literal(finder) => finder.memory(),
+            Search::None => 0,
+        };
+        let literals: usize = self.0.literals.iter().flatten().map(Finder::memory).sum();
+        size_of::<Compiled>() + self.0.text.len() + program + literals
     }
 
     /// Searches a block of lines for those that may match.
@@ -67,29 +124,36 @@ impl Pattern {
 
     /// Whether the pattern is found anywhere in the text.
     pub fn is_match(&self, text: &str) -> bool {
+        self.search(text, &mut Work::turn())
+    }
+
+    /// Whether the pattern is found anywhere in the text. Charges the work.
+    pub fn search(&self, text: &str, work: &mut Work) -> bool {
         let contains = |set: &Vec<Finder>| set.iter().any(|literal| literal.find(text.as_bytes()).is_some());
         match &self.0.search {
+            Search::None => false,
             Search::Literal(literal) => literal.find(text.as_bytes()).is_some(),
             // The first set made the line a candidate. It is not searched again, unless it decides alone.
             Search::Program(_) if self.0.sufficient => contains(&self.0.literals[0]),
-            Search::Program(regex) => self.0.literals.iter().skip(1).all(contains) && regex.is_match(text),
+            Search::Program(program) => {
+                self.0.literals.iter().skip(1).all(contains) && {
+                    work.charge(program.states(), text.len());
+                    program.is_match(text)
+                }
+            }
         }
     }
 
     /// How many capture groups the pattern has, without the whole match.
     pub fn groups(&self) -> usize {
-        match &self.0.search {
-            Search::Literal(_) => 0,
-            Search::Program(regex) => regex.captures_len() - 1,
-        }
+        self.0.groups
     }
 
-    /// The groups of the first match. `None` also for a pattern without operators, which has no groups.
-    pub fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
-        match &self.0.search {
-            Search::Literal(_) => None,
-            Search::Program(regex) => regex.captures(text),
-        }
+    /// The groups of the first match. `None` also for a pattern without operators, which has no groups. Charges the work.
+    pub fn captures<'t>(&self, text: &'t str, work: &mut Work) -> Option<Captures<'t>> {
+        let Search::Program(program) = &self.0.search else { return None };
+        work.charge(program.states(), text.len());
+        program.captures(text)
     }
 }
 
@@ -128,28 +192,37 @@ fn is_operator(byte: u8) -> bool {
     br"\.+*?()|[]{}^$".contains(&byte)
 }
 
-fn compile(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(text).size_limit(Pattern::SIZE_LIMIT).build().map_err(|e| e.to_string())
-}
+impl PatternError {
+    /// Most prefixes that are read to find the position of a fault.
+    const MAX_PROBES: usize = 512;
 
-/// Adds the position of the fault, which `regex-lite` does not tell: there ends the shortest prefix of the pattern that fails for the
-/// same reason.
-fn describe(text: &str, reason: &str) -> String {
-    let fails_alike = |end: &usize| compile(&text[..*end]).is_err_and(|r| r == reason);
-    let ends = text.char_indices().skip(1).map(|(at, _)| at).chain([text.len()]);
-    let position = ends.take(MAX_PROBES).position(|end| fails_alike(&end));
-    match position {
-        Some(at) => format!("pattern \"{text}\": {reason} at character {}", at + 1),
-        None => format!("pattern \"{text}\": {reason}"),
+    /// The reason, with the pattern.
+    pub fn reason(&self, text: &str) -> String {
+        match self {
+            Self::Invalid(reason) => format!("pattern \"{text}\": {reason}"),
+            Self::TooLarge => format!("pattern \"{text}\": its size when compiled exceeds {} bytes", Pattern::SIZE_LIMIT),
+            Self::NoRoom => format!("pattern \"{text}\": there is no room for it"),
+        }
+    }
+
+    /// Adds the position of the fault, which `regex-lite` does not tell: there ends the shortest prefix of the pattern that fails for
+    /// the same reason.
+    pub fn describe(&self, text: &str) -> String {
+        let reason = self.reason(text);
+        let Self::Invalid(fault) = self else { return reason };
+        let fails_alike = |end: &usize| Program::fault(&text[..*end]).is_some_and(|other| other == *fault);
+        let ends = text.char_indices().skip(1).map(|(at, _)| at).chain([text.len()]);
+        match ends.take(Self::MAX_PROBES).position(|end| fails_alike(&end)) {
+            Some(at) => format!("{reason} at character {}", at + 1),
+            None => reason,
+        }
     }
 }
-
-/// Most prefixes that are compiled to find the position of a fault.
-const MAX_PROBES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regex_lite::Regex;
 
     #[test]
     fn a_literal_and_a_program_find_the_same() {
@@ -267,6 +340,29 @@ mod tests {
     #[test]
     fn a_program_above_the_limit_is_refused() {
         let reason = Pattern::parse(r"(\w{1,200}){200}").unwrap_err();
-        assert!(reason.contains("size"), "{reason}");
+        assert_eq!(reason, r#"pattern "(\w{1,200}){200}": its size when compiled exceeds 65536 bytes"#);
+    }
+
+    #[test]
+    fn a_pattern_has_room_in_the_memory_that_it_says_it_takes_and_in_no_less() {
+        for text in ["error", r"\[[0-9]+\]: (error|timeout)", "one|two|three", ".{300}", &"(a)".repeat(100)] {
+            let memory = Pattern::parse(text).unwrap().memory();
+            assert_eq!(Pattern::parse_within(text, memory).as_ref(), Ok(&Pattern::parse(text).unwrap()), "{text}");
+            assert_eq!(Pattern::parse_within(text, memory - 1), Err(PatternError::NoRoom), "{text}");
+        }
+        assert!(matches!(Pattern::parse_within("a(", 1 << 20), Err(PatternError::Invalid(_))));
+    }
+
+    #[test]
+    fn a_search_by_a_program_is_work_and_one_that_a_literal_decides_is_none() {
+        let line = "a line ".repeat(10_000);
+        for (text, is_work) in [("error", false), ("error.*full", false), ("(full|slow)", false), (".{200}x", true), ("[a-z]{300}", true)] {
+            let (pattern, mut work) = (Pattern::parse(text).unwrap(), Work::turn());
+            let mut candidates = pattern.candidates(line.as_bytes());
+            if candidates.next_from(0).is_some() {
+                pattern.search(&line, &mut work);
+            }
+            assert_eq!(work.is_done(), is_work, "{text}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A small text file that is replaced atomically. A checksum in its last line detects damage; the previous version is the fallback.
 
+use crate::fs::own;
 use crate::hash::Fnv1a;
 use crate::sys::{read_file, reason};
 use std::fs::{self, File};
@@ -45,7 +46,7 @@ impl AtomicFile {
     /// It could not be written. The previous text may have moved to the fallback.
     pub(super) fn write(&self, text: &str) -> io::Result<()> {
         let new = self.beside(".new");
-        let mut file = File::create(&new)?;
+        let mut file = own::create(new.as_ref())?;
         file.write_all(text.as_bytes())?;
         file.write_all(checksum_line(text).as_bytes())?;
         file.sync_all()?;

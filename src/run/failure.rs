@@ -5,6 +5,7 @@ use crate::run::console;
 use crate::sys::reason;
 use std::fmt;
 use std::io;
+use std::net::SocketAddrV4;
 
 /// Why a program cannot start or go on.
 #[derive(Debug)]
@@ -52,9 +53,50 @@ impl LastFailure {
     }
 }
 
+/// Datagrams that could not be sent. An address that is not there fails for ever, and others now and then.
+#[derive(Default)]
+pub(super) struct SendFailures {
+    /// Each address with the number of each of its errors.
+    logged: Vec<(SocketAddrV4, Option<i32>)>,
+}
+
+impl SendFailures {
+    /// Most addresses and reasons that are logged.
+    const MOST: usize = 64;
+
+    /// Notes a failure. Returns the line for the log, unless there was one for that address and that reason.
+    pub(super) fn note(&mut self, to: SocketAddrV4, error: &io::Error) -> Option<String> {
+        let failure = (to, error.raw_os_error());
+        if self.logged.len() >= Self::MOST || self.logged.contains(&failure) {
+            return None;
+        }
+        self.logged.push(failure);
+        let more = if self.logged.len() == Self::MOST { "; further failures are not logged" } else { "" };
+        Some(format!("cannot send to {to}: {}{more}", reason(error)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_reached_is_logged_once_for_each_reason() {
+        let mut failures = SendFailures::default();
+        let mut note = |address: u32, error: i32| {
+            let to = SocketAddrV4::new((0x0a42_0000 + address).into(), 9001);
+            failures.note(to, &io::Error::from_raw_os_error(error))
+        };
+        assert_eq!(note(255, libc::ENETUNREACH).unwrap(), "cannot send to 10.66.0.255:9001: Network is unreachable");
+        assert!(note(1, libc::EPERM).is_some());
+        for _ in 0..3 {
+            assert_eq!((note(255, libc::ENETUNREACH), note(1, libc::EPERM)), (None, None));
+        }
+        assert!(note(1, libc::ENETUNREACH).is_some());
+        let lines: Vec<String> = (2..1000).filter_map(|address| note(address, libc::EPERM)).collect();
+        assert_eq!(lines.len(), SendFailures::MOST - 3);
+        assert!(lines.last().unwrap().ends_with("; further failures are not logged"));
+    }
 
     #[test]
     fn a_failure_that_lasts_is_returned_once() {

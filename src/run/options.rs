@@ -3,10 +3,11 @@
 use super::console;
 use super::failure::Failure;
 use super::log::Log;
+use crate::fs::own;
 use crate::sys::daemon;
 use getopts::{Matches, Options};
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 
 /// The settings that the common options make.
 pub(super) struct Common {
@@ -47,7 +48,7 @@ impl Program {
         add_common_options(&mut options);
         let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
         if matches.opt_present("h") {
-            console::print(options.usage(self.brief).trim_end());
+            options.usage(self.brief).trim_end().lines().for_each(console::print);
             return Ok(None);
         }
         if matches.opt_present("V") {
@@ -72,7 +73,6 @@ impl Program {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the pid file")]
 impl Common {
     /// Goes to the background if `-d` was given, and writes the pid file.
     ///
@@ -81,7 +81,7 @@ impl Common {
     pub(super) fn detach(&self) -> Result<(), Failure> {
         // Opened first: in the background nobody would see the error.
         let pid_file = match &self.pid_file {
-            Some(path) => Some(File::create(path).map_err(|e| Failure::system(format!("cannot write {path}"), &e))?),
+            Some(path) => Some(open_pid_file(path).map_err(|e| Failure::system(format!("cannot write {path}"), &e))?),
             None => None,
         };
         if self.background {
@@ -99,6 +99,13 @@ impl Common {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+fn open_pid_file(path: &str) -> io::Result<File> {
+    let file = own::open(path.as_ref(), OpenOptions::new().write(true).create(true))?;
+    // A pipe or a device has nothing to cut off.
+    let _ = file.set_len(0);
+    Ok(file)
 }
 
 /// The value of an option as a number.

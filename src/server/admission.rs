@@ -55,7 +55,15 @@ struct Refused {
     replayed: u64,
 }
 
-impl Origin<'_> {
+impl<'d> Origin<'d> {
+    /// The host that it is, if that is certain.
+    pub(super) fn host(self) -> Option<&'d str> {
+        match self {
+            Self::Host(name) => Some(name),
+            Self::AnyHost | Self::Unknown => None,
+        }
+    }
+
     /// Whether a message that names this host may come from here.
     pub(super) fn may_be(self, host: Option<&str>) -> bool {
         match self {
@@ -78,6 +86,11 @@ impl Admission {
     /// Replaces the keys. `None` accepts everyone.
     pub(super) fn set_keys(&mut self, keys: Option<HostKeys>) {
         self.keys = keys;
+    }
+
+    /// Whether there are keys at all.
+    pub(super) fn requires_keys(&self) -> bool {
+        self.keys.is_some()
     }
 
     fn trust(&self, host: &str) -> Trust {

@@ -2,7 +2,7 @@
 //! errors does not replace one without. Takes texts and never reads files.
 
 use crate::directives::host::{HostFile, Patterns, Rule};
-use crate::directives::{emit_marked, expand, text_of, Expanded, Fault, Source, SourceLine};
+use crate::directives::{emit_fitting, emit_marked, expand, text_of, Expanded, Fault, Source};
 use crate::wire::{Revision, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_PART_TEXT};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
@@ -11,7 +11,6 @@ use std::rc::Rc;
 pub type Content = Result<Vec<u8>, String>;
 
 /// All host and include files. Thousands of hosts may use one include, so each text is stored once, and no rules are stored.
-#[derive(Default)]
 pub(super) struct Configurations {
     hosts: HashMap<Rc<str>, HostEntry>,
     includes: HashMap<Rc<str>, Include>,
@@ -69,8 +68,20 @@ pub(super) struct CheckedHost {
 pub(super) struct ClassicConfig {
     /// The lines, joined by `%%`.
     pub(super) lines: String,
-    /// A fault for each group that such agents cannot have.
+    /// A fault for each group that such agents cannot have, or of which they ignore a part.
     pub(super) left_out: Vec<Fault>,
+}
+
+impl Default for Configurations {
+    fn default() -> Self {
+        Self {
+            hosts: HashMap::new(),
+            includes: HashMap::new(),
+            recheck_queue: VecDeque::new(),
+            patterns: Patterns::checked(),
+            parts_cache: None,
+        }
+    }
 }
 
 impl Configurations {
@@ -225,17 +236,14 @@ impl HostConfiguration {
         });
         let used: Box<[_]> = used.collect();
         let file = HostFile::parse_with(expanded.lines.iter().copied(), patterns);
-        let (text, fits) = emit_fitting(&file);
+        let (text, too_large) = emit_fitting(&file, MAX_CONFIGURATION);
         let mut faults = Vec::new();
         for file in [Some(host)].into_iter().chain(used.iter().map(|(_, file)| file.as_ref())).flatten() {
             faults.extend(file.fault.as_deref().cloned());
         }
         faults.extend(expanded.faults);
         faults.extend(file.faults);
-        if !fits {
-            let reason = format!("with its includes larger than {} bytes", MAX_CONFIGURATION);
-            faults.push(Fault { path: host.path.to_string(), line: 0, reason });
-        }
+        faults.extend(too_large.map(|reason| Fault { path: host.path.to_string(), line: 0, reason }));
         let configuration = Self { host: host.clone(), includes: used, revision: Revision::of(&text), has_faults: !faults.is_empty() };
         (configuration, faults)
     }
@@ -256,11 +264,11 @@ impl HostConfiguration {
         if !self.has_faults {
             return emit_marked(&lines);
         }
-        emit_fitting(&HostFile::parse(lines)).0
+        emit_fitting(&HostFile::parse_with(lines, &mut Patterns::checked()), MAX_CONFIGURATION).0
     }
 
     fn classic(&self, host: &str) -> ClassicConfig {
-        let file = HostFile::parse(self.expanded().lines);
+        let file = HostFile::parse_with(self.expanded().lines, &mut Patterns::checked());
         let has_list = file.groups.iter().any(|group| matches!(group.rule, Rule::ProcessList(_)));
         let mut config = ClassicConfig { lines: String::new(), left_out: Vec::new() };
         let room = MAX_DATAGRAM - "CONFIG%%START%%".len();
@@ -276,6 +284,8 @@ impl HostConfiguration {
                         config.lines += "%%";
                     }
                     config.lines += &lines;
+                    let ignored = |part| group.fault(format!("ignored by the agent of {host}: {part}"));
+                    config.left_out.extend(group.ignored_by_classic().map(ignored));
                 }
                 Ok(_) => config.left_out.push(group.fault(format!("left out for {host}: the configuration does not fit one datagram"))),
                 Err(reason) => {
@@ -286,24 +296,6 @@ impl HostConfiguration {
         }
         config
     }
-}
-
-/// The text of the groups without faults, up to the first one that makes it larger than [`MAX_CONFIGURATION`], and whether all groups fit.
-fn emit_fitting(file: &HostFile<'_>) -> (String, bool) {
-    let text = emit_marked(&file.good_lines());
-    if text.len() <= MAX_CONFIGURATION {
-        return (text, true);
-    }
-    // At most this precedes a line: a mark with a line number and a path, or empty lines in place of a mark.
-    let size = |line: &SourceLine<'_>| line.text.len() + line.path.len() + 40;
-    let mut room = MAX_CONFIGURATION;
-    let fitting = file.groups.iter().take_while(|group| {
-        let left = room.checked_sub(group.lines.iter().map(size).sum());
-        room = left.unwrap_or(0);
-        left.is_some()
-    });
-    let lines: Vec<SourceLine<'_>> = fitting.flat_map(|group| group.lines.iter().copied()).collect();
-    (emit_marked(&lines), false)
 }
 
 #[cfg(test)]
@@ -464,7 +456,39 @@ mod tests {
     }
 
     #[test]
-    fn of_a_configuration_that_is_too_large_the_first_groups_are_served() {
+    fn what_ends_or_inverts_version_1_agents_is_left_out_and_what_they_ignore_is_reported() {
+        let mut all = Configurations::default();
+        let log = |pattern: &str| format!("file: /a\nmatch: {pattern}\nalert_all: tags=A\n");
+        let alert = |alert: &str| format!("run: command=df extract=(a) (b)\nalert_if: tags=A {alert} message=m\n");
+        let threshold = |threshold: u32| format!("file: /a\nmatch: a\nalert_n: tags=A threshold={threshold} seconds=9 message=m\n");
+        let [zero, one] = [0, 1].map(threshold);
+        let bad = "process: (?<n>a)\nalert_running: tags=A min=1 max=2 message=m\nps_command: ps\n".to_string();
+        let cases = [
+            (log(r"a\z"), true, Some(r"left out for h, whose agent does not know it: a pattern with \z")),
+            (
+                log("a(?i)b"),
+                true,
+                Some("left out for h, whose agent does not know it: a pattern with flags behind its start, as in a(?i)b"),
+            ),
+            (bad, true, Some("left out for h, whose agent does not know it: a pattern with (?<name>")),
+            (zero, true, Some("left out for h, whose agent does not know it: threshold=0")),
+            (one, false, None),
+            (log(r"\<a"), false, None),
+            (alert("match=1,my disk upper_limit=2,9"), false, Some("ignored by the agent of h: white space in match=")),
+            (alert("match=1,x lower_limit=2,-9"), false, Some("ignored by the agent of h: a negative limit")),
+            (alert("match=1,x lower_limit=2,9"), false, None),
+        ];
+        for (text, is_left_out, reason) in cases {
+            all.set_host("h", "hosts/h", ok(&text));
+            let config = all.classic("h").unwrap();
+            let said: Vec<_> = config.left_out.iter().map(|fault| fault.reason.as_str()).collect();
+            assert_eq!(said, Vec::from_iter(reason), "{text}");
+            assert_eq!(config.lines.is_empty() || config.lines == "ps_command: ps", is_left_out, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_configuration_that_is_too_large_all_that_fits_is_served() {
         let mut all = Configurations::default();
         let long = "x".repeat(5000);
         let include: String = (0..150).map(|i| format!("file: /{i}/{long}\nmatch: a\nalert_all: tags=A message=end{i}\n")).collect();
@@ -472,14 +496,15 @@ mod tests {
         let checked = all.set_host("h", "hosts/h", ok("include: one\n"));
         assert_eq!(
             checked.faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["hosts/h:0: with its includes larger than 491520 bytes"]
+            ["hosts/h:0: with its includes larger than 491520 bytes: 53 of 150 groups are left out"]
         );
         let parts = all.parts("h");
         assert!(parts.len() <= crate::wire::MAX_PARTS as usize, "{}", parts.len());
         let text = parts.concat();
         assert_eq!(Revision::of(&text), all.revision("h"));
         let file = HostFile::parse(crate::directives::marked_lines(&text, "h"));
-        assert!(file.faults.is_empty() && (90..100).contains(&file.groups.len()), "{}", file.groups.len());
+        assert!(file.faults.is_empty() && text.len() <= MAX_CONFIGURATION && text.len() > MAX_CONFIGURATION - 5100);
+        assert_eq!(file.groups.len(), 97);
     }
 
     #[test]

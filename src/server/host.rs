@@ -2,7 +2,7 @@
 
 use super::classic::ClassicAgent;
 use super::cookie::Stamp;
-use super::name_conflict::NameConflict;
+use super::name_conflict::{Conflict, Device, NameConflict};
 use super::presence::Presence;
 use super::session::Session;
 use crate::wire::auth::SessionMac;
@@ -63,6 +63,17 @@ pub(super) struct Due {
     pub(super) inactive: bool,
 }
 
+impl HostNotice {
+    fn of(conflict: Conflict) -> Self {
+        let [one, other] = conflict.devices.map(|device| device.address);
+        if conflict.is_of_runs() {
+            Self::TwoAgents(one, other)
+        } else {
+            Self::TwoAddresses(one, other)
+        }
+    }
+}
+
 impl Due {
     pub(super) fn is_something(&self) -> bool {
         *self != Self::default()
@@ -121,6 +132,11 @@ impl Host {
         self.session.as_ref().is_some_and(Session::has_mac)
     }
 
+    /// The address of the session, if the host has a key.
+    pub(super) fn proven_address(&self) -> Option<SocketAddrV4> {
+        self.session.as_ref().filter(|session| session.has_mac()).map(Session::address)
+    }
+
     pub(super) fn has_session_at(&self, address: SocketAddrV4) -> bool {
         self.session.as_ref().is_some_and(|session| session.address() == address)
     }
@@ -141,9 +157,8 @@ impl Host {
             return if stamp == self.last_join && is_current { JoinOutcome::Repeated } else { JoinOutcome::Outdated };
         }
         self.last_join = stamp;
-        let other = self.session.as_ref().map_or(session.address(), Session::address);
-        let has_conflict = self.conflict.handle_run(now, session.run());
-        let notice = has_conflict.then(|| HostNotice::TwoAgents(*other.ip(), *session.address().ip()));
+        let device = Device { run: Some(session.run()), address: *session.address().ip() };
+        let notice = self.conflict.handle_device(now, device).map(HostNotice::of);
         self.session = Some(session);
         self.classic.cancel_reset();
         JoinOutcome::Begun(notice)
@@ -189,18 +204,25 @@ impl Host {
         self.classic.take_report(revision)
     }
 
-    /// Notes that the host was heard.
-    pub(super) fn handle_heard(&mut self, now: Duration, address: Ipv4Addr, version: Version) -> Vec<HostNotice> {
+    /// Notes that the host was heard from that address.
+    pub(super) fn handle_heard(&mut self, now: Duration, from: SocketAddrV4, version: Version) -> Vec<HostNotice> {
         let mut notices = Vec::new();
         if self.presence.handle_heard(now) {
             notices.push(HostNotice::ActiveAgain);
         }
-        if version == Version::One {
-            self.classic.handle_heard(now);
-        }
-        if let Some((one, other)) = self.conflict.handle_address(now, address) {
-            notices.push(HostNotice::TwoAddresses(one, other));
-        }
+        let run = match version {
+            Version::One => {
+                self.classic.handle_heard(now);
+                None
+            }
+            Version::Two => match self.session.as_ref().filter(|session| session.address() == from) {
+                Some(session) => Some(session.run()),
+                // A device that moved begins another session. Until then, its datagrams may be replayed ones.
+                None => return notices,
+            },
+        };
+        let conflict = self.conflict.handle_device(now, Device { run, address: *from.ip() });
+        notices.extend(conflict.map(HostNotice::of));
         notices
     }
 

@@ -29,7 +29,7 @@ use crate::directives::Fault;
 use crate::now::Now;
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::auth::SessionName;
-use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token};
+use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token, MAX_HELLO};
 use acknowledgements::{Acknowledgements, PendingEvent};
 use admission::{Admission, Decision};
 use chains::{Arrival, Chains, TakeOutcome};
@@ -79,6 +79,8 @@ pub struct Server {
 
 impl Server {
     const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+    /// How many SRVCAP go before a version 1 configuration, and after it.
+    const CAPABILITIES: usize = 3;
     /// How often every host is checked for what is due.
     const TICK_INTERVAL: Duration = Duration::from_secs(1);
     /// A version 1 agent that repeats an event sooner than this after its acknowledgement gets no further one.
@@ -184,6 +186,9 @@ impl Server {
             Decision::Refuse => return,
             Decision::RefuseWithLost { host } => return self.send_lost(from, host),
         };
+        // What a MAC proves comes from the device of the session, whoever said it and from where: the answer goes to that device.
+        let proven_address = origin.host().and_then(|host| self.hosts.get(host)?.proven_address());
+        let from = proven_address.unwrap_or(from);
         match Message::parse(content) {
             Err(_) => self.ignored.count_malformed(),
             Ok(Message::Hello { host, run, nonce }) => self.handle_hello(now, from, host, run, nonce, datagram),
@@ -286,8 +291,7 @@ impl Server {
         }
         let Some(name) = self.hosts.name(host) else { return };
         match self.chains.take(name, chain, before, to) {
-            TakeOutcome::Done => self.send_done(from, host, chain),
-            TakeOutcome::Mismatch => self.send_at(from, host, chain),
+            TakeOutcome::Done | TakeOutcome::Mismatch => self.send_at(from, host, chain),
             TakeOutcome::Uncommitted => {}
         }
     }
@@ -312,7 +316,11 @@ impl Server {
         }
         let reports = host.take_left_out_report(self.configurations.revision(name));
         let Some(config) = self.configurations.classic(name) else { return };
-        self.send(from, &Message::Config { lines: &config.lines });
+        // An agent that speaks version 2 may ask because nothing else that says so has arrived. Version 1 agents ignore SRVCAP.
+        let capability = Message::Capability { name: &self.identity.name, run: self.identity.run };
+        (0..Self::CAPABILITIES).for_each(|_| self.outputs.send(from, &capability, None));
+        self.outputs.send(from, &Message::Config { lines: &config.lines }, None);
+        (0..Self::CAPABILITIES).for_each(|_| self.outputs.send(from, &capability, None));
         if reports {
             self.report_faults(now, &name.into(), &config.left_out);
         }
@@ -390,7 +398,7 @@ impl Server {
     /// Notes that a host is alive at that address.
     fn handle_heard(&mut self, now: Now, from: SocketAddrV4, name: &str, version: Version) {
         if let Some(host) = self.hosts.get_mut(name) {
-            let notices = host.handle_heard(now.mono, *from.ip(), version);
+            let notices = host.handle_heard(now.mono, from, version);
             self.report_notices(now, name, notices);
         }
     }
@@ -498,9 +506,15 @@ impl Server {
     fn announce(&mut self) {
         let ServerIdentity { name, run, broadcast } = &self.identity;
         // SRVCAP goes first, so that an agent that is looking for a server knows which version to try.
-        for message in [Message::Capability { name, run: *run }, Message::Heartbeat { name }] {
-            broadcast.iter().for_each(|to| self.outputs.send(*to, &message, None));
+        let capability = Message::Capability { name, run: *run };
+        for to in broadcast {
+            match self.admission.requires_keys() {
+                // An agent with a key answers a stranger with no more bytes than it got.
+                true => self.outputs.send_padded(*to, &capability, MAX_HELLO),
+                false => self.outputs.send(*to, &capability, None),
+            }
         }
+        broadcast.iter().for_each(|to| self.outputs.send(*to, &Message::Heartbeat { name }, None));
     }
 
     fn handle_tick(&mut self, now: Now) {

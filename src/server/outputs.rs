@@ -38,6 +38,11 @@ impl Outputs {
         self.send_with(to, message, |datagram| key.map(|key| key.sign(Side::Server, datagram)));
     }
 
+    /// Queues a message, lengthened to so many bytes by a last field that means nothing.
+    pub(super) fn send_padded(&mut self, to: SocketAddrV4, message: &Message<'_>, size: usize) {
+        self.send_with(to, message, |datagram| Some(format!("%%{:.<1$}", "", size.saturating_sub(datagram.len() + 2))));
+    }
+
     fn send_with(&mut self, to: SocketAddrV4, message: &Message<'_>, sign: impl FnOnce(&[u8]) -> Option<String>) {
         self.make_room();
         let start = self.text.len();
@@ -89,6 +94,17 @@ mod tests {
             assert_eq!(outputs.pop(), Some(Output::Log("")));
             assert_eq!(outputs.pop(), Some(Output::Log("line")));
             assert_eq!(outputs.pop(), None);
+        }
+    }
+
+    #[test]
+    fn a_padded_message_has_the_size_and_says_the_same() {
+        let mut outputs = Outputs::default();
+        let message = Message::Capability { name: "pi", run: crate::wire::Token(1) };
+        for size in [100, 367] {
+            outputs.send_padded(SocketAddrV4::new([10, 0, 0, 1].into(), 4360), &message, size);
+            let Some(Output::Send { datagram, .. }) = outputs.pop() else { panic!("nothing was queued") };
+            assert_eq!((datagram.len(), Message::parse(datagram)), (size, Ok(message.clone())));
         }
     }
 

@@ -2,7 +2,9 @@
 //! directly: `std::process::Command` takes 16 KB more, with which the agent exceeds its limit on x86_64.
 #![allow(unsafe_code, reason = "posix_spawn, fork, waitpid, kill")]
 
-use std::ffi::CString;
+use super::environment;
+use super::scratch::Scratch;
+use std::ffi::{c_char, c_int, CString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -15,18 +17,27 @@ use std::time::Duration;
 pub struct ChildProcess {
     pid: libc::pid_t,
     stdout: File,
+    /// What it says on standard error.
+    errors: Option<Scratch>,
+    /// The variable that marks all that it starts; empty for a process that was forked.
+    mark: String,
     ended: Option<ExitStatus>,
 }
 
 impl ChildProcess {
-    /// Starts a program, found as a shell would find it, with its arguments. Its input is empty, and its standard error is discarded.
+    /// Starts a program, found as a shell would find it, with its arguments. Its input is empty, and only the first line of its standard
+    /// error is kept. Its environment is that of this process, but numbers and messages are those of the locale C.
     ///
     /// # Errors
     /// The program does not exist or cannot be started.
     pub fn start<'a>(words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
         let words: Vec<_> = words.map(CString::new).collect::<Result<_, _>>().map_err(|_| io::ErrorKind::InvalidInput)?;
         let (read, write) = super::fd::pipe()?;
-        Self::new(spawn(&words, write.as_raw_fd())?, read)
+        let errors = Scratch::new();
+        let mark = format!("{}={:016x}", environment::MARK, super::daemon::random());
+        let variables = environment::of_command(std::env::vars_os(), &mark);
+        let pid = spawn(&words, &variables, write.as_raw_fd(), errors.as_ref().map(|errors| errors.fd().as_raw_fd()))?;
+        Self::new(Self { pid, stdout: File::from(read), errors, mark, ended: None })
     }
 
     /// Forks a process that runs `work`, writes the resulting text to its output, and exits. The process closes `unneeded` first. It
@@ -44,11 +55,13 @@ impl ChildProcess {
         }
         // SAFETY: touches no memory. The child does the same; whichever comes first, the group exists before anyone kills it.
         unsafe { libc::setpgid(pid, pid) };
-        Self::new(pid, read)
+        Self::new(Self { pid, stdout: File::from(read), errors: None, mark: String::new(), ended: None })
     }
 
-    fn new(pid: libc::pid_t, stdout: OwnedFd) -> io::Result<Self> {
-        let process = Self { pid, stdout: File::from(stdout), ended: None };
+    fn new(process: Self) -> io::Result<Self> {
+        if let Ok(mut living) = LIVING.lock() {
+            living.push(process.pid);
+        }
         super::fd::set_nonblocking(process.fd())?;
         Ok(process)
     }
@@ -63,6 +76,7 @@ impl ChildProcess {
     /// # Errors
     /// What `read(2)` reports.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.errors.iter_mut().for_each(Scratch::make_room);
         match self.stdout.read(buffer) {
             Ok(count) => Ok(Some(count)),
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
@@ -77,10 +91,16 @@ impl ChildProcess {
             // SAFETY: the status outlives the call.
             if unsafe { libc::waitpid(self.pid, &mut status, libc::WNOHANG) } == self.pid {
                 self.ended = Some(ExitStatus::from_raw(status));
+                forget(self.pid);
                 self.kill_group();
             }
         }
         self.ended
+    }
+
+    /// The first line that it said on standard error, or the start of it; empty if it said nothing.
+    pub fn first_error(&self) -> String {
+        self.errors.as_ref().map(Scratch::first_line).unwrap_or_default()
     }
 
     fn kill_group(&self) {
@@ -90,12 +110,16 @@ impl ChildProcess {
 }
 
 impl Drop for ChildProcess {
-    /// Kills the whole group unless the process has ended, and leaves the process for [`reap`].
+    /// Kills the process and all that it started, unless it has ended, and leaves it for [`reap`].
     fn drop(&mut self) {
         if self.status().is_some() {
             return;
         }
+        if !self.mark.is_empty() {
+            super::descendants::kill(self.pid, &self.mark);
+        }
         self.kill_group();
+        forget(self.pid);
         if let Ok(mut dying) = DYING.lock() {
             dying.push(self.pid);
         }
@@ -103,17 +127,11 @@ impl Drop for ChildProcess {
     }
 }
 
-extern "C" {
-    /// The environment, as the C library keeps it.
-    static environ: *const *mut std::ffi::c_char;
-}
-
-/// Starts a program by `posix_spawnp(3)`: in a process group of its own, with empty input, `output` as its standard output, no standard
-/// error, and the signals as a shell would set them.
-fn spawn(words: &[CString], output: std::ffi::c_int) -> io::Result<libc::pid_t> {
+/// Starts a program by `posix_spawnp(3)`: in a process group of its own, with empty input, `output` as its standard output, `errors` or
+/// nothing as its standard error, and the signals as a shell would set them.
+fn spawn(words: &[CString], variables: &[CString], output: c_int, errors: Option<c_int>) -> io::Result<libc::pid_t> {
     let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut arguments: Vec<*mut std::ffi::c_char> = words.iter().map(|word| word.as_ptr().cast_mut()).collect();
-    arguments.push(std::ptr::null_mut());
+    let (arguments, environment) = (pointers(words), pointers(variables));
     let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
     let null = c"/dev/null".as_ptr();
     let mut id = 0;
@@ -132,9 +150,13 @@ fn spawn(words: &[CString], output: std::ffi::c_int) -> io::Result<libc::pid_t> 
         libc::posix_spawnattr_setflags(&mut attributes, flags.try_into().unwrap_or_default());
         let prepared = errno(libc::posix_spawn_file_actions_addopen(&mut actions, 0, null, libc::O_RDONLY, 0))
             .and_then(|()| errno(libc::posix_spawn_file_actions_adddup2(&mut actions, output, 1)))
-            .and_then(|()| errno(libc::posix_spawn_file_actions_addopen(&mut actions, 2, null, libc::O_WRONLY, 0)));
-        let outcome = prepared
-            .and_then(|()| errno(libc::posix_spawnp(&mut id, program.as_ptr(), &actions, &attributes, arguments.as_ptr(), environ)));
+            .and_then(|()| match errors {
+                Some(errors) => errno(libc::posix_spawn_file_actions_adddup2(&mut actions, errors, 2)),
+                None => errno(libc::posix_spawn_file_actions_addopen(&mut actions, 2, null, libc::O_WRONLY, 0)),
+            });
+        let outcome = prepared.and_then(|()| {
+            errno(libc::posix_spawnp(&mut id, program.as_ptr(), &actions, &attributes, arguments.as_ptr(), environment.as_ptr()))
+        });
         libc::posix_spawnattr_destroy(&mut attributes);
         libc::posix_spawn_file_actions_destroy(&mut actions);
         outcome
@@ -142,8 +164,13 @@ fn spawn(words: &[CString], output: std::ffi::c_int) -> io::Result<libc::pid_t> 
     outcome.map(|()| id)
 }
 
+/// The form in which C takes a list of strings: pointers, the last one null.
+fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
+    strings.iter().map(|string| string.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
+}
+
 /// Turns the error number that these calls return into an error.
-fn errno(number: std::ffi::c_int) -> io::Result<()> {
+fn errno(number: c_int) -> io::Result<()> {
     match number {
         0 => Ok(()),
         number => Err(io::Error::from_raw_os_error(number)),
@@ -167,6 +194,42 @@ fn run_in_child(unneeded: BorrowedFd<'_>, limit: Duration, output: OwnedFd, work
 /// Processes that were killed but not reaped. One that hangs in the kernel, for example on a dead file server, may take long to die;
 /// nothing waits for it.
 static DYING: Mutex<Vec<libc::pid_t>> = Mutex::new(Vec::new());
+
+/// Processes that were started and whose end was not asked for yet.
+static LIVING: Mutex<Vec<libc::pid_t>> = Mutex::new(Vec::new());
+
+fn forget(pid: libc::pid_t) {
+    if let Ok(mut living) = LIVING.lock() {
+        living.retain(|one| *one != pid);
+    }
+}
+
+/// Becomes the parent of what commands start and leave behind, where the system has that (Linux 3.4): see [`reap_adopted`].
+pub fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    super::harden::become_subreaper();
+}
+
+/// Reaps the processes that were adopted and have ended.
+pub fn reap_adopted() {
+    #[cfg(target_os = "linux")]
+    loop {
+        // SAFETY: the structure is one for which all zeros are a value; it outlives the call, which leaves the process as it is.
+        let pid = unsafe {
+            let mut ended: libc::siginfo_t = std::mem::zeroed();
+            match libc::waitid(libc::P_ALL, 0, &mut ended, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) {
+                0 => ended.si_pid(),
+                _ => 0,
+            }
+        };
+        // If it is one whose end is still to be asked for, those behind it come with a later call.
+        if pid == 0 || LIVING.lock().is_ok_and(|living| living.contains(&pid)) {
+            break;
+        }
+        // SAFETY: the null pointer asks for no status.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
+    }
+}
 
 /// Reaps killed processes that are dead by now.
 pub fn reap() {

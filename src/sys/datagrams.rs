@@ -93,17 +93,14 @@ impl Sender {
         self.queue.push((to, self.bytes.len()));
     }
 
-    /// Sends the batch. Calls `told` once for each datagram that cannot be sent, and once for each run of those that were sent.
-    pub fn flush(&mut self, socket: &UdpSocket, mut told: impl FnMut(Result<(), (SocketAddrV4, io::Error)>)) {
+    /// Sends the batch. Calls `failed` for each datagram that cannot be sent.
+    pub fn flush(&mut self, socket: &UdpSocket, mut failed: impl FnMut(SocketAddrV4, io::Error)) {
         let mut sent = 0;
         while sent < self.queue.len() {
             match self.send_from(socket, sent) {
-                Ok(count) => {
-                    sent += count;
-                    told(Ok(()));
-                }
+                Ok(count) => sent += count,
                 Err(e) => {
-                    told(Err((self.queue[sent].0, e)));
+                    failed(self.queue[sent].0, e);
                     sent += 1;
                 }
             }
@@ -277,11 +274,11 @@ mod tests {
             let datagrams: Vec<Vec<u8>> = (0..BATCH + 9).map(|i| vec![b'a' + u8::try_from(i % 26).unwrap(); i * 7]).collect();
             for datagram in &datagrams {
                 if sender.is_full() {
-                    sender.flush(&here, |outcome| assert!(outcome.is_ok()));
+                    sender.flush(&here, |_, e| panic!("{e}"));
                 }
                 sender.push(address(&there), datagram);
             }
-            sender.flush(&here, |outcome| assert!(outcome.is_ok()));
+            sender.flush(&here, |_, e| panic!("{e}"));
             let expected: Vec<_> = datagrams.into_iter().map(|datagram| (address(&here), datagram)).collect();
             assert_eq!(receive(&mut receiver, &there, expected.len()), expected);
             assert_eq!((receiver.receive(&there), receiver.datagrams().count()), (0, 0), "what was taken before is gone");
@@ -297,7 +294,7 @@ mod tests {
                 sender.push(address(&there), &vec![fill; crate::wire::MAX_DATAGRAM]);
                 sender.push(address(&there), b"small");
                 assert!(sender.is_full());
-                sender.flush(&here, |outcome| assert!(outcome.is_ok()));
+                sender.flush(&here, |_, e| panic!("{e}"));
                 let received = receive(&mut receiver, &there, 2);
                 assert!(received[0].1.len() == crate::wire::MAX_DATAGRAM && received[0].1.iter().all(|byte| *byte == fill));
                 assert_eq!(received[1].1, b"small");
@@ -313,9 +310,9 @@ mod tests {
             for (to, text) in [(address(&there), "one"), (nowhere, "lost"), (address(&there), "two")] {
                 sender.push(to, text.as_bytes());
             }
-            let mut told = Vec::new();
-            sender.flush(&here, |outcome| told.push(outcome.map_err(|(to, _)| to)));
-            assert_eq!(told, [Ok(()), Err(nowhere), Ok(())]);
+            let mut failed = Vec::new();
+            sender.flush(&here, |to, _| failed.push(to));
+            assert_eq!(failed, [nowhere]);
             let received = receive(&mut receiver, &there, 2);
             assert_eq!(received.iter().map(|(_, text)| &text[..]).collect::<Vec<_>>(), [b"one", b"two"]);
         }

@@ -32,6 +32,12 @@ pub(super) fn give_up_privileges() -> io::Result<()> {
     }
 }
 
+/// What children of this process leave behind becomes a child of it, where the kernel has that.
+#[cfg(target_os = "linux")]
+pub(super) fn become_subreaper() {
+    let _ = prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
+}
+
 /// The start code of a static program relocates it but leaves the relocated part writable, which a dynamic linker would not.
 #[cfg(target_os = "linux")]
 fn protect_relocated() {

@@ -5,8 +5,10 @@ pub mod clock;
 pub mod crash;
 pub mod daemon;
 pub mod datagrams;
+mod descendants;
 #[cfg(target_os = "linux")]
 pub mod disk;
+mod environment;
 mod error;
 mod fd;
 mod file;
@@ -16,10 +18,11 @@ mod image;
 pub mod inotify;
 pub mod poll;
 pub mod resolve;
+mod scratch;
 pub mod signals;
 pub mod socket;
 pub mod syslog;
 pub mod user;
 
 pub use error::reason;
-pub use file::{read_file, read_to_end, table};
+pub use file::{open_to_read, read_file, read_start, read_to_end, table, Links};

@@ -9,6 +9,12 @@ fn fields(line: &str) -> Option<[&str; 4]> {
     Some([fields.next()?, fields.next()?, fields.next()?, fields.next()?])
 }
 
+/// The number of the user as whom this process acts.
+pub fn effective_id() -> u32 {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// A user of this system and its groups, the primary one first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -25,6 +31,11 @@ impl User {
         let users = super::file::table("/etc/passwd").map_err(|e| super::error::reason(&e))?;
         let groups = super::file::table("/etc/group").unwrap_or_default();
         Self::find_in(name, &users, &groups).ok_or_else(|| "there is no such user".into())
+    }
+
+    /// The number of the user.
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     fn find_in(wanted: &str, users: &str, groups: &str) -> Option<Self> {

@@ -81,6 +81,11 @@ impl LogFiles {
         &self.rotated
     }
 
+    /// Whether everything is read that is there now.
+    pub(super) fn is_read(&self) -> bool {
+        self.rotated.read_at_start() == self.rotated.len() && self.current().is_none_or(|current| current.unread() == 0)
+    }
+
     /// What was given up since the last call.
     pub(super) fn take_loss(&mut self) -> Option<String> {
         self.progress.take_loss(&self.places.log)
@@ -175,7 +180,7 @@ impl LogFiles {
             let at = self.before_open(&files) + self.rotated.read_at_start();
             positions::limit(&mut files, at);
         }
-        Position { files }
+        Position::of_files(files)
     }
 
     /// Where the log ends now, counted as the positions of lines are.

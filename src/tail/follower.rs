@@ -40,11 +40,16 @@ impl Follower {
 
     /// Follows a log from its present end, or from the start of a file that appears later.
     pub fn from_end(access: &Access, path: &str) -> Self {
+        Self::from_offset(access, path, u64::MAX)
+    }
+
+    /// Follows a log from an offset in its present file, or from its end if it is shorter, or from the start of a file that appears later.
+    pub fn from_offset(access: &Access, path: &str, offset: u64) -> Self {
         let mut follower = Self::from_start(access, path);
         if let Some(meta) = follower.files.metadata().ok().filter(|meta| meta.is_file()) {
-            match follower.files.open(u64::MAX) {
+            match follower.files.open(offset) {
                 Ok(file) => follower.files.begin(file),
-                Err(_) => follower.first_offset = meta.len(),
+                Err(_) => follower.first_offset = offset.min(meta.len()),
             }
         }
         follower
@@ -117,6 +122,11 @@ impl Follower {
         self.is_missing() && self.files.rotated().is_empty() && self.files.current().is_none()
     }
 
+    /// Whether everything is read that is there now.
+    pub fn is_read(&self) -> bool {
+        self.pending.is_none() && self.files.is_read()
+    }
+
     /// The current file.
     pub fn file_id(&self) -> Option<FileId> {
         self.files.current().map(LogFile::file_id)
@@ -186,7 +196,8 @@ impl Follower {
         let checked = self.files.check_current(release);
         let found = match self.files.metadata() {
             Ok(meta) if meta.is_file() => self.handle_found(file_id(&meta), checked, release),
-            Ok(meta) => Err(AccessError::not_a_file(&meta)),
+            // What is no file cannot be opened either, which tells what it is.
+            Ok(_) => self.files.open(0).map(drop),
             Err(e) => Err(e),
         };
         let is_missing = found.is_err_and(AccessError::is_missing);

@@ -72,6 +72,9 @@ enum Purpose {
 /// Bytes of a MAC: the first half of HMAC-SHA-256.
 const MAC: usize = 16;
 
+/// Bytes of the trailer of a handshake datagram.
+pub const HANDSHAKE_TRAILER: usize = 2 + 2 * MAC;
+
 /// Most bytes of a trailer.
 pub const MAX_TRAILER: usize = 2 + 20 + 2 + 2 * MAC;
 

@@ -18,3 +18,6 @@ pub const MAX_CONFIGURATION: usize = 480 * 1024;
 
 /// Most chains that one SEEK may ask for.
 pub const MAX_CHAINS_AT_ONCE: usize = 16;
+
+/// Bytes of a HELLO with the longest host name and a MAC.
+pub const MAX_HELLO: usize = 367;

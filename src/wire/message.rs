@@ -56,7 +56,7 @@ pub enum Message<'a> {
     /// `AT%%host%%chain%%seq%%time%%position`, or `AT%%host%%chain%%none`: server to agent; how far the chain has come.
     At { host: &'a str, chain: ChainId, checkpoint: Option<Checkpoint<&'a str>> },
     /// `TAKE%%host%%chain%%from%%seq%%time%%position`: agent to server; moves the chain from the sequence number `from` (or `none`) to
-    /// this checkpoint. The server answers DONE, or AT if the chain is not at `from`.
+    /// this checkpoint, if it is at `from`. The server answers with AT.
     Take { host: &'a str, chain: ChainId, from: Option<Seq>, to: Checkpoint<&'a str> },
     /// `EVENT%%host%%chain%%seq%%position%%time%%tags%%file%%text`: agent to server; an event of a chain. The server answers DONE, or
     /// AT if the chain belongs to another epoch.

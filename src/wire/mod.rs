@@ -10,7 +10,7 @@ mod reader;
 mod writer;
 
 pub use fields::{ChainId, Checkpoint, Revision, Seq, Token, WireError, VERSION};
-pub use limits::{MAX_CHAINS_AT_ONCE, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT};
+pub use limits::{MAX_CHAINS_AT_ONCE, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_HELLO, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT};
 pub use message::{named_host, Alert, ChainEvent, Message};
 pub(crate) use reader::split_field;
 

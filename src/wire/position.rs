@@ -26,6 +26,19 @@ pub struct FilePosition {
 pub struct Position {
     /// Oldest first.
     pub files: Vec<FilePosition>,
+    /// What rules have counted in their open blocks up to there, at most [`Self::MAX_COUNTS`]; of rules that counted nothing, nothing.
+    pub counts: Vec<BlockCount>,
+}
+
+/// What one rule has counted in a block that is not over yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockCount {
+    /// When the block began, in seconds since 1970.
+    pub start: u64,
+    /// Names the rule among those of its log.
+    pub rule: u32,
+    /// Lines that matched.
+    pub count: u64,
 }
 
 /// Where a block of lines stands in its log. It yields the position of the log at each byte of the block.
@@ -69,34 +82,58 @@ impl BlockPosition<'_> {
     pub fn within(&self, block: &[u8], start: usize, done: u32) -> Position {
         let offset = self.offset + start as u64;
         let hash = hash_of(self.head, self.before, &block[..start], offset);
-        Position { files: [self.earlier, &[FilePosition { offset, hash, inode: self.inode, done }], self.later].concat() }
+        Position::of_files([self.earlier, &[FilePosition { offset, hash, inode: self.inode, done }], self.later].concat())
     }
 }
 
 impl Position {
-    /// The end of a log, wherever it is: the position of a log that no rule follows any more.
-    pub fn end() -> Self {
-        Self { files: vec![FilePosition { offset: u64::MAX, hash: 0, inode: 0, done: 0 }] }
-    }
-
     /// Most files of one position.
     pub const MAX_FILES: usize = 8;
-    /// Most bytes of a position as text, which is one word of `[0-9a-z.+-]`.
-    pub const MAX_TEXT: usize = Self::MAX_FILES * 56;
+    /// Most counts of one position.
+    pub const MAX_COUNTS: usize = 32;
+    /// Most bytes of a position as text, which is one word of `[0-9a-z.+_-]`.
+    pub const MAX_TEXT: usize = Self::MAX_FILES * 56 + Self::MAX_COUNTS * 36;
+
+    /// So far in these files, and nothing is counted.
+    pub fn of_files(files: Vec<FilePosition>) -> Self {
+        Self { files, counts: Vec::new() }
+    }
+
+    /// The end of a log, wherever it is: the position of a log that no rule follows any more.
+    pub fn end() -> Self {
+        Self::of_files(vec![FilePosition { offset: u64::MAX, hash: 0, inode: 0, done: 0 }])
+    }
 
     /// Parses what [`fmt::Display`] writes. `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        if text == "-" {
-            return Some(Self::default());
-        }
         if text.len() > Self::MAX_TEXT {
             return None;
         }
-        let mut files = Vec::new();
-        for file in text.split('+') {
-            files.push(FilePosition::parse(file)?);
+        let mut position = Self::default();
+        let mut blocks = text.split('_');
+        let files = blocks.next()?;
+        if files != "-" {
+            for file in files.split('+') {
+                position.files.push(FilePosition::parse(file)?);
+            }
         }
-        (files.len() <= Self::MAX_FILES).then_some(Self { files })
+        for block in blocks {
+            BlockCount::parse_block(block, &mut position.counts)?;
+        }
+        (position.files.len() <= Self::MAX_FILES && position.counts.len() <= Self::MAX_COUNTS).then_some(position)
+    }
+}
+
+impl BlockCount {
+    /// Appends the counts of the rules whose blocks began at the same time.
+    fn parse_block(text: &str, counts: &mut Vec<Self>) -> Option<()> {
+        let mut fields = text.split('.');
+        let (start, before) = (parse_base36(fields.next()?)?, counts.len());
+        while let Some(rule) = fields.next() {
+            let rule = u32::try_from(parse_base36(rule)?).ok()?;
+            counts.push(Self { start, rule, count: parse_base36(fields.next()?)? });
+        }
+        (counts.len() > before).then_some(())
     }
 }
 
@@ -116,7 +153,7 @@ impl FilePosition {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.files.is_empty() {
-            return f.write_char('-');
+            f.write_char('-')?;
         }
         for (at, FilePosition { offset, hash, inode, done }) in self.files.iter().enumerate() {
             if at > 0 {
@@ -131,6 +168,13 @@ impl fmt::Display for Position {
                 }
                 Base36(field).fmt(f)?;
             }
+        }
+        let mut block = None;
+        for BlockCount { start, rule, count } in &self.counts {
+            if block.replace(start) != Some(start) {
+                write!(f, "_{}", Base36(*start))?;
+            }
+            write!(f, ".{}.{}", Base36(u64::from(*rule)), Base36(*count))?;
         }
         Ok(())
     }
@@ -211,12 +255,21 @@ mod tests {
             (vec![file(0, 0)], "0.3w5e11264sgsf.z"),
             (vec![file(36, 0), file(1, u32::MAX)], "10.3w5e11264sgsf.z+1.3w5e11264sgsf.z.1z141z3"),
         ] {
-            let position = Position { files };
-            assert_eq!(position.to_string(), text);
-            assert_eq!(Position::parse(text), Some(position));
+            let count = |start, rule, count| BlockCount { start, rule, count };
+            for (counts, counts_text) in [
+                (vec![], ""),
+                (vec![count(36, 1, 1)], "_10.1.1"),
+                (vec![count(36, 1, 1), count(36, u32::MAX, 35), count(1, 1, u64::MAX)], "_10.1.1.1z141z3.z_1.1.3w5e11264sgsf"),
+            ] {
+                let position = Position { files: files.clone(), counts };
+                let text = format!("{text}{counts_text}");
+                assert_eq!(position.to_string(), text);
+                assert_eq!(Position::parse(&text), Some(position));
+            }
         }
         let longest = FilePosition { offset: u64::MAX, hash: u64::MAX, inode: u64::MAX, done: u32::MAX };
-        let longest = Position { files: vec![longest; Position::MAX_FILES] };
+        let counts = (0..Position::MAX_COUNTS as u64).map(|at| BlockCount { start: u64::MAX - at, rule: u32::MAX, count: u64::MAX });
+        let longest = Position { files: vec![longest; Position::MAX_FILES], counts: counts.collect() };
         assert!(longest.to_string().len() <= Position::MAX_TEXT);
         assert_eq!(Position::parse(&longest.to_string()), Some(longest));
     }
@@ -224,6 +277,7 @@ mod tests {
     #[test]
     fn malformed_positions_are_refused() {
         let many = ["1.2.3"; Position::MAX_FILES + 1].join("+");
+        let many_counts = "-_1".to_string() + &".1.1".repeat(Position::MAX_COUNTS + 1);
         for text in [
             "",
             "1",
@@ -239,7 +293,15 @@ mod tests {
             "1.-2.3",
             "1.2.3 ",
             "3w5e11264sgsg.1.1",
+            "_1.1.1",
+            "-_",
+            "-_1",
+            "-_1.1",
+            "-_1.1z141z4.1",
+            "-_1.1.1_",
+            "--",
             &many,
+            &many_counts,
         ] {
             assert_eq!(Position::parse(text), None, "{text}");
         }

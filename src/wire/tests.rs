@@ -133,6 +133,14 @@ fn a_malformed_datagram_yields_its_error() {
 }
 
 #[test]
+fn no_hello_is_longer_than_the_longest() {
+    let hello = Message::Hello { host: &"h".repeat(255), run: RUN, nonce: RUN }.emit();
+    assert_eq!(hello.len() + auth::HANDSHAKE_TRAILER, MAX_HELLO);
+    let trailer = auth::Key::new([1; 32]).sign(auth::Side::Agent, &hello);
+    assert_eq!(trailer.len(), auth::HANDSHAKE_TRAILER);
+}
+
+#[test]
 fn a_field_that_ends_in_a_percent_sign_shifts_no_other() {
     let Ok(Message::Alert(alert)) = Message::parse(b"ALERT%%h%%u%%1%%T%%/50%%%text") else { panic!() };
     assert_eq!((alert.file, alert.text), (Some("/50"), "%text"));

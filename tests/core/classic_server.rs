@@ -62,12 +62,14 @@ impl Site {
         }
     }
 
-    /// Takes a datagram from port P of that address. Returns the datagrams that go back there at once.
+    /// Takes a datagram from port P of that address. Returns the datagrams that go back there at once, without SRVCAP, which version 1
+    /// agents ignore.
     fn hear(&mut self, from: [u8; 4], datagram: &[u8]) -> Vec<String> {
         let (from, before) = (SocketAddrV4::new(from.into(), 4360), self.sent.len());
         self.server.handle_datagram(now(self.second), from, datagram, &mut self.batch);
         self.settle();
-        self.sent[before..].iter().filter(|(_, to, _)| *to == from).map(|(.., text)| text.clone()).collect()
+        let answers = self.sent[before..].iter().filter(|(_, to, text)| *to == from && !text.starts_with("SRVCAP%%"));
+        answers.map(|(.., text)| text.clone()).collect()
     }
 
     fn settle(&mut self) {
@@ -274,6 +276,16 @@ fn duplicates_are_recognised_for_fifteen_minutes_if_all_fields_are_equal() {
     assert_eq!((site.hear(AGENT, event).len(), written(&site)), (1, 6));
     site.run_to(15 * 60 + 1);
     assert_eq!((site.hear(AGENT, event).len(), written(&site)), (1, 7));
+}
+
+#[test]
+fn the_server_says_around_a_version_1_configuration_that_it_speaks_version_2() {
+    let mut site = Site::with_host(FILE);
+    let before = site.sent.len();
+    site.hear(AGENT, b"CONFREQ%%nas1");
+    let commands: Vec<&str> =
+        site.sent[before..].iter().filter_map(|(.., text)| text.split_once("%%")).map(|(command, _)| command).collect();
+    assert_eq!(commands, ["SRVCAP", "SRVCAP", "SRVCAP", "CONFIG", "SRVCAP", "SRVCAP", "SRVCAP"]);
 }
 
 #[test]

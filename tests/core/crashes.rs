@@ -7,11 +7,11 @@ use crate::network::{announcement, for_each_seed, seconds, Conditions, World};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Rules for lines that match one of them, another, or both.
+/// Rules for lines that match one of them, another, or both, and one that counts lines.
 const RULES: &str = "file: /log/a\nmatch: even\nalert_all: tags=EVEN\nfile: /log/a\nmatch: third\nalert_all: tags=THIRD\n\
-                     file: /log/b\nmatch: even\nalert_all: tags=B\n";
+                     file: /log/b\nmatch: even\nalert_all: tags=B\nfile: /log/a\nmatch: third\nalert_count: tags=COUNT seconds=40\n";
 /// The same in another order, and one more on the same log.
-const MORE_RULES: &str = "file: /log/b\nmatch: even\nalert_all: tags=B\nfile: /log/a\nmatch: third\nalert_all: tags=THIRD\n\
+const MORE_RULES: &str = "file: /log/a\nmatch: third\nalert_count: tags=COUNT seconds=40\nfile: /log/b\nmatch: even\nalert_all: tags=B\nfile: /log/a\nmatch: third\nalert_all: tags=THIRD\n\
                           file: /log/a\nmatch: even\nalert_all: tags=EVEN\nfile: /log/a\nmatch: nothing\nalert_all: tags=NOTHING\n";
 
 /// The written lines, and the events that they must make.
@@ -44,9 +44,15 @@ impl Lines {
 
     fn check(&self, world: &World, server: usize) {
         let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut counted = 0;
         for record in world.servers[server].events("h").filter(|record| record.tags != "SYSTEM") {
+            if record.tags == "COUNT" {
+                counted += record.text.parse::<usize>().unwrap();
+                continue;
+            }
             seen.entry(record.tags.clone()).or_default().push(record.text.clone());
         }
+        assert_eq!(counted, self.expected.get("THIRD").map_or(0, Vec::len), "every line is counted once");
         // Also in the order of the log: an event is accepted only after the one before it.
         for (tags, expected) in &self.expected {
             let seen = seen.remove(tags).unwrap_or_default();
@@ -108,6 +114,9 @@ fn every_line_arrives_once_whichever_program_is_killed() {
         (world.servers[0].disk_full, world.servers[0].cut_off) = (false, false);
         let logs = ["/log/a", "/log/b"].map(String::from);
         world.run_until("all is read and acknowledged", seconds(3600), |world| world.is_quiet() && world.agents[0].follows(&logs));
+        // Until the block has ended in which lines were counted last.
+        world.run_for(seconds(40));
+        world.run_until("the last count is acknowledged", seconds(3600), World::is_quiet);
         lines.check(&world, 0);
     });
 }

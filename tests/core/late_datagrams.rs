@@ -55,7 +55,7 @@ impl Script {
                         chains.iter().for_each(|chain| self.hear(server, &Message::At { host: "nas1", chain: *chain, checkpoint: None }));
                     }
                     Ok(Message::Take { chain, to, .. }) => {
-                        self.hear(server, &Message::Done { host: "nas1", chain, seq: to.seq, sack: 0 });
+                        self.hear(server, &Message::At { host: "nas1", chain, checkpoint: Some(to) });
                     }
                     Ok(Message::Event(event)) => {
                         events += 1;

@@ -120,6 +120,18 @@ fn a_port_that_is_taken_ends_the_start_with_status_1() {
 }
 
 #[test]
+fn an_agent_takes_its_port_as_soon_as_another_has_let_go_of_it() {
+    let site = Site::new("options-wait");
+    let taken = UdpSocket::bind(("0.0.0.0", site.port)).unwrap();
+    let agent = site.agent("h", &[]);
+    // It asks for the port again and again.
+    crate::harness::pause(std::time::Duration::from_millis(200));
+    drop(taken);
+    wait_for("the start", || agent.log_text().contains("Agent started").then_some(()));
+    assert_eq!(agent.terminate(), 0);
+}
+
+#[test]
 fn a_signal_ends_the_agent_with_status_0() {
     let site = Site::new("options-signal");
     for signal in ["TERM", "INT"] {
@@ -183,6 +195,21 @@ fn a_log_that_cannot_be_written_stops_nothing() {
     assert_eq!((agent.terminate(), server.terminate()), (0, 0));
     let complaint = "cannot write the log missing/folder/log: No such file or directory\n";
     assert_eq!(fs::read_to_string(site.path("stderr")).unwrap(), complaint, "once");
+}
+
+#[test]
+fn a_file_of_positions_that_cannot_be_written_makes_an_event_and_another_when_it_can() {
+    let site = Site::new("options-positions");
+    site.append("app", "");
+    site.host("h", &format!("file: {}\nmatch: x\nalert_all: tags=T\n", site.file("app")));
+    let _server = site.server();
+    let _agent = site.agent("h", &["-S", "missing/positions"]);
+    let failed = site.wait_for_text("Cannot write").text;
+    assert_eq!(failed, "Cannot write missing/positions: No such file or directory");
+    fs::create_dir(site.path("missing")).unwrap();
+    site.append("app", "x marks it\n");
+    assert_eq!(site.wait_for_text("Can write").text, "Can write missing/positions again");
+    assert_eq!(site.texts("SYSTEM").iter().filter(|text| text.contains("missing/positions")).count(), 2);
 }
 
 #[test]

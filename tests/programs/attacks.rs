@@ -341,6 +341,60 @@ fn a_fake_server_that_is_heard_first_does_not_keep_the_true_one_out() {
 }
 
 #[test]
+fn a_sign_of_life_that_is_said_again_from_elsewhere_is_answered_where_the_agent_is_and_reports_nothing() {
+    let site = site("attack-elsewhere");
+    let (server, mut relay, agent) = begin(&site);
+    let elsewhere = Peer::new("127.0.0.9", ("127.0.0.1", site.port + 1));
+    let mut moved = 0;
+    wait_for("three of them", || {
+        relay.pass(&mut |way, datagram: &[u8]| {
+            if way == Way::ToServer && datagram.starts_with(b"ALIVE") && moved < 3 {
+                moved += 1;
+                elsewhere.send(datagram);
+                return Vec::new();
+            }
+            vec![datagram.to_vec()]
+        });
+        (moved == 3).then_some(())
+    });
+    let is_answer = |(way, datagram): &(Way, Vec<u8>)| *way == Way::ToAgent && datagram.starts_with(b"HERE");
+    let before = relay.heard.iter().filter(|heard| is_answer(heard)).count();
+    wait_for("the answer", || {
+        relay.pass(&mut |_, datagram| vec![datagram.to_vec()]);
+        (relay.heard.iter().filter(|heard| is_answer(heard)).count() > before).then_some(())
+    });
+    assert_eq!(elsewhere.receive(Duration::from_millis(100)), None);
+    assert!(!site.events().iter().any(|event| event.text.contains("at once")), "{:?}", site.events());
+    assert_eq!((agent.terminate(), server.terminate()), (0, 0));
+}
+
+#[test]
+fn a_heartbeat_of_a_stranger_is_answered_with_no_more_bytes_than_came_from_there() {
+    let site = site("attack-reflection");
+    for (arguments, is_answered) in [(&["-k", "key"][..], true), (&["-k", "key", "-s", "127.0.0.99"], false)] {
+        let victims: Vec<UdpSocket> = (3..43).map(|last| UdpSocket::bind((format!("127.0.0.{last}"), site.port + 1)).unwrap()).collect();
+        victims.iter().for_each(|victim| victim.set_nonblocking(true).unwrap());
+        let agent = site.agent("nas1", arguments);
+        wait_for("the agent", || agent.log_text().contains("on port").then_some(()));
+        let (mut came, mut went, mut buffer) = (vec![0; victims.len()], vec![0; victims.len()], [0; 2048]);
+        for round in 0..60 {
+            for (at, victim) in victims.iter().enumerate() {
+                let padding = if at == 7 && round % 10 == 0 { ".".repeat(300) } else { String::new() };
+                let size = victim.send_to(format!("SRVHB%%x{padding}").as_bytes(), ("127.0.0.1", site.port)).unwrap();
+                came[at] += size;
+                went[at] += std::iter::from_fn(|| victim.recv(&mut buffer).ok()).sum::<usize>();
+                assert!(went[at] <= came[at], "{at}: {} bytes for {}", went[at], came[at]);
+            }
+            // Six seconds of the program's time for all rounds together.
+            pause(Duration::from_millis(10));
+        }
+        assert_eq!(went[7] > 0, is_answered, "the one from which enough came");
+        assert!(went.iter().sum::<usize>() < 1000, "one HELLO in two seconds: {went:?}");
+        assert_eq!(agent.terminate(), 0);
+    }
+}
+
+#[test]
 fn a_storm_of_forged_hints_ends_no_session_and_causes_no_storm_of_answers() {
     let site = site("attack-storm");
     let (server, mut relay, agent) = begin(&site);

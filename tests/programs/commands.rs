@@ -124,6 +124,34 @@ fn numbers_above_and_below_their_limits_make_events() {
 }
 
 #[test]
+fn output_that_a_rule_cannot_use_is_reported_once_and_again_when_it_can() {
+    let scene = Scene::new("useless", |site| {
+        site.write("df", "Filesystem 1K-blocks Use% Mounted on\n/dev/mapper/cachedev_0\n      5763411784  95% /volume1\nsize 1.2G\n");
+        let df = site.file("df");
+        format!(
+            "run: command=cat {df} extract=^(\\S+) .*(\\d+)% /volume1$\n\
+             alert_if: tags=VOLUME match=1,/dev/mapper/cachedev_0 upper_limit=2,90 message=Full\n\
+             run: command=cat {df} extract=^(size) (\\S+)\nalert_if: tags=SIZE match=1,size upper_limit=2,1 message=Large\n"
+        )
+    });
+    let useless = || -> Vec<_> { scene.states("df").into_iter().filter(|text| text.contains("usable")).collect() };
+    wait_for("both reports", || (useless().len() == 2).then_some(()));
+    scene.wait_for_runs(2);
+    let df = scene.site.file("df");
+    let [pattern, number] = &useless()[..] else { panic!("{:?}", useless()) };
+    assert!(
+        pattern.starts_with(&format!("Command output not usable: cat {df}: extract=^(\\S+) .*(\\d+)% /volume1$ is found in no line: \""))
+    );
+    assert!(pattern.contains("| 5763411784  95% /volume1"), "{pattern}");
+    assert_eq!(*number, format!("Command output not usable: cat {df}: group 2 of extract=^(size) (\\S+) is no number: \"1.2G\""));
+    scene.site.write("new", "/dev/mapper/cachedev_0 5763411784  95% /volume1\nsize 2\n");
+    fs::rename(scene.site.path("new"), scene.site.path("df")).unwrap();
+    wait_for("both to work", || (useless().len() == 4).then_some(()));
+    assert!(useless()[2..].iter().all(|text| text.starts_with(&format!("Command output usable again: cat {df}: extract="))));
+    scene.site.wait_for_count("SIZE", 1);
+}
+
+#[test]
 fn a_missing_command_is_reported_once_and_its_return_once() {
     let scene = Scene::new("missing", |site| {
         format!("run: command={} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n", site.file("tool"))
@@ -142,13 +170,13 @@ fn a_missing_command_is_reported_once_and_its_return_once() {
 #[test]
 fn a_failing_command_is_reported_once_and_its_recovery_once() {
     let scene = Scene::new("failing", |site| {
-        let tool = script(site, "tool", &format!("echo $$ >> {}\necho value 7\nexit 3", site.file("runs")));
+        let tool = script(site, "tool", &format!("echo $$ >> {}\necho value 7\necho no such thing >&2\nexit 3", site.file("runs")));
         format!("run: command={tool} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n")
     });
     ids(&scene.site.path("runs"), 2);
     scene.wait_for_runs(1);
     let tool = scene.site.file("tool");
-    assert_eq!(scene.states(&tool), [format!("Command failed: {tool}: exit status 3")]);
+    assert_eq!(scene.states(&tool), [format!("Command failed: {tool}: exit status 3: no such thing")]);
     script(&scene.site, "tool", "echo value 8");
     scene.site.wait_for_text("Command works again");
     scene.wait_for_runs(1);
@@ -183,6 +211,47 @@ fn a_hanging_command_dies_with_its_children_while_all_else_goes_on() {
     script(&scene.site, "tool", "echo well");
     scene.site.wait_for_text("Command works again");
     assert_eq!(scene.states(&tool), [failed.text, format!("Command works again: {tool}")]);
+}
+
+#[test]
+fn what_left_the_session_of_a_command_ends_with_it_when_it_is_killed() {
+    let scene = Scene::new("session", |site| {
+        let ids = site.file("ids");
+        let sleeper = format!("sh -c \"echo \\$\\$ >> {ids}; exec sleep 1000\"");
+        // A child with a session of its own, one without the environment, and one whose parent has ended.
+        let text = format!("setsid {sleeper} &\nenv -i setsid {sleeper} &\n(setsid {sleeper} &)\nsleep 1000");
+        format!("run: command={} extract=(x)\nalert_metric: tags=V match=1,x metric=1\n", script(site, "tool", &text))
+    });
+    let left = ids(&scene.site.path("ids"), 3);
+    assert_eq!(left[..3].iter().filter(|id| runs(**id)).count(), 3);
+    scene.site.wait_for_text("did not end within 30 seconds");
+    for id in &left[..3] {
+        wait_for(&format!("the agent to reap {id}"), || (!Path::new(&format!("/proc/{id}")).exists()).then_some(()));
+    }
+}
+
+#[test]
+fn a_daemon_that_a_command_has_started_stays_and_is_reaped() {
+    let scene = Scene::new("daemon", |site| {
+        let ids = site.file("ids");
+        let text =
+            format!("[ -s {ids} ] || setsid sh -c 'echo $$ > {ids}; exec sleep 1000' &\nuntil [ -s {ids} ]; do :; done\necho value 7");
+        format!("run: command={} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n", script(site, "tool", &text))
+    });
+    let daemon = ids(&scene.site.path("ids"), 1)[0];
+    scene.site.wait_for_count("V", 3);
+    assert!(runs(daemon));
+    assert!(crate::harness::send_signal("KILL", &daemon.to_string()));
+    wait_for("the agent to reap it", || (!Path::new(&format!("/proc/{daemon}")).exists()).then_some(()));
+}
+
+#[test]
+fn commands_print_numbers_and_messages_for_programs() {
+    let scene = Scene::new("locale", |site| {
+        let tool = script(site, "tool", "echo \"value $LC_NUMERIC $LC_MESSAGES ${LC_ALL-none} ${PATH:+path}\"");
+        format!("run: command={tool} extract=^(value) (.+)\nalert_metric: tags=V match=1,value metric=2\n")
+    });
+    assert_eq!(scene.site.wait_for_count("V", 1)[0], "C C none path");
 }
 
 #[test]
@@ -300,6 +369,25 @@ fn processes_are_counted_without_ps_command() {
     daemon.kill().unwrap();
     daemon.wait().unwrap();
     assert_eq!(scene.site.wait_for_count("D", before + 1)[before], "Daemons [0]");
+}
+
+#[test]
+fn a_zombie_and_an_agent_that_names_it_are_no_running_daemon() {
+    let scene = Scene::new("zombie", |site| {
+        std::os::unix::fs::symlink("/bin/true", site.path("backupd")).unwrap();
+        format!(
+            "process: backupd\nalert_running: tags=DEAD min=1 max=9 message=Daemons\n\
+             process: h {}\nalert_running: tags=PORT min=1 max=9 message=Programs with this port\n\
+             process: aa436.* h {}\nalert_running: tags=AGENT min=2 max=9 message=Agents\n",
+            site.port, site.port
+        )
+    });
+    // Not waited for until the end of the test.
+    let mut zombie = std::process::Command::new(scene.site.path("backupd")).spawn().unwrap();
+    wait_for("the zombie", || (!runs(zombie.id())).then_some(()));
+    let counts = ["DEAD", "PORT", "AGENT"].map(|tags| scene.site.wait_for_count(tags, 2)[1].clone());
+    assert_eq!(counts, ["Daemons [0]", "Programs with this port [0]", "Agents [1]"]);
+    zombie.wait().unwrap();
 }
 
 #[test]

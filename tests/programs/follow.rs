@@ -288,7 +288,7 @@ fn a_folder_in_the_place_of_a_file_is_reported_when_that_begins_and_ends() {
     scene.site.wait_for_text("again");
     scene.expect_lines("T", 1..=3);
     let log = scene.site.file("log");
-    assert_eq!(scene.states(&log), [format!("Cannot read {log}: Is a directory"), format!("Can read {log} again")]);
+    assert_eq!(scene.states(&log), [format!("Cannot read {log}: it is a directory, not a regular file"), format!("Can read {log} again")]);
 }
 
 #[test]

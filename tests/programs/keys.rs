@@ -1,11 +1,11 @@
 //! Key files: generated, checked, refused where others can read them, and changed without an outage.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{free_port, wait_for, Program, Site};
+use crate::harness::{free_port, skip, wait_for, Program, Site};
 use crate::relay::secret;
 use project436::wire::auth::Key;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{chown, PermissionsExt};
 use std::process::{Output, Stdio};
 
 fn server(site: &Site, arguments: &[&str]) -> Output {
@@ -79,6 +79,35 @@ fn a_key_file_that_others_can_read_or_that_is_wrong_is_refused() {
 }
 
 #[test]
+fn a_key_file_of_another_user_is_refused() {
+    let site = site("keys-owner", &format!("nas1 {}\n", Key::new([1; 32]).emit()));
+    secret(&site, "key", &format!("{}\n", Key::new([1; 32]).emit()));
+    if ["keys", "key"].iter().any(|file| chown(site.path(file), Some(65_534), None).is_err()) {
+        return skip("a_key_file_of_another_user_is_refused", "needs root");
+    }
+    let refused = |file: &str| format!("the key file {file} belongs to another user (number 65534) than this program and root; chown it\n");
+    for arguments in [&["-t", "ax436.conf"][..], &["ax436.conf"], &["-g", "nas2"]] {
+        let output = server(&site, arguments);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), format!("ax436: {}", refused("keys"))));
+    }
+    let agent = site.command("aa436").args(["-k", "key", &site.port.to_string()]).output().unwrap();
+    assert_eq!((agent.status.code(), text(&agent.stderr)), (Some(2), format!("aa436: {}", refused("key"))));
+
+    // The user that -u names may own it, and so may root.
+    fs::set_permissions(site.path(""), fs::Permissions::from_mode(0o777)).unwrap();
+    chown(site.path("keys"), Some(0), None).unwrap();
+    let (_server, agent) = (site.server(), site.agent("nas1", &["-k", "key", "-u", "65534"]));
+    site.wait_for_configuration("nas1", 1);
+    chown(&agent.log, Some(65_534), None).unwrap();
+    agent.signal("HUP");
+    wait_for("the key to be read by its owner", || agent.log_text().contains("the key file was read again").then_some(()));
+    secret(&site, "key", &format!("{}\n", Key::new([1; 32]).emit()));
+    chown(site.path("key"), Some(65_533), None).unwrap();
+    agent.signal("HUP");
+    wait_for("the complaint", || agent.log_text().contains("the keys that were read before stay").then_some(()));
+}
+
+#[test]
 fn a_key_is_changed_without_an_outage() {
     let (old, new) = (Key::new([1; 32]).emit(), Key::new([2; 32]).emit());
     let site = site("keys-rotation", &format!("nas1 {old}\n"));
@@ -122,6 +151,23 @@ fn a_key_is_changed_without_an_outage() {
     let logs = server.log_text() + &agent.log_text();
     assert!(!logs.contains(&old[..16]) && !logs.contains(&new[..16]), "no key in any log");
     assert_eq!((agent.terminate(), server.terminate()), (0, 0));
+}
+
+#[test]
+fn a_key_that_was_replaced_at_the_agent_commands_it_no_more() {
+    let (old, new) = (Key::new([1; 32]).emit(), Key::new([2; 32]).emit());
+    let site = site("keys-replaced", &format!("nas1 {old}\n"));
+    secret(&site, "key", &format!("{old}\n"));
+    let (_server, agent) = (site.server(), site.agent("nas1", &["-k", "key"]));
+    site.wait_for_configuration("nas1", 1);
+    secret(&site, "key", &format!("{new}\n"));
+    agent.signal("HUP");
+    wait_for("the end of the session", || {
+        agent.log_text().contains("session ended: its key is not in the key file any more").then_some(())
+    });
+    site.host("nas1", &format!("file: {}\nmatch: other\nalert_all: tags=APP\n", site.file("app.log")));
+    wait_for("the server to be asked in vain", || agent.log_text().contains("does not prove").then_some(()));
+    assert_eq!(agent.log_text().matches("in force").count(), 1, "{}", agent.log_text());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod relay;
 
 mod agent_options;
 mod attacks;
+mod bounds;
 mod bursts;
 mod commands;
 mod configuration;
@@ -20,6 +21,7 @@ mod follow;
 mod hostile;
 mod keys;
 mod owner;
+mod patterns;
 mod recovery;
 mod server_faults;
 mod server_options;

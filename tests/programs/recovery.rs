@@ -124,3 +124,52 @@ fn a_version_1_repeat_is_recognised_after_a_restart() {
         assert_eq!(stream(&site).matches("PYTHON").count(), 2, "{name}: another is another");
     }
 }
+
+/// The rule for marks follows the same log: lines behind a mark in one write are read when the mark's event is there.
+fn marked(site: &Site, rules: &str) -> String {
+    let log = site.file("app.log");
+    format!("file: {log}\nmatch: mark\nalert_all: tags=MARK\n{}", rules.replace("LOG", &log))
+}
+
+#[test]
+fn a_line_is_counted_once_however_the_agent_ends() {
+    let site = Site::new("recovery-counts");
+    site.append("app.log", "");
+    site.host("h", &marked(&site, "file: LOG\nmatch: hit\nalert_count: tags=COUNT seconds=60\n"));
+    let (_server, agent) = (site.server(), site.agent("h", &[]));
+    site.wait_for_text("Following ");
+    site.append("app.log", "hit 1\nhit 2\nhit 3\nmark 1\n");
+    site.wait_for_text("mark 1");
+    agent.kill();
+    site.append("app.log", "hit 4\n");
+    let agent = site.agent("h", &[]);
+    site.append("app.log", "hit 5\nmark 2\nhit 6\n");
+    site.wait_for_text("mark 2");
+    assert_eq!(agent.terminate(), 0);
+    let _agent = site.agent("h", &[]);
+    site.append("app.log", "hit 7\nmark 3\n");
+    site.wait_for_text("mark 3");
+    let counts = wait_for("a block without lines after the others", || {
+        let counts = site.texts("COUNT");
+        (counts.len() > 1 && counts.last().is_some_and(|last| last == "0")).then_some(counts)
+    });
+    assert_eq!(counts.iter().map(|count| count.parse::<u32>().unwrap()).sum::<u32>(), 7, "{counts:?}");
+}
+
+#[test]
+fn a_new_rule_makes_no_event_of_lines_that_were_read_before_the_agent_ended() {
+    let site = Site::new("recovery-new-rule");
+    site.append("app.log", "");
+    site.host("h", &marked(&site, ""));
+    let (_server, agent) = (site.server(), site.agent("h", &[]));
+    site.wait_for_text("Following ");
+    site.append("app.log", "mark 1\nerror 1\nerror 2\n");
+    site.wait_for_text("mark 1");
+    assert_eq!(agent.terminate(), 0);
+    site.host("h", &marked(&site, "file: LOG\nmatch: error\nalert_all: tags=ERROR\n"));
+    let _agent = site.agent("h", &[]);
+    site.wait_for_text("2 rules");
+    site.append("app.log", "error 3\nmark 2\n");
+    site.wait_for_text("mark 2");
+    assert_eq!(site.texts("ERROR"), ["error 3"]);
+}

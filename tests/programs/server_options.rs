@@ -96,7 +96,10 @@ fn the_check_sees_a_configuration_that_is_too_large_to_be_served() {
     let text: String = (0..12_000).map(|number| format!("file: /log/{number}\nmatch: error\nalert_all: tags=A\n")).collect();
     site.host("nas1", &text);
     let checked = run(&site, &["-t", "ax436.conf"]);
-    assert_eq!((checked.status, &*checked.out), (2, "hosts/nas1:0: with its includes larger than 491520 bytes\n"));
+    assert_eq!(
+        (checked.status, &*checked.out),
+        (2, "hosts/nas1:0: with its includes larger than 491520 bytes: 1529 of 12000 groups are left out\n")
+    );
 }
 
 #[test]
@@ -118,6 +121,17 @@ fn the_check_prints_every_error_of_every_file_once() {
     assert_eq!(places, expected, "{}", checked.out);
     assert!(checked.out.contains("hosts/nas1:2: include: there is no file \"gone\" in the folder of includes\n"), "{}", checked.out);
     assert_eq!(checked.err, "ax436: ax436.conf: errors: 7\n");
+}
+
+#[test]
+fn the_check_prints_nothing_that_a_terminal_would_obey() {
+    let site = Site::new("server-check-raw");
+    site.host("nas1", "file: /a\nmatch: b\nalert_all: tags=A\nb\u{1b}[2Jd\u{202e}x\u{200f}: y\nfile: /\u{9b}31m\u{61c}\nnonsense: \x07\n");
+    let said = run(&site, &["-t", "ax436.conf"]);
+    assert_eq!(said.status, 2);
+    let raw = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{202e}' | '\u{200f}' | '\u{61c}'));
+    assert!(!said.out.contains(raw) && !said.err.contains(raw), "{said:?}");
+    assert!(said.out.contains('\u{fffd}'), "{said:?}");
 }
 
 #[test]

@@ -181,7 +181,9 @@ pub(super) fn server(data: &[u8]) {
                     if let Ok(Message::Offer { cookie: said, .. }) = Message::parse(datagram) {
                         cookie = Some(said);
                     }
-                    answered += if datagram.starts_with(b"CONFIG") { 0 } else { datagram.len() };
+                    // A version 1 configuration, and what goes with it.
+                    let is_configuration = datagram.starts_with(b"CONFIG") || datagram.starts_with(b"SRVCAP");
+                    answered += if is_configuration { 0 } else { datagram.len() };
                 }
                 server::Output::Send { .. } => {}
                 server::Output::Log(line) => assert!(line.len() < 64 * 1024),

@@ -4,7 +4,7 @@
 use super::backoff::backoff;
 use crate::lines::lines;
 use crate::now::Now;
-use crate::wire::position::Position;
+use crate::wire::position::{BlockCount, Position};
 use crate::wire::{ChainId, Checkpoint, Message, Seq, MAX_CHAINS_AT_ONCE};
 use std::time::Duration;
 
@@ -59,6 +59,10 @@ struct Chain {
     /// When the position was last reported without an event, and when it is due again.
     last_report: Duration,
     next_report: Option<Duration>,
+    /// When the position must be reported at the latest, if there is reason for haste.
+    report_by: Option<Duration>,
+    /// The position and time that were reported and are not confirmed yet.
+    report: Option<(Box<str>, u64)>,
     /// Chains that the server has to agree on before anything carries a position of this one.
     held_by: Vec<ChainId>,
 }
@@ -155,16 +159,12 @@ impl Chains {
         self.further(LastRead::Never, id)
     }
 
-    /// The further of what the server and the agent's own file know, where both are of one run. Otherwise the file wins, which also
+    /// The further of what the server and the agent's own file know. The file may be old, as where it could not be written, and it also
     /// knows of other servers.
     fn further(&self, server: LastRead, id: ChainId) -> LastRead {
         let Some((_, remembered)) = self.remembered.iter().find(|(known, _)| *known == id) else { return server };
         match server {
-            LastRead::At(Checkpoint { seq, .. })
-                if seq.epoch == self.epoch || seq.epoch == remembered.seq.epoch && seq.number >= remembered.seq.number =>
-            {
-                server
-            }
+            LastRead::At(server) if server.seq.epoch == self.epoch || !is_further(remembered, &server) => LastRead::At(server),
             _ => LastRead::At(remembered.clone()),
         }
     }
@@ -282,9 +282,16 @@ impl Chains {
     pub(super) fn handle_at(&mut self, now: Duration, id: ChainId, checkpoint: Option<Checkpoint<&str>>) -> Option<u64> {
         let epoch = self.epoch;
         let chain = self.get_mut(id)?;
+        if let (Agreement::Agreed, Some(Checkpoint { seq, position, .. })) = (chain.agreement, checkpoint) {
+            if chain.handle_confirmed(seq, position) {
+                self.handle_advanced();
+                return None;
+            }
+        }
+        let chain = self.get_mut(id)?;
         chain.server = checkpoint.map(|checkpoint| checkpoint.to_owned());
         let seq = checkpoint.map(|checkpoint| checkpoint.seq).filter(|seq| seq.epoch == epoch);
-        let (mut agreement, mut number) = (Agreement::Taking, None);
+        let (mut agreement, mut number, mut lost_report) = (Agreement::Taking, None, false);
         match (&mut chain.acknowledged, seq) {
             (None, _) => agreement = Agreement::Known,
             // This run followed the log before, and counts on from there.
@@ -295,25 +302,26 @@ impl Chains {
             // What was acknowledged has arrived, or more.
             (Some(acknowledged), Some(seq)) if seq.number >= acknowledged.seq.number => {
                 (agreement, number) = (Agreement::Agreed, Some(seq.number));
+                lost_report = seq == acknowledged.seq && checkpoint.is_some_and(|server| *server.position != *acknowledged.position);
             }
             _ => {}
         }
-        chain.set_agreement(now, agreement);
+        // A late answer does not hasten the repeat of a report.
+        if (chain.agreement, agreement) != (Agreement::Agreed, Agreement::Agreed) {
+            chain.set_agreement(now, agreement);
+            if lost_report {
+                chain.handle_report_lost(now);
+            }
+        }
         if agreement == Agreement::Agreed {
             self.release_held(id);
         }
         number
     }
 
-    /// The server has all events of a chain up to that number (DONE). Returns whether the chain is one of this run.
-    pub(super) fn handle_done(&mut self, now: Duration, id: ChainId, seq: Seq) -> bool {
-        let epoch = self.epoch;
-        let Some(chain) = self.get_mut(id).filter(|_| seq.epoch == epoch) else { return false };
-        if chain.agreement == Agreement::Taking {
-            chain.set_agreement(now, Agreement::Agreed);
-            self.release_held(id);
-        }
-        true
+    /// Whether a sequence number is one of this run.
+    pub(super) fn is_of_this_run(&self, seq: Seq) -> bool {
+        seq.epoch == self.epoch
     }
 
     /// An event is acknowledged. With `read` no earlier one of its chain waits: the log is processed up to that time and position.
@@ -325,6 +333,7 @@ impl Chains {
             acknowledged.seq.number = number.unwrap_or(acknowledged.seq.number);
             acknowledged.unix = unix;
             acknowledged.position = position.into();
+            chain.report = None;
             advanced = true;
         }
         chain.schedule_report();
@@ -337,6 +346,23 @@ impl Chains {
         self.change = self.change.max(Some(CheckpointChange::Advanced));
     }
 
+    /// How far the log of a chain is read is reported at that time at the latest.
+    pub(super) fn hurry_report(&mut self, id: ChainId, by: Duration) {
+        if let Some(chain) = self.get_mut(id) {
+            chain.hurry_report(by);
+        }
+    }
+
+    /// How far logs are read is reported at once.
+    pub(super) fn hurry_reports(&mut self, now: Duration) {
+        self.chains.iter_mut().for_each(|chain| chain.hurry_report(now));
+    }
+
+    /// Whether the server has confirmed how far all logs are read, and has all of their events.
+    pub(super) fn are_logs_told(&self) -> bool {
+        self.closing.is_empty() && self.chains.iter().all(|chain| chain.id == ChainId::NO_FILE || chain.is_told())
+    }
+
     /// A log is read up to that position.
     pub(super) fn handle_read(&mut self, id: ChainId, position: Position) {
         if let Some(chain) = self.get_mut(id).filter(|chain| chain.read.as_ref() != Some(&position)) {
@@ -345,36 +371,41 @@ impl Chains {
         }
     }
 
-    /// The datagrams that are due: those that lead to agreement on chains, and reports of how far logs are read. A lost report costs no
-    /// more than that a little is read twice after a restart. All of them count as sent.
+    /// What rules have counted up to where a log is read, in blocks that are not over.
+    pub(super) fn handle_counts(&mut self, id: ChainId, counts: Vec<BlockCount>) {
+        if let Some(read) = self.read_position(id) {
+            let position = Position { counts, ..read.clone() };
+            self.handle_read(id, position);
+        }
+    }
+
+    /// The datagrams that are due: those that lead to agreement on chains, and reports of how far logs are read, which are repeated until
+    /// the server confirms them. All of them count as sent.
     pub(super) fn transmit(&mut self, now: Now) -> Vec<Vec<u8>> {
         let (host, mut datagrams) = (&*self.host, std::mem::take(&mut self.closing));
         let mut sought: Vec<ChainId> = Vec::new();
-        let mut advanced = false;
         for chain in &mut self.chains {
             if chain.next_due().is_none_or(|due| due > now.mono) {
                 continue;
             }
-            let mut from = chain.server.as_ref().map(|server| server.seq);
-            if chain.agreement != Agreement::Agreed {
-                chain.due = now.mono + backoff(chain.tries);
-                chain.tries += 1;
-            } else if let (Some(read), Some(acknowledged)) = (&chain.read, &mut chain.acknowledged) {
-                (chain.next_report, chain.last_report) = (None, now.mono);
-                (acknowledged.position, acknowledged.unix) = (read.to_string().into(), now.unix);
-                from = Some(acknowledged.seq);
-                advanced = true;
+            let from = chain.server.as_ref().map(|server| server.seq);
+            if chain.agreement == Agreement::Agreed && chain.report.is_none() {
+                let read = chain.read.as_ref().map(Position::to_string).unwrap_or_default();
+                chain.report = Some((read.into(), now.unix));
+                (chain.tries, chain.last_report, chain.next_report, chain.report_by) = (0, now.mono, None, None);
             }
-            match &chain.acknowledged {
-                Some(to) if chain.agreement != Agreement::Seeking => datagrams.push(take(host, chain.id, from, to.borrowed())),
+            chain.due = now.mono + backoff(chain.tries);
+            chain.tries += 1;
+            match (&chain.acknowledged, &chain.report) {
+                (Some(Checkpoint { seq, .. }), Some((position, unix))) if chain.agreement == Agreement::Agreed => {
+                    datagrams.push(take(host, chain.id, Some(*seq), Checkpoint { seq: *seq, unix: *unix, position }));
+                }
+                (Some(to), _) if chain.agreement == Agreement::Taking => datagrams.push(take(host, chain.id, from, to.borrowed())),
                 _ => sought.push(chain.id),
             }
         }
         for chains in sought.chunks(MAX_CHAINS_AT_ONCE) {
             datagrams.push(Message::Seek { host, chains: chains.to_vec() }.emit());
-        }
-        if advanced {
-            self.handle_advanced();
         }
         datagrams
     }
@@ -423,6 +454,23 @@ impl Chains {
     }
 }
 
+/// Whether a remembered checkpoint of a log is further than that of a server: by its number where both are of one run, and by its time
+/// otherwise. Of two with the same time it is, unless the server's has read more of the same file, or files after it.
+fn is_further(remembered: &Checkpoint<Box<str>>, server: &Checkpoint<Box<str>>) -> bool {
+    if remembered.seq.epoch == server.seq.epoch && remembered.seq.number != server.seq.number {
+        return remembered.seq.number > server.seq.number;
+    }
+    if remembered.unix != server.unix {
+        return remembered.unix > server.unix;
+    }
+    let [remembered, server] = [remembered, server].map(|checkpoint| Position::parse(&checkpoint.position).unwrap_or_default().files);
+    let Some(last) = remembered.last() else { return server.is_empty() };
+    match server.iter().position(|file| file.inode == last.inode) {
+        Some(at) => at + 1 == server.len() && server[at].offset < last.offset,
+        None => true,
+    }
+}
+
 /// The message that a chain which had come to `from` continues from `to`.
 fn take(host: &str, chain: ChainId, from: Option<Seq>, to: Checkpoint<&str>) -> Vec<u8> {
     Message::Take { host, chain, from, to }.emit()
@@ -442,21 +490,47 @@ impl Chain {
             tries: 0,
             last_report: now,
             next_report: None,
+            report_by: None,
+            report: None,
             held_by: Vec::new(),
         }
     }
 
     fn set_agreement(&mut self, now: Duration, agreement: Agreement) {
-        (self.agreement, self.due, self.tries) = (agreement, now, 0);
+        (self.agreement, self.due, self.tries, self.report) = (agreement, now, 0, None);
+        self.schedule_report();
     }
 
     /// When the server is asked or told next. An event on its way reports the position by itself.
     fn next_due(&self) -> Option<Duration> {
         match self.agreement {
             Agreement::Seeking | Agreement::Taking => Some(self.due),
-            Agreement::Agreed if self.waiting == 0 && self.held_by.is_empty() => self.next_report,
+            Agreement::Agreed if self.waiting == 0 && self.held_by.is_empty() => match self.report {
+                Some(_) => Some(self.due),
+                None => self.next_report,
+            },
             Agreement::Known | Agreement::Agreed => None,
         }
+    }
+
+    /// Whether the server has confirmed all that was read, if the log was opened.
+    fn is_told(&self) -> bool {
+        let (Some(acknowledged), Some(read)) = (&self.acknowledged, &self.read) else { return true };
+        let is_confirmed = self.agreement == Agreement::Agreed && self.waiting == 0;
+        is_confirmed && Position::parse(&acknowledged.position).as_ref() == Some(read)
+    }
+
+    /// The server has come to that checkpoint. Returns whether that confirms the report on its way.
+    fn handle_confirmed(&mut self, seq: Seq, position: &str) -> bool {
+        let (Some(acknowledged), Some((reported, _))) = (&mut self.acknowledged, &self.report) else { return false };
+        if acknowledged.seq != seq || **reported != *position {
+            return false;
+        }
+        if let Some((position, unix)) = self.report.take() {
+            (acknowledged.position, acknowledged.unix) = (position, unix);
+        }
+        self.schedule_report();
+        true
     }
 
     /// Decides when the position is reported, unless an event carries it before.
@@ -465,6 +539,7 @@ impl Chain {
         let (Some(read), Some(acknowledged)) = (&self.read, &self.acknowledged) else { return };
         let Some(reported) = Position::parse(&acknowledged.position) else { return };
         if reported == *read {
+            self.report_by = None;
             return;
         }
         let mut soon = reported.files.len() != read.files.len();
@@ -475,7 +550,22 @@ impl Chain {
         }
         soon |= bytes >= Chains::REPORT_BYTES;
         let interval = if soon { Chains::SHORTEST_REPORT_INTERVAL } else { Chains::REPORT_INTERVAL };
-        self.next_report = Some(self.last_report + interval);
+        let next = self.last_report + interval;
+        self.next_report = Some(self.report_by.map_or(next, |by| by.min(next)));
+    }
+
+    /// The server has forgotten the last report, as after a crash: it is told again.
+    fn handle_report_lost(&mut self, now: Duration) {
+        if let (Some(acknowledged), Some(server)) = (&mut self.acknowledged, &self.server) {
+            acknowledged.position.clone_from(&server.position);
+            self.hurry_report(now);
+        }
+    }
+
+    /// The position is reported at that time at the latest.
+    fn hurry_report(&mut self, by: Duration) {
+        self.report_by = Some(self.report_by.map_or(by, |before| before.min(by)));
+        self.schedule_report();
     }
 }
 

@@ -11,7 +11,7 @@ pub(in crate::agent) use outbox::{Event, Form};
 
 use crate::now::{earlier, Now};
 use crate::random::Random;
-use crate::wire::position::Position;
+use crate::wire::position::{BlockCount, Position};
 use crate::wire::{ChainId, Checkpoint, Seq};
 use chains::Chains;
 use outbox::Outbox;
@@ -51,6 +51,12 @@ impl Delivery {
         self.outbox.push(now, &mut self.chains, event);
     }
 
+    /// Queues an event that rules made of a log without a line. Once it is acknowledged, the log is processed up to `position`. Where too
+    /// many wait, it is dropped and counted.
+    pub(super) fn push_of_log(&mut self, now: Now, chain: ChainId, position: &Position, event: Event<'_>) {
+        self.outbox.push_of_log(now, &mut self.chains, chain, position, event);
+    }
+
     /// Queues an event of a log, for which the caller has asked for room, or an event about the log itself. Once it is acknowledged,
     /// the log is processed up to `position`.
     pub(super) fn push_line(&mut self, now: Now, chain: ChainId, position: Option<&Position>, event: Event<'_>) {
@@ -64,7 +70,7 @@ impl Delivery {
 
     /// The server has all events of a chain up to `seq`, and those later ones that `sack` names (DONE).
     pub(super) fn handle_done(&mut self, now: Now, chain: ChainId, seq: Seq, sack: u64) {
-        if self.chains.handle_done(now.mono, chain, seq) {
+        if self.chains.is_of_this_run(seq) {
             self.outbox.acknowledge_chain(now, &mut self.chains, chain, seq.number, sack);
         }
     }
@@ -145,9 +151,29 @@ impl Delivery {
         self.chains.hold_until_agreed(chain, other);
     }
 
+    /// How far the log of a chain is read is reported at that time at the latest.
+    pub(super) fn hurry_report(&mut self, chain: ChainId, by: Duration) {
+        self.chains.hurry_report(chain, by);
+    }
+
+    /// How far logs are read is reported at once.
+    pub(super) fn hurry_reports(&mut self, now: Now) {
+        self.chains.hurry_reports(now.mono);
+    }
+
+    /// Whether the server has confirmed how far all logs are read, and has all of their events.
+    pub(super) fn are_logs_told(&self) -> bool {
+        self.chains.are_logs_told()
+    }
+
     /// The log of a chain is read up to that position.
     pub(super) fn handle_read(&mut self, chain: ChainId, position: Position) {
         self.chains.handle_read(chain, position);
+    }
+
+    /// What rules have counted up to where the log of a chain is read, in blocks that are not over.
+    pub(super) fn handle_counts(&mut self, chain: ChainId, counts: Vec<BlockCount>) {
+        self.chains.handle_counts(chain, counts);
     }
 
     /// How far the log of a chain is read.

@@ -122,6 +122,8 @@ impl Window {
     /// Most events in flight, and most bytes.
     const MAX: usize = 32;
     const MAX_BYTES: usize = 64 * 1024;
+    /// Beside those, the first event of each of so many chains that have none in flight.
+    const MORE_CHAINS: usize = 8;
     /// Events in flight at first, and while many get lost: hundreds of agents may come back at once when a server does.
     const MIN: usize = 4;
     /// An event without acknowledgement for so long counts as lost.
@@ -192,10 +194,15 @@ impl Outbox {
 
     /// Queues any other event, or counts it as dropped.
     pub(super) fn push(&mut self, now: Now, chains: &mut Chains, event: Event<'_>) {
+        self.push_of_log(now, chains, ChainId::NO_FILE, &Position::default(), event);
+    }
+
+    /// Queues an event of a log that is not of one of its lines, or counts it as dropped. With it the log is processed up to that position.
+    pub(super) fn push_of_log(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>) {
         if self.queue.len() - self.lines >= Self::MAX_OTHERS {
             return Count::add(&mut self.dropped, now.unix);
         }
-        self.enqueue(now, chains, ChainId::NO_FILE, &Position::default(), event, EventOrigin::Other);
+        self.enqueue(now, chains, chain, position, event, EventOrigin::Other);
     }
 
     fn enqueue(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>, origin: EventOrigin) {
@@ -354,20 +361,30 @@ impl Outbox {
         earlier(next, self.truncated.as_ref().map(|_| self.next_truncated_report))
     }
 
-    /// The index of the first event that is due among those that may be in flight, or when one of them is.
+    /// The index of the first event that is due among those that may be in flight, or when one of them is. Where the window is full, the
+    /// first events of some other chains may be in flight too: a quiet log does not wait behind a busy one.
     fn first_due(&self, now: Duration, chains: &Chains, form: Form) -> Result<usize, Option<Duration>> {
         let width = if form == Form::Classic { Window::MAX } else { self.window.size };
         let mut turn = Turn::default();
+        let mut seen = Vec::new();
         let (mut in_flight, mut bytes, mut next) = (0, 0, None);
         for (at, entry) in self.queue.iter().enumerate() {
             if form == Form::Chain && !turn.has_come(entry, chains) {
                 continue;
             }
-            in_flight += 1;
-            bytes += entry.fields.text().len() + 200;
-            if in_flight > width || bytes > Window::MAX_BYTES {
+            let is_full = in_flight >= width || bytes > Window::MAX_BYTES;
+            if is_full && (form != Form::Chain || in_flight >= width + Window::MORE_CHAINS) {
                 break;
             }
+            // Most events in a row are of one chain.
+            let is_first = seen.last() != Some(&entry.chain) && !seen.contains(&entry.chain);
+            if is_first {
+                seen.push(entry.chain);
+            } else if is_full {
+                continue;
+            }
+            in_flight += 1;
+            bytes += entry.fields.text().len() + 200;
             if entry.due <= now {
                 return Ok(at);
             }

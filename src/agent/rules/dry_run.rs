@@ -46,7 +46,8 @@ impl DryRun {
             let Some(file) = self.logs.file_mut(*id) else { continue };
             let mut start = 0;
             while start < bytes.len() {
-                let lines = Lines { position: 0, place: None, bytes: &bytes[start..] };
+                self.rules.begin_turn();
+                let lines = Lines { position: start as u64, place: None, bytes: &bytes[start..] };
                 start += self.rules.handle_lines(self.now, file, lines, &mut self.delivery);
                 events.extend(self.delivery.drain());
             }

@@ -1,14 +1,16 @@
 //! Rules that follow logs: which lines match, and what becomes of them now or at the end of a block of time.
 //! Lines come in as they were read; no file is read here.
 
-use super::search::Searches;
+use super::search::{Searches, UnfinishedLine};
 use crate::agent::delivery::{Delivery, Event};
 use crate::agent::logs::{FollowedFile, Lines, Logs};
 use crate::agent::output::LogId;
 use crate::directives::host::{LogAlert, LogRule, LogSource};
 use crate::hash::Fnv1a;
 use crate::now::{earlier, Now};
-use crate::wire::position::Position;
+use crate::pattern::Work;
+use crate::wire::position::{BlockCount, Position};
+use crate::wire::ChainId;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct LogRules {
     groups: Vec<LogGroup>,
+    /// What may still be searched in this turn.
+    work: Work,
 }
 
 /// The rules of one log.
@@ -28,8 +32,11 @@ struct LogGroup {
     matchers: Vec<Rc<LogRule>>,
     /// The log's files: one, or those that its wildcard found, ordered by id. Each rule counts them in this order.
     files: Vec<LogId>,
-    /// Reading stands still because there is no room for more events.
+    /// Reading stands still because there is no room for more events, or the work of the turn is done.
     is_stalled: bool,
+    /// Whether a rule counts lines.
+    has_counts: bool,
+    unfinished: Option<Box<UnfinishedLine>>,
 }
 
 /// One rule, and what it counted in its present block of time.
@@ -38,13 +45,16 @@ struct LogCounter {
     /// The index of its matcher.
     matcher: usize,
     identity: u64,
-    /// Names the rule among those of its log, in positions within a line. Never 0.
+    /// Names the rule among those of its log, in positions. Never 0.
     id: u32,
     /// Whether the alert's times include the present.
     is_active: bool,
     /// The length of its blocks, if it has blocks.
     block: Option<Duration>,
-    block_start: Duration,
+    /// When the present block ends.
+    block_end: Duration,
+    /// When it began, in seconds since 1970.
+    block_start: u64,
     /// Whether a part of the present block lies outside the alert's times.
     is_block_touched: bool,
     /// What it counted in each of the log's files.
@@ -64,7 +74,21 @@ struct FileCount {
     edges: Vec<u64>,
 }
 
+/// What a rule does with a line that matches.
+enum MatchOutcome {
+    /// It makes an event of it.
+    Alert,
+    /// It counts it.
+    Count,
+    /// The line was written outside of its times.
+    Closed,
+}
+
 impl LogRules {
+    /// How long the position of a log may stay unreported after a rule counted a line, and after one ignored a line outside of its times.
+    const COUNT_REPORT: Duration = Duration::from_secs(4);
+    const CLOSED_REPORT: Duration = Duration::from_secs(1);
+
     /// Replaces all rules, each given with its identity. A rule that was there before keeps what it counted.
     pub(super) fn replace(&mut self, now: Now, rules: Vec<(u64, LogRule)>, logs: &Logs) {
         let mut before = std::mem::take(&mut self.groups);
@@ -74,13 +98,27 @@ impl LogRules {
             let mut counters = std::mem::take(&mut group.rules);
             for (identity, rule) in rules.iter().filter(|(_, rule)| rule.log == *source) {
                 let known = counters.iter().position(|old| old.identity == *identity);
-                let new = || LogCounter::new(now, *identity, rule.clone(), group.files.len());
-                group.rules.push(known.map_or_else(new, |at| counters.swap_remove(at)));
+                // The patterns of the new rules are shared, so no old ones stay.
+                group.rules.push(match known {
+                    Some(at) => LogCounter { rule: Rc::new(rule.clone()), ..counters.swap_remove(at) },
+                    None => LogCounter::new(now, *identity, rule.clone(), group.files.len()),
+                });
             }
             group.share_matchers();
             group.name_rules();
+            group.has_counts = group.rules.iter().any(|rule| rule.block.is_some());
             self.groups.push(group);
         }
+    }
+
+    /// Whether so much was searched that everything else is to have its turn.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.work.is_done()
+    }
+
+    /// Others had their turn.
+    pub(super) fn begin_turn(&mut self) {
+        self.work = Work::turn();
     }
 
     fn group(&mut self, log: LogId) -> Option<&mut LogGroup> {
@@ -127,13 +165,15 @@ impl LogRules {
         }
     }
 
-    /// Matches lines of a file until there is no room for more events. Returns how many bytes are processed.
+    /// Matches lines of a file until there is no room for more events, or the work of the turn is done. Returns how many bytes are
+    /// processed.
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
-        let Some(group) = self.group(file.source()) else { return lines.bytes.len() };
-        let Ok(index) = group.files.binary_search(&file.id()) else { return lines.bytes.len() };
-        let LogGroup { rules, order, matchers, is_stalled, .. } = group;
+        let Self { groups, work } = self;
+        let Ok(at) = groups.binary_search_by_key(&file.source(), |group| group.log) else { return lines.bytes.len() };
+        let LogGroup { rules, order, matchers, is_stalled, unfinished, has_counts, files, .. } = &mut groups[at];
+        let Ok(index) = files.binary_search(&file.id()) else { return lines.bytes.len() };
         let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
-        let mut alerting = Vec::new();
+        let (mut alerting, mut counting) = (Vec::new(), Vec::new());
         let mut consumed = 0;
         *is_stalled = false;
         while let Some(line) = searches.next_line(consumed) {
@@ -141,26 +181,72 @@ impl LogRules {
                 *is_stalled = true;
                 return line.start;
             }
-            let text = String::from_utf8_lossy(line.bytes);
-            searches.match_line(&line, &text);
+            let (text, position) = (String::from_utf8_lossy(line.bytes), lines.position + line.start as u64);
+            if !searches.match_line(&line, &text, (file.id(), position), unfinished, work) {
+                *is_stalled = true;
+                return line.start;
+            }
             let done = file.take_partial(&lines, line.start);
             alerting.clear();
+            counting.clear();
             for at in &*order {
                 let rule = &mut rules[*at];
-                let position = lines.position + line.start as u64;
-                if searches.is_match(rule.matcher) && rule.handle_match(index, position) && rule.id > done {
-                    alerting.push(*at);
+                if !searches.is_match(rule.matcher) {
+                    continue;
+                }
+                match rule.handle_match(index, position) {
+                    MatchOutcome::Alert if rule.id > done => alerting.push(*at),
+                    MatchOutcome::Alert => {}
+                    MatchOutcome::Count => counting.push(*at),
+                    MatchOutcome::Closed => delivery.hurry_report(file.chain(), now.mono + LogRules::CLOSED_REPORT),
                 }
             }
-            for (number, at) in (1..).zip(&alerting) {
-                // The line is processed with the last of its events, not before.
-                let (upto, done) = if number == alerting.len() { (line.end, 0) } else { (line.start, rules[*at].id) };
-                let position = lines.place.map(|place| place.within(lines.bytes, upto, done));
-                rules[*at].push_event(now, file, position.as_ref(), &text, delivery);
+            // The line is processed with the last of its events, not before.
+            let (last, others) = alerting.split_last().map_or((None, &[][..]), |(last, others)| (Some(*last), others));
+            let place = |rules: &[LogCounter], upto, done| {
+                let mut position = lines.place.map(|place| place.within(lines.bytes, upto, done));
+                position.iter_mut().filter(|_| *has_counts).for_each(|position| position.counts = open_counts(rules, index));
+                position
+            };
+            for at in others {
+                rules[*at].push_event(now, file, place(rules, line.start, rules[*at].id).as_ref(), &text, delivery);
+            }
+            for at in &counting {
+                rules[*at].files[index].matched += 1;
+            }
+            if let Some(at) = last {
+                rules[at].push_event(now, file, place(rules, line.end, 0).as_ref(), &text, delivery);
+            }
+            if !counting.is_empty() {
+                delivery.hurry_report(file.chain(), now.mono + LogRules::COUNT_REPORT);
             }
             consumed = line.end;
         }
         lines.bytes.len()
+    }
+
+    /// What the rules have counted of a file in blocks that are not over, for a position of that file.
+    pub(super) fn open_counts(&self, file: &FollowedFile) -> Vec<BlockCount> {
+        let group = self.groups.iter().find(|group| group.log == file.source() && group.has_counts);
+        let counts = group.and_then(|group| Some(open_counts(&group.rules, group.files.binary_search(&file.id()).ok()?)));
+        counts.unwrap_or_default()
+    }
+
+    /// A file is read on from a position of an earlier run, in which the rules had counted that. Blocks that are over by now are reported.
+    pub(super) fn restore(&mut self, now: Now, file: &FollowedFile, counts: &[BlockCount], delivery: &mut Delivery) {
+        let Some(group) = self.group(file.source()) else { return };
+        let Ok(index) = group.files.binary_search(&file.id()) else { return };
+        let mut over = Vec::new();
+        for BlockCount { start, rule, count } in counts {
+            let Some(at) = group.rules.iter().position(|known| known.id == *rule && known.block.is_some()) else { continue };
+            if !group.rules[at].restore(now, index, *start, *count) {
+                over.push((at, *count));
+            }
+        }
+        delivery.handle_counts(file.chain(), open_counts(&group.rules, index));
+        for (at, count) in over {
+            group.rules[at].report_count(now, file, count, delivery);
+        }
     }
 
     /// Ends blocks, and notices when the times of alerts begin or end. Returns whether one did: then the present end of every log
@@ -170,24 +256,31 @@ impl LogRules {
         for group in &mut self.groups {
             // Without room nothing is read at all.
             let is_stalled = group.is_stalled || !delivery.has_room_for_block();
-            for rule in &mut group.rules {
+            for at in 0..group.rules.len() {
+                let rule = &mut group.rules[at];
                 edge |= rule.update_schedule(now);
                 if rule.is_block_over(now) {
-                    if !rule.is_block_touched {
-                        rule.report_block(now, is_stalled, group.log, &group.files, logs, delivery);
+                    let is_touched = rule.is_block_touched;
+                    let counted = rule.begin_block(now);
+                    group.forget_counts(&counted, logs, delivery);
+                    if !is_touched {
+                        group.report_block(now, at, &counted, is_stalled, logs, delivery);
                     }
-                    rule.begin_block(now);
                 }
             }
+        }
+        if edge {
+            delivery.hurry_reports(now);
         }
         edge
     }
 
-    /// Makes the events that the present blocks would make if they ended now, and calls `after_each` behind those of each rule.
-    pub(super) fn report_blocks(&self, now: Now, logs: &Logs, delivery: &mut Delivery, mut after_each: impl FnMut(&mut Delivery)) {
-        for group in &self.groups {
-            for rule in &group.rules {
-                rule.report_block(now, false, group.log, &group.files, logs, delivery);
+    /// Ends the present blocks, and calls `after_each` behind the events of each rule.
+    pub(super) fn report_blocks(&mut self, now: Now, logs: &Logs, delivery: &mut Delivery, mut after_each: impl FnMut(&mut Delivery)) {
+        for group in &mut self.groups {
+            for at in 0..group.rules.len() {
+                let counted = group.rules[at].begin_block(now);
+                group.report_block(now, at, &counted, false, logs, delivery);
                 after_each(delivery);
             }
         }
@@ -203,32 +296,77 @@ impl LogRules {
 impl LogGroup {
     fn new(log: LogId, source: &LogSource) -> Self {
         let files = if matches!(source, LogSource::Glob(_)) { Vec::new() } else { vec![log] };
-        Self { log, rules: Vec::new(), order: Vec::new(), matchers: Vec::new(), files, is_stalled: false }
+        Self {
+            log,
+            rules: Vec::new(),
+            order: Vec::new(),
+            matchers: Vec::new(),
+            files,
+            is_stalled: false,
+            has_counts: false,
+            unfinished: None,
+        }
     }
 
-    /// Names rules by what they search for, and those that search for the same by their order too.
+    /// Names rules by their patterns, their alert and their block, and those that are alike in these by their order too.
     fn name_rules(&mut self) {
         self.order.clear();
+        let key = |rule: &LogCounter| (rule.matcher, std::mem::discriminant(&rule.rule.alert), rule.block);
         for at in 0..self.rules.len() {
-            let matcher = self.rules[at].matcher;
-            let same = self.rules[..at].iter().filter(|other| other.matcher == matcher).count() as u64;
+            let rule = &self.rules[at];
+            let same = self.rules[..at].iter().filter(|other| key(other) == key(rule)).count() as u64;
             let mut hash = Fnv1a::EMPTY;
-            let LogRule { patterns, ignores, .. } = &*self.matchers[matcher];
+            let LogRule { patterns, ignores, .. } = &*self.matchers[rule.matcher];
             for (what, patterns) in [(b"match", patterns), (b"ignor", ignores)] {
                 for pattern in patterns {
                     hash = hash.with(what).with(pattern.as_str().as_bytes()).with(b"\n");
                 }
             }
-            let id = u32::try_from(hash.with(&same.to_le_bytes()).value() >> 32).unwrap_or(1).max(1);
+            let kind: &[u8] = match rule.rule.alert {
+                LogAlert::All { .. } => b"all",
+                LogAlert::Threshold { .. } => b"n",
+                LogAlert::Count { .. } => b"count",
+                LogAlert::Inactive { .. } => b"inactive",
+            };
+            let block = rule.block.unwrap_or_default().as_secs();
+            let hash = hash.with(kind).with(&block.to_le_bytes()).with(&same.to_le_bytes());
+            let id = u32::try_from(hash.value() >> 32).unwrap_or(1).max(1);
             self.rules[at].id = id;
             let place = self.order.partition_point(|other| self.rules[*other].id <= id);
             self.order.insert(place, at);
         }
     }
 
+    /// Positions are without what was counted in a block that has ended: that in each file.
+    fn forget_counts(&self, counted: &[u64], logs: &Logs, delivery: &mut Delivery) {
+        for (index, file) in self.files.iter().enumerate().filter(|(index, _)| counted[*index] > 0) {
+            if let Some(file) = logs.file(*file) {
+                delivery.handle_counts(file.chain(), open_counts(&self.rules, index));
+            }
+        }
+    }
+
+    /// Reports a block that has ended, in which a rule counted that in each file.
+    fn report_block(&self, now: Now, at: usize, counted: &[u64], is_stalled: bool, logs: &Logs, delivery: &mut Delivery) {
+        let rule = &self.rules[at];
+        for (count, file) in counted.iter().zip(&self.files) {
+            // Among the lines that wait to be read may be one that matches.
+            if let (LogAlert::Inactive { .. }, true) = (&rule.rule.alert, is_stalled) {
+                continue;
+            }
+            if let Some(file) = logs.file(*file) {
+                rule.report_count(now, file, *count, delivery);
+            }
+        }
+        if let (LogAlert::Inactive { message, .. }, [], Some(pattern)) = (&rule.rule.alert, &self.files[..], logs.name(self.log)) {
+            delivery.push(now, Event { tags: &rule.rule.tags, file: Some(&pattern), text: message });
+        }
+    }
+
     /// Gives rules that search for the same one matcher.
     fn share_matchers(&mut self) {
         self.matchers.clear();
+        self.unfinished = None;
         for rule in &mut self.rules {
             let known = self.matchers.iter().position(|matcher| matcher.matches_like(&rule.rule));
             rule.matcher = known.unwrap_or(self.matchers.len());
@@ -251,7 +389,8 @@ impl LogCounter {
             id: 0,
             is_active,
             block,
-            block_start: now.mono,
+            block_end: now.mono + block.unwrap_or_default(),
+            block_start: now.unix,
             is_block_touched: !is_active,
             files: vec![FileCount::new(is_active); files],
             matched: 0,
@@ -260,10 +399,14 @@ impl LogCounter {
         }
     }
 
-    /// A line at that position of the file of that index matches. Returns whether the rule makes an event of it now.
-    fn handle_match(&mut self, file: usize, position: u64) -> bool {
+    /// A line at that position of the file of that index matches. Does not count it yet.
+    fn handle_match(&mut self, file: usize, position: u64) -> MatchOutcome {
         self.matched += 1;
-        self.files[file].handle_match(position) && matches!(self.rule.alert, LogAlert::All { .. })
+        match self.files[file].is_active_at(position) {
+            false => MatchOutcome::Closed,
+            true if self.block.is_none() => MatchOutcome::Alert,
+            true => MatchOutcome::Count,
+        }
     }
 
     /// Queues the event that the rule makes of a line. With it the file is processed up to that position.
@@ -288,46 +431,59 @@ impl LogCounter {
     }
 
     fn block_end(&self) -> Option<Duration> {
-        self.block.map(|block| self.block_start + block)
+        self.block.map(|_| self.block_end)
     }
 
     fn is_block_over(&self, now: Now) -> bool {
         self.block_end().is_some_and(|end| end <= now.mono)
     }
 
-    /// Begins the block that the present belongs to. While a device slept, blocks may have passed that nobody saw.
-    fn begin_block(&mut self, now: Now) {
-        let Some(block) = self.block.filter(|block| !block.is_zero()) else { return };
-        let elapsed = now.mono.saturating_sub(self.block_start).as_nanos() % block.as_nanos();
-        self.block_start = now.mono.saturating_sub(Duration::from_nanos(u64::try_from(elapsed).unwrap_or(0)));
-        for file in &mut self.files {
-            file.matched = 0;
-        }
+    /// Begins the block that the present belongs to, and returns what was counted in each file before. While a device slept, blocks may
+    /// have passed that nobody saw.
+    fn begin_block(&mut self, now: Now) -> Vec<u64> {
+        let block = self.block.unwrap_or_default();
+        let late = now.mono.saturating_sub(self.block_end).as_nanos().checked_rem(block.as_nanos()).unwrap_or(0);
+        let late = Duration::from_nanos(u64::try_from(late).unwrap_or(0));
+        (self.block_end, self.block_start) = (now.mono + block.saturating_sub(late), now.unix.saturating_sub(late.as_secs()));
         self.is_block_touched = !self.is_active;
+        self.files.iter_mut().map(|file| std::mem::take(&mut file.matched)).collect()
     }
 
-    /// Makes the events of the present block.
-    fn report_block(&self, now: Now, is_stalled: bool, log: LogId, files: &[LogId], logs: &Logs, delivery: &mut Delivery) {
-        let mut report = |path: &str, text: &str| delivery.push(now, Event { tags: &self.rule.tags, file: Some(path), text });
-        for (count, file) in self.files.iter().zip(files) {
-            let Some(file) = logs.file(*file) else { continue };
-            let number;
-            let text = match &self.rule.alert {
-                LogAlert::Threshold { threshold, message, .. } if count.matched > *threshold => message,
-                LogAlert::Count { .. } => {
-                    number = count.matched.to_string();
-                    &number
-                }
-                // Among the lines that wait to be read may be one that matches.
-                LogAlert::Inactive { message, .. } if count.matched == 0 && !is_stalled => message,
-                _ => continue,
-            };
-            report(file.path(), text);
-        }
-        if let (LogAlert::Inactive { message, .. }, [], Some(pattern)) = (&self.rule.alert, files, logs.name(log)) {
-            report(&pattern, message);
+    /// Goes on with a block of an earlier run in which that was counted in a file. Returns whether the block is not over yet.
+    fn restore(&mut self, now: Now, file: usize, start: u64, count: u64) -> bool {
+        let elapsed = Duration::from_secs(now.unix.saturating_sub(start));
+        let Some(left) = self.block.and_then(|block| block.checked_sub(elapsed)).filter(|left| !left.is_zero()) else { return false };
+        (self.block_end, self.block_start) = (now.mono + left, start.min(now.unix));
+        self.files[file].matched += count;
+        true
+    }
+
+    /// Makes the event of a block that has ended, if it makes one: in that file that was counted.
+    fn report_count(&self, now: Now, file: &FollowedFile, count: u64, delivery: &mut Delivery) {
+        let number;
+        let text = match &self.rule.alert {
+            LogAlert::Threshold { threshold, message, .. } if count > *threshold => message,
+            LogAlert::Count { .. } => {
+                number = count.to_string();
+                &number
+            }
+            LogAlert::Inactive { message, .. } if count == 0 => message,
+            _ => return,
+        };
+        let event = Event { tags: &self.rule.tags, file: Some(file.path()), text };
+        // The position, in which nothing of this block is counted any more, travels with the event: a restart finds both or neither.
+        match delivery.read_position(file.chain()).filter(|_| file.chain() != ChainId::NO_FILE).cloned() {
+            Some(read) => delivery.push_of_log(now, file.chain(), &read, event),
+            None => delivery.push(now, event),
         }
     }
+}
+
+/// What rules have counted in the file of that index in blocks that are not over.
+fn open_counts(rules: &[LogCounter], file: usize) -> Vec<BlockCount> {
+    let counted = rules.iter().filter(|rule| rule.block.is_some() && rule.files[file].matched > 0);
+    let counts = counted.map(|rule| BlockCount { start: rule.block_start, rule: rule.id, count: rule.files[file].matched });
+    counts.take(Position::MAX_COUNTS).collect()
 }
 
 impl FileCount {
@@ -349,13 +505,12 @@ impl FileCount {
         }
     }
 
-    /// A line at that position matches. Returns whether it was written within the alert's times.
-    fn handle_match(&mut self, position: u64) -> bool {
+    /// Whether a line at that position was written within the alert's times. Positions never decrease.
+    fn is_active_at(&mut self, position: u64) -> bool {
         while self.edges.first().is_some_and(|edge| *edge <= position) {
             self.edges.remove(0);
             self.is_active = !self.is_active;
         }
-        self.matched += u64::from(self.is_active);
         self.is_active
     }
 }

@@ -3,6 +3,7 @@
 
 mod command;
 mod dry_run;
+mod extraction;
 mod log;
 mod policy;
 mod process;
@@ -14,12 +15,13 @@ mod bench;
 pub use dry_run::DryRun;
 pub use policy::Policy;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Event};
 use super::logs::{FollowedFile, Lines, Logs};
 use super::output::{JobId, LogId, Output, Outputs, Task};
 use crate::directives::host::{CommandLine, Group, LogSource, Rule};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
+use crate::wire::position::BlockCount;
 use command::CommandRules;
 use log::LogRules;
 use process::ProcessRules;
@@ -118,9 +120,20 @@ impl Rules {
         self.logs.handle_end(file, position);
     }
 
-    /// Takes lines of a file. Returns how many bytes are processed: fewer than all when events find no room.
+    /// Takes lines of a file. Returns how many bytes are processed: fewer than all when events find no room, or the work of the turn is
+    /// done. The next turn begins with [`Self::handle_timeout`].
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
         self.logs.handle_lines(now, file, lines, delivery)
+    }
+
+    /// What the rules have counted of a file in blocks that are not over, for a position of that file.
+    pub(super) fn open_counts(&self, file: &FollowedFile) -> Vec<BlockCount> {
+        self.logs.open_counts(file)
+    }
+
+    /// A file is read on from a position of an earlier run, in which the rules had counted that.
+    pub(super) fn restore(&mut self, now: Now, file: &FollowedFile, counts: &[BlockCount], delivery: &mut Delivery) {
+        self.logs.restore(now, file, counts, delivery);
     }
 
     /// Takes lines that a task printed.
@@ -136,12 +149,22 @@ impl Rules {
     }
 
     /// A task has ended. Returns the name of its command, or `None` if the task is not known any more.
-    pub(super) fn handle_task_end(&mut self, now: Now, job: JobId, is_success: bool, delivery: &mut Delivery) -> Option<String> {
+    pub(super) fn handle_task_end(
+        &mut self,
+        now: Now,
+        job: JobId,
+        is_success: bool,
+        delivery: &mut Delivery,
+        outputs: &mut Outputs,
+    ) -> Option<String> {
         let at = self.jobs.iter().position(|(known, _)| *known == job)?;
         let (_, purpose) = self.jobs.swap_remove(at);
         match purpose {
             Purpose::Command(command) => {
-                self.commands.end_run(&command);
+                for text in self.commands.end_run(&command, is_success) {
+                    delivery.push(now, Event::system(&text));
+                    outputs.log(text);
+                }
                 Some(command.as_str().to_string())
             }
             Purpose::ProcessList => {
@@ -153,8 +176,14 @@ impl Rules {
         }
     }
 
+    /// Whether so much was searched that everything else is to have its turn.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.logs.is_turn_over()
+    }
+
     /// Does what is due: ends blocks of time, reports, and starts tasks.
     pub(super) fn handle_timeout(&mut self, now: Now, logs: &Logs, delivery: &mut Delivery, outputs: &mut Outputs) {
+        self.logs.begin_turn();
         if self.logs.handle_timeout(now, logs, delivery) {
             outputs.push(Output::Measure);
         }
@@ -236,10 +265,10 @@ mod tests {
         let command = started(&bench.outputs(0))[0];
         bench.rules.handle_task_lines(at(1), command, b"x\ny\n", &mut bench.delivery);
         assert_eq!(events(&mut bench.delivery), ["M x"]);
-        assert_eq!(bench.rules.handle_task_end(at(1), command, true, &mut bench.delivery).as_deref(), Some("df"));
+        assert_eq!(bench.rules.handle_task_end(at(1), command, true, &mut bench.delivery, &mut bench.outputs).as_deref(), Some("df"));
         bench.rules.handle_task_lines(at(1), command, b"x\n", &mut bench.delivery);
         assert_eq!(events(&mut bench.delivery), [""; 0]);
-        assert_eq!(bench.rules.handle_task_end(at(1), command, true, &mut bench.delivery), None);
+        assert_eq!(bench.rules.handle_task_end(at(1), command, true, &mut bench.delivery, &mut bench.outputs), None);
     }
 
     #[test]
@@ -247,7 +276,8 @@ mod tests {
         let mut bench = Bench::new(PROCESS);
         for seconds in [20, 40, 60] {
             let sample = started(&bench.outputs(seconds))[0];
-            assert_eq!(bench.rules.handle_task_end(at(seconds), sample, false, &mut bench.delivery).as_deref(), Some("/proc"));
+            let ended = bench.rules.handle_task_end(at(seconds), sample, false, &mut bench.delivery, &mut bench.outputs);
+            assert_eq!(ended.as_deref(), Some("/proc"));
         }
         assert_eq!(events(&mut bench.delivery), [""; 0]);
     }

@@ -38,8 +38,11 @@ impl ProcessRules {
         }
         for (identity, rule) in rules {
             let known = before.iter().position(|old| old.identity == identity);
-            let new = || Counter { rule, identity, count: 0, out_of_bounds: 0 };
-            self.rules.push(known.map_or_else(new, |at| before.swap_remove(at)));
+            // The patterns of the new rules are shared, so no old ones stay.
+            self.rules.push(match known {
+                Some(at) => Counter { rule, ..before.swap_remove(at) },
+                None => Counter { rule, identity, count: 0, out_of_bounds: 0 },
+            });
         }
         if self.rules.is_empty() {
             self.all_clear = None;
@@ -63,10 +66,14 @@ impl ProcessRules {
         true
     }
 
-    /// One line of the process list.
+    /// One line of the process list. A line of a zombie or of an agent counts only where the pattern asks for these: a daemon that is
+    /// dead does not run, and an agent that names it is not it.
     pub(super) fn handle_line(&mut self, line: &str) {
+        let disguised = without_mark(line);
         for rule in &mut self.rules {
-            rule.count += u64::from(rule.rule.pattern.is_match(line));
+            let pattern = &rule.rule.pattern;
+            let is_counted = pattern.is_match(line) && !disguised.as_ref().is_some_and(|line| pattern.is_match(line));
+            rule.count += u64::from(is_counted);
         }
     }
 
@@ -112,6 +119,24 @@ impl ProcessRules {
     }
 }
 
+/// The line of a zombie or of an agent without what marks it as such; `None` for all other lines.
+fn without_mark(line: &str) -> Option<String> {
+    const AGENT: &str = "aa436";
+    if let Some(line) = line.trim_end().strip_suffix("<defunct>") {
+        return Some(line.into());
+    }
+    // BusyBox's `ps` shows the state alone: `Z    [name]`.
+    if let Some((before, name)) = line.trim_end().rsplit_once(" [").filter(|(_, name)| name.ends_with(']')) {
+        let before = before.trim_end();
+        let (rest, state) = before.rsplit_once(' ').unwrap_or(("", before));
+        if state.starts_with('Z') && state.len() <= 4 {
+            return Some([rest, " [", name].concat());
+        }
+    }
+    let is_agent = line.contains(AGENT) && line.split_whitespace().any(|word| word.rsplit('/').next() == Some(AGENT));
+    is_agent.then(|| line.replace(AGENT, ""))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +174,34 @@ mod tests {
             found.extend(sample(&mut processes, seconds, &lines).into_iter().map(|event| (seconds, event)));
         }
         assert_eq!(found, [(80, "P M [0]".to_string()), (150, "SYSTEM Process check: All clear".to_string())]);
+    }
+
+    #[test]
+    fn a_zombie_and_an_agent_count_only_where_the_pattern_asks_for_them() {
+        let count = |pattern: &str, line: &str| {
+            let mut processes = ProcessRules::default();
+            processes.replace(at(0), rules(&ONE.replace(": x", &format!(": {pattern}"))));
+            processes.handle_line(line);
+            processes.rules[0].count
+        };
+        for (pattern, line, counted) in [
+            ("backupd", "  77 ?        Z      0:00 [backupd] <defunct>", 0),
+            ("defunct", "  77 ?        Z      0:00 [backupd] <defunct>", 1),
+            ("backupd", "   77 root         0 Z    [backupd]", 0),
+            ("backupd", "   77 root         0 ZW   [backupd]", 0),
+            (r"Z +\[", "   77 root         0 Z    [backupd]", 1),
+            ("kworker", "   12 root         0 SW   [kworker/0:1]", 1),
+            ("Zd", "/usr/sbin/Zd -l [x]", 1),
+            ("backupd", "/opt/backupd/aa436 -n backupd1 4360", 0),
+            ("backupd", "  91 ?  S  0:00 aa436 -p /run/aa436.pid -n backupd1 4360", 0),
+            ("backupd", "timeout 9 /usr/bin/aa436 -n backupd1 4360", 0),
+            ("aa436", "/usr/local/bin/aa436 -n nas1 -l /var/log/aa436.log 4360", 1),
+            (r"^\S*aa436\b", "/usr/local/bin/aa436 4360", 1),
+            ("aa436 -n nas1", "aa436 -n nas1 4360", 1),
+            ("backupd", "/usr/sbin/backupd -c /etc/aa436.conf", 1),
+        ] {
+            assert_eq!(count(pattern, line), counted, "{pattern} in {line}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! Finds, in a stretch of lines, those that the patterns of a log's rules may match. Keeps nothing between two stretches.
+//! Finds, in a stretch of lines, those that the patterns of a log's rules may match. Between two stretches it keeps only how far the
+//! matching of a line has come that takes longer than a turn.
 
+use crate::agent::output::LogId;
 use crate::directives::host::LogRule;
-use crate::pattern::Candidates;
+use crate::pattern::{Candidates, Work};
 use memchr::{memchr, memrchr};
 
 /// The searches of one stretch of lines: one for each set of patterns.
@@ -18,6 +20,16 @@ struct PatternSearch<'a> {
     next: Option<usize>,
     /// Whether the line that was found last matches.
     is_match: bool,
+}
+
+/// A line that is not matched completely, and what is known of it.
+pub(super) struct UnfinishedLine {
+    file: LogId,
+    position: u64,
+    /// Which of the first rules match.
+    decided: Vec<bool>,
+    /// How many patterns of the next rule were searched for.
+    searched: usize,
 }
 
 /// A line that may match.
@@ -49,11 +61,37 @@ impl<'a> Searches<'a> {
         Some(FoundLine { start, end, bytes: line.strip_suffix(b"\r").unwrap_or(line) })
     }
 
-    /// Decides which of the rules match the line that was found last. `text` is that line as text.
-    pub(super) fn match_line(&mut self, line: &FoundLine<'_>, text: &str) {
-        for search in &mut self.searches {
-            search.is_match = search.next.is_some_and(|next| next < line.end) && search.rule.matches(text);
+    /// Decides which of the rules match the line that was found last, at that position of a file. `text` is that line as text. Returns
+    /// whether all is decided: if the work is done before that, the next call for the line goes on.
+    pub(super) fn match_line(
+        &mut self,
+        line: &FoundLine<'_>,
+        text: &str,
+        (file, position): (LogId, u64),
+        unfinished: &mut Option<Box<UnfinishedLine>>,
+        work: &mut Work,
+    ) -> bool {
+        let known = unfinished.take().filter(|line| line.file == file && line.position == position);
+        let (mut searched, decided) = known.map_or((0, Vec::new()), |line| (line.searched, line.decided));
+        for at in 0..self.searches.len() {
+            let search = &mut self.searches[at];
+            search.is_match = match decided.get(at) {
+                Some(is_match) => *is_match,
+                None if search.next.is_none_or(|next| next >= line.end) => false,
+                None => match search.rule.matches(text, &mut searched, work) {
+                    Some(is_match) => is_match,
+                    None => {
+                        let decided = self.searches[..at].iter().map(|search| search.is_match).collect();
+                        *unfinished = Some(Box::new(UnfinishedLine { file, position, decided, searched }));
+                        return false;
+                    }
+                },
+            };
+            if at >= decided.len() {
+                searched = 0;
+            }
         }
+        true
     }
 
     /// Whether the rule of that index matches the line that was found last.

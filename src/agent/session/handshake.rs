@@ -1,7 +1,7 @@
 //! How a session with the selected server begins: HELLO until the server makes an OFFER, then JOIN until the server speaks within the
 //! session. Signs nothing itself.
 
-use crate::wire::auth::SessionMac;
+use super::keyed_session::KeyedSession;
 use crate::wire::Token;
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ pub(super) struct Join {
     datagram: Vec<u8>,
     sent: u32,
     /// The session that begins with the server's answer, where there are keys.
-    session: Option<Box<SessionMac>>,
+    session: Option<Box<KeyedSession>>,
 }
 
 impl Join {
     /// The JOIN is sent so often before another offer is asked for.
     const MAX_TRIES: u32 = 4;
 
-    pub(super) fn new(datagram: Vec<u8>, session: Option<Box<SessionMac>>) -> Self {
+    pub(super) fn new(datagram: Vec<u8>, session: Option<Box<KeyedSession>>) -> Self {
         Self { datagram, sent: 0, session }
     }
 
@@ -35,11 +35,15 @@ impl Join {
         &self.datagram
     }
 
-    pub(super) fn session_mut(&mut self) -> Option<&mut SessionMac> {
+    pub(super) fn session(&self) -> Option<&KeyedSession> {
+        self.session.as_deref()
+    }
+
+    pub(super) fn session_mut(&mut self) -> Option<&mut KeyedSession> {
         self.session.as_deref_mut()
     }
 
-    pub(super) fn into_session(self) -> Option<Box<SessionMac>> {
+    pub(super) fn into_session(self) -> Option<Box<KeyedSession>> {
         self.session
     }
 
@@ -72,8 +76,13 @@ impl Handshake {
         self.unanswered
     }
 
+    /// Whether a HELLO is what is due next.
+    pub(super) fn is_hello_due(&self) -> bool {
+        self.join.is_none()
+    }
+
     /// The session that begins if the server speaks in it.
-    pub(super) fn offered_session(&mut self) -> Option<&mut SessionMac> {
+    pub(super) fn offered_session(&mut self) -> Option<&mut KeyedSession> {
         self.join.as_mut()?.session_mut()
     }
 
@@ -82,9 +91,11 @@ impl Handshake {
         if self.join.is_none() {
             self.join = Some(join()?);
         }
+        // Whoever repeats the offer must not have it answered for ever.
+        let join = self.join.as_mut().filter(|join| join.sent < Join::MAX_TRIES)?;
         self.unanswered = 0;
         self.due = now + Self::HELLO_INTERVAL;
-        self.join.as_mut().map(Join::send)
+        Some(join.send())
     }
 
     /// The server speaks within the session. Returns the JOIN that it answers; without one its datagram is late.
@@ -137,10 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn a_second_offer_is_answered_by_the_same_join() {
+    fn a_repeated_offer_is_answered_by_the_same_join_four_times_in_all() {
         let mut handshake = Handshake::new(at(0), Token(1));
         assert!(handshake.handle_offer(at(0), join).is_some());
-        assert_eq!(handshake.handle_offer(at(1), || panic!("there is a JOIN")).as_deref(), Some(&b"JOIN"[..]));
+        let mut repeat = |seconds| handshake.handle_offer(at(seconds), || panic!("there is a JOIN"));
+        assert_eq!(repeat(1).as_deref(), Some(&b"JOIN"[..]));
+        assert!(repeat(1).is_some() && repeat(1).is_some() && repeat(1).is_none(), "four in all");
     }
 
     #[test]

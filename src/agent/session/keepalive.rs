@@ -1,8 +1,9 @@
 //! When a server is told that this agent lives, and how a server that is not selected can believe it. Sends nothing itself.
 
 use super::handshake::Join;
+use super::keyed_session::KeyedSession;
 use super::keys::ServerKeys;
-use crate::wire::auth::{SessionMac, SessionName};
+use crate::wire::auth::SessionName;
 use crate::wire::{Message, Token};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub(super) struct KeepaliveTimer {
     /// When the next keepalive is due if the last one is answered; `None` while no answer is awaited.
     due_if_answered: Option<Duration>,
     repeats: u32,
+    last_sent: Option<Duration>,
 }
 
 /// A session with a server that is not selected, where there are keys. It serves only to prove the keepalives.
@@ -20,7 +22,7 @@ pub(super) struct KeepaliveTimer {
 pub(super) struct KeepaliveSession {
     nonce: Option<Token>,
     join: Option<Join>,
-    session: Option<Box<SessionMac>>,
+    session: Option<Box<KeyedSession>>,
     unanswered: u32,
 }
 
@@ -33,31 +35,41 @@ pub(super) struct IdleTimer {
 impl KeepaliveTimer {
     /// Time before the first repeat, and between repeats.
     pub(super) const REPEAT_INTERVAL: Duration = Duration::from_secs(5);
+    /// A server whose heartbeats stay away for so long is asked whether it is there.
+    const MISSED: Duration = Duration::from_secs(10);
     /// Repeats end before the next keepalive is due anyway.
     const REPEATED_FOR: Duration = Duration::from_secs(50);
 
     /// A keepalive is due now.
     pub(super) fn new(now: Duration) -> Self {
-        Self { due: now, due_if_answered: None, repeats: 0 }
+        Self { due: now, due_if_answered: None, repeats: 0, last_sent: None }
     }
 
     pub(super) fn due(&self) -> Duration {
         self.due
     }
 
+    /// When a keepalive is due to a server that was last heard at that time and answers keepalives: sooner if its heartbeats stay away,
+    /// since a network may drop broadcasts and nothing else.
+    pub(super) fn due_where_heard(&self, last_heard: Duration) -> Duration {
+        let missed = last_heard + Self::MISSED;
+        self.due.min(self.last_sent.map_or(missed, |sent| missed.max(sent + Self::REPEAT_INTERVAL)))
+    }
+
     /// A keepalive was sent. The next is due after the interval, or after `repeat` if that is given and no answer comes.
     pub(super) fn handle_sent(&mut self, now: Duration, interval: Duration, repeat: Option<Duration>) {
         let repeat = repeat.filter(|repeat| interval > *repeat && *repeat * self.repeats < Self::REPEATED_FOR);
         *self = match repeat {
-            Some(repeat) => Self { due: now + repeat, due_if_answered: Some(now + interval), repeats: self.repeats + 1 },
+            Some(repeat) => Self { due: now + repeat, due_if_answered: Some(now + interval), repeats: self.repeats + 1, last_sent: None },
             None => Self::new(now + interval),
         };
+        self.last_sent = Some(now);
     }
 
     /// The server has answered.
     pub(super) fn handle_answer(&mut self) {
         if let Some(due) = self.due_if_answered {
-            *self = Self::new(due);
+            *self = Self { last_sent: self.last_sent, ..Self::new(due) };
         }
     }
 }
@@ -93,8 +105,8 @@ impl KeepaliveSession {
     pub(super) fn verify(&mut self, datagram: &[u8]) -> bool {
         let offered = self.join.as_mut().and_then(Join::session_mut);
         let is_proven = match (&mut self.session, offered) {
-            (Some(session), _) => session.verify(datagram).is_ok(),
-            (None, Some(session)) => session.verify(datagram).is_ok(),
+            (Some(session), _) => session.verify(datagram).is_some(),
+            (None, Some(session)) => session.verify(datagram).is_some(),
             (None, None) => false,
         };
         if is_proven {
@@ -106,6 +118,17 @@ impl KeepaliveSession {
 
     pub(super) fn has_session(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// Whether a HELLO is what is sent next.
+    pub(super) fn is_hello_due(&self) -> bool {
+        self.unanswered >= Self::MAX_TRIES || self.session.is_none() && self.join.is_none()
+    }
+
+    /// Whether its session began, or is about to begin, with a key that is none of these.
+    pub(super) fn is_refused_by(&self, keys: &ServerKeys) -> bool {
+        let offered = self.join.as_ref().and_then(Join::session);
+        self.session.as_deref().or(offered).is_some_and(|session| !keys.accepts(session))
     }
 }
 
@@ -150,6 +173,22 @@ mod tests {
         }
         assert_eq!(sent[..11], [0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50]);
         assert_eq!(sent[11], 110, "{sent:?}");
+    }
+
+    #[test]
+    fn a_server_that_is_not_heard_is_asked_after_ten_seconds_and_then_every_five() {
+        let (mut timer, mut sent) = (KeepaliveTimer::new(at(0)), Vec::new());
+        let heard = |seconds: u64| if seconds < 20 { seconds } else { 20 };
+        for seconds in 0..45 {
+            if timer.due_where_heard(at(heard(seconds))) <= at(seconds) {
+                timer.handle_sent(at(seconds), at(60), Some(KeepaliveTimer::REPEAT_INTERVAL));
+                sent.push(seconds);
+                if seconds < 20 {
+                    timer.handle_answer();
+                }
+            }
+        }
+        assert_eq!(sent, [0, 30, 35, 40]);
     }
 
     #[test]

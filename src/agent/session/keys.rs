@@ -1,7 +1,8 @@
 //! The keys by which an agent recognises its servers, and the session that one of them has proven. Without keys every server is believed.
 
 use super::handshake::Join;
-use crate::wire::auth::{Key, SessionMac, SessionName, Side};
+use super::keyed_session::KeyedSession;
+use crate::wire::auth::{Key, SessionName, Side};
 use crate::wire::Message;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ pub(super) struct ServerKeys {
     /// The index of the key that signed last.
     last_key: usize,
     /// The session that was proven last. It lives until another one is proven.
-    session: Option<Box<SessionMac>>,
+    session: Option<Box<KeyedSession>>,
     /// When an unproven datagram may next cause a handshake.
     next_hint: Duration,
 }
@@ -33,8 +34,21 @@ impl ServerKeys {
     /// Unproven datagrams cause a handshake this often at most.
     const HINT_INTERVAL: Duration = Duration::from_secs(10);
 
+    /// Replaces the keys. A session that another key began is over.
     pub(super) fn set(&mut self, keys: Vec<Key>) {
         self.keys = keys;
+        if self.session.as_ref().is_some_and(|session| !self.accepts(session)) {
+            self.session = None;
+        }
+    }
+
+    /// Whether one of these keys began the session.
+    pub(super) fn accepts(&self, session: &KeyedSession) -> bool {
+        session.is_of(&self.keys)
+    }
+
+    pub(super) fn has_session(&self) -> bool {
+        self.session.is_some()
     }
 
     pub(super) fn is_keyed(&self) -> bool {
@@ -67,17 +81,17 @@ impl ServerKeys {
             return Some(Join::new(join, None));
         }
         let key = self.keys.iter().find(|key| key.verify(Side::Server, offer).is_ok())?;
-        Some(Join::new(signed(*key, join), Some(Box::new(key.session(Side::Agent, name)))))
+        Some(Join::new(signed(*key, join), Some(Box::new(KeyedSession::new(*key, name)))))
     }
 
     /// That session is the one from now on.
-    pub(super) fn set_session(&mut self, session: Option<Box<SessionMac>>) {
+    pub(super) fn set_session(&mut self, session: Option<Box<KeyedSession>>) {
         self.session = session;
     }
 
     /// A datagram of the session, without its MAC.
     pub(super) fn verify<'d>(&mut self, datagram: &'d [u8]) -> Option<&'d [u8]> {
-        self.session.as_mut()?.verify(datagram).ok()
+        self.session.as_mut()?.verify(datagram)
     }
 
     /// The datagram, with the MAC of the session if there is one.
@@ -121,6 +135,18 @@ mod tests {
             assert_eq!(join.is_some(), answered, "{signer}");
             let is_signed = join.is_some_and(|join| key(signer).verify(Side::Agent, join.datagram()).is_ok());
             assert_eq!(is_signed, answered, "{signer}");
+        }
+    }
+
+    #[test]
+    fn a_session_lives_as_long_as_the_key_that_began_it() {
+        let mut keys = ServerKeys::default();
+        keys.set(vec![key(1), key(2)]);
+        let join = keys.join(&offer(key(2)), NAME).unwrap();
+        keys.set_session(join.into_session());
+        for (bytes, lives) in [(vec![3, 2], true), (vec![2], true), (vec![1], false), (vec![2], false)] {
+            keys.set(bytes.iter().copied().map(key).collect());
+            assert_eq!(keys.has_session(), lives, "{bytes:?}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! Which servers are heard, which one is selected, and the session with it. Decides who is believed; knows nothing of events and
 //! configurations.
 
+mod asking;
 mod handshake;
 mod heard;
 mod keepalive;
+mod keyed_session;
 mod keys;
 mod version;
 
@@ -13,10 +15,11 @@ pub(in crate::agent) use version::Phase;
 use super::output::Outputs;
 use crate::now::{earlier, Now};
 use crate::random::Random;
-use crate::wire::auth::{Key, SessionName};
+use crate::wire::auth::{Key, SessionName, HANDSHAKE_TRAILER};
 use crate::wire::{Message, Revision, Token};
+use asking::Asking;
 use handshake::Handshake;
-use heard::HeardServers;
+use heard::{Contest, Heard, HeardServers};
 use keepalive::{IdleTimer, KeepaliveTimer};
 use keys::ServerKeys;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -33,6 +36,7 @@ pub(super) struct Session {
     heard: HeardServers,
     selected: Option<Box<Selected>>,
     keys: ServerKeys,
+    asking: Asking,
     /// A server that does not prove the key, until it is reported.
     unproven: Option<Ipv4Addr>,
     /// A server that is not selected and has just proven the key.
@@ -72,6 +76,14 @@ impl Selected {
     fn silence(&self, now: Duration) -> Duration {
         now.saturating_sub(self.last_heard)
     }
+
+    /// When a keepalive is due within the session.
+    fn keepalive_due(&self, reach: Reach) -> Duration {
+        match reach {
+            Reach::Broadcast => self.keepalive.due_where_heard(self.last_heard),
+            Reach::Fixed => self.keepalive.due(),
+        }
+    }
 }
 
 impl Session {
@@ -95,19 +107,31 @@ impl Session {
             heard: HeardServers::default(),
             selected: None,
             keys: ServerKeys::default(),
+            asking: Asking::new(Message::Hello { host, run, nonce: run }.emit().len() + HANDSHAKE_TRAILER),
             unproven: None,
             proven: None,
             idle: IdleTimer::new(now.mono),
         }
     }
 
-    /// Believes only servers that have one of these keys. A session that was proven before continues until another one is.
-    pub(super) fn set_keys(&mut self, now: Now, keys: Vec<Key>) {
+    /// Believes only servers that have one of these keys, and asks the selected one to prove that anew. Sessions that began without one
+    /// of them end. Returns whether that with the selected server did: otherwise it continues until the new one is proven.
+    pub(super) fn set_keys(&mut self, now: Now, keys: Vec<Key>) -> bool {
         self.keys.set(keys);
-        if let Some(selected) = &mut self.selected {
-            selected.handshake = None;
+        for heard in self.heard.iter_mut().filter(|heard| heard.keepalive.is_refused_by(&self.keys)) {
+            heard.lose_session(now.mono);
         }
-        self.start_handshake(now.mono);
+        let is_ended = self.phase() == Phase::Session && !self.keys.has_session();
+        match self.address().filter(|_| is_ended) {
+            Some(address) => self.select(now.mono, address),
+            None => {
+                if let Some(selected) = &mut self.selected {
+                    selected.handshake = None;
+                }
+                self.start_handshake(now.mono);
+            }
+        }
+        is_ended
     }
 
     /// Whether servers have to prove a key.
@@ -163,7 +187,7 @@ impl Session {
         if let Some(selected) = self.selected.as_mut().filter(|selected| *selected.address.ip() == from) {
             let mut admitted = self.keys.verify(datagram).map(|content| (content, Proof::Session));
             if let (None, Some(session)) = (admitted, selected.handshake.as_mut().and_then(Handshake::offered_session)) {
-                admitted = session.verify(datagram).ok().map(|content| (content, Proof::NewSession));
+                admitted = session.verify(datagram).map(|content| (content, Proof::NewSession));
             }
             if admitted.is_some() {
                 selected.last_proven = now.mono;
@@ -172,7 +196,7 @@ impl Session {
         }
         if let Some(heard) = self.heard.get_mut(from) {
             if heard.keepalive.verify(datagram) {
-                heard.timer.handle_answer();
+                heard.handle_answer(now.mono);
                 self.proven = Some(from);
                 return None;
             }
@@ -192,20 +216,20 @@ impl Session {
         self.unproven.take()
     }
 
-    /// A heartbeat of a server came, or with its run the announcement that it speaks version 2. Returns whether it is selected now and
-    /// was not before.
-    pub(super) fn handle_heartbeat(&mut self, now: Now, ip: Ipv4Addr, run: Option<Token>) -> bool {
+    /// A heartbeat of a server came, of so many bytes, or with its run the announcement that it speaks version 2. Returns whether it is
+    /// selected now and was not before.
+    pub(super) fn handle_heartbeat(&mut self, now: Now, ip: Ipv4Addr, run: Option<Token>, bytes: usize) -> bool {
         let now = now.mono;
-        let random = Some(&mut self.random).filter(|_| self.keys.is_keyed());
-        self.heard.handle_heartbeat(now, ip, run, random);
+        let selected = self.address().map(|address| *address.ip());
+        let Self { asking, random, .. } = self;
+        let contest = self.keys.is_keyed().then_some(Contest { asking, selected, random });
+        self.heard.handle_heartbeat(now, ip, run, bytes, contest);
+        if self.is_selected_by_heartbeat(ip) {
+            self.select(now, SocketAddrV4::new(ip, self.server_port));
+            return true;
+        }
         let capability = self.heard.capability(now, ip);
-        let Some(selected) = &mut self.selected else {
-            let is_selected = self.reach == Reach::Broadcast;
-            if is_selected {
-                self.select(now, SocketAddrV4::new(ip, self.server_port));
-            }
-            return is_selected;
-        };
+        let Some(selected) = &mut self.selected else { return false };
         if *selected.address.ip() != ip {
             return false;
         }
@@ -226,13 +250,22 @@ impl Session {
         false
     }
 
+    /// Whether a heartbeat from that address selects the server. With keys that is enough only for the one that proved the key last.
+    fn is_selected_by_heartbeat(&self, ip: Ipv4Addr) -> bool {
+        let selects = match self.keys.is_keyed() {
+            true => self.asking.is_proven(ip) && !self.is_selected(ip) && self.phase() == Phase::Probing,
+            false => self.selected.is_none(),
+        };
+        selects && self.reach == Reach::Broadcast
+    }
+
     /// A server says, without proof, that it knows no session.
     pub(super) fn handle_lost(&mut self, now: Now, ip: Ipv4Addr) {
         if self.is_selected(ip) {
             return self.handle_hint(now.mono);
         }
         if let Some(heard) = self.heard.get_mut(ip).filter(|heard| heard.keepalive.has_session()) {
-            (heard.keepalive, heard.timer) = (Default::default(), KeepaliveTimer::new(now.mono));
+            heard.lose_session(now.mono);
         }
     }
 
@@ -262,13 +295,13 @@ impl Session {
             selected.keepalive.handle_answer();
         }
         if let Some(heard) = self.heard.get_mut(ip) {
-            heard.timer.handle_answer();
+            heard.handle_answer(now.mono);
         }
     }
 
-    /// The selected server said something to this agent. A fixed server counts as heard by that.
+    /// The selected server said something to this agent, and counts as heard by that: its broadcasts may not come this far.
     pub(super) fn handle_answer(&mut self, now: Now) {
-        if let (Some(selected), Reach::Fixed) = (&mut self.selected, self.reach) {
+        if let Some(selected) = &mut self.selected {
             selected.last_heard = now.mono;
         }
     }
@@ -277,6 +310,13 @@ impl Session {
     pub(super) fn handle_classic_answer(&mut self, now: Now) {
         if let Some(selected) = &mut self.selected {
             selected.version.handle_classic_answer(now.mono);
+        }
+    }
+
+    /// The selected server gave this agent a version 1 configuration.
+    pub(super) fn handle_classic_configuration(&mut self, now: Now) {
+        if let Some(selected) = &mut self.selected {
+            selected.version.handle_classic_configuration(now.mono);
         }
     }
 
@@ -304,6 +344,7 @@ impl Session {
         selected.version.handle_session();
         selected.server_run = self.heard.capability(now.mono, *selected.address.ip());
         selected.session_began = now.mono;
+        self.asking.handle_proven(*selected.address.ip());
         true
     }
 
@@ -325,8 +366,8 @@ impl Session {
         let is_deselected = is_silent && self.reach == Reach::Broadcast;
         if is_deselected {
             self.selected = None;
-            // Of the others the one that was heard first. Without any, the next one that is heard.
-            let first = self.heard.iter().next().map(|heard| heard.ip);
+            // Of the others the one that was heard first; with keys, that has proven one. Without any, the next one that is heard.
+            let first = self.heard.iter().find(|heard| !self.keys.is_keyed() || heard.keepalive.has_session()).map(|heard| heard.ip);
             if let Some(ip) = first {
                 self.select(now, SocketAddrV4::new(ip, self.server_port));
             }
@@ -339,9 +380,53 @@ impl Session {
             }
         }
         let is_left = self.leave_unproven(now);
-        self.continue_handshake(now, outputs);
-        self.send_keepalives(now, revision, outputs);
-        is_deselected || is_left
+        let asked = self.draw_unproven(now);
+        let is_first = self.selected.is_none() && asked.is_some();
+        if let Some(ip) = asked.filter(|_| is_first) {
+            self.select(now, SocketAddrV4::new(ip, self.server_port));
+        }
+        self.continue_handshake(now, asked, outputs);
+        self.send_keepalives(now, revision, asked, outputs);
+        is_deselected || is_left || is_first
+    }
+
+    /// Whether HELLOs to the server at that address are limited: with keys, unless it has proven one or was given to the agent.
+    fn is_limited(&self, ip: Ipv4Addr) -> bool {
+        self.keys.is_keyed() && self.reach == Reach::Broadcast && !self.asking.is_proven(ip)
+    }
+
+    /// When a server that was heard is to be asked to prove the key. `None` if it is not.
+    fn asking_due(&self, heard: &Heard) -> Option<Duration> {
+        match self.selected.as_ref().filter(|selected| *selected.address.ip() == heard.ip) {
+            _ if self.is_selected_server(heard) => None,
+            Some(selected) => selected.handshake.as_ref().filter(|handshake| handshake.is_hello_due()).map(Handshake::due),
+            None if self.selected.is_none() => Some(Duration::ZERO),
+            None => Some(heard.timer.due()).filter(|_| heard.keepalive.is_hello_due()),
+        }
+    }
+
+    /// Whether that is the server of the session at another address, on another LAN: it needs no keepalives there.
+    fn is_selected_server(&self, heard: &Heard) -> bool {
+        if self.phase() != Phase::Session {
+            return false;
+        }
+        let own = self.address().map(|address| *address.ip()).filter(|ip| *ip != heard.ip).and_then(|ip| self.heard.run(ip));
+        own.is_some() && own == heard.run() && !heard.keepalive.has_session()
+    }
+
+    /// Draws the one server that may be asked now of those that are limited. It counts as asked.
+    fn draw_unproven(&mut self, now: Duration) -> Option<Ipv4Addr> {
+        if !self.keys.is_keyed() || self.reach == Reach::Fixed {
+            return None;
+        }
+        let mut random = self.random.clone();
+        let due = |heard: &Heard| self.asking_due(heard).filter(|_| self.is_limited(heard.ip));
+        let drawn = self.heard.draw(now, &self.asking, due, &mut random);
+        self.random = random;
+        if let Some(heard) = drawn.and_then(|ip| self.heard.get_mut(ip)) {
+            heard.handle_asked(now, &mut self.asking);
+        }
+        drawn
     }
 
     /// Whether a server that has proven the key has not done so for long, whatever is heard of it.
@@ -350,8 +435,8 @@ impl Session {
         self.keys.is_keyed() && self.selected.as_ref().is_some_and(|selected| is_old(selected))
     }
 
-    /// With keys, a server that does not answer the handshake is none: another one is selected, preferably one that has proven the key.
-    /// Returns whether another one was.
+    /// With keys, a server that does not answer the handshake is none: another one that has proven the key is selected. Returns whether
+    /// there was one.
     fn leave_unproven(&mut self, now: Duration) -> bool {
         let is_unproven = self.is_unproven(now);
         let proven = self.proven.take().filter(|_| self.reach == Reach::Broadcast && (is_unproven || self.phase() == Phase::Probing));
@@ -367,17 +452,17 @@ impl Session {
         }
         let ip = *selected.address.ip();
         self.unproven = Some(ip);
-        let others: Vec<Ipv4Addr> = self.heard.iter().map(|heard| heard.ip).filter(|other| *other != ip).collect();
-        if self.reach == Reach::Fixed || others.is_empty() {
-            return false;
+        let other = self.heard.iter().find(|heard| heard.ip != ip && heard.keepalive.has_session()).map(|heard| heard.ip);
+        let other = other.filter(|_| self.reach == Reach::Broadcast);
+        if let Some(ip) = other {
+            self.select(now, SocketAddrV4::new(ip, self.server_port));
         }
-        let other = others[usize::try_from(self.random.below(others.len() as u64)).unwrap_or(0)];
-        self.select(now, SocketAddrV4::new(other, self.server_port));
-        true
+        other.is_some()
     }
 
-    /// Sends HELLO or JOIN if that is due.
-    fn continue_handshake(&mut self, now: Duration, outputs: &mut Outputs) {
+    /// Sends HELLO or JOIN if that is due. `asked` is the only server without proof that gets a HELLO now.
+    fn continue_handshake(&mut self, now: Duration, asked: Option<Ipv4Addr>, outputs: &mut Outputs) {
+        let may_ask = self.address().is_some_and(|address| !self.is_limited(*address.ip()) || asked == Some(*address.ip()));
         let Some(selected) = &mut self.selected else { return };
         let announces_v2 = self.heard.capability(now, *selected.address.ip()).is_some();
         let silence = selected.silence(now);
@@ -385,6 +470,9 @@ impl Session {
         let Some(handshake) = slot.as_mut().filter(|handshake| handshake.due() <= now) else { return };
         if let Some(join) = handshake.repeat_join(now, || Token(self.random.bits128())) {
             return outputs.send(*address, join);
+        }
+        if !may_ask {
+            return;
         }
         let is_keyed = self.keys.is_keyed();
         if !is_keyed {
@@ -400,11 +488,13 @@ impl Session {
         handshake.handle_hello_sent(now, may_slow_down.then_some(VersionDetector::MAX_HELLOS_TO_FIXED));
     }
 
-    fn send_keepalives(&mut self, now: Duration, revision: Revision, outputs: &mut Outputs) {
+    fn send_keepalives(&mut self, now: Duration, revision: Revision, asked: Option<Ipv4Addr>, outputs: &mut Outputs) {
         let alive = Message::Alive { host: &self.host, run: self.run, revision };
         let selected_ip = self.address().map(|address| *address.ip());
         let in_session = |selected: &&mut Box<Selected>| selected.version.phase() == Phase::Session;
-        if let Some(selected) = self.selected.as_mut().filter(in_session).filter(|selected| selected.keepalive.due() <= now) {
+        let reach = self.reach;
+        let is_due = |selected: &&mut Box<Selected>| selected.keepalive_due(reach) <= now;
+        if let Some(selected) = self.selected.as_mut().filter(in_session).filter(is_due) {
             let interval = match (revision, self.reach) {
                 (Revision::NONE, _) => Self::ALIVE_WITHOUT_FILE,
                 (_, Reach::Fixed) => Self::ALIVE_TO_FIXED,
@@ -413,9 +503,23 @@ impl Session {
             selected.keepalive.handle_sent(now, interval, Some(KeepaliveTimer::REPEAT_INTERVAL));
             outputs.send(selected.address, self.keys.signed(alive.emit()));
         }
+        if self.reach == Reach::Fixed {
+            return;
+        }
         let is_keyed = self.keys.is_keyed();
         let repeat = if is_keyed { Handshake::HELLO_INTERVAL } else { KeepaliveTimer::REPEAT_INTERVAL };
-        for heard in self.heard.iter_mut().filter(|heard| Some(heard.ip) != selected_ip && heard.timer.due() <= now) {
+        let due: Vec<Ipv4Addr> = self
+            .heard
+            .iter()
+            .filter(|heard| heard.keepalive_due(self.keys.is_keyed()) <= now && !self.is_selected_server(heard))
+            .map(|heard| heard.ip)
+            .collect();
+        for ip in due.into_iter().filter(|ip| Some(*ip) != selected_ip) {
+            let Some(heard) = self.heard.get_mut(ip) else { continue };
+            let is_free = !is_keyed || self.asking.is_proven(heard.ip) || !heard.keepalive.is_hello_due();
+            if !is_free && asked != Some(heard.ip) {
+                continue;
+            }
             heard.timer.handle_sent(now, Self::ALIVE_INTERVAL, heard.speaks_v2().then_some(repeat));
             let datagram =
                 if is_keyed { heard.keepalive.next_datagram(&mut self.keys, Token(self.random.bits128()), &alive) } else { alive.emit() };
@@ -442,14 +546,23 @@ impl Session {
                 next = Some(selected.last_heard + HeardServers::SILENCE);
             }
             let proof = match &selected.handshake {
+                Some(handshake) if handshake.is_hello_due() && self.is_limited(*selected.address.ip()) => None,
                 Some(handshake) => Some(handshake.due()),
                 None => Some(selected.last_proven + Self::PROOF_SILENCE).filter(|_| self.keys.is_keyed()),
             };
-            let keepalive = Some(selected.keepalive.due()).filter(|_| selected.version.phase() == Phase::Session);
+            let keepalive = Some(selected.keepalive_due(self.reach)).filter(|_| selected.version.phase() == Phase::Session);
             next = earlier(earlier(next, proof), earlier(keepalive, selected.version.next_deadline()));
         }
-        let others = self.heard.iter().filter(|heard| !self.is_selected(heard.ip));
-        earlier(next, others.map(|heard| heard.timer.due()).min())
+        if self.reach == Reach::Fixed {
+            return next;
+        }
+        let due = |heard: &Heard| match self.is_limited(heard.ip) {
+            true if self.selected.is_none() || self.is_selected(heard.ip) || heard.keepalive.is_hello_due() => {
+                self.asking_due(heard).and_then(|due| self.asking.due(heard.ip, heard.bytes(), due))
+            }
+            _ => Some(heard.keepalive_due(self.keys.is_keyed())).filter(|_| !self.is_selected(heard.ip) && !self.is_selected_server(heard)),
+        };
+        earlier(next, self.heard.iter().filter_map(due).min())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which version of the protocol a server speaks, concluded from what it says and does not say. Reads no clock and sends nothing.
 
+use crate::now::earlier;
 use std::time::Duration;
 
 /// How to speak with the selected server.
@@ -53,6 +54,8 @@ pub(super) struct VersionDetector {
     last_counted: Duration,
     /// Since when it says what version 1 servers say, and nothing that only version 2 has.
     classic_since: Option<Duration>,
+    /// When the first version 1 configuration came since then.
+    configured: Option<Duration>,
     /// Whether that was long enough to be certain.
     is_certain: bool,
 }
@@ -74,6 +77,8 @@ impl VersionDetector {
     /// After so long with nothing but version 1 it is certain that the server speaks version 1. A version 2 server says more with every
     /// heartbeat and answers HELLO: much of that may get lost, but not all.
     const CERTAIN_AFTER: Duration = Duration::from_secs(60);
+    /// After a version 1 configuration that takes less long: a version 2 server says several times around it that it speaks version 2.
+    const CERTAIN_AFTER_CONFIGURATION: Duration = Duration::from_secs(1);
 
     /// Nothing is known but that one heartbeat came.
     pub(super) fn new(now: Duration) -> Self {
@@ -84,6 +89,7 @@ impl VersionDetector {
             heartbeats: 1,
             last_counted: now,
             classic_since: None,
+            configured: None,
             is_certain: false,
         }
     }
@@ -131,6 +137,13 @@ impl VersionDetector {
         }
     }
 
+    /// The server gave this agent a version 1 configuration.
+    pub(super) fn handle_classic_configuration(&mut self, now: Duration) {
+        if self.phase == Phase::Classic {
+            self.configured.get_or_insert(now);
+        }
+    }
+
     /// The server offers a session.
     pub(super) fn handle_offer(&mut self) {
         self.forget_classic();
@@ -165,12 +178,17 @@ impl VersionDetector {
 
     /// Time passes: a guess may become certain.
     pub(super) fn handle_timeout(&mut self, now: Duration) {
-        self.is_certain |= self.classic_since.is_some_and(|since| now.saturating_sub(since) >= Self::CERTAIN_AFTER);
+        self.is_certain |= self.certain_from().is_some_and(|from| from <= now);
+    }
+
+    fn certain_from(&self) -> Option<Duration> {
+        let by_time = self.classic_since.map(|since| since + Self::CERTAIN_AFTER);
+        earlier(by_time, self.configured.map(|configured| configured + Self::CERTAIN_AFTER_CONFIGURATION))
     }
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
-        self.classic_since.filter(|_| !self.is_certain).map(|since| since + Self::CERTAIN_AFTER)
+        self.certain_from().filter(|_| !self.is_certain)
     }
 
     fn handle_classic(&mut self, now: Duration) {
@@ -180,7 +198,7 @@ impl VersionDetector {
     }
 
     fn forget_classic(&mut self) {
-        (self.classic_since, self.is_certain) = (None, false);
+        (self.classic_since, self.configured, self.is_certain) = (None, None, false);
     }
 }
 
@@ -195,6 +213,7 @@ mod tests {
         Heartbeat,
         V2,
         ClassicAnswer,
+        Configuration,
         Offer,
         Session,
         Nothing,
@@ -213,6 +232,7 @@ mod tests {
                 Heartbeat => detector.handle_heartbeat(now),
                 V2 => detector.handle_v2(now),
                 ClassicAnswer => detector.handle_classic_answer(now),
+                Configuration => detector.handle_classic_configuration(now),
                 Offer => detector.handle_offer(),
                 Says::Session => detector.handle_session(),
                 Nothing => {}
@@ -256,6 +276,11 @@ mod tests {
             (vec![(3, ClassicAnswer)], Classic, Probing),
             (vec![(3, ClassicAnswer), (63, Nothing)], Classic, Classic),
             (vec![(3, ClassicAnswer), (50, V2), (70, Nothing)], Classic, Probing),
+            // A configuration hastens that, unless the server says with it that it speaks version 2.
+            (vec![(3, ClassicAnswer), (4, Configuration)], Classic, Probing),
+            (vec![(3, ClassicAnswer), (4, Configuration), (5, Nothing)], Classic, Classic),
+            (vec![(3, ClassicAnswer), (4, V2), (4, Configuration), (5, Nothing)], Classic, Classic),
+            (vec![(3, ClassicAnswer), (4, Configuration), (4, V2), (5, Nothing)], Classic, Probing),
             (vec![(3, ClassicAnswer), (50, Offer), (70, Nothing)], Classic, Probing),
             (vec![(3, ClassicAnswer), (50, Says::Session)], Session, Session),
             // A version 2 server answers an ALERT as version 1 does.
@@ -294,6 +319,7 @@ mod tests {
     fn certainty_is_a_deadline() {
         assert_eq!(detector(&[]).next_deadline(), None);
         assert_eq!(detector(&[(3, ClassicAnswer)]).next_deadline(), Some(Duration::from_secs(63)));
+        assert_eq!(detector(&[(3, ClassicAnswer), (7, Configuration)]).next_deadline(), Some(Duration::from_secs(8)));
         assert_eq!(detector(&[(3, ClassicAnswer), (63, Nothing)]).next_deadline(), None);
     }
 }

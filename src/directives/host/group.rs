@@ -35,7 +35,7 @@ impl Group<'_> {
     /// The lines for version 1 agents, with arguments in the order that these expect.
     ///
     /// # Errors
-    /// The part that such an agent does not know.
+    /// The part that such an agent does not know, or that ends it.
     pub fn classic_lines(&self) -> Result<Vec<String>, &'static str> {
         if self.lines.iter().any(|line| has_separator(line.text)) {
             return Err("a line with %% in it");
@@ -44,6 +44,11 @@ impl Group<'_> {
             return Err(extension);
         }
         Ok(self.lines.iter().map(classic_line).collect())
+    }
+
+    /// The part of these lines that version 1 agents ignore without a word.
+    pub fn ignored_by_classic(&self) -> Option<&'static str> {
+        self.rule.ignored()
     }
 }
 

@@ -4,10 +4,11 @@ use super::command_line::CommandLine;
 use super::group::Group;
 use super::patterns::Patterns;
 use super::rule::{CommandAlert, CommandAlertKind, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
-use super::syntax::{keys_of, DIRECTIVES};
+use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
 use crate::directives::source::{directive, Fault, SourceLine};
+use crate::pattern::Pattern;
 use crate::schedule::Schedule;
 use crate::text::number;
 use std::time::Duration;
@@ -19,14 +20,15 @@ pub(super) fn parse<'a>(lines: impl IntoIterator<Item = SourceLine<'a>>, pattern
         groups: Vec::new(),
         faults: Vec::new(),
         open: OpenGroup::Nothing,
+        early: Early::default(),
         active: None,
         faulty: false,
-        has_process_list: false,
     };
     for line in lines {
         parser.line(&line);
     }
     parser.close();
+    parser.refuse_early();
     (parser.groups, parser.faults)
 }
 
@@ -41,17 +43,27 @@ enum OpenGroup {
     Group,
 }
 
+/// `match:` and `active:` in front of the opener of their group, as Python agents allow it.
+#[derive(Default)]
+struct Early<'a> {
+    lines: Vec<SourceLine<'a>>,
+    patterns: Vec<Pattern>,
+    active: Option<Schedule>,
+    /// Whether one of the lines has a fault, which is that of the group then.
+    faulty: bool,
+}
+
 struct Parser<'a, 'p> {
     patterns: &'p mut Patterns,
     /// The open group is the last one. It is removed if it turns out to be wrong.
     groups: Vec<Group<'a>>,
     faults: Vec<Fault>,
     open: OpenGroup,
+    early: Early<'a>,
     /// The last `active:`, until the alert that it belongs to.
     active: Option<Schedule>,
     /// Whether the open group has a fault.
     faulty: bool,
-    has_process_list: bool,
 }
 
 impl<'a> Parser<'a, '_> {
@@ -68,13 +80,15 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn directive(&mut self, line: &SourceLine<'a>, name: &'a str, argument: &'a str) -> Result<(), String> {
-        if matches!(name, "file" | "process" | "run" | "ps_command") {
+        if OPENERS.contains(&name) {
             self.close();
-            let rule = self.opened_by(name, argument)?;
-            self.groups.push(Group { lines: vec![*line], rule });
-            self.open = if name == "ps_command" { OpenGroup::Nothing } else { OpenGroup::Group };
-            return Ok(());
+            return self.open(line, name, argument);
         }
+        if self.open == OpenGroup::Nothing && matches!(name, "match" | "active") {
+            self.early.lines.push(*line);
+            return self.early(name, argument).inspect_err(|_| self.early.faulty = true);
+        }
+        self.refuse_early_before(name);
         if let (OpenGroup::Group, Some(group)) = (self.open, self.groups.last_mut()) {
             group.lines.push(*line);
         }
@@ -87,6 +101,69 @@ impl<'a> Parser<'a, '_> {
             "include" => Err("include: is only allowed in the host file itself".into()),
             // All others are alerts.
             _ => self.alert(Arguments::parse(name, argument, keys_of(name))),
+        }
+    }
+
+    /// Begins a group, to which the early lines belong.
+    fn open(&mut self, line: &SourceLine<'a>, name: &'a str, argument: &'a str) -> Result<(), String> {
+        let mut rule = match self.opened_by(name, argument) {
+            Ok(rule) => rule,
+            Err(reason) => {
+                self.early = Early::default();
+                return Err(reason);
+            }
+        };
+        let is_misplaced = match &mut rule {
+            Rule::Log(rule) => {
+                rule.patterns.append(&mut self.early.patterns);
+                false
+            }
+            Rule::ProcessList(_) => !self.early.lines.is_empty(),
+            _ => !self.early.patterns.is_empty(),
+        };
+        if is_misplaced {
+            self.refuse_early();
+            self.open = OpenGroup::Unknown;
+            return Ok(());
+        }
+        let early = std::mem::take(&mut self.early);
+        let mut lines = early.lines;
+        lines.push(*line);
+        self.groups.push(Group { lines, rule });
+        (self.active, self.faulty) = (early.active, early.faulty);
+        self.open = if name == "ps_command" { OpenGroup::Nothing } else { OpenGroup::Group };
+        Ok(())
+    }
+
+    /// Takes a line in front of the opener of its group.
+    fn early(&mut self, name: &str, argument: &str) -> Result<(), String> {
+        if name == "match" {
+            self.early.patterns.push(self.patterns.parse(argument)?);
+            return Ok(());
+        }
+        let schedule = Schedule::parse(argument)?;
+        if self.early.active.replace(schedule).is_some() {
+            return Err("active: is given twice for one alert".into());
+        }
+        Ok(())
+    }
+
+    /// Early lines without a group that can have them are faults, unless they have one already.
+    fn refuse_early(&mut self) {
+        let early = std::mem::take(&mut self.early);
+        if let Some(line) = early.lines.first().filter(|_| !early.faulty) {
+            let is_match = line.text.starts_with("match");
+            let reason = if is_match { misplaced("match") } else { "active: must be in a group, before its alert".into() };
+            self.faults.push(line.fault(reason));
+        }
+    }
+
+    /// An alert or another directive follows early lines. The fault is that of the alert.
+    fn refuse_early_before(&mut self, name: &str) {
+        if name.starts_with("alert") {
+            self.early = Early::default();
+        } else {
+            self.refuse_early();
         }
     }
 
@@ -108,12 +185,7 @@ impl<'a> Parser<'a, '_> {
                 let (command, extract) = (CommandLine::parse_runnable(command)?, self.patterns.parse(extract)?);
                 Rule::Command(CommandRule { command, extract, alerts: Vec::new() })
             }
-            _ => {
-                if std::mem::replace(&mut self.has_process_list, true) {
-                    return Err("ps_command: is given twice".into());
-                }
-                Rule::ProcessList(CommandLine::parse(argument)?)
-            }
+            _ => Rule::ProcessList(CommandLine::parse(argument)?),
         })
     }
 
@@ -146,9 +218,6 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn schedule(&mut self, argument: &str) -> Result<(), String> {
-        if self.open == OpenGroup::Nothing {
-            return Err("active: must be in a group, before its alert".into());
-        }
         let schedule = Schedule::parse(argument)?;
         if self.active.replace(schedule).is_some() {
             return Err("active: is given twice for one alert".into());
@@ -202,14 +271,16 @@ impl<'a> Parser<'a, '_> {
     /// Ends the open group, if any. An incomplete group is a fault.
     fn close(&mut self) {
         let Some(group) = self.groups.last().filter(|_| self.open == OpenGroup::Group) else { return self.abandon() };
-        let has_alerts = matches!(&group.rule, Rule::Command(rule) if !rule.alerts.is_empty());
-        if has_alerts && self.active.is_none() {
+        let is_command = matches!(&group.rule, Rule::Command(_));
+        if is_command && self.active.is_none() {
             return self.finish();
         }
-        if has_alerts || !self.faulty {
-            let line = if self.active.is_some() { group.lines.last() } else { group.lines.first() };
-            let fault =
-                line.map(|line| line.fault(if self.active.is_some() { "active: no alert follows it".into() } else { no_alert(line) }));
+        if is_command || !self.faulty {
+            let is_opener = |line: &&SourceLine<'_>| directive(line).is_ok_and(|(name, _)| OPENERS.contains(&name));
+            let fault = match self.active {
+                Some(_) => group.lines.last().map(|line| line.fault("active: no alert follows it")),
+                None => group.lines.iter().find(is_opener).map(|line| line.fault(no_alert(line))),
+            };
             self.faults.extend(fault);
         }
         self.faulty = true;
@@ -272,9 +343,6 @@ fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule) {
     rule.tags += arguments.tags();
     (rule.min, rule.max) = (arguments.number("min", 0), arguments.number("max", 0));
     rule.message += arguments.required("message");
-    if rule.min > rule.max {
-        arguments.fail(format_args!("min={} is above max={}", rule.min, rule.max));
-    }
 }
 
 /// Reads an alert of `run:`. `None` if it has not exactly one limit.
@@ -332,7 +400,7 @@ mod tests {
     use crate::directives::source::Source;
 
     fn parse(text: &str) -> (Vec<Group<'_>>, Vec<Fault>) {
-        super::parse(Source { path: "nas1", text }.lines(), &mut Patterns::default())
+        super::parse(Source { path: "nas1", text }.lines(), &mut Patterns::checked())
     }
 
     fn faults(text: &str) -> Vec<String> {
@@ -350,14 +418,17 @@ mod tests {
             "file: |\nmatch: a\nalert_all: tags=T",
             "fiel: /a\nmatch: a\nalert_all: tags=T",
             "what is this",
-            "match: a",
-            "process: x\nalert_running: tags=T min=2 max=1 message=m",
+            "match: a\nps_command: ps",
+            "match: a\nprocess: x\nalert_running: tags=T min=1 max=2 message=m",
+            "match: (\nfile: /a\nalert_all: tags=T",
+            "active: never\nfile: /a\nmatch: a\nalert_all: tags=T",
+            "active: 0;00:00-01:00\nactive: 0;00:00-01:00\nfile: /a\nmatch: a\nalert_all: tags=T",
+            "match: a\nalert_all: tags=T",
             "process: [\nalert_running: tags=T min=1 max=2 message=m",
             "run: command=df extract=(a)\nalert_metric: tags=T match=1,a metric=2",
             "run: command=df extract=(a)\nalert_if: tags=T match=1,a message=m",
             "run: command=df extract=(a)\nalert_if: tags=T match=1,a upper_limit=1,inf message=m",
             "run: command=@what extract=(a)\nalert_metric: tags=T match=1,a metric=1",
-            "run: command=df extract=(a)",
             "run: command=df extract=(a)\nalert_metric: tags=T match=1,a metric=1\nactive: 0;00:00-01:00",
         ] {
             let good = "file: /good\nmatch: a\nalert_all: tags=GOOD\n";
@@ -377,7 +448,9 @@ mod tests {
             ("file: /a\nalert_all: tags=T", "nas1:2: alert_all: needs a match: before it"),
             ("file: /a\nmatch: a\nalert_all: tags=T\nalert_n: tags=T", "nas1:4: alert_n: must be in a group that file: opens"),
             ("file: /a\nignore: a\nmatch: b\nalert_all: tags=T", "nas1:2: ignore: must come after a match:"),
-            ("ps_command: ps\nps_command: ps", "nas1:2: ps_command: is given twice"),
+            ("match: a", "nas1:1: match: must be in a group that file: opens"),
+            ("match: a\n# no file\nrun: command=df extract=(a)", "nas1:1: match: must be in a group that file: opens"),
+            ("active: 0;00:00-01:00\nfile: /a\nmatch: a", "nas1:3: active: no alert follows it"),
             ("active: 0;00:00-01:00", "nas1:1: active: must be in a group"),
             ("file: /a\nmatch: a\nalert_count: tags=T seconds=0", "nas1:3: alert_count: seconds= is a whole number of at least 1"),
             ("file: /a\nmatch: a\nalert_count: tags=T seconds=99999999999", "nas1:3: seconds= is at most"),
@@ -388,6 +461,29 @@ mod tests {
             assert_eq!(faults.len(), 1, "{text}: {faults:?}");
             assert!(faults[0].starts_with(fault), "{text}: {faults:?}");
         }
+    }
+
+    #[test]
+    fn what_python_agents_take_is_no_fault() {
+        let log = "file: /l\nmatch: e\nalert_all: tags=A\n";
+        for text in [
+            "active: 1;00:00-23:59\nfile: /l\nmatch: e\nalert_all: tags=A\n",
+            "active: 1;00:00-23:59\nrun: command=df extract=(.)\nalert_metric: tags=A match=1,x metric=1\n",
+            "match: e\nfile: /l\nalert_all: tags=A\n",
+            "match: e\nactive: 1;8:00-24:00\nfile: /l\nmatch: f\nalert_all: tags=A\n",
+            "ps_command: ps ax\nps_command: ps -ef\nprocess: x\nalert_running: tags=A min=1 max=1 message=m\n",
+            "process: x\nalert_running: tags=A min=5 max=1 message=m\n",
+            "run: command=df extract=(.)\n",
+        ] {
+            for whole in [text.to_string(), format!("{log}{text}{log}")] {
+                assert_eq!(faults(&whole), [""; 0], "{whole}");
+                let (groups, _) = parse(&whole);
+                assert_eq!(groups.iter().map(|group| group.lines.len()).sum::<usize>(), whole.lines().count(), "{whole}");
+            }
+        }
+        let (groups, _) = parse("active: 1;00:00-23:59\nmatch: e\nfile: /l\nmatch: f\nalert_all: tags=A\n");
+        let Rule::Log(rule) = &groups[0].rule else { panic!() };
+        assert_eq!((rule.patterns.len(), rule.active.is_some()), (2, true));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What a group of directives asks for. Decides nothing; the agent carries rules out.
 
 use super::command_line::CommandLine;
+use super::python::refused_by_re;
 use crate::directives::decimal::Decimal;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Work};
 use crate::schedule::Schedule;
 use std::time::Duration;
 
@@ -131,9 +132,34 @@ impl LogSource {
 }
 
 impl LogRule {
-    /// Whether a line contains one of the patterns and none of those to ignore.
-    pub fn matches(&self, line: &str) -> bool {
-        self.patterns.iter().any(|p| p.is_match(line)) && !self.ignores.iter().any(|p| p.is_match(line))
+    /// Whether a line contains one of the patterns and none of those to ignore. `None` if the work is done before that is known: then
+    /// `searched` says how many were searched for, and the next call goes on there.
+    pub fn matches(&self, line: &str, searched: &mut usize, work: &mut Work) -> Option<bool> {
+        if self.patterns.is_empty() {
+            return Some(false);
+        }
+        while let Some(pattern) = self.patterns.get(*searched) {
+            if work.is_done() {
+                return None;
+            }
+            *searched += 1;
+            if pattern.search(line, work) {
+                *searched = self.patterns.len() + 1;
+            } else if *searched == self.patterns.len() {
+                return Some(false);
+            }
+        }
+        // One more than the patterns: a pattern was found.
+        while let Some(ignored) = self.ignores.get(*searched - self.patterns.len() - 1) {
+            if work.is_done() {
+                return None;
+            }
+            *searched += 1;
+            if ignored.search(line, work) {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 
     /// Whether another rule has the same patterns and so matches the same lines.
@@ -153,15 +179,73 @@ impl LogSource {
 }
 
 impl Rule {
-    /// The part of this rule that version 1 agents do not know. (That their process rules need a `ps_command:` is checked for the whole
-    /// file.)
+    /// The part of this rule that version 1 agents do not know, or that ends or inverts them. (That their process rules need a
+    /// `ps_command:` is checked for the whole file.)
     pub(super) fn extension(&self) -> Option<&'static str> {
-        match self {
+        let extension = match self {
             Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
             Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
+            Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
             Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
             _ => None,
+        };
+        extension.or_else(|| self.patterns().find_map(|pattern| refused_by_re(pattern.as_str())))
+    }
+
+    /// The part of this rule that version 1 agents ignore without a word.
+    pub(super) fn ignored(&self) -> Option<&'static str> {
+        let Self::Command(rule) = self else { return None };
+        rule.alerts.iter().find_map(|alert| match &alert.kind {
+            _ if alert.text.contains(char::is_whitespace) => Some("white space in match="),
+            CommandAlertKind::Above { limit, .. } | CommandAlertKind::Below { limit, .. } if limit.is_negative() => {
+                Some("a negative limit")
+            }
+            _ => None,
+        })
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let (several, one) = match self {
+            Self::Log(rule) => (&rule.patterns[..], None),
+            Self::Process(rule) => (&[][..], Some(&rule.pattern)),
+            Self::Command(rule) => (&[][..], Some(&rule.extract)),
+            Self::ProcessList(_) => (&[][..], None),
+        };
+        several.iter().chain(one)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_matches_alike_however_often_its_search_is_interrupted() {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect::<Vec<_>>();
+        let line = "a line ".repeat(50_000) + "end";
+        for (matched, ignored, expected) in [
+            (&["x.?[0-9]{60}", "[a-z]{90}y", "en.$"][..], &["[x-z]{99}", "z+$"][..], true),
+            (&["x.?[0-9]{60}", "en.$"], &["[0-9]{99}", "l.ne"], false),
+            (&["x.?[0-9]{60}", "[a-z]{90}y"], &[], false),
+            (&["a"], &[], true),
+        ] {
+            let rule = LogRule {
+                log: LogSource::Path("/a".into()),
+                patterns: patterns(matched),
+                ignores: patterns(ignored),
+                tags: String::new(),
+                alert: LogAlert::All { message: None },
+                active: None,
+            };
+            let (mut searched, mut turns) = (0, 1);
+            while rule.matches(&line, &mut searched, &mut Work::turn()).is_none_or(|is_match| {
+                assert_eq!(is_match, expected, "{matched:?}");
+                false
+            }) {
+                turns += 1;
+            }
+            assert_eq!(turns > 1, matched.len() > 1, "{matched:?}");
         }
     }
 }

@@ -19,6 +19,9 @@ pub const DIRECTIVES: [&str; 15] = [
     "active",
 ];
 
+/// The directives that open a group.
+pub(super) const OPENERS: [&str; 4] = ["file", "process", "run", "ps_command"];
+
 /// The keys of a directive with `key=value` arguments, in the order that version 1 agents expect; none for other directives.
 pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
     match name {

@@ -2,6 +2,7 @@
 
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::sys::child::{failure, ChildProcess};
+use crate::text::truncate;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -31,6 +32,8 @@ pub(super) enum Reading {
 impl LinePipe {
     /// Most bytes that one call reads.
     const TURN: u64 = 256 * 1024;
+    /// Most bytes of what a process said that are part of its failure.
+    const MOST_SAID: usize = 200;
 
     pub(super) fn start<'a>(words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
         Ok(Self { process: ChildProcess::start(words)?, pending: Vec::new(), splitter: LineSplitter::default(), read: 0, at_end: false })
@@ -102,7 +105,15 @@ impl LinePipe {
     fn end(&mut self) -> Reading {
         match self.process.status() {
             None => Reading::Waiting,
-            Some(status) => Reading::Ended(failure(status).map_or(Ok(()), Err)),
+            Some(status) => Reading::Ended(failure(status).map_or(Ok(()), |failure| Err(self.explain(failure)))),
+        }
+    }
+
+    /// A failure, with the first line of what the process said about it.
+    fn explain(&self, failure: String) -> String {
+        match &*self.process.first_error() {
+            "" => failure,
+            said => [&failure, ": ", truncate(said, Self::MOST_SAID)].concat(),
         }
     }
 }

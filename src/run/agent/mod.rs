@@ -12,19 +12,20 @@ mod watches;
 
 use crate::agent::{Agent, AgentIdentity, Output};
 use crate::now::{earlier, Now};
-use crate::run::failure::Failure;
+use crate::run::failure::{Failure, SendFailures};
 use crate::run::keys;
 use crate::run::log::Log;
 use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::Signals;
-use crate::sys::{child, daemon, reason, socket};
+use crate::sys::{child, daemon, socket};
 use crate::wire::auth::Key;
 use crate::wire::{Token, MAX_DATAGRAM};
 use lookup::ServerLookup;
 use positions::PositionsFile;
 use settings::{Settings, PROGRAM};
 use sources::Sources;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -37,24 +38,49 @@ use tasks::Tasks;
 pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     let settings = Settings::parse(&matches)?;
-    let keys = settings.key_file.as_deref().map_or(Ok(Vec::new()), keys::own_keys)?;
+    let keys = settings.key_file.as_deref().map_or(Ok(Vec::new()), |path| keys::own_keys(path, settings.user.as_ref()))?;
     let mut common = PROGRAM.common(&matches)?;
 
     let clock = Clock::start();
-    let socket = socket::bind(Ipv4Addr::UNSPECIFIED, settings.port)
-        .map_err(|e| Failure::system(format!("cannot listen on UDP port {}", settings.port), &e))?;
-    let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
+    let mut signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
+    let Some(socket) = bind(settings.port, &clock, &mut signals)? else { return Ok(()) };
     common.detach()?;
     let user = settings.user.clone();
     let mut agent = Loop::new(clock, socket, signals, settings, keys, &mut common.log);
     if let Some(user) = user {
         user.become_for_good().map_err(|e| Failure::system("cannot become the user that -u names", &e))?;
     }
+    child::adopt_orphans();
     let outcome = agent.run();
     // Ends the commands that it started.
     drop(agent);
     common.finish();
     outcome
+}
+
+/// Takes the port as soon as it is free: after `kill -9` the system may take a while to end the agent before. `None` if a signal ended the
+/// wait.
+///
+/// # Errors
+/// The port is not free in time.
+fn bind(port: u16, clock: &Clock, signals: &mut Signals) -> Result<Option<UdpSocket>, Failure> {
+    const LONGEST_WAIT: Duration = Duration::from_secs(10);
+    const TRY_AGAIN: Duration = Duration::from_millis(200);
+    let until = clock.now().mono + LONGEST_WAIT;
+    let mut poll = PollSet::default();
+    loop {
+        let now = clock.now();
+        match socket::bind(Ipv4Addr::UNSPECIFIED, port) {
+            Err(e) if e.kind() == ErrorKind::AddrInUse && now.mono < until => {}
+            outcome => return outcome.map(Some).map_err(|e| Failure::system(format!("cannot listen on UDP port {port}"), &e)),
+        }
+        poll.clear();
+        poll.add(signals.fd());
+        poll.wait(clock.until(now, Some(now.mono + TRY_AGAIN))).map_err(|e| Failure::system("cannot wait", &e))?;
+        if signals.take().terminate {
+            return Ok(None);
+        }
+    }
 }
 
 struct Loop<'a> {
@@ -72,8 +98,8 @@ struct Loop<'a> {
     buffer: Vec<u8>,
     /// Whether the buffer was used since it was new.
     buffer_used: bool,
-    /// Why the last datagram could not be sent.
-    send_failure: Option<String>,
+    /// Datagrams that could not be sent.
+    send_failures: SendFailures,
 }
 
 /// Room for the largest thing that is read. The system gives its memory only once it is used.
@@ -84,6 +110,9 @@ fn new_buffer() -> Vec<u8> {
 impl<'a> Loop<'a> {
     /// Most datagrams that are taken before everything else has its turn.
     const BURST: usize = 64;
+    /// How long an ending agent waits for an answer of the server, and how long in all.
+    const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+    const END_TIMEOUT: Duration = Duration::from_secs(3);
 
     #[inline(never)]
     fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: Settings, keys: Vec<Key>, log: &'a mut Log) -> Self {
@@ -100,6 +129,7 @@ impl<'a> Loop<'a> {
         let mut agent = Agent::new(now, identity);
         settings.positions.iter().for_each(|positions| positions.recall(now, &mut agent, log));
         agent.set_policy(settings.policy);
+        agent.set_pattern_memory(settings.pattern_memory);
         agent.set_keys(now, keys);
         Self {
             agent,
@@ -114,7 +144,7 @@ impl<'a> Loop<'a> {
             log,
             buffer: new_buffer(),
             buffer_used: false,
-            send_failure: None,
+            send_failures: SendFailures::default(),
         }
     }
 
@@ -148,14 +178,9 @@ impl<'a> Loop<'a> {
             let now = self.clock.now();
             let signals = self.signals.take();
             child::reap();
+            child::reap_adopted();
             if signals.terminate {
-                self.positions.iter_mut().for_each(PositionsFile::hurry);
-                self.keep_positions(now);
-                if self.agent.waiting() > 0 {
-                    self.log.write(now, &format!("events that were not acknowledged: {}", self.agent.waiting()));
-                }
-                self.log.write(now, "ended by a signal");
-                return Ok(());
+                return self.end(now);
             }
             if signals.reload {
                 self.log.reopen();
@@ -163,6 +188,40 @@ impl<'a> Loop<'a> {
             }
             self.receive(now);
         }
+    }
+
+    /// Tells the server how far logs are read, and ends. Another signal hastens it.
+    fn end(&mut self, begin: Now) -> Result<(), Failure> {
+        self.agent.begin_end(begin);
+        let (mut now, mut left, mut give_up) = (begin, usize::MAX, begin.mono);
+        let mut poll = PollSet::default();
+        loop {
+            self.agent.handle_timeout(now);
+            self.carry_out(now);
+            if self.agent.waiting() < left {
+                (left, give_up) = (self.agent.waiting(), begin.mono + Self::END_TIMEOUT.min(now.mono - begin.mono + Self::ANSWER_TIMEOUT));
+            }
+            if self.agent.is_told() || now.mono >= give_up {
+                break;
+            }
+            poll.clear();
+            poll.add(self.socket.as_fd());
+            poll.add(self.signals.fd());
+            let deadline = earlier(Some(give_up), self.agent.next_deadline(now));
+            poll.wait(self.clock.until(now, deadline)).map_err(|e| Failure::system("cannot wait", &e))?;
+            now = self.clock.now();
+            if self.signals.take().terminate {
+                break;
+            }
+            self.receive(now);
+        }
+        self.positions.iter_mut().for_each(PositionsFile::hurry);
+        self.keep_positions(now);
+        if self.agent.waiting() > 0 {
+            self.log.write(now, &format!("events that were not acknowledged: {}", self.agent.waiting()));
+        }
+        self.log.write(now, "ended by a signal");
+        Ok(())
     }
 
     /// Gives the memory of the buffer back when there is nothing to do.
@@ -183,7 +242,7 @@ impl<'a> Loop<'a> {
 
     fn keep_positions(&mut self, now: Now) {
         if let Some(positions) = &mut self.positions {
-            positions.handle_timeout(now, &mut self.agent, self.log);
+            positions.handle_timeout(now, &mut self.agent);
         }
     }
 
@@ -198,7 +257,7 @@ impl<'a> Loop<'a> {
     }
 
     fn read_keys_again(&mut self, now: Now) {
-        let read = self.key_file.as_deref().map(keys::own_keys);
+        let read = self.key_file.as_deref().map(|path| keys::own_keys(path, None));
         if let Some(keys) = read.and_then(|read| keys::log_reread(now, self.log, read)) {
             self.agent.set_keys(now, keys);
         }
@@ -236,10 +295,9 @@ impl<'a> Loop<'a> {
     }
 
     fn send(&mut self, now: Now, to: SocketAddrV4, datagram: &[u8]) {
-        let failure = self.socket.send_to(datagram, to).err().map(|e| reason(&e));
-        if let Some(failure) = failure.as_ref().filter(|failure| self.send_failure.as_ref() != Some(failure)) {
-            self.log.write(now, &format!("cannot send to {to}: {failure}"));
+        let failure = self.socket.send_to(datagram, to).err();
+        if let Some(line) = failure.and_then(|e| self.send_failures.note(to, &e)) {
+            self.log.write(now, &line);
         }
-        self.send_failure = failure;
     }
 }

@@ -11,14 +11,13 @@ pub(super) struct PositionsFile {
     kept: AtomicFile,
     /// When it may be written again. Urgent changes are written at once.
     next: Duration,
-    failure: Option<String>,
 }
 
 impl PositionsFile {
     const INTERVAL: Duration = Duration::from_secs(1);
 
     pub(super) fn new(path: &str) -> Self {
-        Self { kept: AtomicFile::new(path.into()), next: Duration::ZERO, failure: None }
+        Self { kept: AtomicFile::new(path.into()), next: Duration::ZERO }
     }
 
     /// Hands the agent the positions that an earlier run kept.
@@ -28,16 +27,13 @@ impl PositionsFile {
         agent.remember(&text.unwrap_or_default());
     }
 
-    /// Writes the positions if they have changed. To be called before anything is sent.
-    pub(super) fn handle_timeout(&mut self, now: Now, agent: &mut Agent, log: &mut Log) {
+    /// Writes the positions if they have changed. To be called before anything is sent. What fails makes an event.
+    pub(super) fn handle_timeout(&mut self, now: Now, agent: &mut Agent) {
         let urgency = if now.mono >= self.next { Urgency::Any } else { Urgency::Urgent };
         if let Some(text) = agent.positions(urgency) {
             self.next = now.mono + Self::INTERVAL;
-            let failure = self.kept.write(&text).err().map(|e| reason(&e));
-            if let Some(failure) = failure.as_ref().filter(|failure| self.failure.as_ref() != Some(failure)) {
-                log.write(now, &format!("cannot write {}: {failure}", self.kept.path()));
-            }
-            self.failure = failure;
+            let outcome = self.kept.write(&text).map_err(|e| reason(&e));
+            agent.handle_positions_written(now, self.kept.path(), outcome);
         }
     }
 

@@ -1,38 +1,67 @@
 //! The process table of this system, read from `/proc`.
 
-/// Lists all processes, one per line: the arguments joined by spaces, or `[name]` for a process without arguments.
+/// Bytes of the arguments of one process that are read …
+#[cfg(target_os = "linux")]
+const MOST: usize = 32 * 1024;
+/// … until the whole table has so many. From there on, every process still has a line, of so many bytes.
+#[cfg(target_os = "linux")]
+const MOST_OF_TABLE: (usize, usize) = (1 << 20, 256);
+
+/// Lists all processes that run, one per line: the arguments joined by spaces, or `[name]` for a process without arguments. Hands over some lines
+/// at a time.
 ///
 /// # Errors
 /// `/proc` cannot be read.
 #[cfg(target_os = "linux")]
-pub(super) fn lines() -> Result<Vec<u8>, String> {
-    let mut lines = Vec::new();
+pub(super) fn list(take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+    let (mut lines, mut bytes) = (Vec::new(), 0);
     let listed = crate::fs::dir::list(b"/proc", &mut |name, _| {
         let pid = std::str::from_utf8(name).ok().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
+        let most = if bytes < MOST_OF_TABLE.0 { MOST } else { MOST_OF_TABLE.1 };
         // A process may end between the two reads; then it has no line.
-        if let Some(arguments) = pid.and_then(arguments) {
-            for byte in arguments {
-                lines.push(if matches!(byte, 0 | b'\n') { b' ' } else { byte });
-            }
-            lines.push(b'\n');
+        let Some(arguments) = pid.and_then(|pid| arguments(pid, most)) else { return };
+        bytes += arguments.len();
+        for byte in arguments {
+            lines.push(if matches!(byte, 0 | b'\n') { b' ' } else { byte });
+        }
+        lines.push(b'\n');
+        if lines.len() >= MOST {
+            take(&lines);
+            lines.clear();
         }
     });
-    listed.map(|()| lines).map_err(|e| crate::sys::reason(&e))
+    take(&lines);
+    listed.map_err(|e| crate::sys::reason(&e))
 }
 
-/// The arguments of a process, separated by zeros, or its name in brackets; `None` if it has ended.
+/// At most so many bytes of the arguments of a process, separated by zeros, or its name in brackets; `None` if it has ended, whether or not
+/// its parent knows.
 #[cfg(target_os = "linux")]
-fn arguments(pid: &str) -> Option<Vec<u8>> {
-    let mut arguments = crate::sys::read_file(&["/proc/", pid, "/cmdline"].concat()).ok()?;
+fn arguments(pid: &str, most: usize) -> Option<Vec<u8>> {
+    let mut arguments = crate::sys::read_start(&["/proc/", pid, "/cmdline"].concat(), most).ok()?;
     while arguments.last() == Some(&0) {
         arguments.pop();
     }
     if arguments.is_empty() {
-        let mut name = crate::sys::read_file(&["/proc/", pid, "/comm"].concat()).ok()?;
-        name.retain(|b| *b != b'\n');
-        arguments = [b"[".as_slice(), &name, b"]"].concat();
+        arguments = name_in_brackets(&crate::sys::read_file(&["/proc/", pid, "/stat"].concat()).ok()?)?;
     }
     Some(arguments)
+}
+
+/// The name in a `/proc/PID/stat`, which may contain anything; `None` if the process is a zombie. One whose first thread has ended
+/// while others go on is none.
+#[cfg(target_os = "linux")]
+fn name_in_brackets(stat: &[u8]) -> Option<Vec<u8>> {
+    /// Which field behind the name is the number of threads; the first is the state.
+    const THREADS: usize = 17;
+    let (open, close) = (memchr::memchr(b'(', stat)?, memchr::memrchr(b')', stat)?);
+    let fields = std::str::from_utf8(&stat[close + 1..]).ok()?;
+    let mut fields = fields.split_ascii_whitespace();
+    let has_ended = matches!(fields.next(), Some("Z" | "X" | "x"));
+    if has_ended && matches!(fields.nth(THREADS - 1), None | Some("0" | "1")) {
+        return None;
+    }
+    Some([b"[", stat.get(open + 1..close)?, b"]"].concat())
 }
 
 /// Not implemented for this system.
@@ -40,6 +69,23 @@ fn arguments(pid: &str) -> Option<Vec<u8>> {
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn lines() -> Result<Vec<u8>, String> {
+pub(super) fn list(_: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     Err("this system needs a ps_command:".into())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_has_no_name_unless_threads_of_it_go_on() {
+        let stat = |name: &str, state: &str, threads: u32| {
+            format!("7 ({name}) {state} 1 7 7 0 -1 4228108 0 0 0 0 0 0 0 0 20 0 {threads} 0 99 0 0 18446744073709551615\n")
+        };
+        let name = |stat: String| name_in_brackets(stat.as_bytes()).map(|name| String::from_utf8(name).unwrap());
+        assert_eq!(name(stat("kthreadd", "S", 1)).as_deref(), Some("[kthreadd]"));
+        assert_eq!(name(stat("a) Z (b", "S", 1)).as_deref(), Some("[a) Z (b]"));
+        assert_eq!(name(stat("httpd", "Z", 3)).as_deref(), Some("[httpd]"));
+        assert_eq!((name(stat("httpd", "Z", 1)), name(stat("httpd", "X", 0)), name("7 (x".into())), (None, None, None));
+    }
 }

@@ -3,9 +3,10 @@
 use super::lookup::ServerLookup;
 use super::positions::PositionsFile;
 use crate::agent::Policy;
+use crate::directives::host::Patterns;
 use crate::fs::Access;
 use crate::run::failure::Failure;
-use crate::run::options::Program;
+use crate::run::options::{number, Program};
 use crate::sys::user::User;
 use crate::sys::{daemon, reason};
 use getopts::{Matches, Options};
@@ -27,9 +28,12 @@ fn add_options(options: &mut Options) {
         .optflag("x", "no-commands", "run no commands that a server asks for, except the built-in ones")
         .optmulti("a", "allow", "run a command only if PATTERN matches its whole line; may be repeated", "PATTERN")
         .optmulti("f", "files", "follow only files below PATH, links resolved; may be repeated", "PATH")
+        .optopt("", "pattern-memory", "bytes of memory that all patterns may take (default 8388608)", "BYTES")
         .optopt("u", "user", "continue as USER once the port is bound and the log is open; commands cannot regain privileges", "USER")
         .optopt("l", "log", "write the log to FILE, - for standard error, syslog for syslog (default aa436.log)", "FILE");
 }
+
+const _: () = assert!(Patterns::MEMORY == 8_388_608, "the help says so");
 
 /// The settings that the command line makes.
 pub(super) struct Settings {
@@ -41,6 +45,7 @@ pub(super) struct Settings {
     pub(super) policy: Policy,
     pub(super) key_file: Option<String>,
     pub(super) user: Option<User>,
+    pub(super) pattern_memory: usize,
 }
 
 impl Settings {
@@ -61,7 +66,9 @@ impl Settings {
         let positions = matches.opt_str("S").as_deref().map(PositionsFile::new);
         let access = access(&matches.opt_strs("f"))?;
         let user = matches.opt_str("u").map(|name| User::find(&name).map_err(|e| wrong_value("-u ", &name, &e))).transpose()?;
-        Ok(Self { port, host, server, positions, access, policy: policy(matches)?, key_file: matches.opt_str("k"), user })
+        let pattern_memory = number(matches, "pattern-memory", Patterns::MEMORY)?;
+        let (policy, key_file) = (policy(matches)?, matches.opt_str("k"));
+        Ok(Self { port, host, server, positions, access, policy, key_file, user, pattern_memory })
     }
 }
 

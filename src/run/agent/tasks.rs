@@ -74,15 +74,15 @@ impl Tasks {
     }
 
     fn begin(&mut self, now: Now, job: JobId, task: Task, agent: &mut Agent) {
-        let printed = match task {
+        let mut take = |lines: &[u8]| agent.handle_task_lines(now, job, lines);
+        let outcome = match task {
             Task::Command(command) => match LinePipe::start(command.words()) {
                 Ok(pipe) => return self.running.push(Running { job, pipe, deadline: now.mono + Self::TIME_LIMIT }),
                 Err(e) => Err(reason(&e)),
             },
-            Task::Builtin(builtin) => builtins::run(builtin).map(String::into_bytes),
-            Task::ProcessTable => process_table::lines(),
+            Task::Builtin(builtin) => builtins::run(builtin).map(|lines| take(lines.as_bytes())),
+            Task::ProcessTable => process_table::list(&mut take),
         };
-        let outcome = printed.map(|lines| agent.handle_task_lines(now, job, &lines));
         agent.handle_task_end(now, job, outcome);
     }
 

@@ -3,7 +3,7 @@
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
 use crate::agent::DryRun;
 use crate::directives::host::{HostFile, Rule};
-use crate::directives::{emit_marked, expand, is_plain_file_name, text_of, Fault, Source};
+use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source};
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::pattern::Pattern;
 use crate::run::failure::Failure;
@@ -52,12 +52,11 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
     for source in hosts.values().map(TextFile::source) {
         let expanded = expand(source, |name| includes.get(name).map(TextFile::source));
         used.extend(expanded.includes.iter().map(|name| (*name).to_string()));
-        if emit_marked(&expanded.lines).len() > MAX_CONFIGURATION {
-            let reason = format!("with its includes larger than {MAX_CONFIGURATION} bytes");
-            faults.push(Fault { path: source.path.into(), line: 0, reason });
-        }
         faults.extend(expanded.faults);
-        faults.extend(HostFile::parse(expanded.lines).faults);
+        let file = HostFile::parse(expanded.lines);
+        let too_large = emit_fitting(&file, MAX_CONFIGURATION).1;
+        faults.extend(too_large.map(|reason| Fault { path: source.path.into(), line: 0, reason }));
+        faults.extend(file.faults);
     }
     // An include that no host uses is checked alone.
     for (_, file) in includes.iter().filter(|(name, _)| !used.contains(*name)) {

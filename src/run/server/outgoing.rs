@@ -1,16 +1,15 @@
 //! Sends datagrams in batches.
 
 use crate::now::Now;
-use crate::run::failure::LastFailure;
+use crate::run::failure::SendFailures;
 use crate::run::log::Log;
 use crate::sys::datagrams::Sender;
-use crate::sys::reason;
 use std::net::{SocketAddrV4, UdpSocket};
 
 #[derive(Default)]
 pub(super) struct Outgoing {
     sender: Sender,
-    failure: LastFailure,
+    failures: SendFailures,
 }
 
 impl Outgoing {
@@ -22,12 +21,11 @@ impl Outgoing {
         self.sender.push(to, datagram);
     }
 
-    /// Sends the batch. Datagrams that cannot be sent are dropped and logged.
+    /// Sends the batch. Datagrams that cannot be sent are dropped, and logged once for each address and reason.
     pub(super) fn flush(&mut self, now: Now, socket: &UdpSocket, log: &mut Log) {
-        self.sender.flush(socket, |outcome| {
-            let (to, failure) = outcome.err().map_or((None, None), |(to, e)| (Some(to), Some(reason(&e))));
-            if let (Some(failure), Some(to)) = (self.failure.update(failure), to) {
-                log.write(now, &format!("cannot send to {to}: {failure}"));
+        self.sender.flush(socket, |to, e| {
+            if let Some(line) = self.failures.note(to, &e) {
+                log.write(now, &line);
             }
         });
     }

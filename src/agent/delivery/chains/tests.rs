@@ -2,11 +2,26 @@
 
 use super::*;
 use crate::schedule::WeekMinute;
+use crate::wire::position::Base36;
 
 const LOG: ChainId = ChainId(5);
 
 fn now() -> Now {
     Now { mono: Duration::from_secs(9), unix: 1_795_347_336, local: WeekMinute::new(0, 0, 0), second: 0 }
+}
+
+/// The server says that a chain has come to that number and position of this run.
+fn handle_at(chains: &mut Chains, chain: ChainId, number: u64, position: &str) {
+    chains.handle_at(now().mono, chain, Some(Checkpoint { seq: Seq { epoch: 7, number }, unix: now().unix, position }));
+}
+
+/// Chains with an open log on which both sides agree.
+fn agreed() -> Chains {
+    let mut chains = Chains::new(now(), "h", 7);
+    chains.open(now(), LOG, &Position::parse("1.1.1").unwrap());
+    handle_at(&mut chains, ChainId::NO_FILE, 0, "-");
+    handle_at(&mut chains, LOG, 0, "1.1.1");
+    chains
 }
 
 fn said(chains: &mut Chains) -> Vec<String> {
@@ -17,11 +32,11 @@ fn said(chains: &mut Chains) -> Vec<String> {
 fn a_log_that_is_followed_again_counts_on() {
     let mut chains = Chains::new(now(), "h", 7);
     chains.handle_at(now().mono, ChainId::NO_FILE, None);
-    chains.handle_done(now().mono, ChainId::NO_FILE, Seq { epoch: 7, number: 0 });
+    handle_at(&mut chains, ChainId::NO_FILE, 0, "-");
     let position = Position::parse("1.1.1").unwrap();
     chains.open(now(), LOG, &position);
     chains.handle_at(now().mono, LOG, None);
-    chains.handle_done(now().mono, LOG, Seq { epoch: 7, number: 0 });
+    handle_at(&mut chains, LOG, 0, "1.1.1");
     chains.handle_queued(now().mono, LOG);
     assert_eq!(chains.next_number(LOG), 1);
     assert!(!chains.close(now(), LOG, &Position::default()), "an event waits");
@@ -35,33 +50,40 @@ fn a_log_that_is_followed_again_counts_on() {
     let checkpoint = Checkpoint { seq: Seq { epoch: 7, number: 1 }, unix: 1, position: "-" };
     assert_eq!(chains.handle_at(now().mono, LOG, Some(checkpoint)), None);
     assert_eq!(said(&mut chains), ["TAKE%%h%%5%%7.1%%7.1%%1795347336%%1.1.1"]);
-    chains.handle_done(now().mono, LOG, Seq { epoch: 7, number: 1 });
+    handle_at(&mut chains, LOG, 1, "1.1.1");
     assert!(chains.is_agreed(LOG));
     assert_eq!(chains.next_number(LOG), 2);
 }
 
 #[test]
-fn the_further_of_server_and_own_file_counts_within_one_run_and_else_the_file() {
-    let own = |number: u64| format!("AT%%h%%5%%3.{number}%%1%%9.1.1\n");
-    for (file, server, position) in [
-        (None, None, None),
-        (None, Some((3, 2)), Some("2.1.1")),
-        (Some(own(4)), None, Some("9.1.1")),
-        (Some(own(4)), Some((3, 2)), Some("9.1.1")),
-        (Some(own(4)), Some((3, 4)), Some("2.1.1")),
-        (Some(own(4)), Some((8, 9)), Some("9.1.1")),
-        (Some(own(4)), Some((7, 1)), Some("2.1.1")),
+fn the_further_of_server_and_own_file_counts_whichever_run_it_is_of() {
+    // The file has number 4 of run 3 at time 5, and 9 bytes of the file. The server has number, run, time and bytes.
+    for (has_file, server, position) in [
+        (false, None, None),
+        (false, Some((3, 2, 1, 2)), Some("2.1.1")),
+        (true, None, Some("9.1.1")),
+        (true, Some((3, 2, 6, 2)), Some("9.1.1")),
+        (true, Some((3, 5, 5, 2)), Some("2.1.1")),
+        (true, Some((3, 4, 6, 12)), Some("c.1.1")),
+        (true, Some((8, 9, 4, 12)), Some("9.1.1")),
+        (true, Some((8, 9, 6, 2)), Some("2.1.1")),
+        (true, Some((8, 9, 5, 2)), Some("9.1.1")),
+        (true, Some((8, 9, 5, 12)), Some("c.1.1")),
+        (true, Some((7, 1, 1, 2)), Some("2.1.1")),
     ] {
         let mut chains = Chains::new(now(), "h", 7);
-        chains.remember(file.as_deref().unwrap_or("no checkpoint\n"));
+        chains.remember(if has_file { "AT%%h%%5%%3.4%%5%%9.1.1\n" } else { "no checkpoint\n" });
         assert!(matches!(chains.seek(now().mono, LOG), LastRead::Unanswered));
-        let server = server.map(|(epoch, number)| Checkpoint { seq: Seq { epoch, number }, unix: 1, position: "2.1.1" });
-        chains.handle_at(now().mono, LOG, server);
+        let checkpoint = server.map(|(epoch, number, unix, offset)| {
+            let position = format!("{}.1.1", Base36(offset)).into();
+            Checkpoint::<Box<str>> { seq: Seq { epoch, number }, unix, position }
+        });
+        chains.handle_at(now().mono, LOG, checkpoint.as_ref().map(Checkpoint::borrowed));
         let found = match chains.seek(now().mono, LOG) {
             LastRead::At(checkpoint) => Some(checkpoint.position.to_string()),
             _ => None,
         };
-        assert_eq!(found.as_deref(), position, "{file:?} {server:?}");
+        assert_eq!(found.as_deref(), position, "{has_file} {server:?}");
     }
 }
 
@@ -82,12 +104,7 @@ fn positions_are_given_once_for_each_change_and_include_logs_that_only_the_file_
 #[test]
 fn a_position_is_reported_soon_when_another_file_is_read_or_many_bytes_were() {
     for (position, after) in [("2.1.1", 600), ("2.1.9", 1), ("1.1.1+1.1.9", 1), ("zzzzz.1.1", 1)] {
-        let mut chains = Chains::new(now(), "h", 7);
-        chains.open(now(), LOG, &Position::parse("1.1.1").unwrap());
-        for chain in [ChainId::NO_FILE, LOG] {
-            chains.handle_at(now().mono, chain, None);
-            chains.handle_done(now().mono, chain, Seq { epoch: 7, number: 0 });
-        }
+        let mut chains = agreed();
         assert_eq!(chains.next_deadline(), None);
         chains.handle_read(LOG, Position::parse(position).unwrap());
         assert_eq!(chains.next_deadline(), Some(now().mono + Duration::from_secs(after)), "{position}");
@@ -97,12 +114,7 @@ fn a_position_is_reported_soon_when_another_file_is_read_or_many_bytes_were() {
 #[test]
 fn a_chain_is_held_until_the_server_has_agreed_on_the_one_that_took_its_file() {
     let other = ChainId(6);
-    let mut chains = Chains::new(now(), "h", 7);
-    chains.open(now(), LOG, &Position::parse("1.1.1").unwrap());
-    for chain in [ChainId::NO_FILE, LOG] {
-        chains.handle_at(now().mono, chain, None);
-        chains.handle_done(now().mono, chain, Seq { epoch: 7, number: 0 });
-    }
+    let mut chains = agreed();
     chains.open(now(), other, &Position::parse("1.1.1").unwrap());
     chains.hold_until_agreed(LOG, other);
     chains.handle_read(LOG, Position::parse("0.1.2").unwrap());
@@ -112,9 +124,45 @@ fn a_chain_is_held_until_the_server_has_agreed_on_the_one_that_took_its_file() {
     chains.handle_at(later.mono, other, None);
     assert_eq!(sent(&mut chains), ["TAKE%%h%%6%%none%%7.0%%1795347336%%1.1.1"]);
     assert!(!chains.is_agreed(LOG));
-    chains.handle_done(later.mono, other, Seq { epoch: 7, number: 0 });
+    handle_at(&mut chains, other, 0, "1.1.1");
     assert!(chains.is_agreed(LOG));
     assert_eq!(sent(&mut chains), ["TAKE%%h%%5%%7.0%%7.0%%1795347336%%0.1.2"]);
     chains.hold_until_agreed(LOG, other);
     assert!(chains.is_agreed(LOG), "both sides agree on the other already");
+}
+
+#[test]
+fn a_report_is_repeated_until_the_server_confirms_just_that_position() {
+    let mut chains = agreed();
+    chains.handle_read(LOG, Position::parse("2.1.1_5.9.3").unwrap());
+    chains.hurry_report(LOG, now().mono);
+    assert!(!chains.are_logs_told());
+    let report = "TAKE%%h%%5%%7.0%%7.0%%1795347336%%2.1.1_5.9.3";
+    assert_eq!((said(&mut chains), said(&mut chains)), (vec![report.to_string()], vec![]));
+    // What is read later is reported later.
+    chains.handle_read(LOG, Position::parse("3.1.1").unwrap());
+    handle_at(&mut chains, LOG, 0, "1.1.1");
+    let again = Now { mono: now().mono + Duration::from_millis(500), ..now() };
+    assert_eq!(chains.transmit(again), [report.as_bytes()]);
+    handle_at(&mut chains, LOG, 0, "2.1.1_5.9.3");
+    assert!(!chains.are_logs_told());
+    chains.hurry_reports(again.mono);
+    let later = Now { mono: again.mono + Duration::from_secs(1), ..now() };
+    assert_eq!(chains.transmit(later), [b"TAKE%%h%%5%%7.0%%7.0%%1795347336%%3.1.1"]);
+    handle_at(&mut chains, LOG, 0, "3.1.1");
+    assert!(chains.are_logs_told());
+    assert_eq!(chains.next_deadline(), None);
+}
+
+#[test]
+fn a_server_that_forgot_a_report_is_told_again() {
+    let mut chains = agreed();
+    chains.handle_read(LOG, Position::parse("2.1.1").unwrap());
+    chains.hurry_report(LOG, now().mono);
+    said(&mut chains);
+    handle_at(&mut chains, LOG, 0, "2.1.1");
+    chains.restart(now().mono);
+    assert_eq!(said(&mut chains), ["SEEK%%h%%0,5"]);
+    handle_at(&mut chains, LOG, 0, "1.1.1");
+    assert_eq!(said(&mut chains), ["TAKE%%h%%5%%7.0%%7.0%%1795347336%%2.1.1"]);
 }

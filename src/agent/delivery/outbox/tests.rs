@@ -121,13 +121,20 @@ fn only_a_window_is_in_flight() {
     assert_eq!(outbox.outbox.lines, 99);
 }
 
+/// The server says that it has no event of that run of a chain yet.
+fn agree(outbox: &mut Bench, now: Now, chain: ChainId, epoch: u64) {
+    let checkpoint = Checkpoint { seq: Seq { epoch, number: 0 }, unix: 1, position: "-" };
+    outbox.chains.handle_at(now.mono, chain, Some(checkpoint));
+    assert!(outbox.chains.is_agreed(chain));
+}
+
 /// An outbox, and a server that has agreed on two chains: that of events without a log, and that of one log.
 fn agreed() -> (Bench, ChainId) {
     let (mut outbox, log) = (outbox(), ChainId(5));
     outbox.chains.open(at(0), log, &Position::default());
     for chain in [ChainId::NO_FILE, log] {
         outbox.chains.handle_at(at(0).mono, chain, None);
-        assert!(outbox.chains.handle_done(at(0).mono, chain, Seq { epoch: 7, number: 0 }));
+        agree(&mut outbox, at(0), chain, 7);
     }
     (outbox, log)
 }
@@ -150,6 +157,18 @@ fn the_window_grows_with_what_arrives_and_narrows_with_what_does_not() {
 }
 
 #[test]
+fn the_first_event_of_a_quiet_chain_does_not_wait_for_the_window_of_a_busy_one() {
+    let (mut outbox, log) = agreed();
+    (0..200).for_each(|_| outbox.push_line(at(0), log, Some(&Position::default()), event("busy")));
+    assert_eq!(sent(&mut outbox, at(0), Form::Chain).len(), Window::MIN);
+    ["quiet", "again"].iter().for_each(|text| outbox.push(at(0), event(text)));
+    let said = sent(&mut outbox, at(0), Form::Chain);
+    assert!(matches!(&said[..], [one] if one.ends_with("quiet")), "{said:?}");
+    outbox.acknowledge_chain(at(0), ChainId::NO_FILE, 1, 0);
+    assert!(sent(&mut outbox, at(0), Form::Chain).iter().any(|said| said.ends_with("again")));
+}
+
+#[test]
 fn events_of_a_chain_wait_until_it_is_agreed_upon() {
     let mut outbox = outbox();
     let log = ChainId(5);
@@ -160,11 +179,11 @@ fn events_of_a_chain_wait_until_it_is_agreed_upon() {
     outbox.chains.handle_at(at(0).mono, ChainId::NO_FILE, Some(Checkpoint { seq: Seq { epoch: 3, number: 9 }, unix: 1, position: "-" }));
     let said: Vec<String> = outbox.chains.transmit(at(0)).into_iter().map(|datagram| String::from_utf8(datagram).unwrap()).collect();
     assert_eq!(said, ["TAKE%%nas1%%0%%3.9%%7.0%%1795347336%%-", "SEEK%%nas1%%5"]);
-    outbox.chains.handle_done(at(0).mono, ChainId::NO_FILE, Seq { epoch: 7, number: 0 });
+    agree(&mut outbox, at(0), ChainId::NO_FILE, 7);
     assert_eq!(sent(&mut outbox, at(0), Form::Chain), ["EVENT%%nas1%%0%%7.1%%-%%1795347336%%T%%NULL%%other"]);
     // The server has more of this run than this side knows: what it acknowledged got lost.
     outbox.chains.handle_at(at(0).mono, log, None);
-    outbox.chains.handle_done(at(0).mono, log, Seq { epoch: 7, number: 0 });
+    agree(&mut outbox, at(0), log, 7);
     assert_eq!(sent(&mut outbox, at(0), Form::Chain), ["EVENT%%nas1%%5%%7.1%%-%%1795347336%%T%%NULL%%of the log"]);
     outbox.restart(at(1));
     let checkpoint = Checkpoint { seq: Seq { epoch: 7, number: 1 }, unix: 1, position: "-" };
@@ -201,7 +220,8 @@ fn an_event_keeps_the_form_in_which_the_server_may_have_it() {
     outbox.change_server(at(2));
     outbox.chains.handle_at(at(2).mono, log, None);
     let run = outbox.chains.epoch();
-    assert!(outbox.chains.handle_done(at(2).mono, log, Seq { epoch: run, number: 0 }) && run != 7);
+    agree(&mut outbox, at(2), log, run);
+    assert_ne!(run, 7);
     assert_eq!(sent(&mut outbox, at(2), Form::Chain).len(), 1);
 }
 

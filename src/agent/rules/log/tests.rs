@@ -65,6 +65,21 @@ impl Bench {
         }
     }
 
+    /// What is counted of `/log` in blocks that are not over.
+    fn counts(&mut self) -> Vec<BlockCount> {
+        let log = self.file("/log");
+        self.rules.open_counts(self.logs.file(log).unwrap())
+    }
+
+    /// The agent starts again at that time, and `/log` is read on from a position with these counts.
+    fn restarted(seconds: u64, text: &str, counts: &[BlockCount]) -> Self {
+        let mut bench = Self { rules: LogRules::default(), logs: Logs::default(), delivery: delivery(), position: 0 };
+        bench.configure(seconds, text);
+        let log = bench.file("/log");
+        bench.rules.restore(at(seconds), bench.logs.file(log).unwrap(), counts, &mut bench.delivery);
+        bench
+    }
+
     /// Tags and text of the events since the last call.
     fn events(&mut self) -> Vec<String> {
         events(&mut self.delivery)
@@ -224,4 +239,99 @@ fn files_of_a_wildcard_are_counted_apart() {
     bench.lines(11, "x\n");
     bench.time(20, 0);
     assert_eq!(bench.events(), ["C 1", "D 1"]);
+}
+
+const COUNTING: &str = "file: /log\nmatch: x\nalert_n: tags=N threshold=2 seconds=10 message=M\n\
+                        file: /log\nmatch: x\nalert_inactive: tags=I seconds=10 message=M\n\
+                        file: /log\nmatch: x\nalert_count: tags=C seconds=10\n";
+
+#[test]
+fn a_block_continues_after_a_restart_with_what_it_had_counted() {
+    let mut bench = Bench::new(COUNTING);
+    assert_eq!(bench.counts(), []);
+    bench.lines(3, "x\nother\nx\n");
+    let counts = bench.counts();
+    assert_eq!(counts.iter().map(|count| (count.start, count.count)).collect::<Vec<_>>(), vec![(at(0).unix, 2); 3]);
+    let mut bench = Bench::restarted(6, COUNTING, &counts);
+    assert_eq!(bench.counts(), counts);
+    assert_eq!(bench.rules.next_deadline(at(6)), Some(at(10).mono), "it ends when it would have");
+    bench.lines(7, "x\n");
+    bench.time(10, 0);
+    assert_eq!((bench.events(), bench.counts()), (vec!["N M".into(), "C 3".into()], vec![]));
+    bench.time(20, 0);
+    assert_eq!(bench.events(), ["I M", "C 0"]);
+}
+
+#[test]
+fn a_block_that_ended_while_the_agent_was_down_is_reported_at_once() {
+    let mut bench = Bench::new(COUNTING);
+    bench.lines(3, "x\nx\nx\n");
+    let counts = bench.counts();
+    let mut bench = Bench::restarted(10, COUNTING, &counts);
+    assert_eq!((bench.events(), bench.counts()), (vec!["N M".into(), "C 3".into()], vec![]));
+    bench.time(20, 0);
+    assert_eq!(bench.events(), ["I M", "C 0"], "it counts in no other block");
+}
+
+#[test]
+fn what_a_rule_counted_that_has_changed_since_is_forgotten() {
+    let mut bench = Bench::new(COUNTING);
+    bench.lines(3, "x\n");
+    let counts = bench.counts();
+    let changed = [
+        COUNTING.replace("match: x", "match: .x|x"),
+        COUNTING.replace("seconds=10", "seconds=20"),
+        COUNTING.replace("match: x", "match: x\nignore: y"),
+        ALL.to_string(),
+    ];
+    for text in changed {
+        assert_eq!(Bench::restarted(6, &text, &counts).counts(), [], "{text}");
+    }
+    // Neither the order of rules nor others matter.
+    let (first, others) = COUNTING.split_once("message=M\n").unwrap();
+    let turned = format!("{ALL}{others}{first}message=M\n");
+    let mut after = Bench::restarted(6, &turned, &counts).counts();
+    let mut before = counts;
+    before.sort_by_key(|count| count.rule);
+    after.sort_by_key(|count| count.rule);
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_prolong_a_block() {
+    let counts = {
+        let mut bench = Bench::new(COUNT);
+        bench.lines(3, "x\n");
+        bench.counts()
+    };
+    let later: Vec<BlockCount> = counts.iter().map(|count| BlockCount { start: count.start + 1_000_000, ..*count }).collect();
+    let bench = Bench::restarted(6, COUNT, &later);
+    assert_eq!(bench.rules.next_deadline(at(6)), Some(at(16).mono));
+}
+
+#[test]
+fn a_line_that_takes_several_turns_to_search_makes_its_events_once() {
+    let heavy = |first: &str| format!("file: /log\nmatch: {first}.{{200}}[0-9]\nmatch: x.{{150}}.*e\nalert_all: tags={first}\n");
+    let mut bench = Bench::new(&(heavy("q") + &heavy("z") + &COUNT.replace("match: x", "match: (x|y)o")));
+    let lines = format!("xo\nxoxo {}\nlast xo\n", "q line ".repeat(9000));
+    let (mut read, mut turns) = (0, 0);
+    while read < lines.len() {
+        read += bench.lines(1, &lines[read..]);
+        bench.rules.begin_turn();
+        turns += 1;
+    }
+    assert!(turns > 2, "{turns}");
+    assert_eq!(bench.events().len(), 2, "one for each rule, of the long line");
+    bench.time(10, 0);
+    assert_eq!(bench.events(), ["C 3"]);
+}
+
+#[test]
+fn a_turn_that_is_over_searches_nothing_more() {
+    let mut bench = Bench::new("file: /log\nmatch: (a|b).{200}[0-9]\nalert_all: tags=A\n");
+    let long = "a line ".repeat(9000) + "\n";
+    assert_eq!(bench.lines(1, &long), long.len(), "the search that began is brought to its end");
+    assert_eq!(bench.lines(1, "a\n"), 0);
+    bench.rules.begin_turn();
+    assert_eq!(bench.lines(1, "a\n"), 2);
 }

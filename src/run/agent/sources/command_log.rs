@@ -59,7 +59,9 @@ impl CommandLog {
             agent.handle_log(now, id, LogEvent::State(Ok(())));
         }
         match reading {
-            Reading::Waiting | Reading::Blocked => false,
+            Reading::Waiting => false,
+            // With room for events it goes on in the next turn.
+            Reading::Blocked => agent.has_room(),
             Reading::More => true,
             Reading::Ended(outcome) => {
                 self.running = None;

@@ -2,7 +2,7 @@
 
 use super::copies::{Held, Unread, Verdict};
 use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
-use crate::fs::glob::{self, Expansion};
+use crate::fs::glob::{Expansion, FoundFile, OtherFiles, Search};
 use crate::fs::{Access, AccessError};
 use crate::now::Now;
 use crate::tail::{file_id, is_named_after, FileId, Follower, LogFile, Piece};
@@ -17,9 +17,20 @@ pub(super) struct Files {
     files: Vec<SourceFile>,
     /// The pattern of a wildcard.
     wildcard: Option<String>,
+    /// Which file is read first: the one whose turn it was when there was no room for more.
+    first: usize,
+    /// The search for files that is under way.
+    search: Option<Box<Search>>,
+    search_began: Duration,
     next_search: Duration,
+    /// A search may be hurried to this time: a long one is followed by a long rest.
+    earliest_search: Duration,
     /// Whether the wildcard was searched for before: what the first search finds was there already.
     was_searched: bool,
+    /// Whether a search was given up: what others find may be old.
+    was_given_up: bool,
+    /// The files that match and found no place.
+    others: OtherFiles,
 }
 
 /// A file that is read as soon as the agent has said from where on.
@@ -34,31 +45,44 @@ struct SourceFile {
     is_new: bool,
     /// Set while it may be a copy of another one.
     held: Option<Held>,
+    /// Whether it was there before it found a place: reading begins there whatever the agent knows.
+    is_old: bool,
 }
 
 /// What came of a reading.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FilesRead {
-    /// There is more to read at once.
+    /// There is, or may be, more to read at once.
     pub(super) has_more: bool,
-    /// The agent had no room for all of it.
-    pub(super) is_blocked: bool,
+    /// How many bytes were handed over.
+    pub(super) bytes: usize,
 }
 
 impl SourceFile {
-    fn new(access: &Access, path: String) -> Self {
-        let from_end = Some(Follower::from_end(access, &path).into());
-        Self { path, id: None, follower: None, from_end, is_new: true, held: None }
+    /// A file that was found just now. `old` is the size that it had when it was known already and found no place.
+    fn new(access: &Access, path: String, old: Option<u64>) -> Self {
+        let from_end = Some(Follower::from_offset(access, &path, old.unwrap_or(u64::MAX)).into());
+        Self { path, id: None, follower: None, from_end, is_new: true, held: None, is_old: old.is_some() }
     }
 
     /// A file that is open already.
     fn open(path: String, follower: Box<Follower>) -> Self {
-        Self { path, id: None, follower: Some(follower), from_end: None, is_new: false, held: None }
+        Self { path, id: None, follower: Some(follower), from_end: None, is_new: false, held: None, is_old: false }
     }
 
     /// Whether it may be a copy of another one.
     fn may_be_copy(&self) -> bool {
         self.follower.as_ref().map_or(self.is_new, |follower| follower.unread().is_some())
+    }
+
+    /// Whether nothing is known to be left to read.
+    fn is_read(&self) -> bool {
+        self.follower.as_ref().is_some_and(|follower| follower.is_read())
+    }
+
+    /// Whether nothing is left to read of it and its path has no file any more: only a late writer may come.
+    fn is_spent(&self) -> bool {
+        self.is_read() && self.follower.as_ref().is_some_and(|follower| follower.is_missing())
     }
 
     fn is_gone(&self, access: &Access) -> bool {
@@ -68,29 +92,36 @@ impl SourceFile {
     /// Hands over what is new. Returns what came of it.
     fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> FilesRead {
         let (Some(id), Some(follower)) = (self.id, &mut self.follower) else { return FilesRead::default() };
+        let mut read = FilesRead::default();
         let mut is_blocked = false;
         let has_more = follower.read(now.mono, buffer, &mut |Piece { position, place, bytes }| {
             let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(place), bytes }));
+            read.bytes += consumed;
             is_blocked |= consumed < bytes.len();
             consumed
         });
+        read.has_more = has_more || is_blocked;
         agent.handle_log(now, id, LogEvent::Read(follower.position()));
         for loss in [follower.take_loss(), follower.take_cut_lines(now.mono)].into_iter().flatten() {
             agent.handle_log(now, id, LogEvent::Loss(loss));
         }
-        FilesRead { has_more, is_blocked }
+        read
     }
 }
 
 impl Files {
     /// How often a wildcard is searched for.
     const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
+    /// How many times as long as a search took nothing is searched for after it.
+    const REST: u32 = 8;
     /// Most files of one wildcard: each takes a descriptor.
     const MAX: usize = 256;
+    /// Bytes of all files that are read before other logs have their turn.
+    const TURN: usize = 1 << 20;
 
     /// The file at a path.
     pub(super) fn at_path(source: LogId, access: &Access, path: &str) -> Self {
-        Self { files: vec![SourceFile::new(access, path.to_string())], ..Self::of_wildcard(source, access, None) }
+        Self { files: vec![SourceFile::new(access, path.to_string(), None)], ..Self::of_wildcard(source, access, None) }
     }
 
     /// The files that a pattern matches.
@@ -99,16 +130,34 @@ impl Files {
     }
 
     fn of_wildcard(source: LogId, access: &Access, wildcard: Option<String>) -> Self {
-        Self { source, access: access.clone(), files: Vec::new(), wildcard, next_search: Duration::ZERO, was_searched: false }
+        Self {
+            source,
+            access: access.clone(),
+            files: Vec::new(),
+            wildcard,
+            first: 0,
+            search: None,
+            search_began: Duration::ZERO,
+            next_search: Duration::ZERO,
+            earliest_search: Duration::ZERO,
+            was_searched: false,
+            was_given_up: false,
+            others: OtherFiles::default(),
+        }
     }
 
     pub(super) fn is_wildcard(&self) -> bool {
         self.wildcard.is_some()
     }
 
-    /// The wildcard is searched for with the next look.
+    /// The wildcard is searched for as soon as it may be.
     pub(super) fn hurry_search(&mut self) {
-        self.next_search = Duration::ZERO;
+        self.next_search = self.next_search.min(self.earliest_search);
+    }
+
+    /// Whether a search is under way: [`Self::search`] is to be called again.
+    pub(super) fn is_searching(&self) -> bool {
+        self.search.is_some()
     }
 
     /// The files that are open.
@@ -148,7 +197,7 @@ impl Files {
             // A wildcard may have found it under another name too.
             _ => match (self.release_at(path), start) {
                 (Some(open), _) => Follower::from_released(&self.access, path, open),
-                (None, Start::End) => {
+                (None, _) if *start == Start::End || self.files[at].is_old => {
                     self.files[at].from_end.take().map_or_else(|| Follower::from_end(&self.access, path), |follower| *follower)
                 }
                 _ => Follower::from_start(&self.access, path),
@@ -164,18 +213,13 @@ impl Files {
             position = Position::end();
         }
         let file = &mut self.files[at];
-        (file.id, file.follower, file.from_end) = (Some(id), Some(follower), None);
+        (file.id, file.follower, file.from_end, file.is_old) = (Some(id), Some(follower), None, false);
         Some((position, lost))
     }
 
     /// Notices new files and rotations.
     pub(super) fn look(&mut self, now: Now, agent: &mut Agent) {
-        if now.mono >= self.next_search {
-            if let Some(pattern) = self.wildcard.take() {
-                self.search(now, &pattern, agent);
-                self.wildcard = Some(pattern);
-            }
-        }
+        self.search(now, agent);
         let copies = if self.is_wildcard() { self.copies() } else { Vec::new() };
         for at in 0..self.files.len() {
             let Some(mut follower) = self.files[at].follower.take() else { continue };
@@ -191,18 +235,23 @@ impl Files {
         }
     }
 
-    /// Hands over what is new. Returns what came of it.
+    /// Hands over what is new, as far as the agent has room. The files take turns. Returns what came of it.
     pub(super) fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> FilesRead {
-        let mut progress = FilesRead::default();
-        for at in 0..self.files.len() {
+        let (first, mut all) = (self.first, FilesRead::default());
+        for turn in 0..self.files.len() {
+            let at = (first + turn) % self.files.len();
+            if !agent.has_room() || all.bytes >= Self::TURN {
+                (self.first, all.has_more) = (at, true);
+                break;
+            }
             if !self.may_read(now, at) {
                 continue;
             }
-            let FilesRead { has_more, is_blocked } = self.files[at].read(now, agent, buffer);
-            progress.has_more |= has_more;
-            progress.is_blocked |= is_blocked;
+            let FilesRead { has_more, bytes } = self.files[at].read(now, agent, buffer);
+            all.has_more |= has_more;
+            all.bytes += bytes;
         }
-        progress
+        all
     }
 
     /// Whether a file is to be read now. It is not while it may be a copy of another one, and not from its start if it is one.
@@ -244,25 +293,36 @@ impl Files {
         copies.map(|file| PathBuf::from(&file.path)).collect()
     }
 
-    fn search(&mut self, now: Now, pattern: &str, agent: &mut Agent) {
-        self.next_search = now.mono + Self::SEARCH_INTERVAL;
-        let mut is_refused = false;
-        let (paths, mut state) = match glob::expand(&self.access, pattern) {
-            Ok(Expansion { paths, is_partial: false }) => (paths, Ok(())),
-            Ok(Expansion { paths, .. }) => (paths, Err("files that are not below what -f allows are refused".into())),
-            Err(e) => {
-                is_refused = e == AccessError::Refused;
-                (Vec::new(), Err(e.to_string()))
-            }
+    /// Searches for the files of a wildcard, if that is due: one step of a search, so that others have their turn.
+    pub(super) fn search(&mut self, now: Now, agent: &mut Agent) {
+        let Some(pattern) = &self.wildcard else { return };
+        if self.search.is_none() && now.mono >= self.next_search {
+            self.search = Some(Box::new(Search::new(&self.access, pattern, Self::MAX)));
+            self.search_began = now.mono;
+        }
+        let Some(search) = self.search.take_if(|search| search.step()) else { return };
+        self.earliest_search = now.mono + now.mono.saturating_sub(self.search_began) * Self::REST;
+        self.next_search = self.earliest_search.max(now.mono + Self::SEARCH_INTERVAL);
+        self.handle_found(now, search.finish(), agent);
+    }
+
+    fn handle_found(&mut self, now: Now, outcome: Result<Expansion, AccessError>, agent: &mut Agent) {
+        let state = match &outcome {
+            Err(e) => Err(e.to_string()),
+            Ok(found) if found.is_given_up => Err("more matches than can be looked at".into()),
+            Ok(found) if !found.others.is_empty() => Err(format!("more than {} files match: those changed last are followed", Self::MAX)),
+            Ok(found) if found.is_partial => Err("files that are not below what -f allows are refused".into()),
+            Ok(found) => found.kernel_file.map_or(Ok(()), |e| Err(e.to_string())),
         };
-        if paths.len() > Self::MAX {
-            state = Err(format!("more than {} files match", Self::MAX));
-        }
-        for path in paths {
-            if self.files.len() < Self::MAX && self.files.iter().all(|file| file.path != path) && is_file(&self.access, &path) {
-                self.add(now, path, agent);
+        let is_refused = outcome.as_ref().is_err_and(|e| *e == AccessError::Refused);
+        let mut found = outcome.unwrap_or_default();
+        for file in std::mem::take(&mut found.files) {
+            if self.files.iter().all(|known| known.path != file.path) && self.has_place(now, &mut found, agent) {
+                self.add(now, file, agent);
             }
         }
+        self.others = found.others;
+        self.was_given_up |= found.is_given_up;
         agent.handle_log(now, self.source, LogEvent::State(state));
         // A wildcard that the owner of the host refuses is not announced as followed.
         if !is_refused && !std::mem::replace(&mut self.was_searched, true) {
@@ -271,7 +331,30 @@ impl Files {
         self.remove_gone(now, agent);
     }
 
-    fn add(&mut self, now: Now, path: String, agent: &mut Agent) {
+    /// Whether one more file can be followed. If there are too many, one that was read gives up its place: one that is gone, or one that
+    /// others were changed after.
+    fn has_place(&mut self, now: Now, found: &mut Expansion, agent: &mut Agent) -> bool {
+        if self.files.len() < Self::MAX {
+            return true;
+        }
+        if let Some(at) = self.files.iter().position(SourceFile::is_spent) {
+            let file = self.files.swap_remove(at);
+            file.id.map(|id| agent.handle_log(now, id, LogEvent::Gone));
+            return true;
+        }
+        let older = self.files.iter().position(|file| file.is_read() && found.others.size(&file.path).is_some());
+        let Some(file) = older.map(|at| self.files.swap_remove(at)) else { return false };
+        if let Some((id, follower)) = file.id.zip(file.follower) {
+            // If it is found again, reading goes on there.
+            let offset = follower.position().files.last().map_or(0, |last| last.offset);
+            found.others.set_size(&file.path, offset);
+            agent.handle_log(now, id, LogEvent::SetAside);
+        }
+        true
+    }
+
+    fn add(&mut self, now: Now, found: FoundFile, agent: &mut Agent) {
+        let FoundFile { path, size, .. } = found;
         let from = self.file_at(&path);
         let (file, event) = match self.release_at(&path) {
             Some(open) => {
@@ -280,8 +363,10 @@ impl Files {
                 (SourceFile::open(path, follower), event)
             }
             None => {
+                let old = self.others.size(&path).or((self.was_searched && self.was_given_up).then_some(size));
                 let event = LogEvent::Found { path: path.clone(), is_late: self.was_searched };
-                (SourceFile::new(&self.access, path), event)
+                // A shorter one is another file.
+                (SourceFile::new(&self.access, path, old.filter(|old| *old <= size)), event)
             }
         };
         self.files.push(file);

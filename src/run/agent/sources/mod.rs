@@ -7,7 +7,7 @@ mod files;
 use super::watches::Watches;
 use crate::agent::{Agent, LogEvent, LogId, Start};
 use crate::directives::host::LogSource;
-use crate::fs::Access;
+use crate::fs::{Access, AccessError};
 use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
 use crate::tail::FileId;
@@ -20,7 +20,7 @@ pub(super) struct Sources {
     sources: Vec<Source>,
     /// What tells of changes, where the system does.
     watches: Option<Watches>,
-    /// Which source is read first, so that a busy one does not keep the others waiting for room.
+    /// Which source is read first: the one whose turn it was when there was no room for more.
     first: usize,
     /// Events that wait to be handed to the agent.
     events: Vec<(LogId, LogEvent<'static>)>,
@@ -47,6 +47,9 @@ enum Input {
 }
 
 impl Sources {
+    /// Bytes that are read before everything else has its turn.
+    const TURN: usize = 1 << 20;
+
     /// Follows nothing yet, and later no file that `access` refuses.
     pub(super) fn new(access: Access) -> Self {
         Self { access, sources: Vec::new(), watches: None, first: 0, events: Vec::new() }
@@ -75,7 +78,7 @@ impl Sources {
         let Some(source) = self.sources.iter_mut().find(|known| known.id == source) else { return };
         let Input::Files(files) = &mut source.input else { return };
         if let Some((position, lost)) = files.begin(now, log, path, start) {
-            let is_refused = self.access.is_refused(path.as_ref());
+            let is_refused = matches!(self.access.regular(path.as_ref()), Err(AccessError::Refused | AccessError::NotRegular(_)));
             self.events.push((log, LogEvent::Opened { position, lost, is_refused }));
         }
         (source.next_look, source.is_unread) = (now.mono, true);
@@ -119,15 +122,14 @@ impl Sources {
         for source in &mut self.sources {
             source.look(now, agent, self.watches.as_mut());
         }
+        let (first, mut bytes) = (self.first, 0);
         for turn in 0..self.sources.len() {
-            if !agent.has_room() {
-                break;
-            }
-            let at = (self.first + turn) % self.sources.len();
-            if self.sources[at].read(now, agent, buffer) {
+            let at = (first + turn) % self.sources.len();
+            if !agent.has_room() || bytes >= Self::TURN {
                 self.first = at;
                 break;
             }
+            bytes += self.sources[at].read(now, agent, buffer);
         }
     }
 
@@ -154,6 +156,7 @@ impl Sources {
                 return Some(now.mono);
             }
             let due = match &source.input {
+                Input::Files(files) if files.is_searching() => return Some(now.mono),
                 Input::Files(_) => Some(source.next_look),
                 Input::Command(command) => command.next_deadline(now).filter(|_| has_room),
             };
@@ -190,6 +193,9 @@ impl Source {
     fn look(&mut self, now: Now, agent: &mut Agent, watches: Option<&mut Watches>) {
         let Input::Files(files) = &mut self.input else { return };
         if self.next_look > now.mono {
+            if files.is_searching() {
+                files.search(now, agent);
+            }
             return;
         }
         files.look(now, agent);
@@ -219,19 +225,20 @@ impl Source {
         all
     }
 
-    /// Hands the agent what is new. Returns whether it had no room for all of it.
-    fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> bool {
+    /// Hands the agent what is new, as far as it has room. Returns how many bytes that were.
+    fn read(&mut self, now: Now, agent: &mut Agent, buffer: &mut [u8]) -> usize {
         match &mut self.input {
             Input::Command(command) => {
+                let before = command.position();
                 self.is_unread = command.handle(now, self.id, agent, buffer);
-                false
+                usize::try_from(command.position() - before).unwrap_or(usize::MAX)
             }
             Input::Files(files) if self.is_unread => {
-                let progress = files.read(now, agent, buffer);
-                self.is_unread = progress.has_more || progress.is_blocked;
-                progress.is_blocked
+                let read = files.read(now, agent, buffer);
+                self.is_unread = read.has_more;
+                read.bytes
             }
-            Input::Files(_) => false,
+            Input::Files(_) => 0,
         }
     }
 }
