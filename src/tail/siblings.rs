@@ -292,8 +292,11 @@ impl<'a> Siblings<'a> {
 
     /// Some rotations give the newest file the highest number. The times tell, where there are enough.
     fn negate_numbers_if_counting_up(&mut self) {
-        for form in [Form::Appended, Form::BeforeExtension] {
-            self.files.sort_unstable_by_key(|one| one.key.number(form));
+        type Order = fn(&RotationKey, &RotationKey) -> Ordering;
+        let appended: Order = |one, other| one.number(Form::Appended).cmp(&other.number(Form::Appended));
+        let inserted: Order = |one, other| one.number(Form::BeforeExtension).cmp(&other.number(Form::BeforeExtension));
+        for (form, order) in [(Form::Appended, appended), (Form::BeforeExtension, inserted)] {
+            self.sort(order);
             let (mut up, mut down) = (0, 0);
             for two in self.files.windows(2) {
                 if two[0].key.number(form).is_some() {

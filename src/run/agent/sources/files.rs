@@ -41,12 +41,12 @@ struct SourceFile {
     follower: Option<Box<Follower>>,
     /// Where it ended when it was found: what is written before the agent says where to begin is new.
     from_end: Option<Box<Follower>>,
-    /// Whether it was there before it found a place: reading begins there whatever the agent knows.
-    is_old: bool,
     /// Whether nothing was ever read at the path.
     is_new: bool,
     /// Set while it may be a copy of another one.
     held: Option<Held>,
+    /// Whether it was there before it found a place: reading begins there whatever the agent knows.
+    is_old: bool,
 }
 
 /// What came of a reading.
@@ -62,12 +62,17 @@ impl SourceFile {
     /// A file that was found just now. `old` is the size that it had when it was known already and found no place.
     fn new(access: &Access, path: String, old: Option<u64>) -> Self {
         let from_end = Some(Follower::from_offset(access, &path, old.unwrap_or(u64::MAX)).into());
-        Self { path, id: None, follower: None, from_end, is_old: old.is_some(), is_new: old.is_none(), held: None }
+        Self { path, id: None, follower: None, from_end, is_new: true, held: None, is_old: old.is_some() }
     }
 
     /// A file that is open already.
     fn open(path: String, follower: Box<Follower>) -> Self {
-        Self { path, id: None, follower: Some(follower), from_end: None, is_old: false, is_new: false, held: None }
+        Self { path, id: None, follower: Some(follower), from_end: None, is_new: false, held: None, is_old: false }
+    }
+
+    /// Whether it may be a copy of another one.
+    fn may_be_copy(&self) -> bool {
+        self.follower.as_ref().map_or(self.is_new, |follower| follower.unread().is_some())
     }
 
     /// Whether nothing is known to be left to read.
@@ -78,11 +83,6 @@ impl SourceFile {
     /// Whether nothing is left to read of it and its path has no file any more: only a late writer may come.
     fn is_spent(&self) -> bool {
         self.is_read() && self.follower.as_ref().is_some_and(|follower| follower.is_missing())
-    }
-
-    /// Whether it may be a copy of another one.
-    fn may_be_copy(&self) -> bool {
-        self.follower.as_ref().map_or(self.is_new, |follower| follower.unread().is_some())
     }
 
     fn is_gone(&self, access: &Access) -> bool {
