@@ -226,6 +226,12 @@ impl Agent {
                 }
             }
             _ if is_for_other_host || !is_selected => {}
+            // Anyone may say so. With a key, or in a session, the agent knows better.
+            Message::Locked { .. } if !self.session.is_keyed() && self.session.phase() != Phase::Session => {
+                self.session.handle_locked(now);
+                let text = format!("server {ip} requires a key of this host, and this agent has none (-k)");
+                self.log_notice(now, StrangerNotice::Locked, text);
+            }
             Message::Ack { uid } => {
                 self.session.handle_classic_answer(now);
                 self.delivery.handle_ack(now, uid);
@@ -404,21 +410,9 @@ impl Agent {
                     self.handle_state(now, FailingSource::Log(path), state);
                 }
             }
-            LogEvent::Gone => {
-                if let Some(wildcard) = logs.handle_gone(log, delivery) {
-                    rules.remove_file(wildcard, log);
-                }
-            }
-            LogEvent::SetAside => {
-                if let Some(wildcard) = logs.handle_set_aside(log) {
-                    rules.remove_file(wildcard, log);
-                }
-            }
-            LogEvent::Vanished { path } => {
-                if let Some(file) = logs.handle_vanished(log, &path) {
-                    rules.remove_file(log, file);
-                }
-            }
+            LogEvent::Gone => logs.handle_gone(log, delivery).iter().for_each(|wildcard| rules.remove_file(*wildcard, log)),
+            LogEvent::SetAside => logs.handle_set_aside(log).iter().for_each(|wildcard| rules.remove_file(*wildcard, log)),
+            LogEvent::Vanished { path } => logs.handle_vanished(log, &path).iter().for_each(|file| rules.remove_file(log, *file)),
         }
         0
     }

@@ -37,7 +37,7 @@ struct OpenFolder {
 /// What a pattern matches.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Expansion {
-    /// The files that were changed last, sorted by path. Those whose path is not UTF-8 are left out.
+    /// The files that were changed last, the newest first. Those whose path is not UTF-8 are left out.
     pub files: Vec<FoundFile>,
     /// The other files.
     pub others: OtherFiles,
@@ -52,7 +52,7 @@ pub struct Expansion {
 /// Files that match too: only what is needed to know how much each has grown.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct OtherFiles {
-    /// The hash of each path, and its size in bytes; sorted.
+    /// The hash of each path, and its size in bytes.
     sizes: Vec<(u64, u64)>,
 }
 
@@ -73,10 +73,13 @@ pub fn is_pattern(path: &[u8]) -> bool {
 }
 
 impl Expansion {
-    fn keep(&mut self, most: usize) {
-        self.files.sort_unstable_by(|one, other| (other.changed, &other.path).cmp(&(one.changed, &one.path)));
-        for FoundFile { path, size, .. } in self.files.drain(most.min(self.files.len())..) {
-            self.others.sizes.push((Fnv1a::of(path.as_bytes()), size));
+    /// Adds a file to the ones that were changed last, if it is one of the `most` of these.
+    fn add(&mut self, file: FoundFile, most: usize) {
+        let at = self.files.partition_point(|known| (known.changed, &known.path) > (file.changed, &file.path));
+        self.files.insert(at, file);
+        if self.files.len() > most {
+            let other = self.files.pop();
+            self.others.sizes.extend(other.map(|file| (Fnv1a::of(file.path.as_bytes()), file.size)));
         }
     }
 }
@@ -100,7 +103,8 @@ impl OtherFiles {
     }
 
     fn find(&self, path: &str) -> Option<usize> {
-        self.sizes.binary_search_by_key(&Fnv1a::of(path.as_bytes()), |(hash, _)| *hash).ok()
+        let wanted = Fnv1a::of(path.as_bytes());
+        self.sizes.iter().position(|(hash, _)| *hash == wanted)
     }
 }
 
@@ -153,13 +157,10 @@ impl Search {
     /// # Errors
     /// The pattern can match nothing that is allowed.
     pub fn finish(self) -> Result<Expansion, AccessError> {
-        let Self { mut found, most, is_inside, .. } = self;
+        let Self { found, is_inside, .. } = self;
         if !is_inside && found.is_partial {
             return Err(AccessError::Refused);
         }
-        found.keep(most);
-        found.files.sort_unstable_by(|one, other| one.path.cmp(&other.path));
-        found.others.sizes.sort_unstable();
         Ok(found)
     }
 
@@ -211,10 +212,7 @@ impl Search {
     fn add(&mut self, path: String) {
         match self.access.regular(Path::new(&path)) {
             Ok(meta) => {
-                self.found.files.push(FoundFile { path, changed: (meta.mtime(), meta.mtime_nsec()), size: meta.len() });
-                if self.found.files.len() >= 2 * self.most {
-                    self.found.keep(self.most);
-                }
+                self.found.add(FoundFile { path, changed: (meta.mtime(), meta.mtime_nsec()), size: meta.len() }, self.most);
             }
             Err(AccessError::Refused) => {
                 self.found.is_partial = true;
@@ -300,7 +298,9 @@ mod tests {
     }
 
     fn paths(found: &Expansion) -> Vec<String> {
-        found.files.iter().map(|file| file.path.clone()).collect()
+        let mut paths: Vec<_> = found.files.iter().map(|file| file.path.clone()).collect();
+        paths.sort();
+        paths
     }
 
     #[test]

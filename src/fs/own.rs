@@ -37,30 +37,19 @@ pub fn create(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Checks every part of a path. Returns whether its last folder is shared.
+/// Checks every part of a path. Returns whether its folder is shared.
 fn check(path: &Path) -> io::Result<bool> {
-    let mut is_shared = false;
-    for part in path.ancestors().collect::<Vec<_>>().into_iter().rev().filter(|part| !part.as_os_str().is_empty()) {
-        let folder = match part.parent() {
-            None => continue,
-            Some(folder) if folder.as_os_str().is_empty() => fs::metadata(".")?,
-            // It is missing, which opening the file tells.
-            Some(folder) => match fs::metadata(folder) {
-                Ok(meta) => meta,
-                Err(_) => return Ok(false),
-            },
-        };
-        is_shared = is_shared_folder(&folder);
-        if is_shared && fs::symlink_metadata(part).is_ok_and(|link| link.is_symlink() && is_foreign(&link, &folder)) {
-            return Err(refused());
-        }
+    let Some(folder) = path.parent() else { return Ok(false) };
+    check(folder)?;
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    // Where it is missing, opening the file tells.
+    let Ok(folder) = fs::metadata(folder) else { return Ok(false) };
+    // Everybody can make files in it, but not remove those of others.
+    let is_shared = folder.mode() & 0o1002 == 0o1002;
+    if is_shared && fs::symlink_metadata(path).is_ok_and(|link| link.is_symlink() && is_foreign(&link, &folder)) {
+        return Err(refused());
     }
     Ok(is_shared)
-}
-
-/// Whether everybody can make files in a folder, but not remove those of others.
-fn is_shared_folder(folder: &Metadata) -> bool {
-    folder.mode() & 0o1002 == 0o1002
 }
 
 /// Whether what is in a shared folder belongs neither to us nor to the owner of the folder.

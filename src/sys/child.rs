@@ -4,7 +4,7 @@
 
 use super::environment;
 use super::scratch::Scratch;
-use std::ffi::{c_char, c_int, CString};
+use std::ffi::{c_char, c_int, CStr, CString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -34,9 +34,8 @@ impl ChildProcess {
         let words: Vec<_> = words.map(CString::new).collect::<Result<_, _>>().map_err(|_| io::ErrorKind::InvalidInput)?;
         let (read, write) = super::fd::pipe()?;
         let errors = Scratch::new();
-        let mark = format!("{}={:016x}", environment::MARK, super::daemon::random());
-        let variables = environment::of_command(std::env::vars_os(), &mark);
-        let pid = spawn(&words, &variables, write.as_raw_fd(), errors.as_ref().map(|errors| errors.fd().as_raw_fd()))?;
+        let mark = format!("{}{:016x}", environment::MARK, super::daemon::random());
+        let pid = spawn(&words, &mark, write.as_raw_fd(), errors.as_ref().map(|errors| errors.fd().as_raw_fd()))?;
         Self::new(Self { pid, stdout: File::from(read), errors, mark, ended: None })
     }
 
@@ -129,9 +128,12 @@ impl Drop for ChildProcess {
 
 /// Starts a program by `posix_spawnp(3)`: in a process group of its own, with empty input, `output` as its standard output, `errors` or
 /// nothing as its standard error, and the signals as a shell would set them.
-fn spawn(words: &[CString], variables: &[CString], output: c_int, errors: Option<c_int>) -> io::Result<libc::pid_t> {
+fn spawn(words: &[CString], mark: &str, output: c_int, errors: Option<c_int>) -> io::Result<libc::pid_t> {
     let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
-    let (arguments, environment) = (pointers(words), pointers(variables));
+    let arguments = pointers(&[], words);
+    let own = own_environment();
+    let (kept, instead) = environment::of_command(&own, mark);
+    let environment = pointers(&kept, &instead);
     let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
     let null = c"/dev/null".as_ptr();
     let mut id = 0;
@@ -164,9 +166,31 @@ fn spawn(words: &[CString], variables: &[CString], output: c_int, errors: Option
     outcome.map(|()| id)
 }
 
-/// The form in which C takes a list of strings: pointers, the last one null.
-fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
-    strings.iter().map(|string| string.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
+/// The form in which C takes a list of strings: pointers, the last one null. `first` are strings with a zero behind them.
+fn pointers(first: &[&[u8]], strings: &[CString]) -> Vec<*mut c_char> {
+    let mut pointers: Vec<*mut c_char> = first.iter().map(|string| string.as_ptr().cast_mut().cast()).collect();
+    pointers.extend(strings.iter().map(|string| string.as_ptr().cast_mut()));
+    pointers.push(std::ptr::null_mut());
+    pointers
+}
+
+extern "C" {
+    /// The environment, as the C library keeps it.
+    static environ: *const *const c_char;
+}
+
+/// The variables of this process, each with a zero behind it.
+fn own_environment() -> Vec<&'static [u8]> {
+    let mut variables = Vec::new();
+    // SAFETY: the list ends in a null pointer, and each string in zero; nothing in these programs changes either.
+    unsafe {
+        let mut at = environ;
+        while !at.is_null() && !(*at).is_null() {
+            variables.push(CStr::from_ptr(*at).to_bytes());
+            at = at.add(1);
+        }
+    }
+    variables
 }
 
 /// Turns the error number that these calls return into an error.

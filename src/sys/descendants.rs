@@ -5,73 +5,47 @@
 /// environment that it began with. A process that gave up that environment and whose parents have ended is not found.
 #[cfg(target_os = "linux")]
 pub(super) fn kill(root: libc::pid_t, mark: &str) {
-    /// Processes that start others meanwhile are looked for again, so often at most.
-    const ROUNDS: usize = 10;
-    let mut killed = Vec::new();
-    for _ in 0..ROUNDS {
-        let found = find(root, mark);
-        let before = killed.len();
-        for pid in found {
-            if !killed.contains(&pid) {
-                // SAFETY: touches no memory. The process was there a moment ago; its number is not used again so soon.
-                unsafe { libc::kill(pid, libc::SIGKILL) };
-                killed.push(pid);
+    // All are stopped before any is killed: so none starts another meanwhile, and none loses the parent that it is found by.
+    let mut found = vec![root];
+    send(root, libc::SIGSTOP);
+    loop {
+        let before = found.len();
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some((name, pid)) = name.to_str().and_then(|name| Some((name, name.parse().ok()?))) else { continue };
+            if !found.contains(&pid) && is_meant(name, &found, mark) {
+                send(pid, libc::SIGSTOP);
+                found.push(pid);
             }
         }
-        if killed.len() == before {
+        if found.len() == before {
             break;
         }
     }
+    found.into_iter().for_each(|pid| send(pid, libc::SIGKILL));
 }
 
 /// There is no such table.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn kill(_: libc::pid_t, _: &str) {}
 
-/// A line of the process table.
 #[cfg(target_os = "linux")]
-struct Process {
-    pid: libc::pid_t,
-    parent: libc::pid_t,
-    is_meant: bool,
+fn send(pid: libc::pid_t, signal: libc::c_int) {
+    // SAFETY: touches no memory. The process was there a moment ago; its number is not used again so soon.
+    unsafe { libc::kill(pid, signal) };
 }
 
+/// Whether `/proc` says of a process that one of those found is its parent or leads its group, or that it has the mark.
 #[cfg(target_os = "linux")]
-fn find(root: libc::pid_t, mark: &str) -> Vec<libc::pid_t> {
-    let mut table = Vec::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| Some((name, name.parse().ok()?)));
-        table.extend(pid.and_then(|(name, pid)| read(name, pid, root, mark)));
-    }
-    // Until no more are found: a child may stand before its parent.
-    loop {
-        let meant: Vec<_> = table.iter().filter(|one| one.is_meant).map(|one| one.pid).collect();
-        for one in &mut table {
-            one.is_meant |= meant.contains(&one.parent);
-        }
-        if table.iter().filter(|one| one.is_meant).count() == meant.len() {
-            return meant;
-        }
-    }
-}
-
-/// Reads what `/proc` tells of a process. `None` if it has ended.
-#[cfg(target_os = "linux")]
-fn read(name: &str, pid: libc::pid_t, root: libc::pid_t, mark: &str) -> Option<Process> {
+fn is_meant(pid: &str, found: &[libc::pid_t], mark: &str) -> bool {
     /// Bytes of an environment that are searched for the mark.
     const ENVIRONMENT: usize = 64 * 1024;
-    let stat = super::file::table(&["/proc/", name, "/stat"].concat()).ok()?;
-    // The name of the program comes before, in parentheses, and may contain anything.
-    let mut fields = stat.rsplit(')').next()?.split_ascii_whitespace();
-    let (state, parent, group) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    if matches!(state, "Z" | "X") && pid != root {
-        return None;
+    let Ok(stat) = super::file::table(&["/proc/", pid, "/stat"].concat()) else { return false };
+    // The name of the program comes before, in parentheses, and may contain anything. Then come the state, the parent and the group.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+    if fields.skip(1).take(2).any(|field| field.parse().is_ok_and(|pid| found.contains(&pid))) {
+        return true;
     }
-    let has_mark = || {
-        let environment = super::file::read_start(&["/proc/", name, "/environ"].concat(), ENVIRONMENT).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
-    };
-    let is_meant = pid == root || root == group || has_mark();
-    Some(Process { pid, parent, is_meant })
+    let environment = super::file::read_start(&["/proc/", pid, "/environ"].concat(), ENVIRONMENT).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
 }
