@@ -25,4 +25,6 @@ pub mod syslog;
 pub mod user;
 
 pub use error::reason;
+#[cfg(target_os = "linux")]
+pub use file::next_data;
 pub use file::{open_to_read, read_file, read_start, read_to_end, table, Links};
