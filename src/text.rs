@@ -72,6 +72,11 @@ pub fn sanitize_field(text: &str) -> Cow<'_, str> {
     Cow::Owned(field)
 }
 
+/// Whether an agent can report that host name.
+pub fn is_host_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 255 && sanitize_field(name) == name && !name.contains(char::is_whitespace)
+}
+
 /// Reads a number of a base up to 36 in digits and lower-case letters. `None` for anything else, also for a sign.
 pub fn number(digits: &str, base: u8) -> Option<u64> {
     let mut number: u64 = 0;

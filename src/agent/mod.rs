@@ -226,6 +226,12 @@ impl Agent {
                 }
             }
             _ if is_for_other_host || !is_selected => {}
+            // Anyone may say so. With a key, or in a session, the agent knows better.
+            Message::Locked { .. } if !self.session.is_keyed() && self.session.phase() != Phase::Session => {
+                self.session.handle_locked(now);
+                let text = format!("server {ip} requires a key of this host, and this agent has none (-k)");
+                self.log_notice(now, StrangerNotice::Locked, text);
+            }
             Message::Ack { uid } => {
                 self.session.handle_classic_answer(now);
                 self.delivery.handle_ack(now, uid);

@@ -1,4 +1,4 @@
-//! Lines of the agent's own log that strangers can cause: each kind is logged once a minute at most.
+//! Lines of the agent's own log that strangers can cause: each kind is logged once a minute at most, or more seldom.
 
 use crate::now::Now;
 use std::time::Duration;
@@ -12,23 +12,27 @@ pub(super) enum StrangerNotice {
     Unproven,
     /// A part of a configuration does not belong to it.
     Corrupt,
+    /// A server requires a key, and this agent has none.
+    Locked,
 }
 
 /// When each notice may be logged next.
 #[derive(Default)]
 pub(super) struct NoticeLimits {
-    next: [Duration; 3],
+    next: [Duration; 4],
 }
 
 impl NoticeLimits {
     const INTERVAL: Duration = Duration::from_secs(60);
+    /// A server says so every two seconds, until somebody does something about it.
+    const INTERVAL_LOCKED: Duration = Duration::from_secs(60 * 60);
 
     /// Whether a notice may be logged now. If so, it counts as logged.
     pub(super) fn admit(&mut self, now: Now, notice: StrangerNotice) -> bool {
         let next = &mut self.next[notice as usize];
         let is_admitted = now.mono >= *next;
         if is_admitted {
-            *next = now.mono + Self::INTERVAL;
+            *next = now.mono + if notice == StrangerNotice::Locked { Self::INTERVAL_LOCKED } else { Self::INTERVAL };
         }
         is_admitted
     }
@@ -46,5 +50,7 @@ mod tests {
         assert!(limits.admit(at(5), StrangerNotice::Session) && limits.admit(at(6), StrangerNotice::Corrupt));
         let admitted: Vec<u64> = (6..130).filter(|seconds| limits.admit(at(*seconds), StrangerNotice::Session)).collect();
         assert_eq!(admitted, [65, 125]);
+        let admitted = (0..3700).filter(|seconds| limits.admit(at(*seconds), StrangerNotice::Locked));
+        assert_eq!(admitted.collect::<Vec<_>>(), [0, 3600]);
     }
 }

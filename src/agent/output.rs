@@ -31,6 +31,14 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId(u64);
 
+#[cfg(test)]
+impl LogId {
+    /// Some id, for tests of what carries ids.
+    pub(crate) fn any() -> Self {
+        Self(0)
+    }
+}
+
 /// Makes the ids of logs.
 #[derive(Debug, Default)]
 pub(super) struct LogIds {

@@ -57,7 +57,8 @@ impl<'a> Arguments<'a> {
         self.fault.map_or(Ok(()), Err)
     }
 
-    fn get(&self, key: &str) -> Option<&'a str> {
+    /// The value of a key, if it is given.
+    pub(super) fn get(&self, key: &str) -> Option<&'a str> {
         self.pairs.iter().find(|(given, _)| *given == key).map(|(_, value)| *value)
     }
 

@@ -102,6 +102,11 @@ impl Admission {
         self.trust(host) == Trust::Open
     }
 
+    /// Whether the host has a key.
+    pub(super) fn has_key(&self, host: &str) -> bool {
+        matches!(self.trust(host), Trust::Keys(keys) if !keys.is_empty())
+    }
+
     /// Whether a session that began with this credential is still valid.
     pub(super) fn accepts(&self, host: &str, credential: &Credential) -> bool {
         match (self.trust(host), credential) {

@@ -127,6 +127,7 @@ impl Server {
             return;
         }
         self.outputs.log(&format!("host file {name} is gone"));
+        self.unknown_hosts.insert(name);
         if let Some(host) = self.hosts.get_mut(name) {
             host.handle_removed(now.mono);
             self.next_tick = now.mono;
@@ -327,13 +328,23 @@ impl Server {
     }
 
     fn log_unknown_host(&mut self, now: Now, from: SocketAddrV4, name: &str) {
+        if self.hosts.get(name).is_some_and(Host::has_file) {
+            return;
+        }
         if let Some(line) = self.unknown_hosts.handle_request(now.mono, from, name) {
             self.outputs.log(&line);
         }
     }
 
     fn handle_hello(&mut self, now: Now, from: SocketAddrV4, host: &str, run: Token, nonce: Token, datagram: &[u8]) {
-        let Some(credential) = self.admission.check_handshake(from, host, datagram) else { return };
+        let Some(credential) = self.admission.check_handshake(from, host, datagram) else {
+            let has_mac = datagram.len() > Message::Hello { host, run, nonce }.emit().len();
+            if !has_mac && self.admission.has_key(host) && self.admission.take_lost() {
+                // An agent without a key cannot know why it gets no offer. This is shorter than what it sent.
+                self.outputs.send(from, &Message::Locked { host }, None);
+            }
+            return;
+        };
         let cookie = self.cookies.make(now.mono, from, host, run, nonce);
         self.outputs.send_handshake(from, &Message::Offer { host, nonce, cookie }, credential.key());
     }
@@ -367,6 +378,9 @@ impl Server {
     fn handle_alive(&mut self, now: Now, from: SocketAddrV4, name: &str, run: Token, revision: Revision) {
         self.handle_heard(now, from, name, Version::Two);
         let current = self.configurations.revision(name);
+        if current == Revision::NONE {
+            self.log_unknown_host(now, from, name);
+        }
         let answer = match self.hosts.get_mut(name) {
             None => Message::Stale { host: name, revision: Revision::NONE },
             Some(host) => match host.session_of(from, run) {

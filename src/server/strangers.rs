@@ -53,6 +53,8 @@ impl IgnoredDatagrams {
 impl UnknownHosts {
     /// Most names that are remembered. No more are logged then.
     const MAX_NAMES: usize = 1000;
+    /// So many names are logged at once, and each further one a minute after the one before.
+    const AT_ONCE: usize = 20;
     /// Longer names are not logged.
     const MAX_NAME: usize = 255;
     const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -60,12 +62,20 @@ impl UnknownHosts {
     /// Notes a request. Returns a line for the log if one is due.
     pub(super) fn handle_request(&mut self, now: Duration, from: SocketAddrV4, name: &str) -> Option<String> {
         let is_full = self.logged.len() == Self::MAX_NAMES;
-        if is_full || now < self.next_log || name.len() > Self::MAX_NAME || self.logged.contains(name) {
+        let is_too_soon = now < self.next_log && self.logged.len() >= Self::AT_ONCE;
+        if is_full || is_too_soon || name.len() > Self::MAX_NAME || self.logged.contains(name) {
             return None;
         }
         self.next_log = now + Self::LOG_INTERVAL;
         self.logged.insert(name.to_string());
         Some(format!("{} at {} asks for a configuration, but there is no host file of that name", sanitize(name), from.ip()))
+    }
+
+    /// The log says already that the name has no host file any more.
+    pub(super) fn insert(&mut self, name: &str) {
+        if self.logged.len() < Self::MAX_NAMES {
+            self.logged.insert(name.to_string());
+        }
     }
 
     /// The name has a host file now.
@@ -100,12 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_host_is_logged_once_and_at_most_one_a_minute() {
+    fn an_unknown_host_is_logged_once() {
         let mut unknown = UnknownHosts::default();
         let line = "a at 10.0.0.1 asks for a configuration, but there is no host file of that name";
         assert_eq!(unknown.handle_request(at(0), from(), "a").as_deref(), Some(line));
-        assert_eq!(unknown.handle_request(at(59), from(), "b"), None);
-        assert!(unknown.handle_request(at(60), from(), "b").is_some());
+        assert!(unknown.handle_request(at(0), from(), "b").is_some());
         assert_eq!(unknown.handle_request(at(500), from(), "a"), None);
         unknown.remove("a");
         assert!(unknown.handle_request(at(500), from(), "a").is_some());
@@ -113,9 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_remembered_names_is_bounded() {
+    fn the_first_names_are_logged_at_once_and_then_one_a_minute_up_to_a_bound() {
         let mut unknown = UnknownHosts::default();
-        let logged = (0..2000).filter(|number| unknown.handle_request(at(60 * number), from(), &format!("h{number}")).is_some());
-        assert_eq!(logged.count(), UnknownHosts::MAX_NAMES);
+        let mut logged =
+            |second: u64| (0..50).filter(|number| unknown.handle_request(at(second), from(), &format!("h{number}")).is_some()).count();
+        assert_eq!([0, 59, 60, 61, 120].map(&mut logged), [20, 0, 1, 0, 1]);
+        let names = (0..2000).filter(|number| unknown.handle_request(at(1000 + 60 * number), from(), &format!("n{number}")).is_some());
+        assert_eq!(names.count(), UnknownHosts::MAX_NAMES - 22);
     }
 }

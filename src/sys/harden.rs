@@ -8,6 +8,13 @@ use std::io;
 #[cfg(target_os = "linux")]
 pub fn at_start() {
     protect_relocated();
+    forbid_dumps();
+}
+
+/// Keeps other processes of the same user from debugging this one, and its memory out of core dumps. The system takes that back when the
+/// user of a process changes, where `fs.suid_dumpable` says so.
+#[cfg(target_os = "linux")]
+pub(super) fn forbid_dumps() {
     let _ = prctl(libc::PR_SET_DUMPABLE, 0);
 }
 
@@ -62,6 +69,10 @@ fn prctl(option: libc::c_int, value: libc::c_ulong) -> io::Result<()> {
 /// Nothing to do on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn at_start() {}
+
+/// Nothing to do on this system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn forbid_dumps() {}
 
 /// Nothing to do on this system.
 ///

@@ -77,6 +77,7 @@ impl User {
                 return Err(io::Error::from_raw_os_error(libc::EPERM));
             }
         }
+        super::harden::forbid_dumps();
         Ok(())
     }
 }

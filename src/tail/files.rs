@@ -1,28 +1,34 @@
 //! All files of one log: the current one, which has the log's name, and the rotated ones. Finds out after a rotation or a truncation
 //! which files to read in which order.
 
+use super::kinship::{read_of, Kinship, Truncated};
 use super::log_file::{LogFile, Release};
 use super::positions;
+use super::predecessor::{Predecessor, Succession};
 use super::progress::{Cause, Progress};
 use super::reading::{ReadOutcome, Reading, TakeLines};
 use super::resume::{self, Resumed};
 use super::rotated::RotatedFiles;
 use super::rotation_key::RotationKey;
-use super::siblings::Siblings;
+use super::siblings::{Places, Siblings};
 use super::stat::{FileId, Mtime};
 use crate::fs::{Access, AccessError};
 use crate::wire::position::{FilePosition, Position};
 use std::fs::Metadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) struct LogFiles {
     access: Access,
-    path: String,
+    places: Places,
     current: Option<LogFile>,
     rotated: RotatedFiles,
     /// Copies of the current file, which are not read beside it.
     copies: Vec<FileId>,
+    /// What the current file held when it was truncated last, if no copy of that was found.
+    truncated: Option<Box<Truncated>>,
+    /// What the log held before the current file was begun, until it is known whether that file is a copy.
+    predecessor: Option<Box<Predecessor>>,
     progress: Progress,
 }
 
@@ -39,22 +45,24 @@ impl LogFiles {
     pub(super) fn new(access: &Access, path: &str) -> Self {
         Self {
             access: access.clone(),
-            path: path.to_string(),
+            places: Places { log: path.to_string(), ..Places::default() },
             current: None,
             rotated: RotatedFiles::default(),
             copies: Vec::new(),
+            truncated: None,
+            predecessor: None,
             progress: Progress::default(),
         }
     }
 
     pub(super) fn path(&self) -> &str {
-        &self.path
+        &self.places.log
     }
 
     /// # Errors
     /// The path is refused or has no file.
     pub(super) fn metadata(&self) -> Result<Metadata, AccessError> {
-        self.access.metadata(self.path.as_ref())
+        self.access.metadata(self.path().as_ref())
     }
 
     /// Opens the file at the path to read it from an offset.
@@ -62,7 +70,7 @@ impl LogFiles {
     /// # Errors
     /// The file is refused, missing or cannot be read.
     pub(super) fn open(&self, offset: u64) -> Result<LogFile, AccessError> {
-        LogFile::open(&self.access, Path::new(&self.path), offset)
+        LogFile::open(&self.access, Path::new(self.path()), offset)
     }
 
     pub(super) fn current(&self) -> Option<&LogFile> {
@@ -80,17 +88,25 @@ impl LogFiles {
 
     /// What was given up since the last call.
     pub(super) fn take_loss(&mut self) -> Option<String> {
-        self.progress.take_loss(&self.path)
+        self.progress.take_loss(&self.places.log)
     }
 
     /// How many lines were cut for length since the last report, at most every ten minutes.
     pub(super) fn take_cut_lines(&mut self, now: Duration) -> Option<String> {
-        self.progress.take_cut_lines(now, &self.path)
+        self.progress.take_cut_lines(now, &self.places.log)
     }
 
     /// Makes a file the current one of a log that had none.
     pub(super) fn begin(&mut self, file: LogFile) {
         self.current = Some(file);
+        self.note_target();
+    }
+
+    /// Notes what the path leads to, if it is a link.
+    fn note_target(&mut self) {
+        let path = Path::new(&self.places.log);
+        let link = self.access.link_metadata(path).ok().filter(Metadata::is_symlink);
+        self.places.target = link.and_then(|_| self.access.resolve(path).ok());
     }
 
     /// Takes the open files over from other followers, so that nobody else reads them. Reading goes on from the further place.
@@ -104,10 +120,11 @@ impl LogFiles {
 
     /// Finds the files of a position. Returns `false` while that cannot be decided.
     pub(super) fn resume(&mut self, position: &Position, seen: u64) -> bool {
-        let resumed = resume::resume(&self.access, &self.path, position, seen, RotatedFiles::MAX_UNREAD);
+        let resumed = resume::resume(&self.access, &self.places, position, seen, RotatedFiles::MAX_UNREAD);
         let Some(Resumed { rotated, current, lost }) = resumed else { return false };
         self.rotated.extend(rotated);
         self.current = current;
+        self.note_target();
         self.progress.add_loss_text(lost);
         true
     }
@@ -117,6 +134,43 @@ impl LogFiles {
         let released = self.rotated.take(wanted).or_else(|| self.current.take_if(|current| current.file_id() == wanted))?;
         self.rotated.remember(&released, false);
         Some(released)
+    }
+
+    /// Considers the files at these paths too when a copy is looked for.
+    pub(super) fn consider(&mut self, paths: Vec<PathBuf>) {
+        self.places.copies = paths;
+    }
+
+    /// What an unread file is to this log. `is_kin` says that short content is enough to tell.
+    pub(super) fn kinship(&mut self, file: &LogFile, is_kin: bool) -> Kinship {
+        let size = file.size();
+        if let Some(current) = &mut self.current {
+            let is_copy = match current.check_truncated() {
+                Ok(false) => current.begins_with(file, size),
+                // The next look goes on in the copy.
+                _ => read_of(&current.known_position(), file, is_kin).or(read_of(&current.position(), file, is_kin)).is_some(),
+            };
+            if is_copy {
+                return Kinship::Copy;
+            }
+        }
+        let truncated = self.truncated.as_ref().and_then(|truncated| truncated.read_of(file, is_kin));
+        let rotated = self.rotated.all_positions().filter_map(|position| read_of(&position, file, is_kin)).max();
+        truncated.max(rotated).map_or(Kinship::None, Kinship::ReadTo)
+    }
+
+    /// The current file, if nothing was read of the log although there is something.
+    pub(super) fn unread(&self) -> Option<&LogFile> {
+        self.current.as_ref().filter(|current| current.offset() == 0 && current.size() > 0 && self.rotated.is_empty())
+    }
+
+    /// Goes on at an offset of the current file: what is before was read elsewhere.
+    pub(super) fn skip_to(&mut self, offset: u64) {
+        let Some(current) = &mut self.current else { return };
+        if let Ok(file) = current.at_offset(offset) {
+            self.progress.advance(offset.saturating_sub(current.offset()));
+            *current = file;
+        }
     }
 
     /// How far everything is handed on.
@@ -144,11 +198,15 @@ impl LogFiles {
         loop {
             let number = self.before_open(&files) + at;
             let (earlier, later) = positions::around(&files, number);
-            let mut reading = Reading { progress: &mut self.progress, earlier: &earlier, later: &later, buffer, take };
             let Some(rotated) = self.rotated.get_mut(at) else {
+                if let Some(outcome) = self.decide_succession(now) {
+                    return Ok(outcome);
+                }
+                let mut reading = Reading { progress: &mut self.progress, earlier: &earlier, later: &later, buffer, take };
                 let Some(current) = &mut self.current else { return Ok(ReadOutcome::End) };
                 return Ok(current.read(&mut reading)?.0);
             };
+            let mut reading = Reading { progress: &mut self.progress, earlier: &earlier, later: &later, buffer, take };
             let is_done = match rotated.read(now, &mut reading) {
                 Ok(ReadOutcome::End) => rotated.is_done(now),
                 Ok(ReadOutcome::Truncated) => false,
@@ -163,6 +221,33 @@ impl LogFiles {
                 at += 1;
             }
         }
+    }
+
+    /// Finds out whether the current file is a copy of what the log held before. If it is one, reading goes on behind what was read.
+    /// `None` if the file is to be read now.
+    fn decide_succession(&mut self, now: Duration) -> Option<ReadOutcome> {
+        let (Some(predecessor), Some(current)) = (&mut self.predecessor, &self.current) else { return None };
+        let mut outcome = None;
+        if current.offset() == 0 {
+            match predecessor.judge(now, current) {
+                Succession::Undecided => return Some(ReadOutcome::End),
+                Succession::Other => {}
+                Succession::Copy(read) => {
+                    // More may have been read of the other file since.
+                    let other = predecessor.file_id.and_then(|file_id| self.rotated.get(file_id));
+                    let more = other.and_then(|other| other.common_lines(current, read).ok());
+                    self.skip_to(read + more.unwrap_or(0));
+                    outcome = Some(ReadOutcome::More);
+                }
+            }
+        }
+        self.predecessor = None;
+        outcome
+    }
+
+    /// Whether the current file may be a copy of what the log held before.
+    pub(super) fn may_be_copy(&self) -> bool {
+        self.predecessor.is_some()
     }
 
     /// How far the open files are read. While nothing is read of them, the last file that was let go comes before them: files between it
@@ -189,13 +274,20 @@ impl LogFiles {
     /// Makes the file that was opened at the path the current one. Returns `false` while it cannot be decided what came between.
     pub(super) fn replace_current(&mut self, opened: LogFile, missing_since: Option<Duration>, release: Release<'_>) -> bool {
         let since = self.current.as_ref().and_then(|current| current.checked_mtime());
+        // What was cut from it is to be found first, and what it holds now is read from its start.
+        if self.current.as_mut().is_some_and(|current| matches!(current.check_truncated(), Ok(true))) {
+            return false;
+        }
         let new = opened.file_id();
         let Some(between) = self.rotated_meanwhile(Some(new), since, release) else { return false };
         // A file that has come back, or had another name, is read on and not again.
         let opened = self.rotated.take(new).or_else(|| release(new)).unwrap_or(opened);
+        let last = self.current().or(self.rotated.last()).filter(|_| opened.offset() == 0 && between.is_empty());
+        self.predecessor = last.and_then(|last| Predecessor::new(last, true));
         self.rotate_current(missing_since);
         self.copies.clear();
         self.current = Some(opened);
+        self.note_target();
         self.rotated.extend(between);
         self.rotated.limit(&mut self.progress);
         true
@@ -235,7 +327,7 @@ impl LogFiles {
         let Some(truncated) = &self.current else { return };
         // Opened before the search, so that another truncation during it is noticed.
         let Ok(from_start) = truncated.at_offset(0) else { return };
-        let Some(copy) = find_copy(&self.access, &self.path, truncated) else { return };
+        let Some(copy) = find_copy(&self.access, &self.places, truncated) else { return };
         let Some(mut truncated) = self.current.replace(from_start) else { return };
         if truncated.offset() == 0 {
             self.copies.clear();
@@ -252,6 +344,8 @@ impl LogFiles {
             return;
         };
         self.copies.clear();
+        self.truncated = copy.is_none().then(|| Box::new(Truncated::new(&truncated)));
+        self.predecessor = if copy.is_none() { Predecessor::new(&truncated, false) } else { None };
         give_up(&mut self.progress, &truncated, copy.as_ref());
         let at = self.rotated.len();
         self.rotated.extend(between);
@@ -263,8 +357,10 @@ impl LogFiles {
 
     /// Checks whether rotated files still hold what they held, and otherwise goes on in their copies.
     pub(super) fn check_rotated(&mut self) {
-        let Self { access, path, rotated, progress, .. } = self;
-        rotated.check(&|truncated| find_copy(access, path, truncated), &mut |truncated, copy| give_up(progress, truncated, copy));
+        let Self { access, places, rotated, progress, current, .. } = self;
+        let is_known = |file: &LogFile| current.as_ref().is_some_and(|current| current.begins_with(file, file.size()));
+        let mut give_up = |truncated: &LogFile, copy: Option<&LogFile>| give_up(progress, truncated, copy);
+        rotated.check(&|truncated| find_copy(access, places, truncated), &mut give_up, &is_known);
     }
 
     /// Lets go of deleted files in time.
@@ -278,7 +374,7 @@ impl LogFiles {
         let current = self.current().filter(|_| new.is_some());
         let last = current.or(self.rotated.last());
         let file_id = last.map(LogFile::file_id).or(self.rotated.last_finished());
-        let key = last.and_then(LogFile::mtime).map(|mtime| RotationKey { mtime, suffix: None });
+        let key = last.and_then(LogFile::mtime).map(|mtime| RotationKey { mtime, name: None });
         self.rotated_behind(&Behind { file_id, key, since }, new, release)
     }
 
@@ -293,18 +389,26 @@ impl LogFiles {
         claimed.extend(new);
         claimed.extend(&self.copies);
         let had = |inode| [behind.file_id, other_current].iter().flatten().any(|file_id| file_id.1 == inode);
-        let mut found = Siblings::with_stable(&self.access, &self.path, &had, &mut |siblings| {
+        self.places.current = self.current().filter(|_| new.is_some()).and_then(LogFile::path_now);
+        let mut may_miss = false;
+        let mut found = Siblings::with_stable(&self.access, &self.places, &had, &mut |siblings| {
+            may_miss = new.is_some() && siblings.may_miss(behind.file_id, behind.since, &claimed);
             let key = behind.file_id.and_then(|file_id| siblings.key_of(file_id)).or(behind.key.as_ref());
             let end = other_current.and_then(|current| siblings.key_of(current));
             let mut found = Vec::new();
             for one in siblings.newer(key, behind.since, &claimed) {
-                if end.is_some_and(|end| one.key.is_newer(end, None)) || self.rotated.has_read(siblings, one) {
+                let is_read = |current: &LogFile| new.is_some() && siblings.was_read(one, &current.position(), current.file_id());
+                let is_read = self.rotated.has_read(siblings, one) || self.current().is_some_and(is_read);
+                if is_read || end.is_some_and(|end| one.key.is_newer(end, Some(end.mtime))) {
                     continue;
                 }
                 found.extend(siblings.open(one));
             }
             found
         })?;
+        if may_miss {
+            self.progress.add_loss_text(Some(resume::unknown_names(self.path())));
+        }
         if new.is_none() {
             self.remove_copies_of_current(&mut found)?;
         }
@@ -343,10 +447,10 @@ impl LogFiles {
 
 /// Finds the copy of a truncated file, to be read on where that was read to. The outer `None` stands for "not yet decided", the inner
 /// one for "there is none".
-fn find_copy(access: &Access, path: &str, truncated: &LogFile) -> Option<Option<LogFile>> {
+fn find_copy(access: &Access, places: &Places, truncated: &LogFile) -> Option<Option<LogFile>> {
     let (known, read) = (truncated.known_position(), truncated.position());
     let original = truncated.file_id();
-    let copy = Siblings::with_stable(access, path, &|_| false, &mut |siblings| {
+    let copy = Siblings::with_stable(access, places, &|_| false, &mut |siblings| {
         siblings.find_copy(&known, original).or_else(|| siblings.find_copy(&read, original))
     })?;
     Some(copy.and_then(|copy| copy.at_offset(truncated.offset()).ok()))

@@ -1,11 +1,13 @@
 //! The follower of one log: when to look for what happened to its files, and what counts as an error.
 
 use super::files::LogFiles;
+use super::kinship::Kinship;
 use super::log_file::{LogFile, Release};
 use super::reading::{ReadOutcome, TakeLines};
 use super::stat::{file_id, FileId};
 use crate::fs::{Access, AccessError};
 use crate::wire::position::Position;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Follows a log, whether its file exists or not.
@@ -77,7 +79,13 @@ impl Follower {
     /// could not be found again. While the log is missing or cannot be read, nothing is decided; [`Self::take_loss`] then returns it
     /// later.
     pub fn resume(access: &Access, path: &str, position: &Position, seen: u64) -> (Self, Option<String>) {
+        Self::resume_among(access, path, position, seen, Vec::new())
+    }
+
+    /// As [`Self::resume`], where the files at `copies` may be copies of the log's, whatever they are called.
+    pub fn resume_among(access: &Access, path: &str, position: &Position, seen: u64, copies: Vec<PathBuf>) -> (Self, Option<String>) {
         let mut follower = Self::from_start(access, path);
+        follower.consider(copies);
         follower.pending = Some(PendingPosition { position: position.clone(), seen });
         follower.try_resume();
         let lost = follower.take_loss();
@@ -126,7 +134,8 @@ impl Follower {
 
     /// Whether nothing is to be done until the current file or its folder changes.
     pub fn is_settled(&self) -> bool {
-        self.files.rotated().is_empty() && self.read_failure.is_none() && (self.files.current().is_some() || self.has_failed)
+        let is_decided = self.files.rotated().is_empty() && !self.files.may_be_copy();
+        is_decided && self.read_failure.is_none() && (self.files.current().is_some() || self.has_failed)
     }
 
     /// Whether that file is followed here, as the current or a rotated one.
@@ -134,9 +143,39 @@ impl Follower {
         self.file_id() == Some(file) || self.files.rotated().file_ids().any(|rotated| rotated == file)
     }
 
+    /// Whether that file is a rotated one of this log and not read to its end.
+    pub fn is_reading(&self, file: FileId) -> bool {
+        self.files.rotated().is_reading(file)
+    }
+
     /// Gives up a file that now has another path, if it is followed here.
     pub fn release(&mut self, wanted: FileId) -> Option<LogFile> {
         self.files.release(wanted)
+    }
+
+    /// Considers the files at these paths too when a copy of the log's file is looked for.
+    pub fn consider(&mut self, copies: Vec<PathBuf>) {
+        self.files.consider(copies);
+    }
+
+    /// What an unread file is to this log. `is_kin` says that short content is enough to tell.
+    pub fn kinship(&mut self, file: &LogFile, is_kin: bool) -> Kinship {
+        self.files.kinship(file, is_kin)
+    }
+
+    /// The current file, if nothing was read of the log although there is something.
+    pub fn unread(&self) -> Option<&LogFile> {
+        self.files.unread()
+    }
+
+    /// Whether there was nothing to read yet.
+    pub fn is_empty(&self) -> bool {
+        self.files.rotated().is_empty() && self.files.current().is_none_or(|current| current.known_end() == 0)
+    }
+
+    /// Goes on at an offset of the current file: what is before was read elsewhere.
+    pub fn skip_to(&mut self, offset: u64) {
+        self.files.skip_to(offset);
     }
 
     /// Where the log ends now, counted as the positions of lines are. All that is there now is before it.

@@ -8,8 +8,9 @@ use crate::lines::{LineSplitter, MAX_LINE};
 use crate::wire::position::{content_hash, BlockPosition, FilePosition, CONTEXT};
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Asks the other followers to give up a file, if one of them follows it under another name.
 pub type Release<'a> = &'a mut dyn FnMut(FileId) -> Option<LogFile>;
@@ -86,8 +87,13 @@ impl LogFile {
         Self::at(self.file.try_clone()?, &self.file.metadata()?, offset)
     }
 
-    pub(super) fn file_id(&self) -> FileId {
+    pub fn file_id(&self) -> FileId {
         self.file_id
+    }
+
+    /// Where the file is now, whatever its name is, if the system tells.
+    pub(super) fn path_now(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd())).ok().filter(|_| !self.is_deleted())
     }
 
     /// How far it is read.
@@ -120,12 +126,43 @@ impl LogFile {
     /// Whether another file is a copy of this one, perhaps an unfinished one: it holds nothing but what this one is known to begin with,
     /// and was changed no earlier.
     pub(super) fn is_copied_by(&self, other: &Self) -> bool {
-        let size = other.size();
+        other.mtime() >= self.mtime() && self.begins_with(other, other.size())
+    }
+
+    /// Whether the first `size` bytes of another file are what this one is known to begin with.
+    pub(super) fn begins_with(&self, other: &Self, size: u64) -> bool {
         let is_same = |end: u64| match (bytes_before(&self.file, end, CONTEXT), bytes_before(&other.file, end, CONTEXT)) {
             (Ok(own), Ok(others)) => own == others,
             _ => false,
         };
-        size <= self.known_end() && other.mtime() >= self.mtime() && is_same(size.min(CONTEXT as u64)) && is_same(size)
+        size <= self.known_end() && is_same(size.min(CONTEXT as u64)) && is_same(size)
+    }
+
+    /// How many bytes of whole lines another file has in common with what was read of this one, from an offset on.
+    pub(super) fn common_lines(&self, other: &Self, from: u64) -> io::Result<u64> {
+        let (mut own, mut others) = (vec![0; MAX_LINE], vec![0; MAX_LINE]);
+        let mut common = 0;
+        loop {
+            let at = from + common;
+            let most = usize::try_from(self.offset.saturating_sub(at)).unwrap_or(MAX_LINE).min(MAX_LINE);
+            let read = read_at(&self.file, &mut own[..most], at)?.min(read_at(&other.file, &mut others[..most], at)?);
+            let same = own[..read].iter().zip(&others[..read]).take_while(|(one, other)| one == other).count();
+            let lines = own[..same].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            common += lines as u64;
+            if lines == 0 {
+                return Ok(common);
+            }
+        }
+    }
+
+    /// What is known of its first bytes.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Its first bytes now, at most [`CONTEXT`].
+    pub(super) fn first_bytes(&self, most: usize) -> io::Result<Vec<u8>> {
+        bytes_before(&self.file, most as u64, CONTEXT)
     }
 
     /// Where reading goes on.
@@ -153,7 +190,7 @@ impl LogFile {
     }
 
     /// The size now.
-    pub(super) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.file.metadata().map_or(0, |meta| meta.len())
     }
 

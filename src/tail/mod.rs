@@ -4,17 +4,21 @@
 
 mod files;
 mod follower;
+mod kinship;
 mod log_file;
 mod positions;
+mod predecessor;
 mod progress;
 mod reading;
 mod resume;
 mod rotated;
 mod rotation_key;
+mod rotation_name;
 mod siblings;
 mod stat;
 
 pub use follower::Follower;
+pub use kinship::{is_named_after, Kinship};
 pub use log_file::{LogFile, Release};
 pub use reading::{Piece, TakeLines, BUFFER};
 pub use stat::{file_id, FileId};

@@ -2,7 +2,7 @@
 
 use super::log_file::LogFile;
 use super::rotation_key::RotationKey;
-use super::siblings::{Match, Sibling, Siblings};
+use super::siblings::{Match, Places, Sibling, Siblings};
 use super::stat::{file_id, mtime_of, FileId, Mtime};
 use crate::fs::Access;
 use crate::wire::position::Position;
@@ -19,10 +19,11 @@ pub(super) struct Resumed {
 
 /// Finds where to go on with a log that was read up to a position at `seen` (Unix seconds). Opens at most `max_unread` files that were
 /// not read at all. `None` while that cannot be decided, since the log cannot be read, has no file, or is just being rotated.
-pub(super) fn resume(access: &Access, path: &str, position: &Position, seen: u64, max_unread: usize) -> Option<Resumed> {
+pub(super) fn resume(access: &Access, places: &Places, position: &Position, seen: u64, max_unread: usize) -> Option<Resumed> {
+    let path = &*places.log;
     let had = |inode| position.files.iter().any(|file| file.inode == inode);
     for _ in 0..Siblings::ATTEMPTS {
-        let siblings = Siblings::list(access, path, &had);
+        let siblings = Siblings::list(access, places, &had);
         let current = match LogFile::open(access, Path::new(path), 0) {
             Ok(file) => Some(file),
             Err(e) if e.is_missing() => None,
@@ -31,7 +32,7 @@ pub(super) fn resume(access: &Access, path: &str, position: &Position, seen: u64
         let current_id = current.as_ref().map(|file| file.file_id());
         let resumed = resume_among(&siblings, path, current, position, seen, max_unread);
         let current_id_now = access.metadata(path.as_ref()).ok().map(|meta| file_id(&meta));
-        if current_id_now == current_id && siblings.has_same_names(&Siblings::list(access, path, &had)) {
+        if current_id_now == current_id && siblings.has_same_names(&Siblings::list(access, places, &had)) {
             return resumed;
         }
     }
@@ -70,7 +71,12 @@ fn resume_among(
         let left = if siblings.has_compressed() { " (only compressed files are left)" } else { "" };
         format!("what was read last of {path} is gone{left}: lines may be missing")
     });
-    let mut unread = unread(siblings, &found, stopped.is_some(), second_before(seen), &claimed);
+    let since = second_before(seen);
+    let begun = last_begun(&found).and_then(|at| siblings.get(at));
+    if begun.is_some_and(|begun| siblings.may_miss(Some(begun.file_id), since, &claimed)) {
+        lost = Some(unknown_names(path));
+    }
+    let mut unread = unread(siblings, &found, stopped.is_some(), since, &claimed);
     unread.retain(|one| !current.as_ref().is_some_and(|current| siblings.is_copy(one, current)));
     let excess = unread.len().saturating_sub(max_unread);
     if excess > 0 {
@@ -79,6 +85,11 @@ fn resume_among(
     }
     let (rotated, found_at_path) = in_order(siblings, found, unread);
     Some(Resumed { rotated, current: found_at_path.or(current), lost })
+}
+
+/// What is said where files may have been rotated to names that are not known.
+pub(super) fn unknown_names(path: &str) -> String {
+    format!("{path} was rotated to names that are not known, or to compressed files: lines may be missing")
 }
 
 /// The start of the second before, since the times of files lag behind the clock.
@@ -98,7 +109,9 @@ fn unread<'s>(siblings: &'s Siblings<'_>, found: &[Match], was_begun: bool, sinc
     }
     // Only inodes are known, which newer files may have by now.
     let oldest = found.iter().map(|found| found.at).min().and_then(|at| siblings.get(at));
-    let is_newer = |one: &Sibling| one.key.is_since(since) || oldest.is_some_and(|oldest| one.key.is_newer(&oldest.key, since));
+    let is_newer = |one: &Sibling| {
+        (one.key.is_rotated_for_sure() && one.key.is_since(since)) || oldest.is_some_and(|oldest| one.key.is_newer(&oldest.key, since))
+    };
     siblings.rotated(claimed, &is_newer)
 }
 

@@ -1,5 +1,6 @@
 //! The open files of a log that lost its name: they are read to their end, watched for late writers, and let go in time.
 
+use super::kinship::read_of;
 use super::log_file::LogFile;
 use super::progress::{Cause, Progress};
 use super::reading::{ReadOutcome, Reading};
@@ -99,6 +100,11 @@ impl RotatedFiles {
         self.open.last().map(|rotated| &rotated.file)
     }
 
+    /// The open one that is that file.
+    pub(super) fn get(&self, wanted: FileId) -> Option<&LogFile> {
+        self.open.iter().map(|rotated| &rotated.file).find(|file| file.file_id() == wanted)
+    }
+
     /// The newest one that was let go.
     pub(super) fn last_finished(&self) -> Option<FileId> {
         self.finished.last().map(|finished| finished.file_id)
@@ -113,12 +119,21 @@ impl RotatedFiles {
         self.open.iter().map(|rotated| rotated.file.file_id())
     }
 
+    pub(super) fn is_reading(&self, file: FileId) -> bool {
+        self.open.iter().any(|rotated| rotated.file.file_id() == file && rotated.file.unread() > 0)
+    }
+
     pub(super) fn files_mut(&mut self) -> impl Iterator<Item = &mut LogFile> {
         self.open.iter_mut().map(|rotated| &mut rotated.file)
     }
 
     pub(super) fn positions(&self) -> impl Iterator<Item = FilePosition> + '_ {
         self.open.iter().map(RotatedFile::position)
+    }
+
+    /// How far each file was read, also those that were let go.
+    pub(super) fn all_positions(&self) -> impl Iterator<Item = FilePosition> + '_ {
+        self.finished.iter().map(|finished| finished.position).chain(self.positions())
     }
 
     /// How many files at the start are read to their end.
@@ -168,12 +183,14 @@ impl RotatedFiles {
 
     /// Looks for files that no longer hold what they held: some rotations copy every file to the next. `find_copy` finds a copy of such
     /// a file if there is one, or returns `None` while that cannot be decided. `give_up` is called with each such file and its copy.
+    /// What else such a file holds now is read from its start, unless `is_known` or read here before.
     pub(super) fn check(
         &mut self,
         find_copy: &dyn Fn(&LogFile) -> Option<Option<LogFile>>,
         give_up: &mut dyn FnMut(&LogFile, Option<&LogFile>),
+        is_known: &dyn Fn(&LogFile) -> bool,
     ) {
-        let mut at = 0;
+        let (mut at, mut anew) = (0, Vec::new());
         while let Some(rotated) = self.open.get_mut(at) {
             at += 1;
             if !matches!(rotated.file.check_truncated(), Ok(true)) {
@@ -182,9 +199,16 @@ impl RotatedFiles {
             let Some(copy) = find_copy(&rotated.file) else { continue };
             let truncated = self.open.remove(at - 1).file;
             give_up(&truncated, copy.as_ref());
+            anew.extend(truncated.at_offset(0).ok().filter(|file| file.size() > 0));
             match copy {
                 Some(copy) => self.open.insert(at - 1, RotatedFile::new(copy)),
                 None => at -= 1,
+            }
+        }
+        for file in anew {
+            let is_read = self.all_positions().any(|position| read_of(&position, &file, true).is_some());
+            if !is_read && !is_known(&file) && self.get(file.file_id()).is_none() {
+                self.push(file, None);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The files in a log's folder that rotations may have made of it, in the order of rotation. Compressed files are never opened.
 
 use super::log_file::LogFile;
-use super::rotation_key::{RotationKey, Suffix};
+use super::rotation_key::RotationKey;
+use super::rotation_name::{self, Form, RotationName, Stamp};
 use super::stat::{file_id, mtime, FileId, Mtime};
 use crate::fs::{dir, Access};
 use crate::wire::position::FilePosition;
@@ -18,12 +19,30 @@ pub(super) struct Sibling {
     pub(super) key: RotationKey,
 }
 
+/// Where the files of a log may be.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// The path of the log.
+    pub(super) log: String,
+    /// What the path led to when the current file was opened, if it is a link.
+    pub(super) target: Option<PathBuf>,
+    /// Where the current file is now, if the system tells.
+    pub(super) current: Option<PathBuf>,
+    /// Files that may be copies of the log's, whatever they are called.
+    pub(super) copies: Vec<PathBuf>,
+}
+
 /// All such files, the one that was rotated first first.
 #[derive(Debug)]
 pub(super) struct Siblings<'a> {
     access: &'a Access,
     files: Vec<Sibling>,
-    has_compressed: bool,
+    /// Compressed files with names that rotations give.
+    compressed: Vec<RotationKey>,
+    /// Other files in a folder where a file was given a name that no known rotation gives, and when they were written to.
+    others: Vec<(FileId, Mtime)>,
+    /// Files that may be copies and have no such name.
+    copies: Vec<FileId>,
 }
 
 /// A file that was found by its position, and its place among the siblings. The place behind the last one stands for the log's path.
@@ -36,15 +55,28 @@ impl<'a> Siblings<'a> {
     /// How often the folder is listed again while a rotation is under way.
     pub(super) const ATTEMPTS: usize = 3;
 
-    /// Lists the siblings of the log at `path`, and of the file that this path is a link to. A sibling has a name that rotations give,
-    /// or an inode for which `had` is true.
-    pub(super) fn list(access: &'a Access, path: &str, had: &dyn Fn(u64) -> bool) -> Self {
-        let mut siblings = Self { access, files: Vec::new(), has_compressed: false };
-        let path = Path::new(path);
-        siblings.add_folder_of(path, had);
-        if access.link_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
-            if let Ok(target) = access.resolve(path) {
-                siblings.add_folder_of(&target, had);
+    /// Lists the siblings of a log. A sibling has a name that rotations give, or an inode for which `had` is true.
+    pub(super) fn list(access: &'a Access, places: &Places, had: &dyn Fn(u64) -> bool) -> Self {
+        let mut siblings = Self { access, files: Vec::new(), compressed: Vec::new(), others: Vec::new(), copies: Vec::new() };
+        let log = Path::new(&places.log);
+        siblings.add_folder_of(log, had);
+        let target = access.link_metadata(log).ok().filter(std::fs::Metadata::is_symlink).and_then(|_| access.resolve(log).ok());
+        if let Some(earlier) = places.target.as_ref().filter(|earlier| target.as_ref() != Some(earlier)) {
+            siblings.add_earlier_target(earlier);
+            siblings.add_folder_of(earlier, had);
+        }
+        if let Some(target) = &target {
+            siblings.add_folder_of(target, had);
+        }
+        if let Some(folder) = places.current.as_deref().and_then(Path::parent) {
+            let known = [Some(log), target.as_deref(), places.target.as_deref()];
+            if known.iter().flatten().all(|known| known.parent() != Some(folder)) {
+                siblings.add_folder_of(&folder.join(OsStr::from_bytes(dir::split(places.log.as_bytes()).1)), had);
+            }
+        }
+        for copy in &places.copies {
+            if siblings.add(copy.clone(), None) {
+                siblings.copies.extend(siblings.files.last().map(|added| added.file_id));
             }
         }
         siblings.negate_numbers_if_counting_up();
@@ -54,11 +86,16 @@ impl<'a> Siblings<'a> {
 
     /// Lets `work` look at the siblings, and again if any name has changed meanwhile: a file that was renamed may have been missed.
     /// `None` if names change every time.
-    pub(super) fn with_stable<T>(access: &'a Access, path: &str, had: &dyn Fn(u64) -> bool, work: &mut dyn FnMut(&Self) -> T) -> Option<T> {
-        let mut siblings = Self::list(access, path, had);
+    pub(super) fn with_stable<T>(
+        access: &'a Access,
+        places: &Places,
+        had: &dyn Fn(u64) -> bool,
+        work: &mut dyn FnMut(&Self) -> T,
+    ) -> Option<T> {
+        let mut siblings = Self::list(access, places, had);
         for _ in 0..Self::ATTEMPTS {
             let outcome = work(&siblings);
-            let now = Self::list(access, path, had);
+            let now = Self::list(access, places, had);
             if now.has_same_names(&siblings) {
                 return Some(outcome);
             }
@@ -75,7 +112,21 @@ impl<'a> Siblings<'a> {
 
     /// Whether any of the log's files is compressed.
     pub(super) fn has_compressed(&self) -> bool {
-        self.has_compressed
+        !self.compressed.is_empty()
+    }
+
+    /// Whether files that were rotated after the file `of` may be among those that cannot be found or read. That file had the log's
+    /// name, and no file that was not written to `since` then is meant.
+    pub(super) fn may_miss(&self, of: Option<FileId>, since: Option<Mtime>, claimed: &[FileId]) -> bool {
+        let is_known = |file_id: &FileId| claimed.contains(file_id) || self.copies.contains(file_id);
+        let is_unknown = |file_id: FileId, mtime: Mtime| !is_known(&file_id) && since.is_some_and(|since| mtime >= since);
+        let mut unnamed = self.files.iter().filter(|one| one.key.name.is_none());
+        let has_unnamed = unnamed.any(|one| is_unknown(one.file_id, one.key.mtime));
+        match of.and_then(|of| self.key_of(of)) {
+            Some(key) if key.name.is_some() => self.compressed.iter().any(|one| one.is_newer(key, None)),
+            Some(_) => has_unnamed || self.others.iter().any(|(file_id, mtime)| is_unknown(*file_id, *mtime)),
+            None => has_unnamed && self.compressed.is_empty(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -137,14 +188,16 @@ impl<'a> Siblings<'a> {
 
     /// The files that were rotated after another one, or since a time where no other is given.
     pub(super) fn newer(&self, than: Option<&RotationKey>, since: Option<Mtime>, claimed: &[FileId]) -> Vec<&Sibling> {
-        self.rotated(claimed, &|one| than.map_or_else(|| one.key.is_since(since), |than| one.key.is_newer(than, since)))
+        self.rotated(claimed, &|one| {
+            than.map_or_else(|| one.key.is_rotated_for_sure() && one.key.is_since(since), |than| one.key.is_newer(than, since))
+        })
     }
 
-    /// The files with the suffix of a rotation that are wanted and not claimed.
+    /// The files with the name of a rotation that are wanted and not claimed.
     pub(super) fn rotated(&self, claimed: &[FileId], is_wanted: &dyn Fn(&Sibling) -> bool) -> Vec<&Sibling> {
         let mut rotated = Vec::new();
         for one in &self.files {
-            if one.key.suffix.is_some() && !claimed.contains(&one.file_id) && is_wanted(one) {
+            if one.key.name.is_some() && !claimed.contains(&one.file_id) && is_wanted(one) {
                 rotated.push(one);
             }
         }
@@ -153,25 +206,83 @@ impl<'a> Siblings<'a> {
 
     fn add_folder_of(&mut self, log: &Path, had: &dyn Fn(u64) -> bool) {
         let (access, (folder, name)) = (self.access, dir::split(log.as_os_str().as_bytes()));
+        let path_of = |entry: &[u8]| PathBuf::from(OsStr::from_bytes(&[folder, entry].concat()));
+        let folder_path = Path::new(OsStr::from_bytes(folder));
+        // What another file of the log is called that has a name which no known rotation gives.
+        let mut given: Option<Vec<u8>> = None;
         // A folder that cannot be read has no files.
-        let _ = access.list(Path::new(OsStr::from_bytes(folder)), &mut |entry, inode| {
-            let suffix = suffix_of(entry, name);
-            if entry == name || !(suffix.is_some() || had(inode)) {
+        let _ = access.list(folder_path, &mut |entry, inode| {
+            if entry == name {
                 return;
             }
             if is_compressed(entry) {
-                self.has_compressed |= suffix.is_some();
+                self.add_compressed(&path_of(entry), entry, name);
+                return;
+            }
+            let rotation = RotationName::parse(entry, name);
+            let is_given = rotation.is_none() && had(inode);
+            if is_given || rotation.is_some() || rotation_name::appended(entry, name).is_some() {
+                let rotation = rotation.or_else(|| (is_given && rotation_name::is_alike(entry, entry)).then(|| RotationName::alike(entry)));
+                // A file of a wildcard that was rotated before has its next name by the same rotation.
+                if self.add(path_of(entry), rotation) && is_given && !rotation_name::has_shape_of(entry, name) {
+                    given = Some(entry.to_vec());
+                }
+            }
+        });
+        if let Some(given) = given {
+            self.add_alike(folder, name, &given);
+        }
+    }
+
+    /// Adds what a link led to, and the files with names like it.
+    fn add_earlier_target(&mut self, target: &Path) {
+        let (folder, name) = dir::split(target.as_os_str().as_bytes());
+        if rotation_name::is_alike(name, name) {
+            self.add(target.into(), Some(RotationName::alike(name)));
+            self.add_alike(folder, name, name);
+        } else {
+            self.add(target.into(), Some(RotationName { form: Form::Target, stamp: Stamp::Unordered }));
+        }
+    }
+
+    /// Adds the files with names like the one that a file of the log was given, and notes all others.
+    fn add_alike(&mut self, folder: &[u8], log: &[u8], given: &[u8]) {
+        let access = self.access;
+        let _ = access.list(Path::new(OsStr::from_bytes(folder)), &mut |entry, _| {
+            if entry == log || entry == given || is_compressed(entry) || RotationName::parse(entry, log).is_some() {
                 return;
             }
             let path = PathBuf::from(OsStr::from_bytes(&[folder, entry].concat()));
-            // No links: they lead to files that have other names.
-            let Ok(meta) = access.link_metadata(&path) else { return };
-            let file_id = file_id(&meta);
-            if meta.is_file() && self.key_of(file_id).is_none() {
-                let key = RotationKey { mtime: mtime(&meta), suffix: suffix.and_then(Suffix::parse) };
-                self.files.push(Sibling { path, file_id, key });
+            if rotation_name::is_alike(entry, given) {
+                self.files.retain(|one| one.path != path);
+                self.add(path, Some(RotationName::alike(entry)));
+            } else if let Ok(meta) = access.link_metadata(&path) {
+                self.others.extend(meta.is_file().then(|| (file_id(&meta), mtime(&meta))));
             }
         });
+    }
+
+    /// Adds a file, unless it is known. Returns whether it was added.
+    fn add(&mut self, path: PathBuf, name: Option<RotationName>) -> bool {
+        // No links: they lead to files that have other names.
+        let Ok(meta) = self.access.link_metadata(&path) else { return false };
+        let file_id = file_id(&meta);
+        if !meta.is_file() || self.key_of(file_id).is_some() {
+            return false;
+        }
+        self.files.push(Sibling { path, file_id, key: RotationKey { mtime: mtime(&meta), name } });
+        true
+    }
+
+    fn add_compressed(&mut self, path: &Path, entry: &[u8], log: &[u8]) {
+        let end = entry.iter().rposition(|byte| *byte == b'.').unwrap_or(entry.len());
+        let name = RotationName::parse(&entry[..end], log);
+        if name.is_none() && rotation_name::appended(entry, log).is_none() {
+            return;
+        }
+        if let Ok(meta) = self.access.link_metadata(path) {
+            self.compressed.push(RotationKey { mtime: mtime(&meta), name });
+        }
     }
 
     #[inline(never)]
@@ -181,31 +292,27 @@ impl<'a> Siblings<'a> {
 
     /// Some rotations give the newest file the highest number. The times tell, where there are enough.
     fn negate_numbers_if_counting_up(&mut self) {
-        self.sort(|one, other| one.number().cmp(&other.number()));
-        let (mut up, mut down) = (0, 0);
-        for two in self.files.windows(2) {
-            if let (Some(_), Some(_)) = (two[0].key.number(), two[1].key.number()) {
-                // The second one has the lower number in its name.
-                up += usize::from(two[0].key.mtime > two[1].key.mtime);
-                down += usize::from(two[0].key.mtime < two[1].key.mtime);
+        for form in [Form::Appended, Form::BeforeExtension] {
+            self.files.sort_unstable_by_key(|one| one.key.number(form));
+            let (mut up, mut down) = (0, 0);
+            for two in self.files.windows(2) {
+                if two[0].key.number(form).is_some() {
+                    // The second one has the lower number in its name.
+                    up += usize::from(two[0].key.mtime > two[1].key.mtime);
+                    down += usize::from(two[0].key.mtime < two[1].key.mtime);
+                }
+            }
+            if up < 2 || up <= 2 * down {
+                continue;
+            }
+            for sibling in &mut self.files {
+                if let Some(RotationName { form: own, stamp: Stamp::Number(number) }) = &mut sibling.key.name {
+                    if *own == form {
+                        *number = -*number;
+                    }
+                }
             }
         }
-        if up < 2 || up <= 2 * down {
-            return;
-        }
-        for sibling in &mut self.files {
-            if let Some(Suffix::Number(number)) = &mut sibling.key.suffix {
-                *number = -*number;
-            }
-        }
-    }
-}
-
-/// What a rotation has appended to a log's name, without its separator.
-fn suffix_of<'a>(name: &'a [u8], log: &[u8]) -> Option<&'a [u8]> {
-    match name.strip_prefix(log)? {
-        [b'.' | b'-' | b'_', suffix @ ..] if !suffix.is_empty() => Some(suffix),
-        _ => None,
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Message<'a> {
     Here { host: &'a str },
     /// `LOST%%host`: server to agent; answers a message that needs a session when the server knows none.
     Lost { host: &'a str },
+    /// `LOCKED%%host`: server to agent; answers a HELLO without a MAC of a host that has a key.
+    Locked { host: &'a str },
 
     /// `SEEK%%host%%chain,chain…`: agent to server; asks how far these chains have come.
     Seek { host: &'a str, chains: Vec<ChainId> },
@@ -166,6 +168,7 @@ impl<'a> Message<'a> {
             "STALE" => Self::Stale { host: fields.next(), revision: fields.revision() },
             "HERE" => Self::Here { host: fields.rest() },
             "LOST" => Self::Lost { host: fields.rest() },
+            "LOCKED" => Self::Locked { host: fields.rest() },
             "AT" => {
                 let (host, chain) = (fields.next(), fields.chain());
                 Self::At { host, chain, checkpoint: fields.seq_or_none().map(|seq| fields.checkpoint(seq)) }
@@ -196,6 +199,7 @@ impl<'a> Message<'a> {
             | Self::Alive { host, .. }
             | Self::Here { host }
             | Self::Lost { host }
+            | Self::Locked { host }
             | Self::Seek { host, .. }
             | Self::At { host, .. }
             | Self::Take { host, .. }
@@ -234,6 +238,7 @@ impl<'a> Message<'a> {
             Self::Alive { host, run, revision } => writer.raw("ALIVE").field(host).token(*run).revision(*revision),
             Self::Here { host } => writer.raw("HERE").field(host),
             Self::Lost { host } => writer.raw("LOST").field(host),
+            Self::Locked { host } => writer.raw("LOCKED").field(host),
             Self::Seek { host, chains } => writer.raw("SEEK").field(host).list(chains.iter().map(|chain| chain.0), 36),
             Self::At { host, chain, checkpoint } => writer.raw("AT").field(host).chain(*chain).checkpoint_or_none(checkpoint.as_ref()),
             Self::Take { host, chain, from, to } => writer.raw("TAKE").field(host).chain(*chain).seq_or_none(*from).checkpoint(to),

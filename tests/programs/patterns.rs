@@ -75,6 +75,20 @@ fn a_line_that_takes_long_to_search_delays_neither_other_logs_nor_the_end() {
     assert!(other_log < Duration::from_secs(2) && end < Duration::from_secs(1), "{other_log:?} {end:?}");
 }
 
+#[test]
+fn what_a_command_prints_is_searched_in_turns_too() {
+    let site = Site::new("pattern-command");
+    site.write("printed", &format!("{}\nend\n", "a 5 b".repeat(13_000)));
+    let feed = format!("file: |tail -n 99 -f {}\n", site.file("printed"));
+    let mut text = String::new();
+    for number in 0..300 {
+        let _ = write!(text, "{feed}match: (.|[{}x]|\\S){{25}}[A-Z][A-Y]{{{}}}$\nalert_all: tags=HEAVY\n", number % 10, number / 10 + 1);
+    }
+    site.host("h", &format!("{text}{feed}match: ^(end)\nalert_all: tags=END\n"));
+    let (_server, _agent) = (site.server(), site.agent("h", &["--pattern-memory", "99999999"]));
+    assert_eq!(site.wait_for_count("END", 1), ["end"]);
+}
+
 /// The time that a process has used the processor, in 1/100 s.
 fn processor_time(id: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();

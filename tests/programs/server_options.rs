@@ -124,6 +124,54 @@ fn the_check_prints_every_error_of_every_file_once() {
 }
 
 #[test]
+fn what_is_right_and_probably_not_meant_is_a_warning_and_no_error() {
+    let site = Site::new("check-warnings");
+    site.write("includes/common", "file: /log\nmatch: from=\\<.*\\>\nalert_all: tags=A\n");
+    site.host(
+        "nas1",
+        "include: common\nactive: 1;0:00-24:00\nrun: command=df | sort extract=(a)\nalert_metric: tags=A match=1,a metric=1\n",
+    );
+    site.host("nas2", "include: common\n");
+    site.host("nas 2 (copy)", "# nothing\n");
+    let checked = run(&site, &["-t", "ax436.conf"]);
+    assert_eq!((checked.status, &*checked.err), (0, ""));
+    let expected = [
+        "hosts/nas 2 (copy):0: warning: no agent can have this name: white space, control characters or % in it",
+        "includes/common:2: warning: match: \\< and \\> are the edges of a word here; in Python they are < and >, written so",
+        "hosts/nas1:2: warning: active: 24:00 counts as 23:59",
+        "hosts/nas1:3: warning: command= no shell reads the command: pipes and redirections go into a script",
+        "hosts/nas1:2: warning: stands in front of its process: or run:, and counts for that group",
+    ];
+    let (warnings, last) = checked.out.split_at(checked.out.rfind("ax436.conf:").unwrap());
+    for line in expected {
+        assert!(warnings.lines().any(|warning| warning == line), "{line}: {warnings}");
+    }
+    assert_eq!(last, "ax436.conf: no errors; host files: 3, include files: 1\n");
+}
+
+#[test]
+fn patterns_that_an_agent_has_no_memory_for_are_a_warning() {
+    let site = Site::new("check-memory");
+    site.host("nas1", &(0..90).map(|number| format!("file: /a\nmatch: {number}.{{900}}\nalert_all: tags=A\n")).collect::<String>());
+    let checked = run(&site, &["-t", "ax436.conf"]);
+    assert!(checked.status == 0 && checked.out.starts_with("hosts/nas1:0: warning: the patterns take "), "{checked:?}");
+}
+
+#[test]
+fn an_event_stream_that_cannot_be_written_is_an_error_of_the_check() {
+    let site = Site::new("check-stream");
+    for (stream, reason) in [
+        ("hosts", "event_stream: hosts is a directory"),
+        ("nowhere/events.log", "event_stream: cannot write nowhere: No such file or directory"),
+        ("ax436.conf/events.log", "event_stream: cannot write ax436.conf: Not a directory"),
+    ] {
+        site.write("ax436.conf", &site.server_file("127.255.255.255", "").replace("events.log", stream));
+        let checked = run(&site, &["-t", "ax436.conf"]);
+        assert!(checked.status == 2 && checked.out.starts_with(&format!("ax436.conf:0: {reason}")), "{stream}: {checked:?}");
+    }
+}
+
+#[test]
 fn the_check_prints_nothing_that_a_terminal_would_obey() {
     let site = Site::new("server-check-raw");
     site.host("nas1", "file: /a\nmatch: b\nalert_all: tags=A\nb\u{1b}[2Jd\u{202e}x\u{200f}: y\nfile: /\u{9b}31m\u{61c}\nnonsense: \x07\n");

@@ -22,6 +22,8 @@ pub(super) struct Heard {
     pub(super) keepalive: KeepaliveSession,
     /// Bytes that came from there and were not answered.
     bytes: usize,
+    /// Bytes of the longest heartbeat.
+    longest: usize,
     /// When it was last asked to prove the key.
     asked: Option<Duration>,
 }
@@ -58,11 +60,12 @@ impl HeardServers {
             }
             if self.servers.len() < Self::MAX {
                 let (timer, keepalive) = (KeepaliveTimer::new(now), KeepaliveSession::default());
-                self.servers.push(Heard { ip, last_heard: now, capability: None, timer, keepalive, bytes: 0, asked: None });
+                self.servers.push(Heard { ip, last_heard: now, capability: None, timer, keepalive, bytes: 0, longest: 0, asked: None });
             }
         }
         let Some(heard) = self.get_mut(ip) else { return };
         heard.last_heard = now;
+        heard.longest = heard.longest.max(bytes);
         heard.bytes = (heard.bytes + bytes).min(Self::MAX_BYTES);
         if let Some(run) = run {
             heard.capability = Some((run, now));
@@ -89,8 +92,9 @@ impl HeardServers {
         losers.get(usize::try_from(random.below(losers.len() as u64)).unwrap_or(0)).copied()
     }
 
-    /// Draws the server that is asked now to prove the key: of those that may be, one that was not asked lately if there is one. `due` says
-    /// when asking a server is due, if it is to be asked at all.
+    /// Draws the server that is asked now to prove the key. Of those that may be, it prefers servers of which one heartbeat pays for that,
+    /// as those of servers with keys do, and of these the ones that were not asked lately. `due` says when asking a server is due, if it
+    /// is to be asked at all.
     pub(super) fn draw(
         &self,
         now: Duration,
@@ -101,8 +105,11 @@ impl HeardServers {
         let may = |heard: &&Heard| due(heard).and_then(|due| asking.due(heard.ip, heard.bytes, due)).is_some_and(|due| due <= now);
         let waits = |heard: &&Heard| !heard.was_asked_within(now, Self::ASKED_LATELY);
         let mut candidates: Vec<&Heard> = self.servers.iter().filter(may).collect();
-        if candidates.iter().any(waits) {
-            candidates.retain(waits);
+        let pays = |heard: &&Heard| asking.suffice(heard.longest);
+        for is_better in [&pays as &dyn Fn(&&Heard) -> bool, &waits] {
+            if candidates.iter().any(is_better) {
+                candidates.retain(is_better);
+            }
         }
         let at = usize::try_from(random.below(candidates.len() as u64)).unwrap_or(0);
         candidates.get(at).map(|heard| heard.ip)

@@ -306,6 +306,13 @@ impl Session {
         }
     }
 
+    /// The selected server, which speaks version 2, refuses the handshake.
+    pub(super) fn handle_locked(&mut self, now: Now) {
+        if let Some(selected) = &mut self.selected {
+            selected.version.handle_v2(now.mono);
+        }
+    }
+
     /// The selected server said to this agent what version 1 servers say.
     pub(super) fn handle_classic_answer(&mut self, now: Now) {
         if let Some(selected) = &mut self.selected {

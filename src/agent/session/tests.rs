@@ -263,6 +263,7 @@ fn the_true_server_is_selected_within_a_minute_of_a_thousand_forged_heartbeats_a
     for seed in 0..20 {
         assert!(selected_among(|milli| (ip(milli), 8), seed).is_some(), "short ones of as many addresses, {seed}");
         assert!(selected_among(|milli| (ip(milli % 250), 50), seed).is_some(), "of 250 addresses, {seed}");
+        assert!(selected_among(|milli| (ip(milli % 30), 50), seed).is_some(), "of 30 addresses, {seed}");
         assert!(selected_among(|milli| (ip(milli % 10), MAX_HELLO), seed).is_some(), "long ones of ten addresses, {seed}");
     }
 }

@@ -3,16 +3,19 @@
 mod command_line;
 mod group;
 mod parser;
+mod pattern_doubts;
 mod patterns;
 mod python;
 mod rule;
 mod syntax;
+mod warnings;
 
 pub use command_line::{Builtin, CommandLine};
 pub use group::Group;
 pub use patterns::Patterns;
 pub use rule::{CommandAlert, CommandAlertKind, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
 pub use syntax::DIRECTIVES;
+pub use warnings::warnings;
 
 use super::source::{Fault, SourceLine};
 

@@ -17,7 +17,12 @@ pub(super) struct ServerLookup {
     port: u16,
     /// The earliest time of the next look-up.
     next_try: Duration,
-    is_resolved: bool,
+    /// The address that was found last.
+    address: Option<Ipv4Addr>,
+    /// Whether that address is not the one that was found before, until that is reported.
+    has_moved: bool,
+    /// Whether it was reported that the server does not answer.
+    is_awaited: bool,
     running: Option<Running>,
     /// What the child process runs.
     resolve: fn(&str) -> Answer,
@@ -35,16 +40,46 @@ impl ServerLookup {
     const TIMEOUT: Duration = Duration::from_secs(20);
     const RETRY_INTERVAL: Duration = Duration::from_secs(30);
     /// How often a silent server is looked up again: its address may have changed.
-    const SILENT_INTERVAL: Duration = Duration::from_secs(300);
+    const SILENT_INTERVAL: Duration = Duration::from_secs(45);
 
     /// The first look-up is due at once.
     pub(super) fn new(host: &str, port: u16) -> Self {
         let resolve = resolve::ipv4_address;
-        Self { host: host.into(), port, next_try: Duration::ZERO, is_resolved: false, running: None, resolve }
+        Self {
+            host: host.into(),
+            port,
+            next_try: Duration::ZERO,
+            address: None,
+            has_moved: false,
+            is_awaited: false,
+            running: None,
+            resolve,
+        }
     }
 
     pub(super) fn host(&self) -> &str {
         &self.host
+    }
+
+    /// A line for the log if there is news of what the agent waits for. `is_silent` says whether the server has not answered for long.
+    pub(super) fn notice(&mut self, is_silent: bool) -> Option<String> {
+        let host = &self.host;
+        if std::mem::take(&mut self.has_moved) {
+            self.is_awaited = false;
+            return self.address.map(|address| format!("the server {host} has another address: {address}"));
+        }
+        if is_silent == self.is_awaited {
+            return None;
+        }
+        self.is_awaited = is_silent;
+        Some(match is_silent {
+            false => format!("the server {host} answers again"),
+            true if host.parse::<Ipv4Addr>().is_ok() => format!("the server {host} does not answer: waiting for it"),
+            true => {
+                let seconds = Self::SILENT_INTERVAL.as_secs();
+                format!("the server {host} does not answer: waiting for it, and looking its name up every {seconds} seconds")
+            }
+        })
     }
 
     /// Starts a look-up that is due, and returns the outcome of one that has ended. An address takes no look-up. The child process
@@ -52,7 +87,7 @@ impl ServerLookup {
     pub(super) fn handle(&mut self, now: Now, is_silent: bool, socket: BorrowedFd<'_>) -> Option<Result<SocketAddrV4, String>> {
         let answer = match &mut self.running {
             Some(running) => running.answer(now)?,
-            None if now.mono < self.next_try || self.is_resolved && !is_silent => return None,
+            None if now.mono < self.next_try || self.address.is_some() && !is_silent => return None,
             None => match self.host.parse() {
                 Ok(address) => Ok(address),
                 Err(_) => match Running::start(now, &self.host, self.resolve, socket) {
@@ -66,7 +101,9 @@ impl ServerLookup {
         };
         // Dropping a look-up that missed its deadline kills the child.
         self.running = None;
-        self.is_resolved |= answer.is_ok();
+        if let Ok(address) = answer {
+            self.has_moved = self.address.replace(address).is_some_and(|before| before != address);
+        }
         self.next_try = now.mono + if answer.is_ok() { Self::SILENT_INTERVAL } else { Self::RETRY_INTERVAL };
         Some(answer.map(|address| SocketAddrV4::new(address, self.port)))
     }
@@ -81,7 +118,7 @@ impl ServerLookup {
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         match &self.running {
             Some(running) => Some(running.deadline),
-            None => (!self.is_resolved).then_some(self.next_try),
+            None => self.address.is_none().then_some(self.next_try),
         }
     }
 }
@@ -189,9 +226,29 @@ mod tests {
         let mut lookup = ServerLookup::new("10.1.2.3", 437);
         let socket = socket();
         assert!(lookup.handle(at(1), false, socket.as_fd()).is_some());
-        for (seconds, is_silent, is_found) in [(300, true, false), (1000, false, false), (1000, true, true), (1001, true, false)] {
+        for (seconds, is_silent, is_found) in
+            [(45, true, false), (46, true, true), (1000, false, false), (1000, true, true), (1001, true, false)]
+        {
             assert_eq!(lookup.handle(at(seconds), is_silent, socket.as_fd()).is_some(), is_found, "{seconds} {is_silent}");
         }
+    }
+
+    #[test]
+    fn what_the_agent_waits_for_is_said_once() {
+        let mut lookup = ServerLookup::new("nas", 437);
+        let socket = socket();
+        lookup.resolve = |_| Ok(Ipv4Addr::LOCALHOST);
+        assert!(outcome(&mut lookup, at(1), &socket).is_ok());
+        let waits = "the server nas does not answer: waiting for it, and looking its name up every 45 seconds";
+        let said = [false, true, true, false, true].map(|is_silent| lookup.notice(is_silent));
+        assert_eq!(said, [None, Some(waits.into()), None, Some("the server nas answers again".into()), Some(waits.into())]);
+        lookup.resolve = |_| Ok(Ipv4Addr::BROADCAST);
+        lookup.next_try = Duration::ZERO;
+        assert_eq!(lookup.handle(at(100), true, socket.as_fd()), None);
+        assert!(outcome(&mut lookup, at(100), &socket).is_ok());
+        assert_eq!(lookup.notice(false), Some("the server nas has another address: 255.255.255.255".into()));
+        assert_eq!(lookup.notice(false), None);
+        assert_eq!(ServerLookup::new("10.0.0.1", 437).notice(true), Some("the server 10.0.0.1 does not answer: waiting for it".into()));
     }
 
     #[test]

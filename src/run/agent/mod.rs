@@ -254,6 +254,9 @@ impl<'a> Loop<'a> {
             Some(Ok(address)) => self.agent.fix_server(now, address),
             Some(Err(reason)) => self.log.write(now, &format!("cannot find the server {}: {reason}", lookup.host())),
         }
+        if let Some(line) = lookup.notice(self.agent.is_fixed_server_silent(now)) {
+            self.log.write(now, &line);
+        }
     }
 
     fn read_keys_again(&mut self, now: Now) {

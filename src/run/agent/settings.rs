@@ -57,7 +57,7 @@ impl Settings {
         let [port] = &matches.free[..] else { return Err(usage("expected one argument, the UDP port; aa436 -h tells more")) };
         let port = valid_port("", port)?;
         let host = matches.opt_str("n").unwrap_or_else(daemon::host_name);
-        if host.is_empty() || host.len() > 255 || crate::text::sanitize_field(&host) != host || host.contains(char::is_whitespace) {
+        if !crate::text::is_host_name(&host) {
             return Err(Failure::Usage(format!(
                 "\"{host}\" cannot be a host name here: white space, control characters or % in it; -n gives another"
             )));

@@ -34,14 +34,28 @@ impl Watches {
         Some(Self { access: access.clone(), inotify: Inotify::open()?, interests: Vec::new(), quiet_until: Duration::ZERO })
     }
 
-    /// Watches a file of a log. Returns whether the system tells of its changes.
+    /// Watches a file of a log, and the folder of that file if the path is a link. Returns whether the system tells of their changes.
     pub(super) fn watch_file(&mut self, log: LogId, path: &str) -> bool {
         let Ok(real) = self.access.resolve(path.as_ref()) else { return false };
         let Ok(watch) = self.inotify.watch_file(real.as_os_str().as_bytes()) else { return false };
-        if !self.interests.iter().any(|known| known.watch == watch && known.log == log) {
+        self.add_interest(watch, log);
+        let is_link = self.access.link_metadata(path.as_ref()).is_ok_and(|meta| meta.is_symlink());
+        !is_link || self.watch_target_folder(log, &real)
+    }
+
+    /// Watches the folder in which the target of a link is rotated.
+    fn watch_target_folder(&mut self, log: LogId, target: &Path) -> bool {
+        let Some(folder) = target.parent() else { return false };
+        let Ok(watch) = self.inotify.watch_folder(folder.as_os_str().as_bytes()) else { return false };
+        self.add_interest(watch, log);
+        true
+    }
+
+    /// All that a watch tells of concerns that log.
+    fn add_interest(&mut self, watch: Watch, log: LogId) {
+        if !self.interests.iter().any(|known| known.watch == watch && known.log == log && known.name.is_none()) {
             self.interests.push(Interest { watch, log, name: None });
         }
-        true
     }
 
     /// Watches the folder of a log's file, or of the files that its wildcard matches. Returns whether the system tells when they come
@@ -90,5 +104,32 @@ impl Watches {
                 *watch != of || !ended
             });
         });
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::disallowed_methods, reason = "tests make files")]
+mod tests {
+    use super::*;
+    use crate::schedule::WeekMinute;
+    use std::fs;
+
+    #[test]
+    fn a_rotation_of_what_a_link_leads_to_is_noticed() {
+        let folder = std::env::temp_dir().join(format!("436-watches-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("target")).unwrap();
+        fs::write(folder.join("target/log"), "").unwrap();
+        let link = folder.join("link");
+        std::os::unix::fs::symlink("target/log", &link).unwrap();
+        let log = LogId::any();
+        let now = Now { mono: Duration::from_secs(1), unix: 0, local: WeekMinute::new(0, 0, 0), second: 0 };
+        let mut watches = Watches::open(&Access::unrestricted()).unwrap();
+        assert!(watches.watch_file(log, link.to_str().unwrap()));
+        fs::rename(folder.join("target/log"), folder.join("target/log.1")).unwrap();
+        let mut changed = Vec::new();
+        watches.take(now, &mut |log| changed.extend(log));
+        assert!(changed.contains(&log));
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

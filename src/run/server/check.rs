@@ -2,14 +2,15 @@
 
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
 use crate::agent::DryRun;
-use crate::directives::host::{HostFile, Rule};
-use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source};
+use crate::directives::host::{warnings, HostFile, Patterns, Rule};
+use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::pattern::Pattern;
 use crate::run::failure::Failure;
 use crate::run::{console, keys};
 use crate::sys::clock::Clock;
-use crate::sys::reason;
+use crate::sys::{check_writable, reason};
+use crate::text::is_host_name;
 use crate::wire::{Message, MAX_CONFIGURATION};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -30,50 +31,108 @@ impl TextFile {
     }
 }
 
-/// Checks the server file and its key file, then all host and include files. Prints each fault as `path:line: reason`.
+/// What a check found.
+#[derive(Default)]
+struct Findings {
+    faults: Vec<Fault>,
+    /// What is right and probably not meant.
+    warnings: Vec<Fault>,
+}
+
+/// Checks the server file and its key file, then all host and include files. Prints each fault as `path:line: reason`, and what is
+/// probably not meant as a warning.
 ///
 /// # Errors
 /// The server file or the key file cannot be read, or the number of faults.
 pub(super) fn check(path: &str) -> Result<(), Failure> {
+    let mut found = Findings::default();
     let settings = match read_server_file(path) {
-        Err(Failure::Configuration(faults)) => return print_faults(path, &faults),
+        Err(Failure::Configuration(faults)) => return Findings { faults, ..found }.print(path),
         settings => settings?,
     };
     if let Some(key_file) = &settings.key_file {
         match keys::host_keys(key_file) {
-            Err(Failure::Configuration(faults)) => return print_faults(path, &faults),
+            Err(Failure::Configuration(faults)) => return Findings { faults, ..found }.print(path),
             keys => drop(keys?),
         }
     }
-    let mut faults = Vec::new();
-    let hosts = read_folder(path, "hosts", &settings.hosts, &mut faults);
-    let includes = settings.includes.as_ref().map(|folder| read_folder(path, "includes", folder, &mut faults)).unwrap_or_default();
+    found.faults.extend(stream_fault(path, &settings.event_stream));
+    let hosts = read_folder(path, "hosts", &settings.hosts, &mut found.faults);
+    let includes = settings.includes.as_ref().map(|folder| read_folder(path, "includes", folder, &mut found.faults)).unwrap_or_default();
     let mut used = BTreeSet::new();
-    for source in hosts.values().map(TextFile::source) {
-        let expanded = expand(source, |name| includes.get(name).map(TextFile::source));
+    for (name, file) in &hosts {
+        let expanded = expand(file.source(), |name| includes.get(name).map(TextFile::source));
         used.extend(expanded.includes.iter().map(|name| (*name).to_string()));
-        faults.extend(expanded.faults);
-        let file = HostFile::parse(expanded.lines);
-        let too_large = emit_fitting(&file, MAX_CONFIGURATION).1;
-        faults.extend(too_large.map(|reason| Fault { path: source.path.into(), line: 0, reason }));
-        faults.extend(file.faults);
+        found.faults.extend(expanded.faults);
+        if !is_host_name(name) {
+            let reason = "no agent can have this name: white space, control characters or % in it".into();
+            found.warnings.push(Fault { path: file.path.clone(), line: 0, reason });
+        }
+        found.check_rules(&file.path, &expanded.lines);
     }
     // An include that no host uses is checked alone.
     for (_, file) in includes.iter().filter(|(name, _)| !used.contains(*name)) {
-        faults.extend(HostFile::parse(file.source().lines()).faults);
+        found.check_rules(&file.path, &file.source().lines().collect::<Vec<_>>());
     }
-    if faults.is_empty() {
-        console::print(&format!("{path}: no errors; host files: {}, include files: {}", hosts.len(), includes.len()));
-        return Ok(());
-    }
-    print_faults(path, &faults)
+    found.print(path)?;
+    console::print(&format!("{path}: no errors; host files: {}, include files: {}", hosts.len(), includes.len()));
+    Ok(())
 }
 
-fn print_faults(path: &str, faults: &[Fault]) -> Result<(), Failure> {
-    // An error in an include is one error, however many hosts use it.
-    let mut printed = BTreeSet::new();
-    faults.iter().map(Fault::to_string).filter(|line| printed.insert(line.clone())).for_each(|line| console::print(&line));
-    Err(Failure::Usage(format!("{path}: errors: {}", printed.len())))
+impl Findings {
+    /// Checks the lines of a host file, with its includes in their places.
+    fn check_rules(&mut self, path: &str, lines: &[SourceLine<'_>]) {
+        let mut patterns = Patterns::within(usize::MAX);
+        let file = HostFile::parse_with(lines.iter().copied(), &mut patterns);
+        self.warnings.extend(warnings(lines, &file.groups));
+        let whole = |reason: String| Fault { path: path.into(), line: 0, reason };
+        if patterns.memory() > Patterns::MEMORY {
+            let (memory, most) = (patterns.memory(), Patterns::MEMORY);
+            self.warnings
+                .push(whole(format!("the patterns take {memory} bytes; agents without --pattern-memory leave out what exceeds {most}")));
+        }
+        self.faults.extend(emit_fitting(&file, MAX_CONFIGURATION).1.map(whole));
+        self.faults.extend(file.faults);
+    }
+
+    /// Prints all of them, each once: an error in an include is one error, however many hosts use it.
+    ///
+    /// # Errors
+    /// The number of faults.
+    fn print(self, path: &str) -> Result<(), Failure> {
+        let mut printed = BTreeSet::new();
+        let mut print = |line: String| {
+            if !printed.contains(&line) {
+                console::print(&line);
+                printed.insert(line);
+            }
+        };
+        self.warnings.iter().for_each(|Fault { path, line, reason }| print(format!("{path}:{line}: warning: {reason}")));
+        let mut errors = BTreeSet::new();
+        for fault in self.faults.iter().map(Fault::to_string) {
+            print(fault.clone());
+            errors.insert(fault);
+        }
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!("{path}: errors: {}", errors.len())))
+    }
+}
+
+/// Why the server could not write the event stream.
+fn stream_fault(conf: &str, stream: &str) -> Option<Fault> {
+    let fault = |reason: String| Some(Fault { path: conf.into(), line: 0, reason: format!("event_stream: {reason}") });
+    let path = Path::new(stream);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() {
+        return fault(format!("{stream} is a directory"));
+    }
+    let is_other = path.exists() && !path.is_file();
+    let written = [(path.exists(), path, path.into()), (!is_other, folder, folder.join("."))];
+    let written = written.into_iter().filter(|(is_needed, ..)| *is_needed);
+    let failure = written.filter_map(|(_, shown, path)| Some((shown, check_writable(&path).err()?))).next();
+    failure.and_then(|(path, e)| fault(format!("cannot write {}: {}", path.display(), reason(&e))))
 }
 
 /// Reads the files of a folder. What cannot be read becomes a fault.

@@ -1,7 +1,9 @@
 //! Each kind of rotation over real files, with virtual time.
 
 mod concurrent;
+mod names;
 mod random;
+mod replaced;
 mod restart;
 mod siblings;
 mod unread;

@@ -1,6 +1,6 @@
 //! Which files in a folder a log may have had, and in which order.
 
-use super::super::siblings::Siblings;
+use super::super::siblings::{Places, Siblings};
 use super::*;
 
 /// Makes files, each changed a second after the one before. Returns which of them were rotated after `than`.
@@ -13,7 +13,8 @@ fn newer(name: &str, files: &[&str], than: &str, since: Option<i64>) -> Vec<Stri
     }
     let id_of = |name: &str| file_id(&fs::metadata(case.path(name)).unwrap());
     let access = Access::unrestricted();
-    let siblings = Siblings::list(&access, case.path("log").to_str().unwrap(), &|_| false);
+    let places = Places { log: case.path("log").to_str().unwrap().to_string(), ..Places::default() };
+    let siblings = Siblings::list(&access, &places, &|_| false);
     let key = siblings.key_of(id_of(than)).unwrap();
     let newer = siblings.newer(Some(key), since.map(|second| second * 1_000_000_000), &[id_of(than)]);
     newer.into_iter().map(|one| files.iter().find(|file| id_of(file) == one.file_id).unwrap().to_string()).collect()

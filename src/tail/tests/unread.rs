@@ -303,3 +303,31 @@ fn a_file_between_two_looks_that_another_follower_has_is_read_by_one() {
     case.follower = other;
     assert_eq!(case.next(), ["2"]);
 }
+
+#[test]
+fn a_file_that_is_cut_while_another_takes_its_name_is_read_from_its_start() {
+    for is_copied in [false, true] {
+        let mut case = Case::new("cut-rotated");
+        case.append("log", "1\n");
+        assert_eq!(case.next(), ["1"]);
+        case.rename("log", "log.1");
+        case.append("log", "3\n");
+        let (mut is_cut, path) = (false, case.path("log.1"));
+        // Something happens in the middle of the look.
+        let mut cut = |_: FileId| {
+            if !std::mem::replace(&mut is_cut, true) {
+                if is_copied {
+                    fs::copy(&path, path.with_file_name("log.2")).unwrap();
+                }
+                fs::write(&path, "22\n").unwrap();
+            }
+            None
+        };
+        case.follower.look(case.time, &mut cut).unwrap();
+        assert!(is_cut);
+        let mut seen = case.next();
+        seen.extend(case.next());
+        seen.sort();
+        assert_eq!((seen, case.lost()), (vec!["22".to_string(), "3".to_string()], String::new()));
+    }
+}

@@ -285,6 +285,7 @@ impl World {
             Message::Heartbeat { .. }
                 | Message::Capability { .. }
                 | Message::Lost { .. }
+                | Message::Locked { .. }
                 | Message::Hello { .. }
                 | Message::Offer { .. }
                 | Message::Join { .. }

@@ -60,9 +60,7 @@ impl CommandLog {
         }
         match reading {
             Reading::Waiting => false,
-            // With room for events it goes on in the next turn.
-            Reading::Blocked => agent.has_room(),
-            Reading::More => true,
+            Reading::Blocked | Reading::More => true,
             Reading::Ended(outcome) => {
                 self.running = None;
                 self.handle_end(now, id, agent, outcome);

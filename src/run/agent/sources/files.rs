@@ -1,11 +1,13 @@
 //! The file of a log, or the files that its wildcard has found.
 
+use super::copies::{Held, Unread, Verdict};
 use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
 use crate::fs::glob::{Expansion, FoundFile, OtherFiles, Search};
 use crate::fs::{Access, AccessError};
 use crate::now::Now;
-use crate::tail::{file_id, FileId, Follower, LogFile, Piece};
+use crate::tail::{file_id, is_named_after, FileId, Follower, LogFile, Piece};
 use crate::wire::position::Position;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) struct Files {
@@ -41,6 +43,10 @@ struct SourceFile {
     from_end: Option<Box<Follower>>,
     /// Whether it was there before it found a place: reading begins there whatever the agent knows.
     is_old: bool,
+    /// Whether nothing was ever read at the path.
+    is_new: bool,
+    /// Set while it may be a copy of another one.
+    held: Option<Held>,
 }
 
 /// What came of a reading.
@@ -56,12 +62,12 @@ impl SourceFile {
     /// A file that was found just now. `old` is the size that it had when it was known already and found no place.
     fn new(access: &Access, path: String, old: Option<u64>) -> Self {
         let from_end = Some(Follower::from_offset(access, &path, old.unwrap_or(u64::MAX)).into());
-        Self { path, id: None, follower: None, from_end, is_old: old.is_some() }
+        Self { path, id: None, follower: None, from_end, is_old: old.is_some(), is_new: old.is_none(), held: None }
     }
 
     /// A file that is open already.
     fn open(path: String, follower: Box<Follower>) -> Self {
-        Self { path, id: None, follower: Some(follower), from_end: None, is_old: false }
+        Self { path, id: None, follower: Some(follower), from_end: None, is_old: false, is_new: false, held: None }
     }
 
     /// Whether nothing is known to be left to read.
@@ -72,6 +78,11 @@ impl SourceFile {
     /// Whether nothing is left to read of it and its path has no file any more: only a late writer may come.
     fn is_spent(&self) -> bool {
         self.is_read() && self.follower.as_ref().is_some_and(|follower| follower.is_missing())
+    }
+
+    /// Whether it may be a copy of another one.
+    fn may_be_copy(&self) -> bool {
+        self.follower.as_ref().map_or(self.is_new, |follower| follower.unread().is_some())
     }
 
     fn is_gone(&self, access: &Access) -> bool {
@@ -173,7 +184,15 @@ impl Files {
             Start::At(position, seen) => {
                 let (follower, what) = Follower::resume(&self.access, path, position, *seen);
                 lost = what;
-                follower
+                // A copy may have any name.
+                let copies = if lost.is_some() && self.is_wildcard() { self.copies() } else { Vec::new() };
+                if copies.is_empty() {
+                    follower
+                } else {
+                    let (follower, what) = Follower::resume_among(&self.access, path, position, *seen, copies);
+                    lost = what;
+                    follower
+                }
             }
             // A wildcard may have found it under another name too.
             _ => match (self.release_at(path), start) {
@@ -201,8 +220,10 @@ impl Files {
     /// Notices new files and rotations.
     pub(super) fn look(&mut self, now: Now, agent: &mut Agent) {
         self.search(now, agent);
+        let copies = if self.is_wildcard() { self.copies() } else { Vec::new() };
         for at in 0..self.files.len() {
             let Some(mut follower) = self.files[at].follower.take() else { continue };
+            follower.consider(copies.clone());
             let state = follower.look(now.mono, &mut |wanted| self.release(wanted));
             // That a file is gone is no failure of a wildcard, which does not find it any more.
             let state = if self.is_wildcard() && follower.is_missing() { Ok(()) } else { state.map_err(|e| e.to_string()) };
@@ -223,11 +244,53 @@ impl Files {
                 (self.first, all.has_more) = (at, true);
                 break;
             }
+            if !self.may_read(now, at) {
+                continue;
+            }
             let FilesRead { has_more, bytes } = self.files[at].read(now, agent, buffer);
             all.has_more |= has_more;
             all.bytes += bytes;
         }
         all
+    }
+
+    /// Whether a file is to be read now. It is not while it may be a copy of another one, and not from its start if it is one.
+    fn may_read(&mut self, now: Now, at: usize) -> bool {
+        if !self.is_wildcard() {
+            return true;
+        }
+        let file = &mut self.files[at];
+        let (is_new, held) = (file.is_new, file.held.take());
+        let Some(mut follower) = file.follower.take() else { return false };
+        let path = std::mem::take(&mut file.path);
+        let verdict = match follower.unread() {
+            Some(file) => {
+                let is_named = self.files.iter().any(|other| is_named_after(&path, &other.path));
+                let others = self.files.iter_mut().map(|other| (&*other.path, other.follower.as_deref_mut()));
+                Unread { path: &path, file, is_new, is_named, held }.judge(now.mono, others)
+            }
+            None => Verdict::Read,
+        };
+        match verdict {
+            Verdict::SkipTo(offset) => follower.skip_to(offset),
+            Verdict::TakeOver => {
+                if let Some(open) = follower.file_id().and_then(|wanted| self.release(wanted)) {
+                    *follower = Follower::from_released(&self.access, &path, open);
+                }
+            }
+            Verdict::Read | Verdict::Hold(_) => {}
+        }
+        let held = if let Verdict::Hold(held) = verdict { Some(held) } else { None };
+        let is_new = is_new && (held.is_some() || follower.is_empty());
+        let file = &mut self.files[at];
+        (file.path, file.follower, file.held, file.is_new) = (path, Some(follower), held, is_new);
+        held.is_none()
+    }
+
+    /// The files that may be copies of others. Those that were there at the first search are none, unless they are known to be unread.
+    fn copies(&self) -> Vec<PathBuf> {
+        let copies = self.files.iter().filter(|file| self.was_searched && file.may_be_copy());
+        copies.map(|file| PathBuf::from(&file.path)).collect()
     }
 
     /// Searches for the files of a wildcard, if that is due: one step of a search, so that others have their turn.

@@ -1,6 +1,7 @@
 //! All that the agent follows: files, files that wildcards find, and what commands print. Reads bytes; what they mean is the agent's.
 
 mod command_log;
+mod copies;
 mod files;
 
 use super::watches::Watches;
