@@ -18,7 +18,7 @@ pub enum LogEvent<'a> {
     /// A wildcard's first search is complete.
     Searched,
     /// Answers [`Output::Open`]: the log is read from `position` on. `lost` says what was not found again of an earlier position. With
-    /// `is_refused` the owner of the host does not let it be read, or it is no regular file: it is not announced as followed.
+    /// `is_refused` something that is there cannot be a log, or not be reached: it is not announced as followed.
     Opened { position: Position, lost: Option<String>, is_refused: bool },
     /// Lines were read.
     Lines(Lines<'a>),

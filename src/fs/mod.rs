@@ -9,3 +9,4 @@ mod regular;
 pub mod rolling;
 
 pub use access::{Access, AccessError};
+pub use regular::next_data;

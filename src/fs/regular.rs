@@ -1,6 +1,6 @@
 //! What can be a log: a regular file, and none that the kernel makes up while it is read.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -43,6 +43,18 @@ pub(super) fn is_in_proc(folder: &Path) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn file_system(_: &Path) -> Option<&'static str> {
     None
+}
+
+/// Where the data of a file goes on behind that offset, as far as that is known: all before it are zeros.
+#[cfg(target_os = "linux")]
+pub fn next_data(file: &File, offset: u64) -> u64 {
+    crate::sys::next_data(file, offset).unwrap_or(offset)
+}
+
+/// Nothing is known.
+#[cfg(not(target_os = "linux"))]
+pub fn next_data(_: &File, offset: u64) -> u64 {
+    offset
 }
 
 #[cfg(test)]

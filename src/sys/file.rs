@@ -1,5 +1,5 @@
 //! Opening files without waiting, and files read whole: small ones, and those of `/proc`.
-#![allow(unsafe_code, reason = "openat2")]
+#![allow(unsafe_code, reason = "openat2, lseek")]
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -88,6 +88,25 @@ fn read_up_to(file: &mut File, most: usize) -> io::Result<Vec<u8>> {
         if count == 0 {
             return Ok(bytes);
         }
+    }
+}
+
+/// Where the data of a file goes on behind that offset, as far as the file system knows: all before it are zeros. At the end of the file
+/// where none follow.
+///
+/// # Errors
+/// What `fstat(2)` or `lseek(2)` reports; `EINVAL` where the file system does not know.
+#[cfg(target_os = "linux")]
+pub fn next_data(file: &File, offset: u64) -> io::Result<u64> {
+    use std::os::fd::AsRawFd;
+    // Before the other call: what is written between them is not skipped.
+    let size = file.metadata()?.len();
+    let offset = libc::off64_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: touches no memory. Nothing reads at the offset that it moves.
+    match super::error::check(unsafe { libc::lseek64(file.as_raw_fd(), offset, libc::SEEK_DATA) }) {
+        Ok(data) => Ok(u64::try_from(data).unwrap_or_default()),
+        Err(e) if e.raw_os_error() == Some(libc::ENXIO) => Ok(size),
+        Err(e) => Err(e),
     }
 }
 

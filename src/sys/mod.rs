@@ -26,5 +26,7 @@ pub mod user;
 mod writable;
 
 pub use error::reason;
+#[cfg(target_os = "linux")]
+pub use file::next_data;
 pub use file::{open_to_read, read_file, read_start, read_to_end, table, Links};
 pub use writable::check_writable;

@@ -1,8 +1,9 @@
 //! One open file of a log, how far it is read, and what it looked like there: by that the file is recognised.
 
+use super::progress::Progress;
 use super::reading::{Piece, ReadOutcome, Reading};
 use super::stat::{file_id, mtime, FileId, Mtime, SizeMtime};
-use crate::fs::{Access, AccessError};
+use crate::fs::{next_data, Access, AccessError};
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::wire::position::{content_hash, BlockPosition, FilePosition, CONTEXT};
 use std::fs::{File, Metadata};
@@ -258,6 +259,9 @@ impl LogFile {
                 self.advance(hole, &reading.buffer[..context + hole]);
                 reading.progress.advance(hole as u64);
                 turn += hole as u64;
+                if context + hole == read {
+                    self.skip_hole(reading.progress);
+                }
                 continue;
             }
             let (advanced, is_blocked) = self.hand_on(context, read, reading);
@@ -271,6 +275,16 @@ impl LogFile {
             }
         }
         Ok((ReadOutcome::More, true))
+    }
+
+    /// Skips the zeros that the file system knows to follow: a file may have more of them than can be read in its lifetime.
+    fn skip_hole(&mut self, progress: &mut Progress) {
+        let skipped = next_data(&self.file, self.offset).saturating_sub(self.offset);
+        if skipped >= CONTEXT as u64 {
+            self.offset += skipped;
+            self.before = vec![0; CONTEXT];
+            progress.advance(skipped);
+        }
     }
 
     /// Hands on the whole lines in the buffer, which holds `context` bytes before the offset and `read` in all. Returns how many bytes

@@ -7,7 +7,7 @@ mod files;
 use super::watches::Watches;
 use crate::agent::{Agent, LogEvent, LogId, Start};
 use crate::directives::host::LogSource;
-use crate::fs::{Access, AccessError};
+use crate::fs::Access;
 use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
 use crate::tail::FileId;
@@ -78,7 +78,7 @@ impl Sources {
         let Some(source) = self.sources.iter_mut().find(|known| known.id == source) else { return };
         let Input::Files(files) = &mut source.input else { return };
         if let Some((position, lost)) = files.begin(now, log, path, start) {
-            let is_refused = matches!(self.access.regular(path.as_ref()), Err(AccessError::Refused | AccessError::NotRegular(_)));
+            let is_refused = self.access.regular(path.as_ref()).is_err_and(|e| !e.is_missing());
             self.events.push((log, LogEvent::Opened { position, lost, is_refused }));
         }
         (source.next_look, source.is_unread) = (now.mono, true);
