@@ -37,7 +37,7 @@ struct OpenFolder {
 /// What a pattern matches.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Expansion {
-    /// The files that were changed last, the newest first. Those whose path is not UTF-8 are left out.
+    /// The files that were changed last, sorted by path. Those whose path is not UTF-8 are left out.
     pub files: Vec<FoundFile>,
     /// The other files.
     pub others: OtherFiles,
@@ -73,7 +73,7 @@ pub fn is_pattern(path: &[u8]) -> bool {
 }
 
 impl Expansion {
-    /// Adds a file to the ones that were changed last, if it is one of the `most` of these.
+    /// Adds a file to those that were changed last, the newest first, if it is one of the `most` of these.
     fn add(&mut self, file: FoundFile, most: usize) {
         let at = self.files.partition_point(|known| (known.changed, &known.path) > (file.changed, &file.path));
         self.files.insert(at, file);
@@ -157,9 +157,13 @@ impl Search {
     /// # Errors
     /// The pattern can match nothing that is allowed.
     pub fn finish(self) -> Result<Expansion, AccessError> {
-        let Self { found, is_inside, .. } = self;
+        let Self { mut found, is_inside, .. } = self;
         if !is_inside && found.is_partial {
             return Err(AccessError::Refused);
+        }
+        for file in std::mem::take(&mut found.files) {
+            let at = found.files.partition_point(|known| known.path < file.path);
+            found.files.insert(at, file);
         }
         Ok(found)
     }
@@ -298,9 +302,7 @@ mod tests {
     }
 
     fn paths(found: &Expansion) -> Vec<String> {
-        let mut paths: Vec<_> = found.files.iter().map(|file| file.path.clone()).collect();
-        paths.sort();
-        paths
+        found.files.iter().map(|file| file.path.clone()).collect()
     }
 
     #[test]
