@@ -2,7 +2,7 @@
 //! a log. Events of a chain wait until both sides agree on it. Sends nothing itself.
 
 use super::backoff::backoff;
-use crate::lines::lines;
+use super::remembered::Remembered;
 use crate::now::Now;
 use crate::wire::position::{BlockCount, Position};
 use crate::wire::{ChainId, Checkpoint, Message, Seq, MAX_CHAINS_AT_ONCE};
@@ -15,8 +15,8 @@ pub(super) struct Chains {
     chains: Vec<Chain>,
     /// Datagrams that report once how far logs were read that are not followed any more.
     closing: Vec<Vec<u8>>,
-    /// Checkpoints that an earlier run kept in a file of the agent's own.
-    remembered: Vec<(ChainId, Checkpoint<Box<str>>)>,
+    /// What an earlier run kept in a file of the agent's own.
+    remembered: Remembered,
     /// The most urgent change of a checkpoint since [`Self::positions`].
     change: Option<CheckpointChange>,
 }
@@ -101,8 +101,14 @@ impl Chains {
 
     /// Holds the chain of events without a log, and no other.
     pub(super) fn new(now: Now, host: &str, epoch: u64) -> Self {
-        let mut chains =
-            Self { host: host.to_string(), epoch, chains: Vec::new(), closing: Vec::new(), remembered: Vec::new(), change: None };
+        let mut chains = Self {
+            host: host.to_string(),
+            epoch,
+            chains: Vec::new(),
+            closing: Vec::new(),
+            remembered: Remembered::default(),
+            change: None,
+        };
         chains.open(now, ChainId::NO_FILE, &Position::default());
         chains
     }
@@ -159,13 +165,16 @@ impl Chains {
         self.further(LastRead::Never, id)
     }
 
-    /// The further of what the server and the agent's own file know. The file may be old, as where it could not be written, and it also
-    /// knows of other servers.
+    /// The further of what the server and the agent's own file know.
     fn further(&self, server: LastRead, id: ChainId) -> LastRead {
-        let Some((_, remembered)) = self.remembered.iter().find(|(known, _)| *known == id) else { return server };
-        match server {
-            LastRead::At(server) if server.seq.epoch == self.epoch || !is_further(remembered, &server) => LastRead::At(server),
-            _ => LastRead::At(remembered.clone()),
+        let known = match &server {
+            LastRead::At(checkpoint) if checkpoint.seq.epoch == self.epoch => return server,
+            LastRead::At(checkpoint) => Some(checkpoint),
+            _ => None,
+        };
+        match self.remembered.further_than(known, id) {
+            Some(remembered) => LastRead::At(remembered.clone()),
+            None => server,
         }
     }
 
@@ -209,6 +218,7 @@ impl Chains {
     /// Begins a new epoch because the events go to another server. Numbers begin anew. [`Self::restart`] has to follow.
     pub(super) fn begin_epoch(&mut self, epoch: u64) {
         self.epoch = epoch;
+        self.remembered.add_epoch(epoch);
         for chain in &mut self.chains {
             chain.last_number = 0;
             if let Some(acknowledged) = &mut chain.acknowledged {
@@ -415,59 +425,26 @@ impl Chains {
         self.chains.iter().filter_map(|chain| chain.next_due()).min()
     }
 
-    /// Takes over the checkpoints that an earlier run kept, as [`Self::positions`] gave them. Other lines are skipped.
+    /// Takes over what an earlier run kept, as [`Self::positions`] gave it.
     pub(super) fn remember(&mut self, text: &str) {
-        self.remembered.clear();
-        for (_, line) in lines(text.as_bytes()) {
-            if let Ok(Message::At { chain, checkpoint: Some(checkpoint), .. }) = Message::parse_of_server(line) {
-                self.remembered.push((chain, checkpoint.to_owned()));
-            }
-        }
+        self.remembered = Remembered::parse(text);
+        self.remembered.add_epoch(self.epoch);
     }
 
-    /// The acknowledged checkpoints and those remembered of other logs, one AT a line, if one changed since the last call.
+    /// The acknowledged checkpoints and those remembered of other logs, as a text, if one changed since the last call.
     pub(super) fn positions(&mut self, urgency: Urgency) -> Option<String> {
         let change = self.change?;
         if urgency == Urgency::Urgent && change != CheckpointChange::Opened {
             return None;
         }
         self.change = None;
-        let (mut text, host) = (String::new(), &self.host);
-        let mut emit = |chain: ChainId, checkpoint: Checkpoint<&str>| {
-            Message::At { host, chain, checkpoint: Some(checkpoint) }.emit_into(&mut text);
-            text.push('\n');
-        };
-        for chain in &self.chains {
-            chain.acknowledged.iter().for_each(|acknowledged| emit(chain.id, acknowledged.borrowed()));
-        }
-        for (id, remembered) in &self.remembered {
-            if self.get(*id).is_none_or(|chain| chain.acknowledged.is_none()) {
-                emit(*id, remembered.borrowed());
-            }
-        }
-        Some(text)
+        let present = self.chains.iter().filter_map(|chain| Some((chain.id, chain.acknowledged.as_ref()?.borrowed())));
+        Some(self.remembered.emit(&self.host, present))
     }
 
     /// Whether a checkpoint changed since [`Self::positions`] gave them last.
     pub(super) fn has_new_positions(&self) -> bool {
         self.change.is_some()
-    }
-}
-
-/// Whether a remembered checkpoint of a log is further than that of a server: by its number where both are of one run, and by its time
-/// otherwise. Of two with the same time it is, unless the server's has read more of the same file, or files after it.
-fn is_further(remembered: &Checkpoint<Box<str>>, server: &Checkpoint<Box<str>>) -> bool {
-    if remembered.seq.epoch == server.seq.epoch && remembered.seq.number != server.seq.number {
-        return remembered.seq.number > server.seq.number;
-    }
-    if remembered.unix != server.unix {
-        return remembered.unix > server.unix;
-    }
-    let [remembered, server] = [remembered, server].map(|checkpoint| Position::parse(&checkpoint.position).unwrap_or_default().files);
-    let Some(last) = remembered.last() else { return server.is_empty() };
-    match server.iter().position(|file| file.inode == last.inode) {
-        Some(at) => at + 1 == server.len() && server[at].offset < last.offset,
-        None => true,
     }
 }
 

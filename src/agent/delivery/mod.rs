@@ -4,6 +4,7 @@
 mod backoff;
 mod chains;
 mod outbox;
+mod remembered;
 
 pub(in crate::agent) use chains::LastRead;
 pub use chains::Urgency;
