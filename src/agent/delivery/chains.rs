@@ -329,9 +329,15 @@ impl Chains {
         number
     }
 
-    /// Whether a sequence number is one of this run.
-    pub(super) fn is_of_this_run(&self, seq: Seq) -> bool {
-        seq.epoch == self.epoch
+    /// The server has all events of a chain up to that number (DONE). Returns whether the chain is one of this run.
+    pub(super) fn handle_done(&mut self, now: Duration, id: ChainId, seq: Seq) -> bool {
+        let epoch = self.epoch;
+        let Some(chain) = self.get_mut(id).filter(|_| seq.epoch == epoch) else { return false };
+        if chain.agreement == Agreement::Taking {
+            chain.set_agreement(now, Agreement::Agreed);
+            self.release_held(id);
+        }
+        true
     }
 
     /// An event is acknowledged. With `read` no earlier one of its chain waits: the log is processed up to that time and position.

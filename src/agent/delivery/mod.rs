@@ -71,7 +71,7 @@ impl Delivery {
 
     /// The server has all events of a chain up to `seq`, and those later ones that `sack` names (DONE).
     pub(super) fn handle_done(&mut self, now: Now, chain: ChainId, seq: Seq, sack: u64) {
-        if self.chains.is_of_this_run(seq) {
+        if self.chains.handle_done(now.mono, chain, seq) {
             self.outbox.acknowledge_chain(now, &mut self.chains, chain, seq.number, sack);
         }
     }

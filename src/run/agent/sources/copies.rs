@@ -23,7 +23,7 @@ impl Held {
     }
 }
 
-/// What became of a file of which nothing was read.
+/// What is to be done with an unread file.
 pub(super) enum Verdict {
     /// It is to be read from where its follower is.
     Read,
@@ -35,7 +35,7 @@ pub(super) enum Verdict {
     TakeOver,
 }
 
-/// What is known of a file of which nothing was read.
+/// What is known of an unread file.
 #[derive(Clone, Copy)]
 pub(super) struct Unread<'a> {
     pub(super) path: &'a str,
