@@ -2,11 +2,13 @@
 
 use super::delivery::{Delivery, Event, LastRead};
 use super::output::{LogId, LogIds, Output, Outputs, Start};
+use super::place_search::{PlaceRequest, PlaceSearch};
 use super::session::Phase;
 use crate::directives::host::LogSource;
 use crate::now::Now;
 use crate::wire::position::{BlockCount, BlockPosition, Position};
 use crate::wire::ChainId;
+use std::time::Duration;
 
 /// What happens to a log.
 #[derive(Clone, Debug)]
@@ -20,6 +22,9 @@ pub enum LogEvent<'a> {
     /// Answers [`Output::Open`]: the log is read from `position` on. `lost` says what was not found again of an earlier position. With
     /// `is_refused` something that is there cannot be a log, or not be reached: it is not announced as followed.
     Opened { position: Position, lost: Option<String>, is_refused: bool },
+    /// Answers [`Output::Open`] too: the log was read further than its file goes, or other bytes follow, and no place beyond that offset
+    /// can be confirmed.
+    Shortened(u64),
     /// Lines were read.
     Lines(Lines<'a>),
     /// The log is read up to that position, and its lines were handed over before.
@@ -107,6 +112,8 @@ enum Opening {
     Waiting,
     /// It was ordered to be read from there.
     Ordered(Start),
+    /// It has lost its end: the server is asked where reading stopped before that.
+    Seeking(Box<PlaceSearch>),
     /// It is read.
     Done,
 }
@@ -154,6 +161,12 @@ impl FollowedFile {
         }
         self.partial = None;
         rule
+    }
+
+    /// Orders it to be read from there.
+    fn order(&mut self, start: Start, outputs: &mut Outputs) {
+        outputs.push(Output::Open { source: self.source, log: self.id, path: self.path.clone(), start: start.clone() });
+        self.opening = Opening::Ordered(start);
     }
 
     /// The position with what is known of a partial line.
@@ -332,9 +345,7 @@ impl Logs {
         }
         for at in 0..self.files.len() {
             let Some(start) = self.start_of(now, at, is_remembered, delivery) else { continue };
-            let file = &mut self.files[at];
-            outputs.push(Output::Open { source: file.source, log: file.id, path: file.path.clone(), start: start.clone() });
-            file.opening = Opening::Ordered(start);
+            self.files[at].order(start, outputs);
         }
         self.announce_wildcards(now, delivery, outputs);
     }
@@ -396,7 +407,7 @@ impl Logs {
         let start = start.clone();
         file.opening = Opening::Done;
         let mut counts = Vec::new();
-        if let Start::At(left, _) = &start {
+        if let Start::At(left, _) | Start::Among(_, left, _) = &start {
             counts.clone_from(&left.counts);
             let partial = left.files.iter().find(|file| file.done != 0);
             file.partial = partial.map(|file| PartialLine { offset: file.offset, hash: file.hash, rule: file.done });
@@ -415,6 +426,55 @@ impl Logs {
         }
         self.announce_unknown(now, chain, delivery, outputs);
         counts
+    }
+
+    /// A file has lost its end: an earlier place is sought, up to that offset. With `can_ask` the server may know one.
+    pub(super) fn handle_shortened(&mut self, now: Now, id: LogId, most: u64, can_ask: bool, outputs: &mut Outputs) {
+        let Some(file) = self.file_mut(id) else { return };
+        let Opening::Ordered(Start::At(position, unix) | Start::Among(_, position, unix)) = &file.opening else { return };
+        let (position, unix) = (position.clone(), *unix);
+        match PlaceSearch::new(now, position.clone(), unix, most).filter(|_| can_ask) {
+            Some(search) => file.opening = Opening::Seeking(Box::new(search)),
+            None => file.order(Start::Among(Vec::new(), position, unix), outputs),
+        }
+    }
+
+    /// The requests to the server for earlier places that are due. They count as sent.
+    pub(super) fn place_requests(&mut self, now: Now, host: &str, outputs: &mut Outputs) -> Vec<Vec<u8>> {
+        let mut requests = Vec::new();
+        for file in &mut self.files {
+            let Opening::Seeking(search) = &mut file.opening else { continue };
+            match search.request(now, host, file.chain) {
+                None => {}
+                Some(PlaceRequest::Send(datagram)) => requests.push(datagram),
+                Some(PlaceRequest::GiveUp) => {
+                    let (position, unix) = search.clone().into_last_read();
+                    file.order(Start::Among(Vec::new(), position, unix), outputs);
+                }
+            }
+        }
+        requests
+    }
+
+    /// When [`Self::place_requests`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        let seeking = self.files.iter().filter_map(|file| match &file.opening {
+            Opening::Seeking(search) => Some(search.next_due()),
+            _ => None,
+        });
+        seeking.min()
+    }
+
+    /// The server knows these earlier places up to that offset.
+    pub(super) fn handle_past(&mut self, chain: ChainId, offset: u64, places: Position, outputs: &mut Outputs) {
+        for file in self.files.iter_mut().filter(|file| file.chain == chain) {
+            if let Opening::Seeking(search) = &file.opening {
+                if search.is_for(offset) {
+                    let (position, unix) = search.clone().into_last_read();
+                    return file.order(Start::Among(places.files, position, unix), outputs);
+                }
+            }
+        }
     }
 
     /// Announces the log of a chain that the server does not know.

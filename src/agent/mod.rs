@@ -10,6 +10,7 @@ mod failures;
 mod logs;
 mod notices;
 mod output;
+mod place_search;
 mod rules;
 mod session;
 
@@ -23,6 +24,7 @@ use crate::directives::{marked_lines, SourceLine};
 use crate::now::{earlier, Now};
 use crate::random::Random;
 use crate::wire::auth::Key;
+use crate::wire::position::Position;
 use crate::wire::{Message, Revision, Token};
 use configuration::{Configuration, FetchProgress, Verdict};
 use delivery::{Delivery, Event, Form};
@@ -237,6 +239,9 @@ impl Agent {
                 self.delivery.handle_ack(now, uid);
             }
             Message::Done { chain, seq, sack, .. } => self.delivery.handle_done(now, chain, seq, sack),
+            Message::Past { chain, offset, places, .. } => {
+                self.logs.handle_past(chain, offset, Position::parse(places).unwrap_or_default(), &mut self.outputs);
+            }
             Message::At { chain, checkpoint, .. } => {
                 self.delivery.handle_at(now, chain, checkpoint);
                 self.logs.announce_unknown(now, chain, &mut self.delivery, &mut self.outputs);
@@ -395,6 +400,10 @@ impl Agent {
                     rules.restore(now, file, &counts, delivery);
                 }
             }
+            LogEvent::Shortened(most) => {
+                let can_ask = self.form() == Some(Form::Chain);
+                self.logs.handle_shortened(now, log, most, can_ask, &mut self.outputs);
+            }
             LogEvent::End(position) => {
                 if let Some(file) = logs.file(log) {
                     rules.handle_end(file, position);
@@ -494,7 +503,11 @@ impl Agent {
     fn transmit(&mut self, now: Now) {
         self.delivery.handle_timeout(now);
         let (Some(server), Some(form)) = (self.session.address(), self.form()) else { return };
-        for datagram in self.delivery.transmit(now, server, form) {
+        let mut datagrams = self.delivery.transmit(now, server, form);
+        if form == Form::Chain {
+            datagrams.extend(self.logs.place_requests(now, &self.host, &mut self.outputs));
+        }
+        for datagram in datagrams {
             if form == Form::Classic {
                 self.session.handle_classic_sent(now);
             }
@@ -523,6 +536,7 @@ impl Agent {
     /// When [`Self::handle_timeout`] has something to do.
     pub fn next_deadline(&self, now: Now) -> Option<Duration> {
         let events = self.form().and_then(|form| self.delivery.next_deadline(form));
+        let events = earlier(events, self.logs.next_deadline().filter(|_| self.form() == Some(Form::Chain)));
         if self.is_ending {
             return events;
         }

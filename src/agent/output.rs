@@ -1,7 +1,7 @@
 //! What the agent wants done, in the order in which it came up. Nothing is carried out here.
 
 use crate::directives::host::{Builtin, CommandLine, LogSource};
-use crate::wire::position::Position;
+use crate::wire::position::{FilePosition, Position};
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 
@@ -63,6 +63,9 @@ pub enum Start {
     Beginning,
     /// Where an earlier reading of the log stopped, and when that was, in seconds since 1970.
     At(Position, u64),
+    /// At the first of these places, if the file confirms it: an earlier reading stopped there or later, but the file has lost its end.
+    /// Without a place, or anything else that is found again, at its first byte.
+    Among(Vec<FilePosition>, Position, u64),
     /// Where it is being read now: a wildcard found an open file under another name.
     Continue,
 }

@@ -29,6 +29,7 @@ use crate::directives::Fault;
 use crate::now::Now;
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::auth::SessionName;
+use crate::wire::position::{FilePosition, Position};
 use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token, MAX_HELLO};
 use acknowledgements::{Acknowledgements, PendingEvent};
 use admission::{Admission, Decision};
@@ -72,6 +73,8 @@ pub struct Server {
     ignored: IgnoredDatagrams,
     next_heartbeat: Duration,
     next_tick: Duration,
+    /// When the stream may be searched again.
+    next_search: Duration,
     /// Whether a configuration changed since the last tick.
     has_changes: bool,
     outputs: Outputs,
@@ -79,6 +82,8 @@ pub struct Server {
 
 impl Server {
     const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+    /// Shortest time between two searches of the stream, which take time.
+    const SEARCH_INTERVAL: Duration = Duration::from_millis(400);
     /// How many SRVCAP go before a version 1 configuration, and after it.
     const CAPABILITIES: usize = 3;
     /// How often every host is checked for what is due.
@@ -103,6 +108,7 @@ impl Server {
             unknown_hosts: UnknownHosts::default(),
             ignored: IgnoredDatagrams::default(),
             next_heartbeat: now.mono,
+            next_search: Duration::ZERO,
             next_tick: now.mono + Self::TICK_INTERVAL,
             has_changes: false,
             outputs: Outputs::default(),
@@ -204,6 +210,9 @@ impl Server {
             Ok(Message::Event(event)) => self.handle_event(now, from, event, content, sink),
             Ok(Message::Take { host, chain, from: before, to }) => self.handle_take(from, host, chain, before, to),
             Ok(Message::Seek { host, chains }) => self.handle_seek(now, from, host, &chains),
+            Ok(Message::Back { host, chain, inode, offset }) => {
+                self.handle_back(now, from, host, chain, offset, |offset| sink.earlier_places(host, chain, inode, offset));
+            }
             // Where a server broadcasts to its own port, heartbeats reach it too.
             Ok(_) => self.ignored.count_unexpected(),
         }
@@ -306,6 +315,22 @@ impl Server {
             chains.iter().for_each(|chain| self.send(from, &Message::At { host, chain: *chain, checkpoint: None }));
         } else {
             chains.iter().for_each(|chain| self.send_at(from, host, *chain));
+        }
+    }
+
+    fn handle_back(
+        &mut self,
+        now: Now,
+        from: SocketAddrV4,
+        host: &str,
+        chain: ChainId,
+        offset: u64,
+        search: impl FnOnce(u64) -> Vec<FilePosition>,
+    ) {
+        if self.require_session(from, host) && now.mono >= self.next_search {
+            self.next_search = now.mono + Self::SEARCH_INTERVAL;
+            let places = Position::of_files(search(offset)).to_string();
+            self.send(from, &Message::Past { host, chain, offset, places: &places });
         }
     }
 

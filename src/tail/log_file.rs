@@ -384,6 +384,11 @@ impl LogFile {
     }
 }
 
+/// Whether the file at a path was read up to that place once: it holds there what it held then.
+pub fn confirms(access: &Access, path: &str, place: &FilePosition) -> bool {
+    LogFile::resume(access, Path::new(path), place).is_some()
+}
+
 /// The bytes before an offset, at most `most`; fewer where the file is shorter.
 fn bytes_before(file: &File, end: u64, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(end).unwrap_or(most).min(most)];

@@ -60,6 +60,10 @@ pub enum Message<'a> {
     /// `TAKE%%host%%chain%%from%%seq%%time%%position`: agent to server; moves the chain from the sequence number `from` (or `none`) to
     /// this checkpoint, if it is at `from`. The server answers with AT.
     Take { host: &'a str, chain: ChainId, from: Option<Seq>, to: Checkpoint<&'a str> },
+    /// `BACK%%host%%chain%%inode%%offset`: agent to server; asks for earlier places of a file that has lost its end, up to that offset.
+    Back { host: &'a str, chain: ChainId, inode: u64, offset: u64 },
+    /// `PAST%%host%%chain%%offset%%position`: server to agent; answers BACK with some of these places, the last one first.
+    Past { host: &'a str, chain: ChainId, offset: u64, places: &'a str },
     /// `EVENT%%host%%chain%%seq%%position%%time%%tags%%file%%text`: agent to server; an event of a chain. The server answers DONE, or
     /// AT if the chain belongs to another epoch.
     Event(ChainEvent<'a>),
@@ -140,6 +144,7 @@ impl<'a> Message<'a> {
                 let (host, chain, from, seq) = (fields.next(), fields.chain(), fields.seq_or_none(), fields.seq());
                 Self::Take { host, chain, from, to: fields.checkpoint(seq) }
             }
+            "BACK" => Self::Back { host: fields.next(), chain: fields.chain(), inode: fields.next_base36(), offset: fields.next_base36() },
             "EVENT" => Self::Event(ChainEvent::read(fields)),
             _ => return None,
         })
@@ -173,6 +178,10 @@ impl<'a> Message<'a> {
                 let (host, chain) = (fields.next(), fields.chain());
                 Self::At { host, chain, checkpoint: fields.seq_or_none().map(|seq| fields.checkpoint(seq)) }
             }
+            "PAST" => {
+                let (host, chain, offset) = (fields.next(), fields.chain(), fields.next_base36());
+                Self::Past { host, chain, offset, places: fields.position() }
+            }
             "DONE" => {
                 let (host, chain, seq) = (fields.next(), fields.chain(), fields.seq());
                 let sack = fields.rest();
@@ -203,6 +212,8 @@ impl<'a> Message<'a> {
             | Self::Seek { host, .. }
             | Self::At { host, .. }
             | Self::Take { host, .. }
+            | Self::Back { host, .. }
+            | Self::Past { host, .. }
             | Self::Done { host, .. } => Some(host),
         }
     }
@@ -242,6 +253,8 @@ impl<'a> Message<'a> {
             Self::Seek { host, chains } => writer.raw("SEEK").field(host).list(chains.iter().map(|chain| chain.0), 36),
             Self::At { host, chain, checkpoint } => writer.raw("AT").field(host).chain(*chain).checkpoint_or_none(checkpoint.as_ref()),
             Self::Take { host, chain, from, to } => writer.raw("TAKE").field(host).chain(*chain).seq_or_none(*from).checkpoint(to),
+            Self::Back { host, chain, inode, offset } => writer.raw("BACK").field(host).chain(*chain).base36(*inode).base36(*offset),
+            Self::Past { host, chain, offset, places } => writer.raw("PAST").field(host).chain(*chain).base36(*offset).field(places),
             Self::Event(event) => event.write(writer.raw("EVENT")),
             Self::Done { host, chain, seq, sack } => writer.raw("DONE").field(host).chain(*chain).seq(*seq).base36(*sack),
         };

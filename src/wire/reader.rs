@@ -87,6 +87,11 @@ impl<'a> FieldReader<'a> {
         self.well_formed(parse_base36(digits))
     }
 
+    pub(super) fn next_base36(&mut self) -> u64 {
+        let digits = self.next();
+        self.base36(digits)
+    }
+
     pub(super) fn chain(&mut self) -> ChainId {
         let digits = self.next();
         ChainId(self.base36(digits))

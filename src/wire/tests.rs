@@ -57,6 +57,9 @@ fn every_message() -> Vec<(Message<'static>, String)> {
             Message::Take { host: "nas1", chain: ChainId(1), from: Some(Seq { epoch: 1, number: 0 }), to: CHECKPOINT },
             "TAKE%%nas1%%1%%1.0%%z.2%%1795347336%%2s.1.2".into(),
         ),
+        (Message::Back { host: "nas1", chain: ChainId(1), inode: 36, offset: 35 }, "BACK%%nas1%%1%%10%%z".into()),
+        (Message::Past { host: "nas1", chain: ChainId(1), offset: 35, places: "9.1.10+8.1.10" }, "PAST%%nas1%%1%%z%%9.1.10+8.1.10".into()),
+        (Message::Past { host: "nas1", chain: ChainId(1), offset: 35, places: "-" }, "PAST%%nas1%%1%%z%%-".into()),
         (Message::Event(EVENT), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
         (Message::Done { host: "nas1", chain: ChainId(0), seq: CHECKPOINT.seq, sack: 5 }, "DONE%%nas1%%0%%z.2%%5".into()),
     ]

@@ -173,3 +173,24 @@ fn a_new_rule_makes_no_event_of_lines_that_were_read_before_the_agent_ended() {
     site.wait_for_text("mark 2");
     assert_eq!(site.texts("ERROR"), ["error 3"]);
 }
+
+#[test]
+fn after_a_power_cut_reading_goes_on_at_the_end_of_what_is_left() {
+    for (name, appended) in [("power-cut", ""), ("power-cut-appended", "line 1001\nline 1002\n")] {
+        let (site, _server, agent) = begun(name, "");
+        site.append("app.log", (3..=1000).map(|number| format!("line {number}\n")).collect::<String>());
+        wait_for_lines(&site, 1000);
+        agent.kill();
+        // What was read last had not been written to the disk.
+        let text = fs::read_to_string(site.path("app.log")).unwrap();
+        let left = text.find("line 777\n").unwrap();
+        site.write("app.log", &format!("{}{appended}", &text[..left]));
+        let _agent = site.agent("h", &[]);
+        let gone = site.wait_for_text(" bytes that were read are gone from the file");
+        assert!(gone.text.contains(&format!(": {} bytes", text.len() - left)), "{}", gone.text);
+        site.append("app.log", "line 2000\n");
+        wait_for("the new line", || lines(&site).contains(&2000).then_some(()));
+        let more: Vec<u32> = if appended.is_empty() { vec![2000] } else { vec![1001, 1002, 2000] };
+        assert_eq!(lines(&site), (1..=1000).chain(more).collect::<Vec<_>>());
+    }
+}

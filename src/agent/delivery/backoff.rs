@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The wait after that many datagrams without an answer: it doubles from 500 ms up to 10 s.
-pub(super) fn backoff(tries: u32) -> Duration {
+pub(in crate::agent) fn backoff(tries: u32) -> Duration {
     const FIRST: Duration = Duration::from_millis(500);
     const LONGEST: Duration = Duration::from_secs(10);
     (FIRST * (1 << tries.min(5))).min(LONGEST)

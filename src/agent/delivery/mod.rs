@@ -6,6 +6,7 @@ mod chains;
 mod outbox;
 mod remembered;
 
+pub(in crate::agent) use backoff::backoff;
 pub(in crate::agent) use chains::LastRead;
 pub use chains::Urgency;
 pub(in crate::agent) use outbox::{Event, Form};

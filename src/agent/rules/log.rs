@@ -174,21 +174,22 @@ impl LogRules {
         let Ok(index) = files.binary_search(&file.id()) else { return lines.bytes.len() };
         let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
         let (mut alerting, mut counting) = (Vec::new(), Vec::new());
-        let mut consumed = 0;
+        let (mut consumed, mut report_within) = (0, None);
         *is_stalled = false;
         while let Some(line) = searches.next_line(consumed) {
             if !delivery.has_room() {
                 *is_stalled = true;
-                return line.start;
+                consumed = line.start;
+                break;
             }
             let (text, position) = (String::from_utf8_lossy(line.bytes), lines.position + line.start as u64);
             if !searches.match_line(&line, &text, (file.id(), position), unfinished, work) {
                 *is_stalled = true;
-                return line.start;
+                consumed = line.start;
+                break;
             }
             let done = file.take_partial(&lines, line.start);
-            alerting.clear();
-            counting.clear();
+            [&mut alerting, &mut counting].into_iter().for_each(Vec::clear);
             for at in &*order {
                 let rule = &mut rules[*at];
                 if !searches.is_match(rule.matcher) {
@@ -198,31 +199,31 @@ impl LogRules {
                     MatchOutcome::Alert if rule.id > done => alerting.push(*at),
                     MatchOutcome::Alert => {}
                     MatchOutcome::Count => counting.push(*at),
-                    MatchOutcome::Closed => delivery.hurry_report(file.chain(), now.mono + LogRules::CLOSED_REPORT),
+                    MatchOutcome::Closed => report_within = Some(LogRules::CLOSED_REPORT),
                 }
             }
+            let place = |rules: &[LogCounter], upto, done| {
+                let place = lines.place?.within(lines.bytes, upto, done);
+                Some(if *has_counts { Position { counts: open_counts(rules, index), ..place } } else { place })
+            };
             // The line is processed with the last of its events, not before.
             let (last, others) = alerting.split_last().map_or((None, &[][..]), |(last, others)| (Some(*last), others));
-            let place = |rules: &[LogCounter], upto, done| {
-                let mut position = lines.place.map(|place| place.within(lines.bytes, upto, done));
-                position.iter_mut().filter(|_| *has_counts).for_each(|position| position.counts = open_counts(rules, index));
-                position
-            };
             for at in others {
                 rules[*at].push_event(now, file, place(rules, line.start, rules[*at].id).as_ref(), &text, delivery);
             }
-            for at in &counting {
-                rules[*at].files[index].matched += 1;
-            }
+            counting.iter().for_each(|at| rules[*at].files[index].matched += 1);
             if let Some(at) = last {
                 rules[at].push_event(now, file, place(rules, line.end, 0).as_ref(), &text, delivery);
             }
-            if !counting.is_empty() {
-                delivery.hurry_report(file.chain(), now.mono + LogRules::COUNT_REPORT);
-            }
+            report_within = report_within.or((!counting.is_empty()).then_some(LogRules::COUNT_REPORT));
             consumed = line.end;
         }
-        lines.bytes.len()
+        report_within.iter().for_each(|within| delivery.hurry_report(file.chain(), now.mono + *within));
+        if *is_stalled {
+            consumed
+        } else {
+            lines.bytes.len()
+        }
     }
 
     /// What the rules have counted of a file in blocks that are not over, for a position of that file.

@@ -1,18 +1,22 @@
 //! The event stream: a rolling file with one line per event, in the classic format or as JSON.
 
+use super::places::Places;
+use super::recorded::{files, read_from_start, JsonEvent};
 use crate::directives::server::{EventFormat, ServerFile};
 use crate::fs::rolling::RollingFile;
 use crate::now::Now;
 use crate::server::EventSink;
 use crate::sys::clock::LocalTime;
-use crate::wire::{Alert, ChainEvent, Message};
-use json::JsonEvent;
-use nanoserde::{DeJson, SerJson};
+use crate::wire::position::FilePosition;
+use crate::wire::{Alert, ChainId};
+use nanoserde::SerJson;
 use std::io;
 use std::time::Duration;
 
 pub(super) struct EventStream {
     file: RollingFile,
+    /// How many rolled files are kept.
+    keep: u32,
     format: EventFormat,
     sync_interval: Duration,
     /// Lines to be written by the next commit.
@@ -23,66 +27,6 @@ pub(super) struct EventStream {
     sync_due: Option<Duration>,
 }
 
-mod json {
-    #![allow(clippy::question_mark, unreachable_pub, reason = "generated code, and what it requires")]
-
-    use nanoserde::{DeJson, SerJson};
-
-    /// A line of the stream in JSON.
-    #[derive(DeJson, SerJson)]
-    pub struct JsonEvent {
-        /// The server's local time of receipt, as in the classic format.
-        pub received: String,
-        pub received_unix: u64,
-        pub host: String,
-        pub uid: String,
-        pub time: u64,
-        pub tags: String,
-        /// Omitted if the event has no file.
-        pub file: Option<String>,
-        pub text: String,
-    }
-}
-
-/// An event that was read from the stream.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Recorded {
-    /// The server's local time of receipt.
-    pub(super) received: String,
-    pub(super) host: String,
-    pub(super) uid: String,
-    unix: u64,
-    tags: String,
-    file: Option<String>,
-    text: String,
-}
-
-impl Recorded {
-    /// Parses a line. `None` if it is not an event.
-    pub(super) fn parse(format: EventFormat, line: &str) -> Option<Self> {
-        if format == EventFormat::Json {
-            let JsonEvent { received, received_unix: _, host, uid, time: unix, tags, file, text } = DeJson::deserialize_json(line).ok()?;
-            return Some(Self { received, host, uid, unix, tags, file, text });
-        }
-        // The rest has the fields of an ALERT.
-        let (received, fields) = line.split_once("%%")?;
-        let alert = format!("ALERT%%{fields}");
-        let Ok(Message::Alert(Alert { host, uid, unix, tags, file, text })) = Message::parse(alert.as_bytes()) else { return None };
-        let own = str::to_string;
-        Some(Self { received: own(received), host: own(host), uid: own(uid), unix, tags: own(tags), file: file.map(own), text: own(text) })
-    }
-
-    /// Whether it came as a version 1 ALERT.
-    pub(super) fn is_classic(&self) -> bool {
-        ChainEvent::parse_uid(&self.uid).is_none()
-    }
-
-    pub(super) fn alert(&self) -> Alert<'_> {
-        let Self { host, uid, unix, tags, file, text, .. } = self;
-        Alert { host, uid, unix: *unix, tags, file: file.as_deref(), text }
-    }
-}
-
 impl EventStream {
     /// Bytes of the buffer that are kept after a burst.
     const KEPT: usize = 64 * 1024;
@@ -90,6 +34,7 @@ impl EventStream {
     pub(super) fn new(settings: &ServerFile) -> Self {
         Self {
             file: RollingFile::new(&settings.event_stream, settings.event_stream_size, settings.event_stream_keep),
+            keep: settings.event_stream_keep,
             format: settings.event_format,
             sync_interval: Duration::from_secs(settings.event_sync),
             batch: String::with_capacity(Self::KEPT),
@@ -198,14 +143,22 @@ impl EventSink for EventStream {
         }
         self.batch.push('\n');
     }
+
+    fn earlier_places(&self, host: &str, chain: ChainId, inode: u64, offset: u64) -> Vec<FilePosition> {
+        let mut places = Places::new(self.format, host, chain, inode);
+        files(self.file.path(), self.keep).for_each(|path| read_from_start(&path, &mut |line| places.take(line)));
+        places.up_to(offset)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::server::recorded::Recorded;
 
     fn stream(format: EventFormat) -> EventStream {
         EventStream {
+            keep: 0,
             file: RollingFile::new("/nonexistent/stream", 1000, 1),
             format,
             sync_interval: Duration::ZERO,

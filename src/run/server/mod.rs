@@ -6,6 +6,8 @@ mod event_stream;
 mod generate_key;
 mod outage;
 mod outgoing;
+mod places;
+mod recorded;
 mod settings;
 mod snapshot;
 

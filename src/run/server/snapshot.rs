@@ -1,7 +1,8 @@
 //! Recovery after a restart: a snapshot file beside the event stream, and the events that the stream has after it. The stream alone is
 //! enough, because it records each event together with its checkpoint; the snapshot saves reading all of it.
 
-use super::event_stream::{EventStream, Recorded};
+use super::event_stream::EventStream;
+use super::recorded::{files, read_from_start, read_to_end, Recorded};
 use crate::directives::server::{EventFormat, ServerFile};
 use crate::fs::Access;
 use crate::lines::lines;
@@ -12,7 +13,7 @@ use crate::run::log::Log;
 use crate::server::Server;
 use crate::sys::clock::LocalTime;
 use crate::sys::reason;
-use crate::tail::{Follower, Piece, BUFFER};
+use crate::tail::Follower;
 use crate::wire::position::Position;
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -102,10 +103,7 @@ impl Recovery {
             }
         }
         // There is no snapshot, or its place in the stream was deleted: every event of the stream may be new.
-        let rolled = (1..=self.keep).rev().map(|number| format!("{}.{number}", self.stream));
-        rolled
-            .chain([self.stream.clone()])
-            .for_each(|path| read_to_end(&mut Follower::from_start(&Access::unrestricted(), &path), &mut take));
+        files(&self.stream, self.keep).for_each(|path| read_from_start(&path, &mut take));
         replayed
     }
 
@@ -164,17 +162,6 @@ impl Snapshot {
         let (unix, stream) = first.strip_prefix("STREAM%%")?.split_once("%%")?;
         Some(Self { stream: Position::parse(stream)?, unix: unix.parse().ok()?, text: text.to_string() })
     }
-}
-
-/// Reads the rest of a log, line by line.
-fn read_to_end(follower: &mut Follower, take: &mut dyn FnMut(&str)) {
-    let mut buffer = vec![0; BUFFER];
-    let _ = follower.look(Duration::ZERO, &mut |_| None);
-    let mut read = |Piece { bytes, .. }: Piece<'_>| {
-        lines(bytes).for_each(|(_, line)| take(&String::from_utf8_lossy(line)));
-        bytes.len()
-    };
-    while follower.read(Duration::ZERO, &mut buffer, &mut read) {}
 }
 
 /// Reads at most the last `most` bytes of a file.

@@ -5,8 +5,8 @@ use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
 use crate::fs::glob::{Expansion, FoundFile, OtherFiles, Search};
 use crate::fs::{Access, AccessError};
 use crate::now::Now;
-use crate::tail::{file_id, is_named_after, FileId, Follower, LogFile, Piece};
-use crate::wire::position::Position;
+use crate::tail::{confirms, file_id, is_named_after, FileId, Follower, LogFile, Piece};
+use crate::wire::position::{FilePosition, Position};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +47,14 @@ struct SourceFile {
     held: Option<Held>,
     /// Whether it was there before it found a place: reading begins there whatever the agent knows.
     is_old: bool,
+}
+
+/// What came of the order to begin a file.
+pub(super) enum Begun {
+    /// It is read from there on. `lost` says what was not found again.
+    Reading { position: Position, lost: Option<String> },
+    /// As in [`LogEvent::Shortened`].
+    Shortened(u64),
 }
 
 /// What came of a reading.
@@ -170,40 +178,19 @@ impl Files {
         self.files.iter_mut().filter_map(|file| Some((file.id?, file.follower.as_mut()?.end())))
     }
 
-    /// Begins a file where the agent says. Returns from where on it is read, and what was not found again; `None` if there is nothing to
-    /// be said about it.
-    pub(super) fn begin(&mut self, now: Now, id: LogId, path: &str, start: &Start) -> Option<(Position, Option<String>)> {
+    /// Begins a file where the agent says. `None` if there is nothing to be said about it.
+    pub(super) fn begin(&mut self, now: Now, id: LogId, path: &str, start: &Start) -> Option<Begun> {
         let is_open = *start == Start::Continue;
         let at = self.files.iter().position(|file| file.path == path && file.follower.is_some() == is_open)?;
         if is_open {
             self.files[at].id.get_or_insert(id);
             return None;
         }
-        let mut lost = None;
-        let mut follower = Box::new(match start {
-            Start::At(position, seen) => {
-                let (follower, what) = Follower::resume(&self.access, path, position, *seen);
-                lost = what;
-                // A copy may have any name.
-                let copies = if lost.is_some() && self.is_wildcard() { self.copies() } else { Vec::new() };
-                if copies.is_empty() {
-                    follower
-                } else {
-                    let (follower, what) = Follower::resume_among(&self.access, path, position, *seen, copies);
-                    lost = what;
-                    follower
-                }
-            }
-            // A wildcard may have found it under another name too.
-            _ => match (self.release_at(path), start) {
-                (Some(open), _) => Follower::from_released(&self.access, path, open),
-                (None, _) if *start == Start::End || self.files[at].is_old => {
-                    self.files[at].from_end.take().map_or_else(|| Follower::from_end(&self.access, path), |follower| *follower)
-                }
-                _ => Follower::from_start(&self.access, path),
-            },
-        });
-        if self.is_wildcard() && matches!(start, Start::At(..)) {
+        let (mut follower, lost) = match self.begun(at, path, start) {
+            Ok(begun) => begun,
+            Err(most) => return Some(Begun::Shortened(most)),
+        };
+        if self.is_wildcard() && matches!(start, Start::At(..) | Start::Among(..)) {
             // If two of them have found one file, only one reads it, from the further place. The next look reports what is wrong.
             let _ = follower.look(now.mono, &mut |wanted| self.release(wanted));
         }
@@ -214,7 +201,74 @@ impl Files {
         }
         let file = &mut self.files[at];
         (file.id, file.follower, file.from_end, file.is_old) = (Some(id), Some(follower), None, false);
-        Some((position, lost))
+        Some(Begun::Reading { position, lost })
+    }
+
+    /// A follower that begins where the agent says, and what was not found again.
+    ///
+    /// # Errors
+    /// The log was read further than its file confirms. A place up to that offset may be confirmed.
+    fn begun(&mut self, at: usize, path: &str, start: &Start) -> Result<(Box<Follower>, Option<String>), u64> {
+        match start {
+            Start::At(position, seen) => {
+                let resumed = self.resumed(path, position, *seen);
+                match self.shortened(path, position).filter(|_| resumed.1.is_some()) {
+                    Some(most) => Err(most),
+                    None => Ok(resumed),
+                }
+            }
+            Start::Among(places, position, seen) => match places.iter().position(|place| confirms(&self.access, path, place)) {
+                Some(0) => Ok(self.resumed_at(path, places[0], position, *seen)),
+                Some(first) => Err(places[first - 1].offset.saturating_sub(1)),
+                None => match places.last() {
+                    Some(last) => Err(last.offset.saturating_sub(1)),
+                    None => Ok(self.resumed(path, position, *seen)),
+                },
+            },
+            // A wildcard may have found it under another name too.
+            _ => Ok((self.begun_anew(at, path, start), None)),
+        }
+    }
+
+    fn begun_anew(&mut self, at: usize, path: &str, start: &Start) -> Box<Follower> {
+        if let Some(open) = self.release_at(path) {
+            return Follower::from_released(&self.access, path, open).into();
+        }
+        if *start != Start::End && !self.files[at].is_old {
+            return Follower::from_start(&self.access, path).into();
+        }
+        self.files[at].from_end.take().unwrap_or_else(|| Follower::from_end(&self.access, path).into())
+    }
+
+    /// A follower that begins where reading stopped, and what was not found again.
+    fn resumed(&self, path: &str, position: &Position, seen: u64) -> (Box<Follower>, Option<String>) {
+        let (follower, lost) = Follower::resume(&self.access, path, position, seen);
+        // A copy may have any name.
+        let copies = if lost.is_some() && self.is_wildcard() { self.copies() } else { Vec::new() };
+        if copies.is_empty() {
+            return (follower.into(), lost);
+        }
+        let (follower, lost) = Follower::resume_among(&self.access, path, position, seen, copies);
+        (follower.into(), lost)
+    }
+
+    /// The same for a file that has lost its end, and confirms that place.
+    fn resumed_at(&self, path: &str, place: FilePosition, position: &Position, seen: u64) -> (Box<Follower>, Option<String>) {
+        let mut position = position.clone();
+        let mut gone = 0;
+        if let Some(stopped) = position.files.iter_mut().rfind(|file| file.offset > 0) {
+            gone = stopped.offset.saturating_sub(place.offset);
+            *stopped = place;
+        }
+        let (follower, lost) = self.resumed(path, &position, seen);
+        (follower, lost.or(Some(format!("{path}: {gone} bytes that were read are gone from the file"))))
+    }
+
+    /// Where a place may be confirmed at most, if the file at a path has lost what was read last.
+    fn shortened(&self, path: &str, position: &Position) -> Option<u64> {
+        let stopped = position.files.iter().rfind(|file| file.offset > 0)?;
+        let meta = self.access.metadata(path.as_ref()).ok().filter(|meta| meta.is_file() && meta.len() > 0)?;
+        Some(meta.len().min(stopped.offset))
     }
 
     /// Notices new files and rotations.

@@ -12,7 +12,7 @@ use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
 use crate::tail::FileId;
 use command_log::CommandLog;
-use files::Files;
+use files::{Begun, Files};
 use std::time::Duration;
 
 pub(super) struct Sources {
@@ -77,9 +77,13 @@ impl Sources {
     pub(super) fn open(&mut self, now: Now, source: LogId, log: LogId, path: &str, start: &Start) {
         let Some(source) = self.sources.iter_mut().find(|known| known.id == source) else { return };
         let Input::Files(files) = &mut source.input else { return };
-        if let Some((position, lost)) = files.begin(now, log, path, start) {
-            let is_refused = self.access.regular(path.as_ref()).is_err_and(|e| !e.is_missing());
-            self.events.push((log, LogEvent::Opened { position, lost, is_refused }));
+        match files.begin(now, log, path, start) {
+            Some(Begun::Reading { position, lost }) => {
+                let is_refused = self.access.regular(path.as_ref()).is_err_and(|e| !e.is_missing());
+                self.events.push((log, LogEvent::Opened { position, lost, is_refused }));
+            }
+            Some(Begun::Shortened(most)) => self.events.push((log, LogEvent::Shortened(most))),
+            None => {}
         }
         (source.next_look, source.is_unread) = (now.mono, true);
     }
