@@ -261,7 +261,7 @@ fn silent_site(name: &str) -> Site {
 
 #[test]
 fn an_agent_uses_its_fixed_server_without_hearing_its_broadcasts() {
-    for server in ["127.0.0.1", "localhost", "127.0.0.1:PORT"] {
+    for server in ["127.0.0.1", "127.1", "127.0.0.1:PORT"] {
         let site = silent_site(&format!("options-fixed-{}", server.len()));
         let running = site.server();
         // With a port of its own, the agent need not share the server's.
