@@ -264,11 +264,13 @@ impl Files {
         (follower, lost.or(Some(format!("{path}: {gone} bytes that were read are gone from the file"))))
     }
 
-    /// Where a place may be confirmed at most, if the file at a path has lost what was read last.
+    /// Where a place may be confirmed at most, if the file at a path has lost what was read last. A wildcard finds the file that was read
+    /// last by itself if it has another name now: for it, the file must be the same.
     fn shortened(&self, path: &str, position: &Position) -> Option<u64> {
         let stopped = position.files.iter().rfind(|file| file.offset > 0)?;
         let meta = self.access.metadata(path.as_ref()).ok().filter(|meta| meta.is_file() && meta.len() > 0)?;
-        Some(meta.len().min(stopped.offset))
+        let is_same = !self.is_wildcard() || file_id(&meta).1 == stopped.inode;
+        is_same.then(|| meta.len().min(stopped.offset))
     }
 
     /// Notices new files and rotations.
