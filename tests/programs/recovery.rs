@@ -7,10 +7,15 @@ use std::fs;
 
 /// A server and an agent that has read two lines.
 fn begun(name: &str, more: &str) -> (Site, Program, Program) {
+    begun_with(name, more, "app.log")
+}
+
+/// The same, where the log has that path or wildcard.
+fn begun_with(name: &str, more: &str, log: &str) -> (Site, Program, Program) {
     let site = Site::new(&format!("recovery-{name}"));
     site.write("ax436.conf", &site.server_file("127.255.255.255", more));
     site.append("app.log", "");
-    site.host("h", &format!("file: {}\nmatch: line\nalert_all: tags=T\n", site.file("app.log")));
+    site.host("h", &format!("file: {}\nmatch: line\nalert_all: tags=T\n", site.file(log)));
     let (server, agent) = (site.server(), site.agent("h", &[]));
     wait_for("the log is followed", || stream(&site).contains("Following ").then_some(()));
     site.append("app.log", "line 1\nline 2\n");
@@ -176,8 +181,11 @@ fn a_new_rule_makes_no_event_of_lines_that_were_read_before_the_agent_ended() {
 
 #[test]
 fn after_a_power_cut_reading_goes_on_at_the_end_of_what_is_left() {
-    for (name, appended) in [("power-cut", ""), ("power-cut-appended", "line 1001\nline 1002\n")] {
-        let (site, _server, agent) = begun(name, "");
+    let appended = "line 1001\nline 1002\n";
+    for (name, log, appended) in
+        [("power-cut", "app.log", ""), ("power-cut-appended", "app.log", appended), ("power-cut-wildcard", "app*.log", appended)]
+    {
+        let (site, _server, agent) = begun_with(name, "", log);
         site.append("app.log", (3..=1000).map(|number| format!("line {number}\n")).collect::<String>());
         wait_for_lines(&site, 1000);
         agent.kill();
