@@ -1,5 +1,5 @@
 //! Child processes, each in a process group of its own. Their output is a pipe for `poll`; nothing here waits. `posix_spawn` is called
-//! directly: `std::process::Command` takes 16 KB more, with which the agent exceeds its limit on x86_64.
+//! directly: with `std::process::Command` the agent would be 16 KB larger on x86_64.
 #![allow(unsafe_code, reason = "posix_spawn, fork, waitpid, kill")]
 
 use super::environment;
