@@ -1,13 +1,13 @@
 //! Key files: generated, checked, refused where others can read them, and changed without an outage.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{free_port, skip, wait_for, Program, Site};
+use crate::harness::{binary, free_port, skip, wait_for, Program, Site};
 use crate::relay::secret;
 use project436::wire::auth::Key;
 use std::fs;
 use std::os::unix::fs::{chown, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 fn server(site: &Site, arguments: &[&str]) -> Output {
     site.command("ax436").args(arguments).stdin(Stdio::null()).output().unwrap()
@@ -122,8 +122,11 @@ fn no_program_of_the_same_user_reads_the_memory_in_which_keys_are() {
     }
     let port = site.port.to_string();
     for (program, arguments) in [("ax436", vec!["-l", "-", "ax436.conf"]), ("aa436", vec!["-n", "nas1", "-l", "-", "-k", "key", &port])] {
-        let mut command = site.command(program);
-        let mut child = command.args(arguments).uid(65_534).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // The folder of the programs may be closed to that user.
+        fs::copy(binary(program), site.path(program)).unwrap();
+        let mut command = Command::new(site.path(program));
+        command.args(arguments).current_dir(&site.folder).uid(65_534).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
         let owner = |file: &str| fs::metadata(format!("/proc/{}/{file}", child.id())).map(|meta| meta.uid());
         // The system gives root the files by which a process could be debugged, where that is forbidden.
         let is_closed = || (owner("mem").ok() == Some(0)).then_some(());
