@@ -261,6 +261,12 @@ impl Program {
         u64::from_str_radix(caught.trim(), 16).unwrap()
     }
 
+    /// Whether it waits in a system call at this moment.
+    pub fn is_asleep(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:\tS"))
+    }
+
     pub fn log_text(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
