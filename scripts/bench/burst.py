@@ -1,0 +1,202 @@
+"""A burst: matching lines from a file of one host to a file of another, by our programs and by rsyslog.
+
+The whole burst is appended at once. Every line must arrive once, byte for byte. CPU is that of both ends, from the first byte of the burst
+until both are at rest again. Over TCP, rsyslog has no acknowledgement by the application; over RELP it has one."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+from follow import append
+from lab import TIMEOUT, Failure, Overdue, Site, empty_log, listens, median, say, table, until
+from numbered import NumberedLines
+
+TAG = "BURST"
+OURS, KEYS, TCP, RELP = "aa436, ax436", "the same with keys", "rsyslog, TCP", "rsyslog, RELP"
+# The stream does not roll, so that all of the burst is in one file.
+STREAM = "event_stream_size: 10000000000\n"
+# Both ends are at rest when they take less CPU than this in that time.
+REST_CPU, REST = 0.002, 0.3
+# A program that delivers fewer lines a second than this does not deliver at all. RELP waits for answers.
+SLOWEST, SLOWEST_RELP = 5000, 500
+# rsyslog can miss that its file has grown. Such a burst is measured again, so many times in a round.
+TRIES = 3
+
+
+class Undelivered(Failure):
+    """The burst, or a part of it, did not arrive in time."""
+
+
+class Result:
+    """What a burst cost: µs of CPU a line at each end, seconds in all, and the peak KiB of each end."""
+
+    def __init__(self, cpu, count, seconds, peaks):
+        self.sender, self.receiver = (part * 1e6 / count for part in cpu)
+        self.both = self.sender + self.receiver
+        self.seconds, self.peaks = seconds, peaks
+
+
+def run(lab, count, length, rounds, relp):
+    """Measures bursts of `count` lines, and one of `relp` lines over RELP if that is above 0."""
+    measures = {OURS: measure_ours, KEYS: measure_keys}
+    if shutil.which("rsyslogd"):
+        measures[TCP] = measure_tcp
+    lines, corpus = NumberedLines(count, length), lab.path("burst.lines")
+    size = lines.write(corpus)
+    print(f"### A burst: {count:,} matching lines, {size / 1e6:.1f} MB, from file to file; medians of {rounds} rounds\n")
+    results = {name: [] for name in measures}
+    for turn in range(rounds):
+        for name, measure in measures.items():
+            say(f"burst: round {turn + 1}, {name}")
+            results[name].append(delivered(lab, lines, corpus, name, measure))
+    rows = [row(name, count, values, results[OURS]) for name, values in results.items()]
+    if relp and has_relp():
+        lines = NumberedLines(relp, length)
+        lines.write(corpus)
+        say(f"burst: {relp} lines, {RELP}")
+        rows.append(row(RELP, relp, [delivered(lab, lines, corpus, RELP, measure_relp)], results[OURS]))
+    elif relp:
+        print("Not compared, because it is not installed: rsyslog-relp.\n", flush=True)
+    os.remove(corpus)
+    table(["from, to", "lines", "CPU µs a line: from", "to", "both", "ours / it", "seconds", "ours / it", "peak KiB: from", "to"], rows)
+    keys = median([with_keys.both / without.both for with_keys, without in zip(results[KEYS], results[OURS])])
+    print(f"CPU with keys / without: {keys:.2f}. Every line arrived once, byte for byte, with every program.\n", flush=True)
+    return rows
+
+
+def delivered(lab, lines, corpus, name, measure):
+    """Measures a burst. Says so, and measures it again, where rsyslog did not deliver it; ours must."""
+    for _ in range(TRIES):
+        try:
+            return measure(lab, lines, corpus)
+        except Undelivered as failure:
+            if not name.startswith("rsyslog"):
+                raise
+            print(f"{name} did not deliver a burst, which was repeated: {failure}.\n", flush=True)
+    raise Failure(f"{name} did not deliver {TRIES} bursts")
+
+
+def row(name, count, values, ours):
+    cells = [name, f"{count:,}"]
+    cells += [f"{median([getattr(value, part) for value in values]):.2f}" for part in ("sender", "receiver", "both")]
+    # One run of fewer lines is no round, and its seconds cannot be compared.
+    rounds = zip(ours, values) if len(values) == len(ours) else [(ours[0], values[0])]
+    ratios = [(mine.both / its.both, mine.seconds / its.seconds) for mine, its in rounds]
+    cpu, seconds = (f"{median(part):.2f}" for part in zip(*ratios))
+    cells += ["" if values is ours else cpu, f"{median([value.seconds for value in values]):.2f}"]
+    cells.append("" if values is ours or name == RELP else seconds)
+    return cells + [f"{median(peaks):,.0f}" for peaks in zip(*(value.peaks for value in values))]
+
+
+def measure_ours(lab, lines, corpus, keys=False):
+    site = Site(lab, STREAM + ("key_file: keys\n" if keys else ""))
+    log = empty_log(site.folder)
+    options = make_keys(site) if keys else []
+    server, agent = site.pair("nas1", f"file: {log}\nmatch: {lines.MATCH}\nalert_all: tags={TAG}\n", "-s", "127.0.0.1", *options)
+    result = measure(lines, corpus, log, agent, server, site.stream)
+    lines.check("aa436 to ax436", site.texts(TAG))
+    shutil.rmtree(site.folder)
+    return result
+
+
+def measure_keys(lab, lines, corpus):
+    return measure_ours(lab, lines, corpus, keys=True)
+
+
+def make_keys(site):
+    """Gives the server and the agent a key. Returns the agent's options."""
+    key = subprocess.run([site.lab.programs["ax436"], "-g"], check=True, stdout=subprocess.PIPE, encoding="ascii").stdout
+    for name, text in (("keys", f"nas1 {key}"), ("key", key)):
+        site.write(name, text)
+        os.chmod(os.path.join(site.folder, name), 0o600)
+    return ["-k", "key"]
+
+
+def measure_tcp(lab, lines, corpus):
+    return measure_rsyslog(lab, lines, corpus, "imptcp", 'type="omfwd" protocol="tcp"', "")
+
+
+def measure_relp(lab, lines, corpus):
+    return measure_rsyslog(lab, lines, corpus, "imrelp", 'type="omrelp"', 'module(load="omrelp")\n')
+
+
+def measure_rsyslog(lab, lines, corpus, takes, sends, module):
+    """Two rsyslogd with their defaults, the form of the lines too. Only what imfile would add to every line is off, which halves its CPU."""
+    folder, port = lab.new_folder("rsyslog"), free_tcp_port()
+    log, arrived = empty_log(folder), os.path.join(folder, "arrived.log")
+    receiver = rsyslogd(
+        lab, folder, "receiver", f'module(load="{takes}")\ninput(type="{takes}" port="{port}")\naction(type="omfile" file="{arrived}")\n'
+    )
+    until("the start of the receiver", lambda: receiver.poll() or listens(port, "tcp"))
+    sender = rsyslogd(
+        lab, folder, "sender",
+        f'module(load="imfile")\n{module}input(type="imfile" file="{log}" tag="{TAG}:" addMetadata="off")\naction({sends} target="127.0.0.1" port="{port}")\n',
+    )
+    result = measure(lines, corpus, log, sender, receiver, arrived, SLOWEST_RELP if module else SLOWEST)
+    with open(arrived, "rb") as file:
+        # rsyslog's own messages have other tags.
+        lines.check(f"rsyslog, {takes}", (line[:-1].partition(b" BURST: ")[2] for line in file if b" BURST: " in line))
+    shutil.rmtree(folder)
+    return result
+
+
+def rsyslogd(lab, folder, name, text):
+    settings, work = (os.path.join(folder, f"{name}{ending}") for ending in (".conf", ""))
+    os.mkdir(work)
+    with open(settings, "w", encoding="ascii") as file:
+        file.write(f'global(workDirectory="{work}")\n{text}')
+    with open(os.path.join(folder, f"{name}.output"), "w", encoding="utf-8") as output:
+        return lab.start(["rsyslogd", "-n", "-i", "NONE", "-f", settings], stdout=output, stderr=output)
+
+
+def has_relp():
+    """Whether rsyslogd finds its modules for RELP."""
+    command = ["rsyslogd", "-N", "1", "-f", "/dev/stdin"]
+    text = 'module(load="imrelp")\nmodule(load="omrelp")\naction(type="omfile" file="/dev/null")\n'
+    return shutil.which("rsyslogd") and not subprocess.run(command, input=text, encoding="ascii", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+
+def free_tcp_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def measure(lines, corpus, log, sender, receiver, arrived, slowest=SLOWEST):
+    """Appends the burst to `log` and waits until its last line is in `arrived`."""
+    processes = (sender, receiver)
+
+    def ended():
+        return any(process.poll() for process in processes)
+
+    until("the sender opens the file", lambda: ended() or sender.has_open(log))
+    rest(processes)
+    before = [process.cpu() for process in processes]
+    began = time.monotonic()
+    append(corpus, log)
+    try:
+        until(f"the last of {lines.count} lines", lambda: ended() or lines.ends(arrived), TIMEOUT + lines.count / slowest, 0.005)
+    except Overdue as failure:
+        for process in processes:
+            process.end()
+        raise Undelivered(str(failure)) from None
+    seconds = time.monotonic() - began
+    rest(processes)
+    if ended():
+        raise Failure(f"{sender.child.args[0]} or {receiver.child.args[0]} has ended")
+    cpu = [process.cpu() - earlier for process, earlier in zip(processes, before)]
+    result = Result(cpu, lines.count, seconds, [process.peak() for process in processes])
+    for process in processes:
+        process.end()
+    return result
+
+
+def rest(processes):
+    """Waits until the processes have nothing more to do."""
+    limit = time.monotonic() + TIMEOUT
+    cpu, earlier = sum(process.cpu() for process in processes), -1
+    while cpu > earlier + REST_CPU and time.monotonic() < limit:
+        time.sleep(REST)
+        earlier, cpu = cpu, sum(process.cpu() for process in processes)
