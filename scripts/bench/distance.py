@@ -8,7 +8,7 @@ import time
 from follow import append
 from lab import TIMEOUT, Failure, Site, empty_log, free_port, median, say, table, until
 from lossy import LossyNetwork
-from numbered import NumberedLines
+from numbered import Arrivals, NumberedLines
 
 TAG = "DISTANCE"
 STREAM = "event_stream_size: 10000000000\n"
@@ -45,11 +45,11 @@ def measure(lab, lines, corpus, delay, loss, seed):
         server, agent = site.pair_at_once("nas1", f"file: {log}\nmatch: {lines.MATCH}\nalert_all: tags={TAG}\n")
         until("the agent opens the file", lambda: agent.has_open(log))
         network.percent = loss
-        before = network.counts()
+        arrivals, before = Arrivals(site.stream), network.counts()
         began = time.monotonic()
         append(corpus, log)
         limit = TIMEOUT + lines.count / SLOWEST
-        until("the last event", lambda: agent.poll() or server.poll() or lines.ends(site.stream), limit, 0.002)
+        until("the last event", lambda: agent.poll() or server.poll() or arrivals.count() >= lines.count, limit, 0.002)
         seconds = time.monotonic() - began
         counts = [now - earlier for now, earlier in zip(network.counts(), before)]
         if agent.poll() or server.poll():

@@ -17,10 +17,6 @@ class Failure(Exception):
     """A measurement that cannot be made, or that has a wrong result."""
 
 
-class Overdue(Failure):
-    """What was awaited has not come."""
-
-
 class Lab:
     """A folder, in memory if there is room, and the programs started in it. At the end it ends them and removes the folder."""
 
@@ -250,7 +246,7 @@ def until(what, condition, timeout=TIMEOUT, pause=0.01):
     limit = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > limit:
-            raise Overdue(f"not within {timeout:g} s: {what}")
+            raise Failure(f"not within {timeout:g} s: {what}")
         time.sleep(pause)
 
 

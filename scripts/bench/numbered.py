@@ -1,7 +1,5 @@
 """Numbered lines, to be counted one by one where they arrive."""
 
-import os
-
 from lab import Failure
 
 TEXT = b"Nov 22 11:35:36 nas1 sshd[4711]: authentication failure for root, "
@@ -29,15 +27,6 @@ class NumberedLines:
             file.writelines(self.line(number) + b"\n" for number in range(self.count))
             return file.tell()
 
-    def ends(self, path):
-        """Whether the last one stands among the last lines of that file."""
-        try:
-            with open(path, "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
-                return self.line(self.count - 1) + b"\n" in file.read()
-        except FileNotFoundError:
-            return False
-
     def check(self, what, lines):
         """Fails unless each of them is there once, byte for byte, and nothing else."""
         seen = bytearray(self.count)
@@ -50,3 +39,23 @@ class NumberedLines:
             raise Failure(f"{what}: {lost} of {self.count} lines are lost, the first is {seen.index(0)}")
         if doubled := seen.count(2):
             raise Failure(f"{what}: {doubled} of {self.count} lines are there twice, the first is {seen.index(2)}")
+
+
+class Arrivals:
+    """Counts the lines that come into a file from now on."""
+
+    def __init__(self, path):
+        self.path, self.at, self.lines = path, 0, 0
+        self.count()
+        self.lines = 0
+
+    def count(self):
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.at)
+                while new := file.read(1 << 20):
+                    self.at += len(new)
+                    self.lines += new.count(b"\n")
+        except FileNotFoundError:
+            pass
+        return self.lines
