@@ -219,7 +219,7 @@ impl Pair {
         let (server, sink, log) = (new_server(), Sink::default(), None);
         let mut pair = Self { agent, server, sink, now: at(0), log, position: 0, to_server, to_agent };
         if let Some(key) = key.map(Key::new) {
-            pair.agent.set_keys(at(0), vec![key.clone()]);
+            pair.agent.set_keys(at(0), vec![key]);
             let text = format!("{HOST} {}\n", key.emit());
             pair.server.set_keys(HostKeys::parse(Source { path: "keys", text: &text }).ok());
         }

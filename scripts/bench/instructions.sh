@@ -70,8 +70,8 @@ count() { # count PROGRAM
     done <"$folder/scenarios"
 }
 
-# The counts of the commit that wrote the file, by the compiler that is here.
-count_before() {
+# Sets $commit to the one that wrote the file.
+find_commit() {
     echo "$counts was made by $(sed -n '2s/^# //p' "$counts"), and here is $made_by." >&2
     if ! git rev-parse --git-dir >/dev/null 2>&1; then
         skip "another compiler or processor made the counts, and this is no git repository"
@@ -80,14 +80,18 @@ count_before() {
     # The oldest commit of a shallow clone seems to have written every file.
     if [ -z "$commit" ] || grep -qx "$commit" "$(git rev-parse --git-path shallow)" 2>/dev/null; then
         echo "The commit that wrote $counts is not here to be counted. Get it by: git fetch --unshallow" >&2
-        return 1
+        exit 1
     fi
+}
+
+# Counts that commit by the compiler that is here.
+count_before() {
     echo "Counting commit $(git log -1 --format=%h "$commit") too, which wrote $counts." >&2
     mkdir "$folder/before"
     git archive "$commit" | tar -x -C "$folder/before"
     if ! program=$(build "$folder/before" "$target/instructions-before") || ! count "$program" >"$folder/counts-before"; then
         echo "Commit $commit could not be counted. If this compiler cannot build it: scripts/bench/instructions.sh --update" >&2
-        return 1
+        exit 1
     fi
 }
 
@@ -95,6 +99,10 @@ case ${CARGO_TARGET_DIR:=target} in
 /*) target=$CARGO_TARGET_DIR ;;
 *) target=$PWD/$CARGO_TARGET_DIR ;;
 esac
+commit=''
+if [ -z "${1:-}" ] && [ "$(sed -n 2p "$counts")" != "# $made_by" ]; then
+    find_commit
+fi
 program=$(build . "$target")
 count "$program" >"$folder/counts"
 
@@ -109,7 +117,7 @@ if [ "${1:-}" = --markdown ]; then
     exit
 fi
 before=$counts
-if [ "$(sed -n 2p "$counts")" != "# $made_by" ]; then
+if [ -n "$commit" ]; then
     count_before
     before=$folder/counts-before
 fi
