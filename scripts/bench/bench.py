@@ -36,6 +36,7 @@ def options():
     parser.add_argument("--latencies", type=int, help="lines for the latency (50)")
     parser.add_argument("--burst", type=int, help="lines of a burst (1000000)")
     parser.add_argument("--length", type=int, default=80, help="bytes of each of them (%(default)s)")
+    parser.add_argument("--rate", type=int, default=0, help="lines of it a second (all at once)")
     parser.add_argument("--relp", type=int, default=0, help="lines of a burst over RELP, which takes 5 minutes for a million (%(default)s)")
     parser.add_argument("--far", type=int, help="events of the distance (20000)")
     parser.add_argument("--delay", type=float, default=20, help="milliseconds each way (%(default)s)")
@@ -51,7 +52,7 @@ def options():
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"--only knows {', '.join(PARTS)}, not {', '.join(unknown)}")
     numbers = [given.rounds, given.lines, given.idle, given.latencies, given.burst, given.far, given.window // serve.HOSTS, *given.counts]
-    if min(numbers) < 1 or min(given.relp, given.delay, *given.losses) < 0 or max(given.losses) > 50:
+    if min(numbers) < 1 or min(given.rate, given.relp, given.delay, *given.losses) < 0 or max(given.losses) > 50:
         parser.error(f"numbers must be above 0, the window at least {serve.HOSTS}, and a loss at most 50")
     return given
 
@@ -66,7 +67,7 @@ def name_missing(parts):
 
 def main():
     given = options()
-    end_on_signals(110 if given.quick else 3600)
+    end_on_signals(300 if given.quick else 7200)
     name_missing(given.parts)
     programs = {name: os.path.abspath(os.path.join(given.programs, name)) for name in ("aa436", "ax436")}
     # The stream of a burst has its lines with about 200 bytes more.
@@ -82,7 +83,7 @@ def main():
             elif part == "latency":
                 latency.run(lab, given.latencies)
             elif part == "burst":
-                burst.run(lab, given.burst, given.length, given.rounds, given.relp)
+                burst.run(lab, given.burst, given.length, given.rate, given.rounds, given.relp)
             else:
                 distance.run(lab, given.far, given.delay, given.losses, given.rounds, given.seed)
 

@@ -1,6 +1,6 @@
 """A burst: matching lines from a file of one host to a file of another, by our programs and by rsyslog.
 
-The whole burst is appended at once. Every line must arrive once, byte for byte. CPU is that of both ends, from the first byte of the burst
+The whole burst is appended at once, or so many lines a second. Every line must arrive once, byte for byte. CPU is that of both ends, from the first byte of the burst
 until both are at rest again. Over TCP, rsyslog has no acknowledgement by the application; over RELP it has one."""
 
 import os
@@ -23,6 +23,31 @@ REST_CPU, REST = 0.002, 0.3
 SLOWEST, SLOWEST_RELP = 5000, 500
 
 
+class Burst:
+    """Numbered lines in a file, and how many of them are appended a second: 0 is all at once."""
+
+    PART = 0.01
+
+    def __init__(self, lab, count, length, rate):
+        self.lines, self.rate = NumberedLines(count, length), rate
+        self.path = lab.path("burst.lines")
+        self.size = self.lines.write(self.path)
+
+    def append(self, log):
+        if not self.rate:
+            append(self.path, log)
+            return
+        part, began = round(self.rate * self.PART) or 1, time.monotonic()
+        with open(self.path, "rb") as source, open(log, "ab", buffering=0) as target:
+            for first in range(0, self.lines.count, part):
+                time.sleep(max(0, began + first / self.rate - time.monotonic()))
+                target.write(source.read(part * (self.size // self.lines.count)))
+
+    def patience(self, slowest):
+        """Seconds in which a program that manages so many lines a second is done."""
+        return TIMEOUT + self.lines.count / slowest
+
+
 class Result:
     """What a burst cost: µs of CPU a line at each end, seconds in all, and the peak KiB of each end."""
 
@@ -32,28 +57,26 @@ class Result:
         self.seconds, self.peaks = seconds, peaks
 
 
-def run(lab, count, length, rounds, relp):
+def run(lab, count, length, rate, rounds, relp):
     """Measures bursts of `count` lines, and one of `relp` lines over RELP if that is above 0."""
     measures = {OURS: measure_ours, KEYS: measure_keys}
     if shutil.which("rsyslogd"):
         measures[TCP] = measure_tcp
-    lines, corpus = NumberedLines(count, length), lab.path("burst.lines")
-    size = lines.write(corpus)
-    print(f"### A burst: {count:,} matching lines, {size / 1e6:.1f} MB, from file to file; medians of {rounds} rounds\n")
+    burst = Burst(lab, count, length, rate)
+    speed = f", {rate:,} a second" if rate else ""
+    print(f"### A burst: {count:,} matching lines, {burst.size / 1e6:.1f} MB{speed}, from file to file; medians of {rounds} rounds\n")
     results = {name: [] for name in measures}
     for turn in range(rounds):
         for name, measure in measures.items():
             say(f"burst: round {turn + 1}, {name}")
-            results[name].append(measure(lab, lines, corpus))
+            results[name].append(measure(lab, burst))
     rows = [row(name, count, values, results[OURS]) for name, values in results.items()]
     if relp and has_relp():
-        lines = NumberedLines(relp, length)
-        lines.write(corpus)
         say(f"burst: {relp} lines, {RELP}")
-        rows.append(row(RELP, relp, [measure_relp(lab, lines, corpus)], results[OURS]))
+        rows.append(row(RELP, relp, [measure_relp(lab, Burst(lab, relp, length, rate))], results[OURS]))
     elif relp:
         print("Not compared, because it is not installed: rsyslog-relp.\n", flush=True)
-    os.remove(corpus)
+    os.remove(burst.path)
     table(["from, to", "lines", "CPU µs a line: from", "to", "both", "ours / it", "seconds", "ours / it", "peak KiB: from", "to"], rows)
     keys = median([with_keys.both / without.both for with_keys, without in zip(results[KEYS], results[OURS])])
     print(f"CPU with keys / without: {keys:.2f}. Every line arrived once, byte for byte, with every program.\n", flush=True)
@@ -72,19 +95,19 @@ def row(name, count, values, ours):
     return cells + [f"{median(peaks):,.0f}" for peaks in zip(*(value.peaks for value in values))]
 
 
-def measure_ours(lab, lines, corpus, keys=False):
+def measure_ours(lab, burst, keys=False):
     site = Site(lab, STREAM + ("key_file: keys\n" if keys else ""))
     log = empty_log(site.folder)
     options = make_keys(site) if keys else []
-    server, agent = site.pair("nas1", f"file: {log}\nmatch: {lines.MATCH}\nalert_all: tags={TAG}\n", "-s", "127.0.0.1", *options)
-    result = measure(lines, corpus, log, agent, server, site.stream)
-    lines.check("aa436 to ax436", site.texts(TAG))
+    server, agent = site.pair("nas1", f"file: {log}\nmatch: {burst.lines.MATCH}\nalert_all: tags={TAG}\n", "-s", "127.0.0.1", *options)
+    result = measure(burst, log, agent, server, site.stream)
+    burst.lines.check("aa436 to ax436", site.texts(TAG))
     shutil.rmtree(site.folder)
     return result
 
 
-def measure_keys(lab, lines, corpus):
-    return measure_ours(lab, lines, corpus, keys=True)
+def measure_keys(lab, burst):
+    return measure_ours(lab, burst, keys=True)
 
 
 def make_keys(site):
@@ -96,15 +119,15 @@ def make_keys(site):
     return ["-k", "key"]
 
 
-def measure_tcp(lab, lines, corpus):
-    return measure_rsyslog(lab, lines, corpus, "imptcp", 'type="omfwd" protocol="tcp"', "")
+def measure_tcp(lab, burst):
+    return measure_rsyslog(lab, burst, "imptcp", 'type="omfwd" protocol="tcp"', "")
 
 
-def measure_relp(lab, lines, corpus):
-    return measure_rsyslog(lab, lines, corpus, "imrelp", 'type="omrelp"', 'module(load="omrelp")\n')
+def measure_relp(lab, burst):
+    return measure_rsyslog(lab, burst, "imrelp", 'type="omrelp"', 'module(load="omrelp")\n')
 
 
-def measure_rsyslog(lab, lines, corpus, takes, sends, module):
+def measure_rsyslog(lab, burst, takes, sends, module):
     """Two rsyslogd with their defaults, the form of the lines too. Only what imfile would add to every line is off, which halves its CPU."""
     folder, port = lab.new_folder("rsyslog"), free_tcp_port()
     log, arrived = empty_log(folder), os.path.join(folder, "arrived.log")
@@ -117,11 +140,11 @@ def measure_rsyslog(lab, lines, corpus, takes, sends, module):
         f'module(load="imfile")\n{module}input(type="imfile" file="{log}" tag="{TAG}:" addMetadata="off")\n'
         f'action({sends} target="127.0.0.1" port="{port}")\n',
     )
-    result = measure(lines, corpus, log, sender, receiver, arrived, SLOWEST_RELP if module else SLOWEST)
+    result = measure(burst, log, sender, receiver, arrived, SLOWEST_RELP if module else SLOWEST)
     with open(arrived, "rb") as file:
         # rsyslog's own messages have other tags.
         tag = f" {TAG}: ".encode()
-        lines.check(f"rsyslog, {takes}", (line[:-1].partition(tag)[2] for line in file if tag in line))
+        burst.lines.check(f"rsyslog, {takes}", (line[:-1].partition(tag)[2] for line in file if tag in line))
     shutil.rmtree(folder)
     return result
 
@@ -148,9 +171,9 @@ def free_tcp_port():
         return taken.getsockname()[1]
 
 
-def measure(lines, corpus, log, sender, receiver, arrived, slowest=SLOWEST):
+def measure(burst, log, sender, receiver, arrived, slowest=SLOWEST):
     """Appends the burst to `log` and waits until as many lines are in `arrived`. They need not be in order: imptcp has two threads."""
-    processes = (sender, receiver)
+    processes, count = (sender, receiver), burst.lines.count
 
     def ended():
         return any(process.poll() for process in processes)
@@ -159,14 +182,14 @@ def measure(lines, corpus, log, sender, receiver, arrived, slowest=SLOWEST):
     rest(processes)
     arrivals, before = Arrivals(arrived), [process.cpu() for process in processes]
     began = time.monotonic()
-    append(corpus, log)
-    until(f"{lines.count} lines", lambda: ended() or arrivals.count() >= lines.count, TIMEOUT + lines.count / slowest, 0.005)
+    burst.append(log)
+    until(f"{count} lines", lambda: ended() or arrivals.count() >= count, burst.patience(slowest), 0.005)
     seconds = time.monotonic() - began
     rest(processes)
     if ended():
         raise Failure(f"{sender.child.args[0]} or {receiver.child.args[0]} has ended")
     cpu = [process.cpu() - earlier for process, earlier in zip(processes, before)]
-    result = Result(cpu, lines.count, seconds, [process.peak() for process in processes])
+    result = Result(cpu, count, seconds, [process.peak() for process in processes])
     for process in processes:
         process.end()
     return result
