@@ -107,16 +107,16 @@ pub fn push_number(text: &mut String, number: u64, base: u8, least: usize) {
 
 #[inline(always)]
 fn push_digits(text: &mut String, number: u64, base: u8, least: usize) {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let (mut digits, mut at, mut rest) = ([b'0'; 20], 20, number);
-    while rest > 0 || at + least.max(1) > 20 {
+    while rest > 0 {
+        let quotient = rest / u64::from(base);
         at -= 1;
-        digits[at] = match u8::try_from(rest % u64::from(base)).unwrap_or(0) {
-            digit @ 0..=9 => b'0' + digit,
-            letter => b'a' - 10 + letter,
-        };
-        rest /= u64::from(base);
+        digits[at] = DIGITS.get(usize::try_from(rest - quotient * u64::from(base)).unwrap_or(0)).copied().unwrap_or(b'0');
+        rest = quotient;
     }
-    text.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    let start = at.min(20 - least.clamp(1, 20));
+    text.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
 /// The longest prefix that has at most `max` bytes and ends between characters.

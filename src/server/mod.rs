@@ -44,6 +44,7 @@ use hosts::Hosts;
 use outputs::Outputs;
 use own_events::OwnEvents;
 use session::Session;
+use std::borrow::Cow;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::time::Duration;
@@ -268,19 +269,19 @@ impl Server {
         }
         self.handle_heard(now, from, batch.host, Version::Two);
         let Some(host) = self.hosts.name(batch.host).cloned() else { return };
-        let EventBatch { chain, first, .. } = batch;
-        match self.chains.classify(&host, chain, first, batch.last()) {
+        let (chain, first, last) = (batch.chain, batch.first, batch.last());
+        match self.chains.classify(&host, chain, first, last) {
             Arrival::InOrder => {
-                self.accept_batch(from, &host, batch, sink);
+                self.accept_batch(from, &host, &batch, sink);
                 while let Some(stored) = self.chains.take_next(&host, chain) {
                     if let Ok(Message::Event(batch)) = Message::parse(&stored) {
-                        self.accept_batch(from, &host, batch, sink);
+                        self.accept_batch(from, &host, &batch, sink);
                     }
                 }
             }
             Arrival::Duplicate => self.answers.push(from, &host, chain),
             Arrival::OutOfOrder => {
-                self.chains.store(&host, chain, first.number, batch.last().number, datagram);
+                self.chains.store(&host, chain, first.number, last.number, datagram);
                 self.answers.push(from, &host, chain);
             }
             Arrival::Overlapping => self.ignored.count_unexpected(),
@@ -288,22 +289,18 @@ impl Server {
         }
     }
 
-    fn accept_batch(&mut self, from: SocketAddrV4, host: &Rc<str>, batch: EventBatch<'_>, sink: &mut impl EventSink) {
+    fn accept_batch(&mut self, from: SocketAddrV4, host: &Rc<str>, batch: &EventBatch<'_>, sink: &mut impl EventSink) {
         let sanitized_host = sanitize_field(host);
-        let mut last = 0;
+        let mut shared: Option<(&str, Option<&str>, Cow<'_, str>, Option<Cow<'_, str>>)> = None;
         batch.for_each(|_, uid, event| {
-            last = event.unix;
-            sink.accept(&Alert {
-                host: &sanitized_host,
-                uid,
-                unix: event.unix,
-                tags: &sanitize_field(event.tags),
-                file: event.file.map(sanitize_field).as_deref(),
-                text: &sanitize(event.text),
-            });
+            // Most events of a batch have the same tags and file.
+            let known = shared.take().filter(|(tags, file, ..)| (*tags, *file) == (event.tags, event.file));
+            let (.., tags, file) = shared
+                .insert(known.unwrap_or_else(|| (event.tags, event.file, sanitize_field(event.tags), event.file.map(sanitize_field))));
+            let text = sanitize(event.text);
+            sink.accept(&Alert { host: &sanitized_host, uid, unix: event.unix, tags, file: file.as_deref(), text: &text });
         });
-        let EventBatch { chain, position, .. } = batch;
-        self.chains.accept(host, chain, Checkpoint { seq: batch.last(), unix: last, position }, from);
+        self.chains.accept(host, batch.chain, batch.checkpoint(), from);
     }
 
     fn handle_take(&mut self, from: SocketAddrV4, host: &str, chain: ChainId, before: Option<Seq>, to: Checkpoint<&str>) {

@@ -233,9 +233,7 @@ impl<'a> Message<'a> {
             Self::Take { host, chain, from, to } => writer.raw("TAKE").field(host).chain(*chain).seq_or_none(*from).checkpoint(to),
             Self::Back { host, chain, inode, offset } => writer.raw("BACK").field(host).chain(*chain).base36(*inode).base36(*offset),
             Self::Past { host, chain, offset, places } => writer.raw("PAST").field(host).chain(*chain).base36(*offset).field(places),
-            Self::Event(EventBatch { host, chain, first, position, text, .. }) => {
-                writer.raw("EVENT").field(host).chain(*chain).seq(*first).field(position).field(text)
-            }
+            Self::Event(batch) => EventBatch::write(writer, batch.host, batch.chain, batch.first, batch.position, batch.text),
             Self::Done { host, chains } => chains.iter().fold(writer.raw("DONE").field(host), FieldWriter::progress),
         };
     }
@@ -260,8 +258,8 @@ impl<'a> Alert<'a> {
 
 fn read_batch<'a>(fields: &mut FieldReader<'a>) -> EventBatch<'a> {
     let (host, chain, first, position, text) = (fields.next(), fields.chain(), fields.seq(), fields.position(), fields.rest());
-    let count = fields.checked(BatchEvents::count_events(text));
-    EventBatch { host, chain, first, position, text, count }
+    let events = fields.checked(BatchEvents::read_all(text));
+    EventBatch { host, chain, first, position, text, events }
 }
 
 fn read_file<'a>(fields: &mut FieldReader<'a>) -> Option<&'a str> {

@@ -58,7 +58,7 @@ impl Script {
                         self.hear(server, &Message::At { host: "nas1", chain, checkpoint: Some(to) });
                     }
                     Ok(Message::Event(batch)) => {
-                        events += batch.events().count();
+                        events += batch.events.len();
                         self.hear(server, &Message::Done { host: "nas1", chains: vec![batch.progress()] });
                     }
                     _ => {}

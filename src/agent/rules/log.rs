@@ -12,6 +12,7 @@ use crate::now::{earlier, Now};
 use crate::pattern::Work;
 use crate::wire::position::{BlockCount, Position};
 use crate::wire::ChainId;
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -184,7 +185,7 @@ impl LogRules {
                 consumed = line.start;
                 break;
             }
-            let (text, position) = (String::from_utf8_lossy(line.bytes), lines.position + line.start as u64);
+            let (text, position) = (as_text(line.bytes), lines.position + line.start as u64);
             if !searches.match_line(&line, &text, (file.id(), position), unfinished, work) {
                 *is_stalled = true;
                 consumed = line.start;
@@ -488,6 +489,11 @@ impl LogCounter {
             None => delivery.push(now, event),
         }
     }
+}
+
+/// The text of a line. Most lines are UTF-8, which is quickly seen.
+fn as_text(line: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
 }
 
 /// The position of a log once all of these lines up to one are processed, and the rules up to `done` have processed that one.
