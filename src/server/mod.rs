@@ -226,7 +226,7 @@ impl Server {
     fn handle_alert(&mut self, now: Now, from: SocketAddrV4, alert: Alert<'_>, datagram: &[u8], sink: &mut impl EventSink) {
         let Some(host) = self.hosts.get_mut(alert.host) else { return self.accept_alert(now, from, &alert, None, sink) };
         let in_session = host.has_session_at(from);
-        self.handle_heard(now, from, alert.host, if in_session { Version::Two } else { Version::One });
+        self.handle_heard(now, from, alert.host, if in_session { Version::Three } else { Version::One });
         let hash = self.duplicates.hash(datagram);
         let Some(seen) = self.duplicates.get(now.mono, hash) else { return self.accept_alert(now, from, &alert, Some(hash), sink) };
         let too_soon = !in_session && seen.was_acknowledged_within(now.mono, Self::ACK_INTERVAL);
@@ -267,7 +267,7 @@ impl Server {
         if !self.require_session(from, batch.host) {
             return;
         }
-        self.handle_heard(now, from, batch.host, Version::Two);
+        self.handle_heard(now, from, batch.host, Version::Three);
         let Some(host) = self.hosts.name(batch.host).cloned() else { return };
         let (chain, first, last) = (batch.chain, batch.first, batch.last());
         match self.chains.classify(&host, chain, first, last) {
@@ -350,7 +350,7 @@ impl Server {
         }
         let reports = host.take_left_out_report(self.configurations.revision(name));
         let Some(config) = self.configurations.classic(name) else { return };
-        // An agent that speaks version 2 may ask because nothing else that says so has arrived. Version 1 agents ignore SRVCAP.
+        // An agent that speaks version 3 may ask because nothing else that says so has arrived. Version 1 agents ignore SRVCAP.
         let capability = Message::Capability { name: &self.identity.name, run: self.identity.run };
         (0..Self::CAPABILITIES).for_each(|_| self.outputs.send(from, &capability, None));
         self.outputs.send(from, &Message::Config { lines: &config.lines }, None);
@@ -397,7 +397,7 @@ impl Server {
                 JoinOutcome::Repeated => {}
                 JoinOutcome::Begun(notice) => {
                     self.report_notices(now, host, notice);
-                    self.handle_heard(now, from, host, Version::Two);
+                    self.handle_heard(now, from, host, Version::Three);
                 }
             }
         }
@@ -409,7 +409,7 @@ impl Server {
     }
 
     fn handle_alive(&mut self, now: Now, from: SocketAddrV4, name: &str, run: Token, revision: Revision) {
-        self.handle_heard(now, from, name, Version::Two);
+        self.handle_heard(now, from, name, Version::Three);
         let current = self.configurations.revision(name);
         if current == Revision::NONE {
             self.log_unknown_host(now, from, name);

@@ -1,6 +1,6 @@
 //! The messages: UTF-8 fields joined by `%%`, the command first. `parse` and `emit` are inverses.
 //!
-//! The first six are version 1, which peers in the field speak byte for byte. The others are version 2, which only this program speaks;
+//! The first six are version 1, which peers in the field speak byte for byte. The others are version 3, which only this program speaks;
 //! version 1 peers ignore them.
 
 use super::batch::{BatchEvents, EventBatch};
@@ -29,7 +29,7 @@ pub enum Message<'a> {
     /// `ACK%%uid`: server to agent; the event is in the stream.
     Ack { uid: &'a str },
 
-    /// `SRVCAP%%name%%3%%run`: server to everyone, with each SRVHB; the server also speaks version 2.
+    /// `SRVCAP%%name%%3%%run`: server to everyone, with each SRVHB; the server also speaks version 3.
     Capability { name: &'a str, run: Token },
     /// `HELLO%%3%%host%%run%%nonce`: agent to server; asks for a session.
     Hello { host: &'a str, run: Token, nonce: Token },
