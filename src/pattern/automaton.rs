@@ -2,6 +2,7 @@
 //! pattern (Glushkov's construction). A pattern whose automaton would be large, or that asks for characters beyond ASCII, has none.
 
 use super::syntax::{is_word, Assertion, Class, Node, Others, Syntax};
+use memchr::memchr;
 
 /// An automaton. It says exactly what `regex-lite` says.
 #[derive(Debug)]
@@ -13,6 +14,15 @@ pub(super) struct Automaton {
     /// Where the column of the end of the text begins.
     end: u16,
     start: u8,
+}
+
+/// A line that was found.
+pub(super) struct FoundLine {
+    pub(super) start: usize,
+    /// How many bytes were searched.
+    pub(super) searched: usize,
+    /// Whether it is known to match.
+    pub(super) is_certain: bool,
 }
 
 impl Automaton {
@@ -43,9 +53,11 @@ impl Automaton {
             at += 1;
         }
         let height = states.sets.len();
-        let mut table: Vec<u8> =
-            (0..symbols.len()).flat_map(|symbol| rows.iter().skip(symbol).step_by(symbols.len())).copied().collect();
-        // A byte that continues a character changes nothing.
+        let mut table = Vec::with_capacity((symbols.len() + 1) * height);
+        for symbol in 0..symbols.len() {
+            table.extend(rows.iter().skip(symbol).step_by(symbols.len()));
+        }
+        // A byte within a character changes nothing.
         table.extend((0..=u8::MAX).take(height));
         let column = |symbol: usize| u16::try_from(symbol * height).ok();
         let mut columns = Box::new([0; 256]);
@@ -64,11 +76,51 @@ impl Automaton {
     pub(super) fn is_match(&self, text: &str) -> bool {
         let mut state = self.start;
         for byte in text.bytes() {
-            state = self.table[usize::from(self.columns[usize::from(byte)]) + usize::from(state)];
+            state = self.next(state, byte);
             if state <= Self::LOST {
                 return state == Self::FOUND;
             }
         }
+        self.is_match_at_end(state)
+    }
+
+    /// The first of some lines that matches or that has bytes beyond ASCII, whichever comes first.
+    pub(super) fn find_line(&self, lines: &[u8]) -> Option<FoundLine> {
+        let (mut start, mut at, mut state) = (0, 0, self.start);
+        let found = |start, at, is_certain| Some(FoundLine { start, searched: at, is_certain });
+        while let Some(byte) = lines.get(at) {
+            let before = state;
+            state = self.next(state, *byte);
+            at += 1;
+            // Neither the end of a line nor beyond ASCII.
+            if state > Self::LOST && *byte as i8 > 13 {
+                continue;
+            }
+            if !byte.is_ascii() {
+                return found(start, at, false);
+            }
+            let is_end = *byte == b'\n' || *byte == b'\r' && lines.get(at).is_none_or(|next| *next == b'\n');
+            if if is_end { self.is_match_at_end(before) } else { state == Self::FOUND } {
+                return found(start, at, true);
+            }
+            if is_end || state == Self::LOST {
+                at += memchr(b'\n', &lines[at - 1..])?;
+                (start, state) = (at, self.start);
+            }
+        }
+        if start < at && self.is_match_at_end(state) {
+            return found(start, at, true);
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn next(&self, state: u8, byte: u8) -> u8 {
+        let column = &self.table[usize::from(self.columns[usize::from(byte)])..];
+        column[usize::from(state)]
+    }
+
+    fn is_match_at_end(&self, state: u8) -> bool {
         self.table[usize::from(self.end) + usize::from(state)] == Self::FOUND
     }
 }
@@ -208,20 +260,26 @@ impl Positions {
     /// The symbols that make a difference, of which the last is the end, and for each byte the index of its symbol. A byte within a
     /// character has an index of its own, behind all.
     fn symbols(&self) -> (Vec<Symbol>, [usize; 256]) {
+        // For each ASCII character, and for all others together, the positions at which it may be.
+        let mut places = [0; 129];
+        for (position, class) in (0..).zip(&self.classes) {
+            bits(class.ascii).for_each(|byte| places[byte] |= 1 << position);
+            places[128] |= u128::from(class.others == Others::All) << position;
+        }
         let has_edges = self.edges | self.no_edges != 0;
         let (mut symbols, mut symbol_of) = (Vec::new(), [0; 256]);
-        for byte in (0..0x80).chain(0xc0..=u8::MAX) {
-            let is_at = |class: &Class| if byte < 0x80 { class.ascii >> byte & 1 != 0 } else { class.others == Others::All };
-            let at = (0..).zip(&self.classes).filter(|(_, class)| is_at(class)).fold(0, |set, (at, _)| set | 1 << at);
+        for (byte, at) in (0..=u8::MAX).zip(places) {
             let symbol = Symbol { at, is_word: has_edges && is_word(&byte), is_end: false };
             let known = symbols.iter().position(|known| *known == symbol);
-            symbol_of[usize::from(byte)] = known.unwrap_or_else(|| {
+            symbol_of[usize::from(byte)] = known.unwrap_or(symbols.len());
+            if known.is_none() {
                 symbols.push(symbol);
-                symbols.len() - 1
-            });
+            }
         }
+        let others = symbol_of[128];
         symbols.push(Symbol { at: 0, is_word: false, is_end: true });
         symbol_of[0x80..0xc0].fill(symbols.len());
+        symbol_of[0xc0..].fill(others);
         (symbols, symbol_of)
     }
 

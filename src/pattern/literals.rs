@@ -34,8 +34,8 @@ pub(super) fn required(syntax: &Syntax) -> Option<Required> {
     let found = walk.part(&syntax.root)?;
     let mut sets: Vec<Set> = Vec::new();
     for set in found.sets {
-        // A single character is on most lines. U+FFFD may stand for invalid bytes, which the search would not find.
-        if shortest(&set) >= 2 && !set.iter().any(|literal| literal.contains('\u{fffd}')) {
+        // U+FFFD may stand for invalid bytes, which the search would not find.
+        if set.iter().all(|literal| is_rare(literal)) && !set.iter().any(|literal| literal.contains('\u{fffd}')) {
             let rarer = |other: &Set| (shortest(other), set.len()) >= (shortest(&set), other.len());
             sets.insert(sets.partition_point(rarer), set);
         }
@@ -158,6 +158,15 @@ fn best(part: Part) -> Option<Set> {
         }
     }
     best
+}
+
+/// Whether many lines may be without it. Of single characters, most are on most lines.
+fn is_rare(literal: &str) -> bool {
+    match literal.as_bytes() {
+        [] => false,
+        [byte] => byte.is_ascii_punctuation() && !br"-.:/[]".contains(byte),
+        _ => true,
+    }
 }
 
 fn shortest(set: &[String]) -> usize {

@@ -176,14 +176,14 @@ impl LogRules {
         let (mut alerting, mut counting) = (Vec::new(), Vec::new());
         let (mut consumed, mut report_within) = (0, None);
         *is_stalled = false;
-        while let Some(line) = searches.next_line(consumed) {
+        while let Some(line) = searches.next_line(consumed, work) {
             if !delivery.has_room() {
                 *is_stalled = true;
                 consumed = line.start;
                 break;
             }
-            let (text, position) = (String::from_utf8_lossy(line.bytes), lines.position + line.start as u64);
-            if !searches.match_line(&line, &text, (file.id(), position), unfinished, work) {
+            let position = lines.position + line.start as u64;
+            if !searches.match_line(&line, (file.id(), position), unfinished, work) {
                 *is_stalled = true;
                 consumed = line.start;
                 break;
@@ -209,11 +209,11 @@ impl LogRules {
             // The line is processed with the last of its events, not before.
             let (last, others) = alerting.split_last().map_or((None, &[][..]), |(last, others)| (Some(*last), others));
             for at in others {
-                rules[*at].push_event(now, file, place(rules, line.start, rules[*at].id).as_ref(), &text, delivery);
+                rules[*at].push_event(now, file, place(rules, line.start, rules[*at].id).as_ref(), line.text(), delivery);
             }
             counting.iter().for_each(|at| rules[*at].files[index].matched += 1);
             if let Some(at) = last {
-                rules[at].push_event(now, file, place(rules, line.end, 0).as_ref(), &text, delivery);
+                rules[at].push_event(now, file, place(rules, line.end, 0).as_ref(), line.text(), delivery);
             }
             report_within = report_within.or((!counting.is_empty()).then_some(LogRules::COUNT_REPORT));
             consumed = line.end;

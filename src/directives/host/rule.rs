@@ -144,13 +144,12 @@ impl LogRule {
             }
             *searched += 1;
             if pattern.search(line, work) {
-                *searched = self.patterns.len() + 1;
+                *searched = self.found();
             } else if *searched == self.patterns.len() {
                 return Some(false);
             }
         }
-        // One more than the patterns: a pattern was found.
-        while let Some(ignored) = self.ignores.get(*searched - self.patterns.len() - 1) {
+        while let Some(ignored) = self.ignores.get(*searched - self.found()) {
             if work.is_done() {
                 return None;
             }
@@ -160,6 +159,11 @@ impl LogRule {
             }
         }
         Some(true)
+    }
+
+    /// How many count as searched for once one of the patterns was found: one more than there are.
+    pub fn found(&self) -> usize {
+        self.patterns.len() + 1
     }
 
     /// Whether another rule has the same patterns and so matches the same lines.
