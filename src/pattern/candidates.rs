@@ -2,7 +2,7 @@
 
 use super::automaton::Automaton;
 use super::finder::Finder;
-use super::{Compiled, Search, Work};
+use super::work::Work;
 use memchr::memrchr;
 
 /// The lines of a block that a pattern may match, in the order of the block.
@@ -21,22 +21,17 @@ pub struct Candidate {
 }
 
 /// What tells the lines that may match from others.
-enum Filter<'a> {
-    /// They contain one of these literals, and there it is found next.
+pub(super) enum Filter<'a> {
+    /// They contain one of these literals. Each is found next there.
     Literals(Vec<(&'a Finder, Option<usize>)>),
-    /// And what it found last, once it has searched.
+    /// It finds them. It found that one last, once it has searched.
     Automaton(&'a Automaton, Option<Option<Candidate>>),
     /// Nothing does.
     None,
 }
 
 impl<'a> Candidates<'a> {
-    pub(super) fn new(pattern: &'a Compiled, block: &'a [u8]) -> Self {
-        let filter = match (pattern.literals.first(), &pattern.search) {
-            (Some(literals), _) => Filter::Literals(literals.iter().map(|literal| (literal, literal.find(block))).collect()),
-            (None, Search::Automaton(automaton)) => Filter::Automaton(automaton, None),
-            _ => Filter::None,
-        };
+    pub(super) fn new(block: &'a [u8], filter: Filter<'a>) -> Self {
         Self { block, filter }
     }
 

@@ -14,6 +14,7 @@ pub use candidates::{Candidate, Candidates};
 pub use work::Work;
 
 use automaton::Automaton;
+use candidates::Filter;
 use finder::Finder;
 use literals::Required;
 use program::{Program, ProgramError};
@@ -116,7 +117,12 @@ impl Pattern {
 
     /// Searches a block of lines for those that may match.
     pub fn candidates<'a>(&'a self, block: &'a [u8]) -> Candidates<'a> {
-        Candidates::new(&self.0, block)
+        let filter = match (self.0.literals.first(), &self.0.search) {
+            (Some(literals), _) => Filter::Literals(literals.iter().map(|literal| (literal, literal.find(block))).collect()),
+            (None, Search::Automaton(automaton)) => Filter::Automaton(automaton, None),
+            _ => Filter::None,
+        };
+        Candidates::new(block, filter)
     }
 
     /// The text of the pattern.
