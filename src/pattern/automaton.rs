@@ -29,7 +29,7 @@ impl Automaton {
     /// The work that a byte of a text is, in states of a program.
     pub(super) const STEP: u32 = 1;
     /// Most bytes of the table. That bounds also how long it takes to make.
-    const MAX_TABLE: usize = 4096;
+    const MAX_TABLE: usize = 8192;
     /// The state in which the pattern is found, and the one in which it cannot be found any more.
     const FOUND: u8 = 0;
     const LOST: u8 = 1;
@@ -44,7 +44,7 @@ impl Automaton {
         rows.resize(2 * symbols.len(), Self::LOST);
         let mut at = 2;
         while let Some(set) = states.sets.get(at).copied() {
-            if rows.len() > Self::MAX_TABLE {
+            if (symbols.len() + 1) * states.sets.len() > Self::MAX_TABLE {
                 return None;
             }
             for symbol in &symbols {
@@ -100,7 +100,8 @@ impl Automaton {
                 return found(start, at, false);
             }
             let is_end = *byte == b'\n' || *byte == b'\r' && lines.get(at).is_none_or(|next| *next == b'\n');
-            if if is_end { self.is_match_at_end(before) } else { state == Self::FOUND } {
+            let is_match = if is_end { self.is_match_at_end(before) } else { state == Self::FOUND };
+            if is_match {
                 return found(start, at, true);
             }
             if is_end || state == Self::LOST {
@@ -334,4 +335,58 @@ fn bits(mut set: u128) -> impl Iterator<Item = usize> {
         set &= set.wrapping_sub(1);
         at
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn automaton(pattern: &str) -> Option<Automaton> {
+        Syntax::parse(pattern).as_ref().and_then(Automaton::new)
+    }
+
+    #[test]
+    fn what_is_large_or_asks_for_more_than_ascii_has_none_and_the_others_are_small() {
+        for pattern in [".{200}x", "(a|b)*a(a|b){9}", "([a-z]+[0-9]){63}", "é", "[à-ü]", "[^é]", r"(?s).", r"\x41", r"\<a"] {
+            assert!(automaton(pattern).is_none(), "{pattern}");
+        }
+        for (pattern, most) in [
+            (r"\d+", 524),
+            ("[0-9]{7}", 560),
+            (r"^\S+ \S+", 540),
+            (r"\b\d{1,3}(\.\d{1,3}){3}\b", 1024),
+            (r"^\w{3} [ :0-9]{11} [._[:alnum:]-]+ sshd\[[0-9]+\]: Failed password for .* from [.:0-9a-f]+ port [0-9]+ ssh2$", 8192 + 512),
+        ] {
+            let memory = automaton(pattern).map(|automaton| automaton.memory());
+            assert!(memory.is_some_and(|memory| memory <= most), "{pattern} {memory:?}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_line_is_passed_over_once_the_pattern_cannot_be_found() {
+        for (pattern, text, is_lost) in [("^a[bc]", "b", true), ("^a[bc]", "ad", true), ("^a|b", "c", false), ("^(a|b)$", "ab", true)] {
+            let automaton = automaton(pattern).unwrap();
+            let state = text.bytes().fold(automaton.start, |state, byte| automaton.next(state, byte));
+            assert_eq!(state == Automaton::LOST, is_lost, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_that_matches_or_has_more_than_ascii_is_found() {
+        for (pattern, lines, expected) in [
+            (r"\d$", "a 1 b\r\nc 2\r\n", Some((7, true))),
+            (r"\d$", "a\r1\n", Some((0, true))),
+            (r"\d$", "a 1\t\nb 2", Some((5, true))),
+            (r"^\d", "a é\nb\n1\n", Some((7, true))),
+            (r"\d", "a\né 1\n1\n", Some((2, false))),
+            ("^$", "a\n\r\n", Some((2, true))),
+            ("^$", "a\n", None),
+            (r"\r", "a\r\n", None),
+            ("b$", "b\r", Some((0, true))),
+            ("", "", None),
+        ] {
+            let found = automaton(pattern).unwrap().find_line(lines.as_bytes()).map(|line| (line.start, line.is_certain));
+            assert_eq!(found, expected, "{pattern:?} {lines:?}");
+        }
+    }
 }

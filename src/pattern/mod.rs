@@ -1,6 +1,6 @@
-//! A regular expression of a host file in the syntax of `regex-lite`, compiled within a size limit. The search for literals before it is
-//! written by hand: with it, a log that seldom matches is searched at 0.7 to 2 GB/s instead of 3 to 6 MB/s (x86_64, five patterns of
-//! logs), and three times as fast if every third line matches.
+//! A regular expression of a host file in the syntax of `regex-lite`, compiled within a size limit. The search for literals and the
+//! automaton are written by hand. A log that seldom matches is searched at 0.7 to 2 GB/s where literals exclude lines, and at 0.4 GB/s
+//! by the automaton, instead of 3 to 30 MB/s by the library (x86_64, patterns of logs).
 
 mod automaton;
 mod candidates;
@@ -467,9 +467,11 @@ mod tests {
     }
 
     #[test]
-    fn a_search_by_a_program_is_work_and_one_that_a_literal_decides_is_none() {
+    fn a_search_by_a_program_is_work_and_one_that_a_literal_or_an_automaton_decides_is_little() {
         let line = "a line ".repeat(10_000);
-        for (text, is_work) in [("error", false), ("error.*full", false), ("(full|slow)", false), (".{200}x", true), ("[a-z]{300}", true)] {
+        for (text, is_work) in
+            [("error", false), ("error.*full", false), ("(full|slow)", false), ("[0-9]+$", false), (".{200}x", true), ("[a-z]{300}", true)]
+        {
             let (pattern, mut work) = (Pattern::parse(text).unwrap(), Work::turn());
             let mut candidates = pattern.candidates(line.as_bytes());
             if candidates.next_from(0, usize::MAX, &mut work).is_some() {

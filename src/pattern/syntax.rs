@@ -167,9 +167,9 @@ impl Reader<'_> {
         rest.is_some()
     }
 
-    /// What stands before that text. The text is skipped too.
-    fn up_to(&mut self, text: &str) -> Option<&str> {
-        let (before, rest) = self.rest.split_once(text)?;
+    /// What stands before that character. The character is skipped too.
+    fn up_to(&mut self, c: char) -> Option<&str> {
+        let (before, rest) = self.rest.split_once(c)?;
         self.rest = rest;
         Some(before)
     }
@@ -216,7 +216,7 @@ impl Reader<'_> {
 
     fn group(&mut self) -> Option<Node> {
         if self.skip("?P<") || self.skip("?<") {
-            self.up_to(">")?;
+            self.up_to('>')?;
         } else if !self.skip("?:") && self.rest.starts_with('?') {
             // Flags change what follows.
             return None;
@@ -271,7 +271,10 @@ impl Reader<'_> {
 
     fn class_item(&mut self) -> Option<Class> {
         match self.next()? {
-            '[' if self.skip(":") => Class::named(self.up_to(":]")?),
+            '[' if self.skip(":") => {
+                let class = Class::named(self.up_to(':')?)?;
+                self.skip("]").then_some(class)
+            }
             '[' => None,
             '\\' => self.escape(),
             c => Some(Class::one(c)),
@@ -289,7 +292,7 @@ impl Reader<'_> {
             } else if self.skip("+") {
                 (1, None)
             } else if self.skip("{") {
-                let times = self.up_to("}")?;
+                let times = self.up_to('}')?;
                 let (least, most) = times.split_once(',').unwrap_or((times, times));
                 let count = |text: &str| u32::try_from(number(text, 10)?).ok();
                 (count(least)?, if most.is_empty() { None } else { Some(count(most)?) })
