@@ -43,7 +43,7 @@ pub(super) struct FoundLine<'a> {
     pub(super) start: usize,
     pub(super) end: usize,
     /// Its bytes, without the newline and a carriage return before that.
-    bytes: &'a [u8],
+    pub(super) bytes: &'a [u8],
     text: OnceCell<Cow<'a, str>>,
 }
 
