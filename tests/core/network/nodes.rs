@@ -277,9 +277,11 @@ impl AgentNode {
         match Message::parse(without_trailer(datagram)) {
             Ok(Message::Alert(alert)) => said.push((alert.uid.to_string(), (alert.unix, alert.tags.to_string(), alert.text.to_string()))),
             Ok(Message::Event(batch)) => {
-                batch.for_each(|number, uid, event| {
+                let mut number = batch.first.number;
+                batch.for_each(|uid, event| {
                     self.numbers.insert((batch.chain.0, batch.first.epoch, number), uid.into());
                     said.push((uid.to_string(), (event.unix, event.tags.to_string(), event.text.to_string())));
+                    number += 1;
                 });
             }
             Ok(Message::Join { nonce, .. }) => {
