@@ -70,7 +70,7 @@ fn a_torn_batch_is_cut_off_and_its_events_are_sent_again() {
             let torn = if is_line_torn { &text[..text.len() - 4] } else { &text[..=before.len()] };
             fs::write(site.path("events.log"), torn).unwrap();
         });
-        assert!(more != "" || stream(&site).lines().all(|line| line.splitn(7, "%%").count() == 7), "every line is whole");
+        assert!(!more.is_empty() || stream(&site).lines().all(|line| line.splitn(7, "%%").count() == 7), "every line is whole");
     }
 }
 
