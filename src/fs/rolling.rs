@@ -75,7 +75,7 @@ impl RollingFile {
         self.rolled
     }
 
-    /// Cuts off what follows the last line that is whole and of which `is_end` holds; if the last [`Self::SEARCHED`] bytes have none, what
+    /// Cuts off what follows the last line that is whole and of which `is_end` holds; if the last MiB has none, what
     /// follows the last newline. Does nothing if the file does not exist or is no regular file.
     ///
     /// # Errors

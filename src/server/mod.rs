@@ -239,7 +239,8 @@ impl Server {
     fn accept_alert(&mut self, now: Now, from: SocketAddrV4, alert: &Alert<'_>, hash: Option<u64>, sink: &mut impl EventSink) {
         sink.accept(&Alert {
             host: &sanitize_field(alert.host),
-            uid: &sanitize_field(alert.uid),
+            // Behind such a mark stands what only this program says of its chains.
+            uid: &sanitize_field(alert.uid).replace(['@', ';'], "_"),
             unix: alert.unix,
             tags: &sanitize_field(alert.tags),
             file: alert.file.map(sanitize_field).as_deref(),
@@ -267,15 +268,14 @@ impl Server {
             return;
         }
         self.handle_heard(now, from, batch.host, Version::Three);
-        let Some(host) = self.hosts.name(batch.host).cloned() else { return };
         let (chain, first, last) = (batch.chain, batch.first, batch.last());
+        let Some(host) = self.hosts.name(batch.host).cloned() else { return };
         match self.chains.classify(&host, chain, first, last) {
             Arrival::InOrder => {
                 self.accept_batch(from, &host, &batch, sink);
                 while let Some(stored) = self.chains.take_next(&host, chain) {
-                    if let Ok(Message::Event(batch)) = Message::parse(&stored) {
-                        self.accept_batch(from, &host, &batch, sink);
-                    }
+                    let Ok(Message::Event(batch)) = Message::parse(&stored) else { continue };
+                    self.accept_batch(from, &host, &batch, sink);
                 }
             }
             Arrival::Duplicate => self.answers.push(from, &host, chain),

@@ -119,6 +119,14 @@ fn an_event_is_acknowledged_when_it_is_written_and_not_before() {
 }
 
 #[test]
+fn the_uid_of_a_version_1_event_says_nothing_of_chains() {
+    let mut bench = Bench::new(&["nas1"]);
+    let uid = "5_1;line@5:7:9:1.1.1";
+    assert_eq!(bench.deliver(2, agent(1), &EVENT.replace("5_1", uid)), [format!("ACK%%{uid}")]);
+    assert_eq!(bench.lines.0, ["nas1%%5_1_line_5:7:9:1.1.1%%5%%T%%NULL%%text"]);
+}
+
+#[test]
 fn a_classic_repeat_is_written_once_and_acknowledged_again_after_nine_seconds() {
     let mut bench = Bench::new(&["nas1"]);
     for (second, acknowledged) in [(2, 1), (3, 0), (10, 0), (11, 1), (12, 0), (20, 1)] {
