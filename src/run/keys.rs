@@ -34,7 +34,8 @@ pub(super) fn log_reread<K>(now: Now, log: &mut Log, outcome: Result<K, Failure>
             return Some(keys);
         }
         Err(Failure::Configuration(faults)) => faults.iter().map(Fault::to_string).collect(),
-        Err(Failure::Usage(text) | Failure::System(text)) => vec![text],
+        Err(Failure::Usage(text) | Failure::System(text) | Failure::NoServer(text)) => vec![text],
+        Err(Failure::Printed(_)) => Vec::new(),
     };
     complaints.iter().for_each(|text| log.write(now, text));
     log.write(now, "the key file cannot be used: the keys that were read before stay");
