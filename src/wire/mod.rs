@@ -2,17 +2,21 @@
 //! who may say what.
 
 pub mod auth;
+mod event_word;
 mod fields;
 mod limits;
 mod message;
 pub mod position;
 mod reader;
+mod stream_event;
 mod writer;
 
+pub use event_word::{EventWord, Kind, State};
 pub use fields::{ChainId, Checkpoint, Revision, Seq, Token, WireError, VERSION};
 pub use limits::{MAX_CHAINS_AT_ONCE, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_HELLO, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT};
 pub use message::{named_host, Alert, ChainEvent, Message};
 pub(crate) use reader::split_field;
+pub use stream_event::StreamEvent;
 
 #[cfg(test)]
 mod tests;

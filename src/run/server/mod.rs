@@ -11,6 +11,8 @@ mod places;
 mod recorded;
 mod settings;
 mod snapshot;
+mod stream_files;
+mod stream_reader;
 
 use self::config_dir::{ConfigDirs, Debounce};
 use self::event_stream::EventStream;
