@@ -6,7 +6,8 @@
 //! # Values
 //!
 //! They know no clock, no file and no socket: [`wire`] (the messages, who may send them, and positions in logs), [`directives`] (the
-//! configuration language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`], [`now`].
+//! configuration language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`],
+//! [`rfc3339`], [`wildcard`], [`now`].
 //!
 //! # State machines
 //!
@@ -36,10 +37,12 @@ pub mod lines;
 pub mod now;
 pub mod pattern;
 pub mod random;
+pub mod rfc3339;
 pub mod run;
 pub mod schedule;
 pub mod server;
 pub mod sys;
 pub mod tail;
 pub mod text;
+pub mod wildcard;
 pub mod wire;

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 
 /// Pure values. Every room above may import them.
-const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "lines", "pattern"];
+const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "lines", "pattern", "rfc3339", "wildcard"];
 
 const fn core(name: &'static str, imports: &'static [&'static [&'static str]]) -> Room {
     Room { name, kind: Kind::Core, imports }
@@ -36,6 +36,8 @@ const ROOMS: &[Room] = &[
     core("now", &[&["schedule"]]),
     core("pattern", &[&["text"]]),
     core("random", &[]),
+    core("wildcard", &[]),
+    core("rfc3339", &[&["text"]]),
     core("wire", &[VALUES]),
     // A key file holds keys of the protocol.
     core("directives", &[VALUES, &["wire::auth"]]),
@@ -43,7 +45,7 @@ const ROOMS: &[Room] = &[
     core("agent", &[VALUES, &["wire", "directives"]]),
     core("server", &[VALUES, &["wire", "directives"]]),
     // The outside world.
-    outside("sys", &[&["now", "schedule", "random"]]),
+    outside("sys", &[&["now", "schedule", "random", "rfc3339"]]),
     outside("fs", &[VALUES, &["sys"]]),
     // A position says how far a log was read, in the form in which it travels.
     outside("tail", &[VALUES, &["fs", "wire::position"]]),

@@ -30,6 +30,12 @@ pub struct ServerFile {
     pub name: Option<String>,
     /// The file with the keys of the hosts. Without it, hosts need no key.
     pub key_file: Option<String>,
+    /// The socket on which the server is asked; beside the event stream unless it is given.
+    pub control: Option<String>,
+    /// The file of silences; beside the event stream unless it is given.
+    pub silences: Option<String>,
+    /// Seconds between two events that say that the server runs.
+    pub heartbeat: Option<u64>,
 }
 
 /// The form of a line of the event stream.
@@ -49,7 +55,7 @@ struct Given<'a> {
 }
 
 /// All directives of the server file.
-pub const DIRECTIVES: [&str; 12] = [
+pub const DIRECTIVES: [&str; 15] = [
     "event_stream",
     "port",
     "broadcast",
@@ -62,6 +68,9 @@ pub const DIRECTIVES: [&str; 12] = [
     "event_sync",
     "name",
     "key_file",
+    "control",
+    "silences",
+    "heartbeat",
 ];
 
 impl ServerFile {
@@ -90,6 +99,10 @@ impl ServerFile {
             event_sync: given.value("event_sync", "a number of seconds", |v| v.parse().ok().filter(|n| *n <= 86_400)).unwrap_or(1),
             name: given.value("name", "a name without spaces, control characters or %", announceable),
             key_file: given.text("key_file"),
+            control: given.value("control", "a path of at most 107 bytes", socket_path),
+            silences: given.text("silences"),
+            heartbeat: given
+                .value("heartbeat", "a number of seconds from 10 to 86400", |v| v.parse().ok().filter(|n| (10..=86_400).contains(n))),
         };
         for name in ["event_stream", "port", "broadcast", "hosts"] {
             if !given.values.iter().any(|(given, ..)| *given == name) {
@@ -161,6 +174,11 @@ fn announceable(name: &str) -> Option<String> {
     plain.then(|| name.to_string())
 }
 
+/// The kernel has room for no longer one.
+fn socket_path(path: &str) -> Option<String> {
+    (path.len() <= 107).then(|| path.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +207,9 @@ mod tests {
                 event_sync: 1,
                 name: None,
                 key_file: None,
+                control: None,
+                silences: None,
+                heartbeat: None,
             }
         );
     }
@@ -196,7 +217,8 @@ mod tests {
     #[test]
     fn every_directive_is_read() {
         let more = "broadcast: 10.0.0.255\nincludes: inc\naddress: 10.0.0.1\nevent_stream_size: 5\nevent_stream_keep: 2\n\
-                    event_format: json\nevent_sync: 0\nname: 10.0.0.1\nkey_file: keys\n";
+                    event_format: json\nevent_sync: 0\nname: 10.0.0.1\nkey_file: keys\ncontrol: /run/ax436.sock\nsilences: git/silences\n\
+                    heartbeat: 60\n";
         let file = parse(&format!("# comment\n{LEAST}{more}")).unwrap();
         assert_eq!(file.broadcast.len(), 2);
         assert_eq!(file.includes.as_deref(), Some("inc"));
@@ -204,6 +226,8 @@ mod tests {
         assert_eq!((file.event_stream_size, file.event_stream_keep, file.event_sync), (5, 2, 0));
         assert_eq!((file.event_format, file.name.as_deref()), (EventFormat::Json, Some("10.0.0.1")));
         assert_eq!(file.key_file.as_deref(), Some("keys"));
+        assert_eq!((file.control.as_deref(), file.silences.as_deref()), (Some("/run/ax436.sock"), Some("git/silences")));
+        assert_eq!(file.heartbeat, Some(60));
     }
 
     #[test]

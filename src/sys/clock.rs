@@ -3,6 +3,7 @@
 
 use super::file::read_file;
 use crate::now::Now;
+use crate::rfc3339;
 use crate::schedule::WeekMinute;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -102,6 +103,14 @@ impl LocalTime {
             minute: small(tm.tm_min),
             second: small(tm.tm_sec),
         }
+    }
+
+    /// How far the local time is from UTC at that time, in seconds.
+    pub fn offset(unix: u64) -> i64 {
+        let Self { year, month, day, hour, minute, second, .. } = Self::at(unix);
+        let days = rfc3339::days_of(year.into(), month.into(), day.into());
+        let local = days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+        local - i64::try_from(unix).unwrap_or(local)
     }
 
     /// The form of C's `ctime`, without its newline: `Sun Nov 22 11:35:36 2026`.

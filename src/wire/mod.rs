@@ -2,6 +2,7 @@
 //! who may say what.
 
 pub mod auth;
+mod build;
 mod event_word;
 mod fields;
 mod limits;
@@ -11,6 +12,7 @@ mod reader;
 mod stream_event;
 mod writer;
 
+pub use build::Build;
 pub use event_word::{EventWord, Kind, State};
 pub use fields::{ChainId, Checkpoint, Revision, Seq, Token, WireError, VERSION};
 pub use limits::{MAX_CHAINS_AT_ONCE, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_HELLO, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT};

@@ -42,7 +42,15 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Part { host: "nas1", revision: Revision::NONE, index: 1, count: 1, text: "" }, "CONF%%nas1%%none%%1%%1%%".into()),
         (Message::Need { host: "nas1", revision, parts: vec![1, 7] }, "NEED%%nas1%%000000000000beef%%1,7".into()),
         (Message::Stale { host: "nas1", revision }, "STALE%%nas1%%000000000000beef".into()),
-        (Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE }, format!("ALIVE%%nas1%%{RUN_HEX}%%none")),
+        (
+            Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE, build: Build::default() },
+            format!("ALIVE%%nas1%%{RUN_HEX}%%none"),
+        ),
+        (
+            Message::Alive { host: "nas1", run: RUN, revision, build: Build { version: "1.2.0", target: "mips-unknown-linux-musl" } },
+            format!("ALIVE%%nas1%%{RUN_HEX}%%000000000000beef%%1.2.0%%mips-unknown-linux-musl"),
+        ),
+        (Message::Bye { host: "nas1", run: RUN }, format!("BYE%%nas1%%{RUN_HEX}")),
         (Message::Here { host: "nas1" }, "HERE%%nas1".into()),
         (Message::Lost { host: "nas1" }, "LOST%%nas1".into()),
         (Message::Locked { host: "nas1" }, "LOCKED%%nas1".into()),
@@ -102,7 +110,7 @@ fn an_offer_is_not_longer_than_its_hello() {
 
 #[test]
 fn answers_to_a_keepalive_are_not_longer_than_it() {
-    let alive = Message::Alive { host: "h", run: RUN, revision: Revision::NONE }.emit().len();
+    let alive = Message::Alive { host: "h", run: RUN, revision: Revision::NONE, build: Build::default() }.emit().len();
     let revision = Revision(Some(1));
     for answer in [Message::Here { host: "h" }, Message::Lost { host: "h" }, Message::Stale { host: "h", revision }] {
         assert!(answer.emit().len() <= alive);

@@ -25,4 +25,5 @@ mod patterns;
 mod recovery;
 mod server_faults;
 mod server_options;
+mod status;
 mod window;

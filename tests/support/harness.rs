@@ -282,6 +282,11 @@ impl Drop for Program {
 }
 
 impl Event {
+    /// Whether the server made it.
+    pub fn is_of_server(&self) -> bool {
+        self.uid.contains(";system") && !self.uid.contains('@')
+    }
+
     pub fn parse(line: &str) -> Self {
         let parts: Vec<&str> = line.splitn(7, "%%").collect();
         let [received, host, uid, unix, tags, file, text] = parts[..] else { panic!("not an event: {line}") };

@@ -1,8 +1,9 @@
 //! `ax436 -t` checks the configuration; `ax436 -T` applies rules to the lines of a log.
 
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
+use super::silence_file;
 use crate::agent::DryRun;
-use crate::directives::host::{warnings, HostFile, Patterns, Rule};
+use crate::directives::host::{warnings, HostFile, HostSettings, Patterns, Rule};
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::pattern::Pattern;
@@ -57,22 +58,29 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
         }
     }
     found.faults.extend(stream_fault(path, &settings.event_stream));
+    let (faults, over) = silence_file::check(&settings);
+    found.faults.extend(faults);
+    found.warnings.extend(over);
     let hosts = read_folder(path, "hosts", &settings.hosts, &mut found.faults);
     let includes = settings.includes.as_ref().map(|folder| read_folder(path, "includes", folder, &mut found.faults)).unwrap_or_default();
-    let mut used = BTreeSet::new();
+    let (mut used, mut of_hosts) = (BTreeSet::new(), BTreeMap::new());
     for (name, file) in &hosts {
         let expanded = expand(file.source(), |name| includes.get(name).map(TextFile::source));
         used.extend(expanded.includes.iter().map(|name| (*name).to_string()));
         found.faults.extend(expanded.faults);
+        of_hosts.insert(name.as_str(), expanded.settings);
         if !is_host_name(name) {
             let reason = "no agent can have this name: white space, control characters or % in it".into();
             found.warnings.push(Fault { path: file.path.clone(), line: 0, reason });
         }
         found.check_rules(&file.path, &expanded.lines);
     }
+    found.faults.extend(parent_faults(&of_hosts));
     // An include that no host uses is checked alone.
     for (_, file) in includes.iter().filter(|(name, _)| !used.contains(*name)) {
-        found.check_rules(&file.path, &file.source().lines().collect::<Vec<_>>());
+        let mut lines = file.source().lines().collect();
+        found.faults.extend(HostSettings::take(&mut lines).1);
+        found.check_rules(&file.path, &lines);
     }
     found.print(path)?;
     console::print(&format!("{path}: no errors; host files: {}, include files: {}", hosts.len(), includes.len()));
@@ -118,6 +126,12 @@ impl Findings {
         }
         Err(Failure::Usage(format!("{path}: errors: {}", errors.len())))
     }
+}
+
+/// Why hosts cannot hang behind the hosts that their files name.
+fn parent_faults(hosts: &BTreeMap<&str, HostSettings>) -> Vec<Fault> {
+    let parent_of = |name: &str| hosts.get(name).map(|settings| settings.parent.as_ref().map(|parent| &*parent.host));
+    hosts.iter().filter_map(|(name, settings)| settings.parent.as_ref()?.fault(name, parent_of)).collect()
 }
 
 /// Why the server could not write the event stream.

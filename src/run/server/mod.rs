@@ -3,23 +3,31 @@
 mod check;
 mod commands;
 mod config_dir;
+mod control;
 mod event_stream;
+mod events;
 mod generate_key;
 mod outage;
 mod outgoing;
 mod places;
 mod recorded;
 mod settings;
+mod silence_file;
 mod snapshot;
+mod status;
 mod stream_files;
 mod stream_reader;
+mod terminal;
 
 use self::config_dir::{ConfigDirs, Debounce};
+use self::control::{ControlSocket, Request, Response, Status};
 use self::event_stream::EventStream;
 use self::outage::Outage;
 use self::outgoing::Outgoing;
 use self::settings::PROGRAM;
+use self::silence_file::SilenceFile;
 use self::snapshot::Recovery;
+use self::status::{Report, Surroundings};
 use crate::directives::keys::HostKeys;
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
@@ -82,6 +90,9 @@ struct Loop<'a> {
     stream: EventStream,
     recovery: Recovery,
     config_dirs: ConfigDirs,
+    silences: SilenceFile,
+    control: ControlSocket,
+    started: Now,
     next_scan: Duration,
     log: &'a mut Log,
     write_outage: Outage,
@@ -109,12 +120,16 @@ impl<'a> Loop<'a> {
         let broadcast = settings.broadcast.iter().map(|ip| SocketAddrV4::new(*ip, settings.port)).collect();
         let mut server = Server::new(now, ServerIdentity { name, run, broadcast });
         server.set_keys(keys);
+        server.set_heartbeat(now, settings.heartbeat.map(Duration::from_secs));
         Self {
             server,
             key_file: settings.key_file.clone(),
             stream: EventStream::new(settings),
             recovery: Recovery::new(now, settings),
             config_dirs: ConfigDirs::new(&settings.hosts, settings.includes.as_deref()),
+            silences: SilenceFile::new(settings),
+            control: ControlSocket::open(now, settings, log),
+            started: now,
             next_scan: now.mono,
             clock,
             socket,
@@ -145,6 +160,7 @@ impl<'a> Loop<'a> {
             poll.clear();
             poll.add(self.socket.as_fd());
             poll.add(self.signals.fd());
+            self.control.add_to(&mut poll);
             poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
 
             now = self.clock.now();
@@ -155,6 +171,7 @@ impl<'a> Loop<'a> {
             if poll.is_ready(0) {
                 self.receive(now);
             }
+            self.answer(now, &poll);
             if signals.terminate {
                 self.shut_down(now);
                 return Ok(());
@@ -186,12 +203,26 @@ impl<'a> Loop<'a> {
 
     fn next_deadline(&self, now: Now) -> Option<Duration> {
         let next_scan = if self.config_dirs.has_changes() { now.mono } else { self.next_scan };
-        earlier(Some(self.server.next_deadline().min(next_scan)), self.stream.next_deadline())
+        let outside = earlier(self.stream.next_deadline(), self.control.next_deadline());
+        earlier(Some(self.server.next_deadline().min(next_scan)), outside)
+    }
+
+    /// Answers those who ask over the control socket.
+    fn answer(&mut self, now: Now, poll: &PollSet) {
+        let Self { control, server, silences, started, .. } = self;
+        control.handle(now, poll, &mut |request: &Request<'_>| match request.path() {
+            Report::PATH => {
+                let surroundings = Surroundings { started_unix: started.unix, silences: silences.current(), outputs: Vec::new() };
+                Response::json(Report::new(now, &server.status(now), surroundings).emit())
+            }
+            _ => Response::of(Status::NotFound),
+        });
     }
 
     fn reload(&mut self, now: Now) {
         self.log.reopen();
         self.stream.reopen();
+        self.control.reopen(now, self.log);
         self.scan(now, Debounce::None);
         let outcome = self.key_file.as_deref().map(keys::host_keys);
         if let Some(keys) = outcome.and_then(|outcome| keys::log_reread(now, self.log, outcome)) {
@@ -202,6 +233,8 @@ impl<'a> Loop<'a> {
     fn shut_down(&mut self, now: Now) {
         // The datagrams that have just been received may have caused events of the server's own.
         self.handle_timeout(now);
+        // When hosts were last heard changes all the time, and alone makes no snapshot.
+        self.server.handle_snapshot_lost();
         self.recovery.save(now, &mut self.server, &mut self.stream, self.log);
         self.stream.reopen();
         self.log.write(now, "ended by a signal");
@@ -210,6 +243,7 @@ impl<'a> Loop<'a> {
     /// Finds changed configuration files. The next scan is due the later, the longer this one took.
     fn scan(&mut self, now: Now, debounce: Debounce) {
         self.config_dirs.scan(now, debounce, self.log);
+        self.silences.scan(now, debounce, self.log);
         let after = self.clock.now().mono;
         let pause = (after - now.mono) * Self::SCAN_SHARE;
         self.next_scan = after + pause.clamp(Self::SCAN_INTERVAL, Self::MAX_SCAN_INTERVAL);

@@ -1,5 +1,5 @@
 //! The files of the event stream that are there now: the one that is written to, and the rolled ones, however many there are.
-#![allow(dead_code, reason = "the outputs are its first users")]
+#![allow(dead_code, reason = "the outputs use the rest")]
 
 use crate::sys::{open_to_read, Links};
 use crate::wire::position::{content_hash, FilePosition, CONTEXT};

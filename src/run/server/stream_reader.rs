@@ -1,5 +1,5 @@
 //! Reads the event stream line by line from a place, over all files that it is rolled to, without losing a line.
-#![allow(dead_code, reason = "the outputs are its first users")]
+#![allow(dead_code, reason = "the outputs use the rest")]
 
 use super::stream_files::{Place, StreamFile, StreamFiles};
 use crate::lines::lines;
