@@ -180,8 +180,8 @@ impl Server {
         }
     }
 
-    /// Logs a text and makes an event of it.
-    fn report(&mut self, now: Now, host: &Rc<str>, text: String) {
+    /// Logs a text and makes an event of that host of it.
+    pub fn report(&mut self, now: Now, host: &Rc<str>, text: String) {
         self.outputs.log(&format!("{host}: {text}"));
         self.own_events.push(now.unix, host.clone(), text);
     }

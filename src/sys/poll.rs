@@ -22,6 +22,11 @@ impl PollSet {
         self.fds.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     }
 
+    /// Adds a descriptor to wait for room on.
+    pub fn add_writer(&mut self, fd: BorrowedFd<'_>) {
+        self.fds.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 });
+    }
+
     /// Whether the last wait found input on the descriptor that was added as the `number`th, counted from 0.
     pub fn is_ready(&self, number: usize) -> bool {
         self.fds.get(number).is_some_and(|fd| fd.revents != 0)
