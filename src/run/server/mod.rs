@@ -1,6 +1,7 @@
 //! The server: its start and its loop.
 
 mod check;
+mod commands;
 mod config_dir;
 mod event_stream;
 mod generate_key;
@@ -40,11 +41,14 @@ use std::net::{SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// Runs the server until a signal ends it, or carries out `-t`, `-T` or `-g`.
+/// Runs the server until a signal ends it, or carries out a command, `-t`, `-T` or `-g`.
 ///
 /// # Errors
 /// The command line or the configuration is wrong, or the server cannot start.
 pub fn main(arguments: &[String]) -> Result<(), Failure> {
+    if let Some((run, arguments)) = commands::find(arguments) {
+        return run(arguments);
+    }
     let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     if let Some(host_file) = matches.opt_str("T") {
         return check::try_rules(&host_file, &matches.free);
