@@ -9,7 +9,7 @@ use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
 use project436::wire::position::{BlockPosition, Position, CONTEXT};
-use project436::wire::{Alert, ChainEvent, Message, Token};
+use project436::wire::{Alert, Message, Token};
 use std::hint::black_box;
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -118,10 +118,9 @@ fn line_events(times: usize) {
             let sent = sent_by(&mut agent, at(60));
             assert!(!sent.is_empty(), "{events} events");
             for datagram in sent {
-                if let Ok(Message::Event(ChainEvent { chain, checkpoint, tags: "T", .. })) = Message::parse(&datagram) {
-                    let done = Message::Done { host: HOST, chain, seq: checkpoint.seq, sack: 0 };
-                    agent.handle_datagram(at(60), server_address(), &done.emit());
-                    events += 1;
+                if let Ok(Message::Event(batch)) = Message::parse(&datagram) {
+                    agent.handle_datagram(at(60), server_address(), &Message::Done { host: HOST, chains: vec![batch.progress()] }.emit());
+                    events += batch.events().filter(|event| event.tags == "T").count();
                 }
             }
         }

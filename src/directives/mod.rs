@@ -6,6 +6,7 @@ pub mod host;
 mod include;
 pub mod keys;
 mod marked;
+pub mod output;
 pub mod server;
 mod silences;
 mod source;

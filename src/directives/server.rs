@@ -1,5 +1,6 @@
 //! The server's own file (`ax436.conf`).
 
+use super::output::{Output, Outputs};
 use super::source::{directive, Fault, Source, SourceLine};
 use std::net::Ipv4Addr;
 
@@ -36,6 +37,14 @@ pub struct ServerFile {
     pub silences: Option<String>,
     /// Seconds between two events that say that the server runs.
     pub heartbeat: Option<u64>,
+    /// The outputs without a fault, in their order.
+    pub outputs: Vec<Output>,
+    /// The line of the command of each.
+    pub output_lines: Vec<usize>,
+    /// Bytes of rolled files that are held for outputs which have not read them, beyond those that are kept anyway.
+    pub output_hold: u64,
+    /// The faults of the other outputs. They hinder nothing else.
+    pub output_faults: Vec<Fault>,
 }
 
 /// The form of a line of the event stream.
@@ -51,11 +60,12 @@ pub enum EventFormat {
 #[derive(Default)]
 struct Given<'a> {
     values: Vec<(&'a str, &'a str, SourceLine<'a>)>,
+    outputs: Outputs<'a>,
     faults: Vec<Fault>,
 }
 
 /// All directives of the server file.
-pub const DIRECTIVES: [&str; 15] = [
+pub const DIRECTIVES: [&str; 23] = [
     "event_stream",
     "port",
     "broadcast",
@@ -71,15 +81,27 @@ pub const DIRECTIVES: [&str; 15] = [
     "control",
     "silences",
     "heartbeat",
+    "output_hold",
+    "output",
+    "select",
+    "format",
+    "batch",
+    "limit",
+    "active",
+    "run",
 ];
 
 impl ServerFile {
+    const HOLD: u64 = 16 << 20;
+
     /// Reads the server file.
     ///
     /// # Errors
-    /// All faults, in the order of the lines; missing directives come last.
+    /// All faults, in the order of the lines; missing directives come last. Faults of outputs alone are no error.
     pub fn parse(source: Source<'_>) -> Result<Self, Vec<Fault>> {
         let mut given = Given::collect(source);
+        let (outputs, output_faults) = std::mem::take(&mut given.outputs).finish();
+        let (outputs, output_lines) = outputs.into_iter().unzip();
         let file = Self {
             event_stream: given.text("event_stream").unwrap_or_default(),
             port: given
@@ -103,6 +125,10 @@ impl ServerFile {
             silences: given.text("silences"),
             heartbeat: given
                 .value("heartbeat", "a number of seconds from 10 to 86400", |v| v.parse().ok().filter(|n| (10..=86_400).contains(n))),
+            output_hold: given.value("output_hold", "a number of bytes", |v| v.parse().ok()).unwrap_or(Self::HOLD),
+            outputs,
+            output_lines,
+            output_faults,
         };
         for name in ["event_stream", "port", "broadcast", "hosts"] {
             if !given.values.iter().any(|(given, ..)| *given == name) {
@@ -112,6 +138,7 @@ impl ServerFile {
         if given.faults.is_empty() {
             Ok(file)
         } else {
+            given.faults.extend(file.output_faults);
             given.faults.sort_by_key(|fault| if fault.line == 0 { usize::MAX } else { fault.line });
             Err(given.faults)
         }
@@ -134,6 +161,7 @@ impl<'a> Given<'a> {
         for line in source.lines() {
             match directive(&line) {
                 Err(fault) => given.faults.push(fault),
+                Ok((name, argument)) if given.outputs.take(name, argument, line) => {}
                 Ok((name, _)) if !DIRECTIVES.contains(&name) => given.faults.push(line.fault(format!("{name}: unknown directive"))),
                 Ok((name, _)) if name != "broadcast" && given.values.iter().any(|(earlier, ..)| *earlier == name) => {
                     given.faults.push(line.fault(format!("{name}: is given twice")));
@@ -210,6 +238,10 @@ mod tests {
                 control: None,
                 silences: None,
                 heartbeat: None,
+                outputs: Vec::new(),
+                output_lines: Vec::new(),
+                output_hold: 16 << 20,
+                output_faults: Vec::new(),
             }
         );
     }
@@ -228,6 +260,15 @@ mod tests {
         assert_eq!(file.key_file.as_deref(), Some("keys"));
         assert_eq!((file.control.as_deref(), file.silences.as_deref()), (Some("/run/ax436.sock"), Some("git/silences")));
         assert_eq!(file.heartbeat, Some(60));
+    }
+
+    #[test]
+    fn a_fault_of_an_output_hinders_nothing_else() {
+        let file = parse(&format!("output: a\nrun: x\n{LEAST}output: b\noutput_hold: 7\noutput: c\nrun: y\n")).unwrap();
+        assert_eq!(file.outputs.iter().map(|output| &*output.name).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(file.output_faults.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ax436.conf:7: output: run: is missing for b"]);
+        assert_eq!(file.output_hold, 7);
+        assert_eq!(parse(&format!("{LEAST}output: b\nport: x\n")).unwrap_err().len(), 2);
     }
 
     #[test]

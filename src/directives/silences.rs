@@ -1,7 +1,7 @@
 //! The file of silences: whose events go to no output, and until when.
 
 use super::source::{Fault, Source, SourceLine};
-use crate::rfc3339;
+use crate::date::{parse_rfc3339, Zone};
 use crate::text::{number, sanitize_field};
 use crate::wildcard;
 
@@ -65,7 +65,7 @@ impl Silence {
         let rest = rest.trim_start();
         let (until, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let (host, tags) = Self::parse_target(target).map_err(|reason| line.fault(reason))?;
-        let until = rfc3339::parse(until).ok_or_else(|| line.fault(format!("{expected}, got \"{until}\"")))?;
+        let until = parse_rfc3339(until).ok_or_else(|| line.fault(format!("{expected}, got \"{until}\"")))?;
         Ok(Self { host, tags, until, reason: reason.trim().to_string(), line: line.number })
     }
 
@@ -105,9 +105,9 @@ impl Silence {
         self.tags.as_ref().map_or_else(|| self.host.clone(), |tags| format!("{}/{tags}", self.host))
     }
 
-    /// The line of the file. `offset` is that of the local time from UTC, in seconds.
-    pub fn emit(&self, offset: i64) -> String {
-        format!("{} {} {}", self.target(), rfc3339::emit(self.until, offset), self.reason).trim_end().to_string()
+    /// The line of the file, with its end in the local time.
+    pub fn emit(&self, zone: Zone) -> String {
+        format!("{} {} {}", self.target(), zone.rfc3339(self.until), self.reason).trim_end().to_string()
     }
 
     fn covers(&self, host: &str, tags: &str, unix: u64) -> bool {
@@ -127,13 +127,13 @@ mod tests {
 
     #[test]
     fn emit_and_parse_are_inverses() {
-        for (text, offset) in [
-            ("nas 2026-12-01T08:00:00Z", 0),
-            ("nas*/DISK 2026-12-01T08:00:00+01:00 new disks, see the note", 3600),
-            ("?/A,B 2026-12-01T08:00:00-05:30", -19_800),
+        for (text, zone) in [
+            ("nas 2026-12-01T08:00:00+00:00", Zone(|_| 0)),
+            ("nas*/DISK 2026-12-01T08:00:00+01:00 new disks, see the note", Zone(|_| 3600)),
+            ("?/A,B 2026-12-01T08:00:00-05:30", Zone(|_| -19_800)),
         ] {
             let (silences, faults) = parse(text);
-            assert_eq!((silences.list[0].emit(offset).as_str(), faults.len()), (text, 0));
+            assert_eq!((silences.list[0].emit(zone).as_str(), faults.len()), (text, 0));
         }
     }
 

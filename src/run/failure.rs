@@ -28,6 +28,15 @@ impl Failure {
         Self::System(format!("{attempt}: {}", reason(error)))
     }
 
+    /// The lines that say what is wrong.
+    pub(super) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Configuration(faults) => faults.iter().map(Fault::to_string).collect(),
+            Self::Usage(text) | Self::System(text) | Self::NoServer(text) => vec![text.clone()],
+            Self::Printed(_) => Vec::new(),
+        }
+    }
+
     /// Prints the failure on standard error. Returns the exit status.
     pub(super) fn report(&self, program: &str) -> u8 {
         let (text, status) = match self {

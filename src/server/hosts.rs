@@ -60,16 +60,18 @@ impl Hosts {
     }
 
     /// Sets what a host file says about its host.
-    pub(super) fn set_settings(&mut self, name: &str, settings: &HostSettings) {
-        if let Some(host) = self.get_mut(name) {
+    pub(super) fn set_settings(&mut self, name: &str, settings: Option<&HostSettings>) {
+        if let (Some(host), Some(settings)) = (self.get_mut(name), settings) {
             host.set_settings(settings);
             self.parents_changed = true;
         }
     }
 
-    /// A host has lost its file.
-    pub(super) fn handle_settings_changed(&mut self) {
+    /// A host has lost its file. Returns whether there is something to be sent to it.
+    pub(super) fn handle_file_removed(&mut self, now: Duration, name: &str) -> bool {
         self.parents_changed = true;
+        let host = self.get_mut(name);
+        host.map(|host| host.handle_removed(now)).is_some()
     }
 
     /// Checks which host can hang behind which, if that may have changed. Returns the hosts that cannot, and why; each once.

@@ -5,6 +5,7 @@
 
 mod acknowledgements;
 mod admission;
+mod answers;
 mod chains;
 mod classic;
 mod conditions;
@@ -31,6 +32,7 @@ pub use configuration::Content;
 pub use identity::ServerIdentity;
 pub use outputs::Output;
 pub use presence::HostState;
+pub use reports::is_held_back;
 pub use sink::{EventSink, Written};
 pub use status::{HostKey, HostStatus, InForce, Refusals, ServerStatus};
 pub use strangers::{IgnoredCounts, Stranger};
@@ -39,10 +41,11 @@ use crate::directives::keys::HostKeys;
 use crate::now::Now;
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::auth::SessionName;
-use crate::wire::position::{FilePosition, Position};
-use crate::wire::{Alert, Build, ChainEvent, ChainId, Checkpoint, Kind, Message, Revision, Seq, Token};
+use crate::wire::position::Position;
+use crate::wire::{Alert, Build, ChainId, Checkpoint, EventBatch, Message, Revision, Seq, Token};
 use acknowledgements::{Acknowledgements, PendingEvent};
 use admission::{Admission, Decision};
+use answers::Answers;
 use chains::{Arrival, Chains, TakeOutcome};
 use configuration::{CheckedHost, Configurations};
 use cookie::Cookies;
@@ -54,6 +57,7 @@ use outputs::Outputs;
 use reports::Reports;
 use session::Session;
 use std::net::SocketAddrV4;
+use std::rc::Rc;
 use std::time::Duration;
 use strangers::{IgnoredDatagrams, UnknownHosts};
 
@@ -67,6 +71,7 @@ pub struct Server {
     duplicates: Duplicates,
     chains: Chains,
     acknowledgements: Acknowledgements,
+    answers: Answers,
     reports: Reports,
     unknown_hosts: UnknownHosts,
     ignored: IgnoredDatagrams,
@@ -98,6 +103,7 @@ impl Server {
             duplicates: Duplicates::default(),
             chains: Chains::default(),
             acknowledgements: Acknowledgements::default(),
+            answers: Answers::default(),
             reports: Reports::new(identity.run),
             unknown_hosts: UnknownHosts::default(),
             ignored: IgnoredDatagrams::default(),
@@ -134,9 +140,7 @@ impl Server {
         }
         self.outputs.log(&format!("host file {name} is gone"));
         self.unknown_hosts.insert(name);
-        self.hosts.handle_settings_changed();
-        if let Some(host) = self.hosts.get_mut(name) {
-            host.handle_removed(now.mono);
+        if self.hosts.handle_file_removed(now.mono, name) {
             self.next_tick = now.mono;
         }
     }
@@ -165,15 +169,18 @@ impl Server {
             let entry = Host::new(now.mono, self.cookies.latest()).with_silence(now.mono, self.reports.silence(&host));
             self.hosts.insert(host.clone(), entry);
         }
-        if let Some(settings) = self.configurations.settings(&host) {
-            self.hosts.set_settings(&host, settings);
-        }
+        self.hosts.set_settings(&host, self.configurations.settings(&host));
     }
 
     fn report_notices(&mut self, now: Now, host: &str, notices: impl IntoIterator<Item = HostNotice>) {
         for notice in notices {
             self.reports.report_notice(now, &host.into(), &notice, &mut self.outputs);
         }
+    }
+
+    /// Logs a text and makes an event of that host of it.
+    pub fn report(&mut self, now: Now, host: &Rc<str>, text: String) {
+        self.reports.report(now, host, text, &mut self.outputs);
     }
 
     /// Handles a datagram. The sink takes the events in it.
@@ -201,11 +208,14 @@ impl Server {
             Ok(Message::Alive { host, run, revision, build }) => self.handle_alive(now, from, host, run, revision, build),
             Ok(Message::Bye { host, run }) => self.handle_bye(now, from, host, run),
             Ok(Message::Need { host, revision, parts }) => self.handle_need(from, host, revision, &parts),
-            Ok(Message::Event(event)) => self.handle_event(now, from, event, content, sink),
+            Ok(Message::Event(batch)) => self.handle_batch(now, from, batch, content, sink),
             Ok(Message::Take { host, chain, from: before, to }) => self.handle_take(from, host, chain, before, to),
             Ok(Message::Seek { host, chains }) => self.handle_seek(now, from, host, &chains),
             Ok(Message::Back { host, chain, inode, offset }) => {
-                self.handle_back(now, from, host, chain, offset, |offset| sink.earlier_places(host, chain, inode, offset));
+                if self.may_search(now, from, host) {
+                    let places = Position::of_files(sink.earlier_places(host, chain, inode, offset)).to_string();
+                    self.send(from, &Message::Past { host, chain, offset, places: &places });
+                }
             }
             // Where a server broadcasts to its own port, heartbeats reach it too.
             Ok(_) => self.ignored.count_unexpected(),
@@ -252,41 +262,48 @@ impl Server {
         in_session
     }
 
-    fn handle_event(&mut self, now: Now, from: SocketAddrV4, event: ChainEvent<'_>, datagram: &[u8], sink: &mut impl EventSink) {
-        let ChainEvent { host, chain, checkpoint: Checkpoint { seq, .. }, .. } = event;
-        if !self.require_session(from, host) {
+    fn handle_batch(&mut self, now: Now, from: SocketAddrV4, batch: EventBatch<'_>, datagram: &[u8], sink: &mut impl EventSink) {
+        if !self.require_session(from, batch.host) {
             return;
         }
-        self.handle_heard(now, from, host, Version::Two);
-        match self.chains.classify(host, chain, seq) {
+        self.handle_heard(now, from, batch.host, Version::Two);
+        let Some(host) = self.hosts.name(batch.host).cloned() else { return };
+        let EventBatch { chain, first, .. } = batch;
+        match self.chains.classify(&host, chain, first, batch.last()) {
             Arrival::InOrder => {
-                self.accept_event(from, event, sink);
-                while let Some(stored) = self.chains.take_next(host, chain) {
-                    if let Ok(Message::Event(event)) = Message::parse(&stored) {
-                        self.accept_event(from, event, sink);
+                self.accept_batch(from, &host, batch, sink);
+                while let Some(stored) = self.chains.take_next(&host, chain) {
+                    if let Ok(Message::Event(batch)) = Message::parse(&stored) {
+                        self.accept_batch(from, &host, batch, sink);
                     }
                 }
             }
-            Arrival::Duplicate => self.send_done(from, host, chain),
+            Arrival::Duplicate => self.answers.push(from, &host, chain),
             Arrival::OutOfOrder => {
-                self.chains.store(host, chain, seq.number, datagram);
-                self.send_done(from, host, chain);
+                self.chains.store(&host, chain, first.number, batch.last().number, datagram);
+                self.answers.push(from, &host, chain);
             }
-            Arrival::OtherEpoch => self.send_at(from, host, chain),
+            Arrival::Overlapping => self.ignored.count_unexpected(),
+            Arrival::OtherEpoch => self.send_at(from, &host, chain),
         }
     }
 
-    fn accept_event(&mut self, from: SocketAddrV4, event: ChainEvent<'_>, sink: &mut impl EventSink) {
-        let Some(host) = self.hosts.name(event.host) else { return };
-        sink.accept(&Alert {
-            host: &sanitize_field(host),
-            uid: &event.uid(),
-            unix: event.checkpoint.unix,
-            tags: &sanitize_field(event.tags),
-            file: event.file.map(sanitize_field).as_deref(),
-            text: &sanitize(event.text),
+    fn accept_batch(&mut self, from: SocketAddrV4, host: &Rc<str>, batch: EventBatch<'_>, sink: &mut impl EventSink) {
+        let sanitized_host = sanitize_field(host);
+        let mut last = 0;
+        batch.for_each(|_, uid, event| {
+            last = event.unix;
+            sink.accept(&Alert {
+                host: &sanitized_host,
+                uid,
+                unix: event.unix,
+                tags: &sanitize_field(event.tags),
+                file: event.file.map(sanitize_field).as_deref(),
+                text: &sanitize(event.text),
+            });
         });
-        self.chains.accept(host, event.chain, event.checkpoint, from);
+        let EventBatch { chain, position, .. } = batch;
+        self.chains.accept(host, chain, Checkpoint { seq: batch.last(), unix: last, position }, from);
     }
 
     fn handle_take(&mut self, from: SocketAddrV4, host: &str, chain: ChainId, before: Option<Seq>, to: Checkpoint<&str>) {
@@ -312,20 +329,13 @@ impl Server {
         }
     }
 
-    fn handle_back(
-        &mut self,
-        now: Now,
-        from: SocketAddrV4,
-        host: &str,
-        chain: ChainId,
-        offset: u64,
-        search: impl FnOnce(u64) -> Vec<FilePosition>,
-    ) {
-        if self.require_session(from, host) && now.mono >= self.next_search {
+    /// Whether the stream may be searched for that host now. If so, it counts as searched.
+    fn may_search(&mut self, now: Now, from: SocketAddrV4, host: &str) -> bool {
+        let may = self.require_session(from, host) && now.mono >= self.next_search;
+        if may {
             self.next_search = now.mono + Self::SEARCH_INTERVAL;
-            let places = Position::of_files(search(offset)).to_string();
-            self.send(from, &Message::Past { host, chain, offset, places: &places });
         }
+        may
     }
 
     fn handle_config_request(&mut self, now: Now, from: SocketAddrV4, name: &str) {
@@ -430,11 +440,13 @@ impl Server {
         }
     }
 
-    /// Sends DONE, unless events of the chain are still to be written: it is sent then.
-    fn send_done(&mut self, to: SocketAddrV4, host: &str, chain: ChainId) {
-        if let Some((seq, sack)) = self.chains.done(host, chain) {
-            self.send(to, &Message::Done { host, chain, seq, sack });
-        }
+    /// Sends DONE for the chains that agents sent events of, except those of which events are still to be written.
+    fn send_answers(&mut self) {
+        let Self { answers, chains, outputs, hosts, .. } = self;
+        answers.drain(
+            |host, chain| chains.progress(host, chain),
+            |to, host, chains| outputs.send(to, &Message::Done { host, chains }, hosts.mac_mut(host)),
+        );
     }
 
     /// Sends AT, unless events of the chain are still to be written.
@@ -457,11 +469,6 @@ impl Server {
         self.reports.follow(now, &host.into(), change, &mut self.outputs);
     }
 
-    /// Whether an event is for the stream and the status, and for no output: the silence of another host explains it.
-    pub fn is_held_back(kind: Option<Kind>, tags: &str) -> bool {
-        Reports::is_held_back(kind, tags)
-    }
-
     /// What the server knows of its hosts.
     pub fn status(&self, now: Now) -> ServerStatus<'_> {
         let Self { identity, hosts, configurations, admission, reports, unknown_hosts, ignored, .. } = self;
@@ -470,9 +477,9 @@ impl Server {
         ServerStatus { name: &identity.name, hosts, strangers: unknown_hosts.asking(), conditions: &reports.conditions, refusals }
     }
 
-    /// Adds an event that an earlier run has written. Events must come in the order of the stream.
-    pub fn replay(&mut self, host: &str, uid: &str) {
-        self.chains.replay(host, uid);
+    /// Adds an event that an earlier run has written, with its uid and time. Events must come in the order of the stream.
+    pub fn replay(&mut self, host: &str, uid: &str, unix: u64) {
+        self.chains.replay(host, uid, unix);
     }
 
     /// Adds a version 1 event that was written within the last 15 minutes, so that a repeat of it is recognised.
@@ -510,8 +517,9 @@ impl Server {
     /// Reports what became of the events that the sink took since the last call, and acknowledges those that were written.
     pub fn handle_committed(&mut self, now: Now, written: Written) {
         for (to, host, chain) in self.chains.handle_committed(written) {
-            self.send_done(to, &host, chain);
+            self.answers.push(to, &host, chain);
         }
+        self.send_answers();
         let Self { acknowledgements, duplicates, hosts, outputs, .. } = self;
         acknowledgements.drain(|uid, PendingEvent { to, hash, signed_host }| match written {
             Written::All => {
@@ -543,6 +551,7 @@ impl Server {
             self.handle_tick(now);
         }
         self.reports.offer(sink);
+        self.send_answers();
     }
 
     fn handle_tick(&mut self, now: Now) {

@@ -26,6 +26,12 @@ struct Heartbeat {
     due: Duration,
 }
 
+/// Whether an event is for the stream and the status, and for no output: it says that a host is silent, or heard again, whose silence that of
+/// another host explains.
+pub fn is_held_back(kind: Option<Kind>, tags: &str) -> bool {
+    kind == Some(Kind::System) && tags == Reports::TAG_BEHIND
+}
+
 impl Reports {
     /// Most faults of one change that are reported one by one.
     const MAX_FAULTS: usize = 20;
@@ -36,12 +42,6 @@ impl Reports {
 
     pub(super) fn new(run: Token) -> Self {
         Self { events: OwnEvents::new(run), conditions: Conditions::default(), heartbeat: None }
-    }
-
-    /// Whether an event is for the stream and the status alone: it says that a host is silent, or heard again, whose silence was explained
-    /// by that of another host.
-    pub(super) fn is_held_back(kind: Option<Kind>, tags: &str) -> bool {
-        kind == Some(Kind::System) && tags == Self::TAG_BEHIND
     }
 
     /// Where the open condition says that the host is, if its silence is one.

@@ -8,7 +8,7 @@ use super::hosts::Hosts;
 use super::presence::HostState;
 use super::strangers::{IgnoredCounts, Stranger};
 use crate::now::Now;
-use crate::wire::Revision;
+use crate::wire::{Revision, VERSION};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -42,7 +42,7 @@ pub struct HostStatus<'a> {
     /// The target of its agent, or empty.
     pub target: &'a str,
     /// The protocol that it spoke last. `None` if it was not heard in this run of the server.
-    pub protocol: Option<u8>,
+    pub protocol: Option<&'static str>,
     /// The revision that the server has for it.
     pub revision: Revision,
     /// Whether that is in force.
@@ -113,7 +113,7 @@ pub(super) fn hosts<'a>(
             address: seen.address,
             version: &seen.version,
             target: &seen.target,
-            protocol: seen.protocol.map(|version| if version == Version::One { 1 } else { 2 }),
+            protocol: seen.protocol.map(|version| if version == Version::One { "1" } else { VERSION }),
             revision,
             in_force: match seen.revision {
                 _ if !host.has_file() => InForce::NoFile,

@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "localtime_r")]
 
 use super::file::read_file;
+use crate::date::Date;
 use crate::now::Now;
-use crate::rfc3339;
 use crate::schedule::WeekMinute;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -105,12 +105,13 @@ impl LocalTime {
         }
     }
 
-    /// How far the local time is from UTC at that time, in seconds.
+    /// The seconds by which the local time is ahead of UTC, at a time in seconds since 1970.
     pub fn offset(unix: u64) -> i64 {
         let Self { year, month, day, hour, minute, second, .. } = Self::at(unix);
-        let days = rfc3339::days_of(year.into(), month.into(), day.into());
-        let local = days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
-        local - i64::try_from(unix).unwrap_or(local)
+        let small = |number: u16| u8::try_from(number).unwrap_or_default();
+        let (year, month, day) = (year.into(), small(month), small(day));
+        let date = Date { year, month, day, hour: small(hour), minute: small(minute), second: small(second) };
+        date.seconds() - i64::try_from(unix).unwrap_or_default()
     }
 
     /// The form of C's `ctime`, without its newline: `Sun Nov 22 11:35:36 2026`.

@@ -22,8 +22,8 @@ impl PollSet {
         self.fds.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     }
 
-    /// Adds a descriptor to wait for room for output on.
-    pub fn add_for_output(&mut self, fd: BorrowedFd<'_>) {
+    /// Adds a descriptor to wait for room on.
+    pub fn add_writer(&mut self, fd: BorrowedFd<'_>) {
         self.fds.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 });
     }
 

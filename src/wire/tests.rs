@@ -6,21 +6,41 @@ const RUN: Token = Token(0x0123_4567_89ab_cdef);
 const RUN_HEX: &str = "00000000000000000123456789abcdef";
 
 const CHECKPOINT: Checkpoint<&str> = Checkpoint { seq: Seq { epoch: 35, number: 2 }, unix: 1_795_347_336, position: "2s.1.2" };
-const EVENT: ChainEvent<'_> = ChainEvent {
-    chain: ChainId(36),
-    checkpoint: CHECKPOINT,
+const EVENT: EventBatch<'_> = EventBatch {
     host: "nas1",
-    tags: "TAG1",
-    file: Some("/var/log/messages"),
-    text: "A%%Message",
+    chain: ChainId(36),
+    first: CHECKPOINT.seq,
+    position: "2s.1.2",
+    text: "1795347336%%TAG1%%/var/log/messages%%f.r.\n=9%%A%%Message",
+    count: 1,
 };
+
+fn progress(chain: u64, held: &[(u64, u64)]) -> Progress {
+    Progress { chain: ChainId(chain), done: CHECKPOINT.seq, held: held.to_vec() }
+}
+
+/// What agents say of themselves.
+fn signs_of_life() -> Vec<(Message<'static>, String)> {
+    let revision = Revision(Some(0xbeef));
+    vec![
+        (
+            Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE, build: Build::default() },
+            format!("ALIVE%%nas1%%{RUN_HEX}%%none"),
+        ),
+        (
+            Message::Alive { host: "nas1", run: RUN, revision, build: Build { version: "1.2.0", target: "mips-unknown-linux-musl" } },
+            format!("ALIVE%%nas1%%{RUN_HEX}%%000000000000beef%%1.2.0%%mips-unknown-linux-musl"),
+        ),
+        (Message::Bye { host: "nas1", run: RUN }, format!("BYE%%nas1%%{RUN_HEX}")),
+    ]
+}
 
 fn every_message() -> Vec<(Message<'static>, String)> {
     let revision = Revision(Some(0xbeef));
     let alert =
         Alert { host: "nas1", uid: "1795347336_2", unix: 1_795_347_336, tags: "TAG1", file: Some("/var/log/messages"), text: "A%%Message" };
     let idle = Alert { file: None, tags: "SYSTEM", text: "Idle", ..alert };
-    vec![
+    let mut messages = vec![
         (Message::Heartbeat { name: "pi" }, "SRVHB%%pi".into()),
         (Message::ConfigRequest { host: "nas1" }, "CONFREQ%%nas1".into()),
         (Message::Config { lines: "file: /a%%match: b" }, "CONFIG%%START%%file: /a%%match: b".into()),
@@ -28,8 +48,8 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Alert(alert), "ALERT%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
         (Message::Alert(idle), "ALERT%%nas1%%1795347336_2%%1795347336%%SYSTEM%%NULL%%Idle".into()),
         (Message::Ack { uid: "1795347336_2" }, "ACK%%1795347336_2".into()),
-        (Message::Capability { name: "pi", run: RUN }, format!("SRVCAP%%pi%%2%%{RUN_HEX}")),
-        (Message::Hello { host: "nas1", run: RUN, nonce: Token(1) }, format!("HELLO%%2%%nas1%%{RUN_HEX}%%{:032}", 1)),
+        (Message::Capability { name: "pi", run: RUN }, format!("SRVCAP%%pi%%3%%{RUN_HEX}")),
+        (Message::Hello { host: "nas1", run: RUN, nonce: Token(1) }, format!("HELLO%%3%%nas1%%{RUN_HEX}%%{:032}", 1)),
         (Message::Offer { host: "nas1", nonce: Token(1), cookie: Token(2) }, format!("OFFER%%nas1%%{:032}%%{:032}", 1, 2)),
         (
             Message::Join { host: "nas1", run: RUN, nonce: Token(1), cookie: Token(2) },
@@ -42,15 +62,6 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Part { host: "nas1", revision: Revision::NONE, index: 1, count: 1, text: "" }, "CONF%%nas1%%none%%1%%1%%".into()),
         (Message::Need { host: "nas1", revision, parts: vec![1, 7] }, "NEED%%nas1%%000000000000beef%%1,7".into()),
         (Message::Stale { host: "nas1", revision }, "STALE%%nas1%%000000000000beef".into()),
-        (
-            Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE, build: Build::default() },
-            format!("ALIVE%%nas1%%{RUN_HEX}%%none"),
-        ),
-        (
-            Message::Alive { host: "nas1", run: RUN, revision, build: Build { version: "1.2.0", target: "mips-unknown-linux-musl" } },
-            format!("ALIVE%%nas1%%{RUN_HEX}%%000000000000beef%%1.2.0%%mips-unknown-linux-musl"),
-        ),
-        (Message::Bye { host: "nas1", run: RUN }, format!("BYE%%nas1%%{RUN_HEX}")),
         (Message::Here { host: "nas1" }, "HERE%%nas1".into()),
         (Message::Lost { host: "nas1" }, "LOST%%nas1".into()),
         (Message::Locked { host: "nas1" }, "LOCKED%%nas1".into()),
@@ -68,9 +79,19 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Back { host: "nas1", chain: ChainId(1), inode: 36, offset: 35 }, "BACK%%nas1%%1%%10%%z".into()),
         (Message::Past { host: "nas1", chain: ChainId(1), offset: 35, places: "9.1.10+8.1.10" }, "PAST%%nas1%%1%%z%%9.1.10+8.1.10".into()),
         (Message::Past { host: "nas1", chain: ChainId(1), offset: 35, places: "-" }, "PAST%%nas1%%1%%z%%-".into()),
-        (Message::Event(EVENT), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
-        (Message::Done { host: "nas1", chain: ChainId(0), seq: CHECKPOINT.seq, sack: 5 }, "DONE%%nas1%%0%%z.2%%5".into()),
-    ]
+        (Message::Event(EVENT), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%f.r.\n=9%%A%%Message".into()),
+        (
+            Message::Event(EventBatch { text: "5%%T%%NULL%%o.\n=1%%one\n=2%%two\nt6\n=3%%three", count: 3, ..EVENT }),
+            "EVENT%%nas1%%10%%z.2%%2s.1.2%%5%%T%%NULL%%o.\n=1%%one\n=2%%two\nt6\n=3%%three".into(),
+        ),
+        (Message::Done { host: "nas1", chains: vec![progress(0, &[])] }, "DONE%%nas1%%0%%z.2%%0".into()),
+        (
+            Message::Done { host: "nas1", chains: vec![progress(0, &[(4, 4), (6, 36)]), progress(36, &[])] },
+            "DONE%%nas1%%0%%z.2%%4-4,6-10%%10%%z.2%%0".into(),
+        ),
+    ];
+    messages.extend(signs_of_life());
+    messages
 }
 
 #[test]
@@ -130,15 +151,22 @@ fn a_malformed_datagram_yields_its_error() {
         (b"ALERT%%h%%u%%-1%%T%%NULL%%x", WireError::MalformedField),
         (b"ALERT%%h%%u%%99999999999999999999%%T%%NULL%%x", WireError::MalformedField),
         (b"CONFIG%%STOP%%x", WireError::MalformedField),
-        (b"HELLO%%3%%h%%a%%b", WireError::UnknownCommand),
+        (b"HELLO%%2%%h%%a%%b", WireError::UnknownCommand),
         (b"OFFER%%h%%xyz%%1", WireError::MalformedField),
         (b"NEED%%h%%none%%1,x", WireError::MalformedField),
         (b"STALE%%h%%BEEF", WireError::MalformedField),
         (b"SEEK%%h%%1,,2", WireError::MalformedField),
         (b"DONE%%h%%1%%none%%0", WireError::MalformedField),
         (b"DONE%%h%%1%%1%%0", WireError::MalformedField),
+        (b"DONE%%h%%1%%1.5", WireError::MissingField),
+        (b"DONE%%h%%1%%1.5%%3-4", WireError::MalformedField),
+        (b"DONE%%h%%1%%1.5%%8-7", WireError::MalformedField),
+        (b"DONE%%h%%1%%1.5%%7-8,8-9", WireError::MalformedField),
+        (b"DONE%%h%%1%%1.5%%0%%2", WireError::MissingField),
         (b"TAKE%%h%%1%%none%%1.0%%1%%../../etc", WireError::MalformedField),
-        (b"EVENT%%h%%1%%1.1%%-%%1%%T%%NULL", WireError::MissingField),
+        (b"EVENT%%h%%1%%1.1%%-", WireError::MissingField),
+        (b"EVENT%%h%%1%%1.1%%-%%1%%T%%NULL", WireError::MalformedField),
+        (b"EVENT%%h%%1%%1.1%%-%%1%%T%%NULL%%o\n=1%%a\n", WireError::MalformedField),
     ] {
         assert_eq!(Message::parse(datagram), Err(error), "{}", String::from_utf8_lossy(datagram));
     }
@@ -163,13 +191,4 @@ fn the_revision_of_a_text_is_fnv_1a() {
     // The published test vectors of the hash, draft-eastlake-fnv.
     assert_eq!(Revision::of("").to_string(), "cbf29ce484222325");
     assert_eq!(Revision::of("foobar").to_string(), "85944171f73967e8");
-}
-
-#[test]
-fn a_uid_holds_the_checkpoint_of_its_chain() {
-    assert_eq!(EVENT.uid(), "1795347336_2:10:z:2s.1.2");
-    assert_eq!(ChainEvent::parse_uid(&EVENT.uid()), Some((ChainId(36), CHECKPOINT)));
-    for uid in ["000000", "1795347336_2", "1795347336_2:10:z", "1795347336_2:10:z:", "1_2:10:z:x", "x_2:10:z:-", "1_2:10:z:-:-", ""] {
-        assert_eq!(ChainEvent::parse_uid(uid), None, "{uid}");
-    }
 }

@@ -308,7 +308,7 @@ fn a_silence_is_shown_listed_ended_and_kept_with_what_people_write() {
     let (text, status) = printed(&site, &["silence", "ax436.conf", "de*/SYSTEM", "2h", "new", "disks"]);
     assert!(text.starts_with("de*/SYSTEM is silenced until 20") && status == 0, "{text}");
     let file = std::fs::read_to_string(site.path("events.log.silences")).unwrap();
-    assert!(file.starts_with("# maintenance\nwhat\nde*/SYSTEM 20") && file.ends_with("Z new disks\n"), "{file}");
+    assert!(file.starts_with("# maintenance\nwhat\nde*/SYSTEM 20") && file.ends_with("+00:00 new disks\n"), "{file}");
     let silenced = wait_for("the mark", || Some(printed(&site, &["status", "ax436.conf"])).filter(|(text, _)| text.contains("silenced")));
     assert_eq!(silenced.1, 0, "{}", silenced.0);
     assert!(silenced.0.contains("new disks"));

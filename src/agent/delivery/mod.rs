@@ -2,19 +2,21 @@
 //! processed. Chooses what is sent and when; sends nothing itself.
 
 mod backoff;
+mod batch;
 mod chains;
 mod outbox;
 mod remembered;
+mod window;
 
 pub(in crate::agent) use backoff::backoff;
 pub(in crate::agent) use chains::LastRead;
 pub use chains::Urgency;
-pub(in crate::agent) use outbox::{Event, Form};
+pub(in crate::agent) use outbox::{Event, Form, Origin};
 
 use crate::now::{earlier, Now};
 use crate::random::Random;
 use crate::wire::position::{BlockCount, Position};
-use crate::wire::{ChainId, Checkpoint, Seq};
+use crate::wire::{ChainId, Checkpoint, Progress};
 use chains::Chains;
 use outbox::Outbox;
 use std::net::SocketAddrV4;
@@ -59,10 +61,27 @@ impl Delivery {
         self.outbox.push_of_log(now, &mut self.chains, chain, position, event);
     }
 
-    /// Queues an event of a log, for which the caller has asked for room, or an event about the log itself. Once it is acknowledged,
-    /// the log is processed up to `position`.
-    pub(super) fn push_line(&mut self, now: Now, chain: ChainId, position: Option<&Position>, event: Event<'_>) {
-        self.outbox.push_line(now, &mut self.chains, chain, position, event);
+    /// Queues an event about a log, for which there is always room. Once it is acknowledged, the log is processed up to `position`.
+    pub(super) fn push_about_log(&mut self, now: Now, chain: ChainId, position: &Position, event: Event<'_>) {
+        self.outbox.push_about_log(now, &mut self.chains, chain, position, event);
+    }
+
+    /// Queues an event of a line, for which the caller has asked for room. If what waits before it travels alone, the log is processed up
+    /// to `before` with that. [`Self::finish_lines`] has to follow.
+    pub(super) fn push_line(
+        &mut self,
+        now: Now,
+        chain: ChainId,
+        origin: Option<Origin<'_>>,
+        before: impl FnOnce() -> Option<Position>,
+        event: Event<'_>,
+    ) {
+        self.outbox.push_line(now, &mut self.chains, chain, origin, before, event);
+    }
+
+    /// Once the last event of a log is acknowledged, the log is processed up to that position.
+    pub(super) fn finish_lines(&mut self, chain: ChainId, position: &Position) {
+        self.outbox.finish_lines(chain, position);
     }
 
     /// The server has the event of that uid (ACK).
@@ -70,17 +89,19 @@ impl Delivery {
         self.outbox.acknowledge(now, &mut self.chains, uid);
     }
 
-    /// The server has all events of a chain up to `seq`, and those later ones that `sack` names (DONE).
-    pub(super) fn handle_done(&mut self, now: Now, chain: ChainId, seq: Seq, sack: u64) {
-        if self.chains.handle_done(now.mono, chain, seq) {
-            self.outbox.acknowledge_chain(now, &mut self.chains, chain, seq.number, sack);
+    /// The server has all events of some chains up to certain ones, and some later ones (DONE).
+    pub(super) fn handle_done(&mut self, now: Now, chains: &[Progress]) {
+        for Progress { chain, done, held } in chains {
+            if self.chains.handle_done(now.mono, *chain, *done) {
+                self.outbox.acknowledge_chain(now, &mut self.chains, *chain, done.number, held);
+            }
         }
     }
 
     /// The server says how far a chain has come (AT).
     pub(super) fn handle_at(&mut self, now: Now, chain: ChainId, checkpoint: Option<Checkpoint<&str>>) {
         if let Some(number) = self.chains.handle_at(now.mono, chain, checkpoint) {
-            self.outbox.acknowledge_chain(now, &mut self.chains, chain, number, 0);
+            self.outbox.acknowledge_chain(now, &mut self.chains, chain, number, &[]);
         }
     }
 
@@ -100,9 +121,7 @@ impl Delivery {
             self.restart(now);
         }
         let mut datagrams = if form == Form::Chain { self.chains.transmit(now) } else { Vec::new() };
-        while let Some(datagram) = self.outbox.next_due(now.mono, &mut self.chains, form) {
-            datagrams.push(datagram);
-        }
+        datagrams.append(&mut self.outbox.transmit(now.mono, &mut self.chains, form));
         datagrams
     }
 

@@ -1,8 +1,9 @@
 //! Rules that follow logs: which lines match, and what becomes of them now or at the end of a block of time.
 //! Lines come in as they were read; no file is read here.
 
+use super::origin::Origins;
 use super::search::{Searches, UnfinishedLine};
-use crate::agent::delivery::{Delivery, Event};
+use crate::agent::delivery::{Delivery, Event, Origin};
 use crate::agent::logs::{FollowedFile, Lines, Logs};
 use crate::agent::output::LogId;
 use crate::directives::host::{LogAlert, LogRule, LogSource};
@@ -170,11 +171,12 @@ impl LogRules {
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
         let Self { groups, work } = self;
         let Ok(at) = groups.binary_search_by_key(&file.source(), |group| group.log) else { return lines.bytes.len() };
-        let LogGroup { rules, order, matchers, is_stalled, unfinished, has_counts, files, .. } = &mut groups[at];
+        let LogGroup { rules, order, matchers, is_stalled, unfinished, files, .. } = &mut groups[at];
         let Ok(index) = files.binary_search(&file.id()) else { return lines.bytes.len() };
         let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
+        let mut origins = Origins::new(file.chain());
         let (mut alerting, mut counting) = (Vec::new(), Vec::new());
-        let (mut consumed, mut report_within) = (0, None);
+        let (mut consumed, mut report_within, mut has_alerted) = (0, None, false);
         *is_stalled = false;
         while let Some(line) = searches.next_line(consumed) {
             if !delivery.has_room() {
@@ -202,28 +204,28 @@ impl LogRules {
                     MatchOutcome::Closed => report_within = Some(LogRules::CLOSED_REPORT),
                 }
             }
-            let place = |rules: &[LogCounter], upto, done| {
-                let place = lines.place?.within(lines.bytes, upto, done);
-                Some(if *has_counts { Position { counts: open_counts(rules, index), ..place } } else { place })
-            };
-            // The line is processed with the last of its events, not before.
-            let (last, others) = alerting.split_last().map_or((None, &[][..]), |(last, others)| (Some(*last), others));
-            for at in others {
-                rules[*at].push_event(now, file, place(rules, line.start, rules[*at].id).as_ref(), &text, delivery);
+            let mut before = done;
+            for at in &alerting {
+                let (rule, before_it) = (&rules[*at], || place(&lines, rules, index, line.start, before));
+                let end = lines.place.map_or(0, |place| place.offset + line.end as u64);
+                let hash = Fnv1a::of_line(line.bytes);
+                let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: hash });
+                rule.push_event(now, file, origin, before_it, &text, delivery);
+                before = rule.id;
             }
             counting.iter().for_each(|at| rules[*at].files[index].matched += 1);
-            if let Some(at) = last {
-                rules[at].push_event(now, file, place(rules, line.end, 0).as_ref(), &text, delivery);
-            }
+            has_alerted |= !alerting.is_empty();
             report_within = report_within.or((!counting.is_empty()).then_some(LogRules::COUNT_REPORT));
             consumed = line.end;
         }
-        report_within.iter().for_each(|within| delivery.hurry_report(file.chain(), now.mono + *within));
-        if *is_stalled {
-            consumed
-        } else {
-            lines.bytes.len()
+        if !*is_stalled {
+            consumed = lines.bytes.len();
         }
+        if has_alerted {
+            delivery.finish_lines(file.chain(), &place(&lines, rules, index, consumed, 0).unwrap_or_default());
+        }
+        report_within.iter().for_each(|within| delivery.hurry_report(file.chain(), now.mono + *within));
+        consumed
     }
 
     /// What the rules have counted of a file in blocks that are not over, for a position of that file.
@@ -331,7 +333,7 @@ impl LogGroup {
             };
             let block = rule.block.unwrap_or_default().as_secs();
             let hash = hash.with(kind).with(&block.to_le_bytes()).with(&same.to_le_bytes());
-            let id = u32::try_from(hash.value() >> 32).unwrap_or(1).max(1);
+            let id = u32::try_from(hash.value() >> 32).unwrap_or(1).clamp(1, u32::MAX - 1);
             self.rules[at].id = id;
             let place = self.order.partition_point(|other| self.rules[*other].id <= id);
             self.order.insert(place, at);
@@ -410,11 +412,19 @@ impl LogCounter {
         }
     }
 
-    /// Queues the event that the rule makes of a line. With it the file is processed up to that position.
-    fn push_event(&self, now: Now, file: &FollowedFile, position: Option<&Position>, line: &str, delivery: &mut Delivery) {
+    /// Queues the event that the rule makes of a line. Before it the file is processed up to that place.
+    fn push_event(
+        &self,
+        now: Now,
+        file: &FollowedFile,
+        origin: Option<Origin<'_>>,
+        before: impl FnOnce() -> Option<Position>,
+        line: &str,
+        delivery: &mut Delivery,
+    ) {
         let LogAlert::All { message } = &self.rule.alert else { return };
         let text = message.as_deref().unwrap_or(line.trim());
-        delivery.push_line(now, file.chain(), position, Event { tags: &self.rule.tags, file: Some(file.path()), text });
+        delivery.push_line(now, file.chain(), origin, before, Event { tags: &self.rule.tags, file: Some(file.path()), text });
     }
 
     /// Returns whether the alert's times began or ended.
@@ -478,6 +488,12 @@ impl LogCounter {
             None => delivery.push(now, event),
         }
     }
+}
+
+/// The position of a log once all of these lines up to one are processed, and the rules up to `done` have processed that one.
+fn place(lines: &Lines<'_>, rules: &[LogCounter], file: usize, upto: usize, done: u32) -> Option<Position> {
+    let place = lines.place?.within(lines.bytes, upto, done);
+    Some(Position { counts: open_counts(rules, file), ..place })
 }
 
 /// What rules have counted in the file of that index in blocks that are not over.

@@ -5,6 +5,7 @@ mod command;
 mod dry_run;
 mod extraction;
 mod log;
+mod origin;
 mod policy;
 mod process;
 mod search;

@@ -4,6 +4,7 @@ use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
 use super::silence_file;
 use crate::agent::DryRun;
 use crate::directives::host::{warnings, HostFile, HostSettings, Patterns, Rule};
+use crate::directives::server::ServerFile;
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::pattern::Pattern;
@@ -61,6 +62,8 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
     let (faults, over) = silence_file::check(&settings);
     found.faults.extend(faults);
     found.warnings.extend(over);
+    found.faults.extend(settings.output_faults.iter().cloned());
+    found.warnings.extend(missing_programs(path, &settings));
     let hosts = read_folder(path, "hosts", &settings.hosts, &mut found.faults);
     let includes = settings.includes.as_ref().map(|folder| read_folder(path, "includes", folder, &mut found.faults)).unwrap_or_default();
     let (mut used, mut of_hosts) = (BTreeSet::new(), BTreeMap::new());
@@ -147,6 +150,20 @@ fn stream_fault(conf: &str, stream: &str) -> Option<Fault> {
     let written = written.into_iter().filter(|(is_needed, ..)| *is_needed);
     let failure = written.filter_map(|(_, shown, path)| Some((shown, check_writable(&path).err()?))).next();
     failure.and_then(|(path, e)| fault(format!("cannot write {}: {}", path.display(), reason(&e))))
+}
+
+/// The outputs whose programs are not where this process would find them.
+fn missing_programs<'a>(conf: &'a str, settings: &'a ServerFile) -> impl Iterator<Item = Fault> + 'a {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = move |program: &str| match program.contains('/') {
+        true => Path::new(program).is_file(),
+        false => std::env::split_paths(&folders).any(|folder| folder.join(program).is_file()),
+    };
+    let missing = settings.outputs.iter().zip(&settings.output_lines).filter(move |(output, _)| !is_there(&output.command[0]));
+    missing.map(|(output, line)| {
+        let reason = format!("run: there is no program {}", output.command[0]);
+        Fault { path: conf.into(), line: *line, reason }
+    })
 }
 
 /// Reads the files of a folder. What cannot be read becomes a fault.

@@ -4,8 +4,8 @@ use super::settings;
 use super::stream_files::StreamFiles;
 use super::stream_reader::StreamReader;
 use super::terminal::{Colour, Printed, Terminal};
+use crate::date::parse_rfc3339;
 use crate::directives::Silence;
-use crate::rfc3339;
 use crate::run::failure::Failure;
 use crate::run::options::Program;
 use crate::sys::clock::{Clock, LocalTime};
@@ -80,7 +80,7 @@ impl Filter {
             matches.opt_str("state").map(|text| State::parse(&text).ok_or_else(|| usage("state", "opened, repeated or closed", &text)));
         let since = matches.opt_str("since").map(|text| {
             let ago = Silence::parse_duration(&text).map(|seconds| Clock::start().now().unix.saturating_sub(seconds));
-            ago.or_else(|| rfc3339::parse(&text)).ok_or_else(|| usage("since", "a duration such as 90m, or a time with its offset", &text))
+            ago.or_else(|| parse_rfc3339(&text)).ok_or_else(|| usage("since", "a duration such as 90m, or a time with its offset", &text))
         });
         Ok(Self {
             host: matches.opt_str("host"),

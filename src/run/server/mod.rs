@@ -9,8 +9,10 @@ mod events;
 mod generate_key;
 mod outage;
 mod outgoing;
+mod outputs;
 mod places;
 mod recorded;
+mod reload;
 mod settings;
 mod silence_file;
 mod snapshot;
@@ -24,6 +26,8 @@ use self::control::{ControlSocket, Request, Response, Status};
 use self::event_stream::EventStream;
 use self::outage::Outage;
 use self::outgoing::Outgoing;
+use self::outputs::Outputs;
+use self::reload::Reload;
 use self::settings::PROGRAM;
 use self::silence_file::SilenceFile;
 use self::snapshot::Recovery;
@@ -76,7 +80,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     settings::require_folders(path, &server_file)?;
     common.detach()?;
-    let outcome = Loop::new(clock, socket, signals, &server_file, keys, &mut common.log).run();
+    let outcome = Loop::new(clock, socket, signals, (path, &server_file), keys, &mut common.log).run();
     common.finish();
     outcome
 }
@@ -89,6 +93,8 @@ struct Loop<'a> {
     key_file: Option<String>,
     stream: EventStream,
     recovery: Recovery,
+    reload: Reload,
+    outputs: Outputs,
     config_dirs: ConfigDirs,
     silences: SilenceFile,
     control: ControlSocket,
@@ -109,7 +115,14 @@ impl<'a> Loop<'a> {
     /// Scans may take one part in this many of the time.
     const SCAN_SHARE: u32 = 80;
 
-    fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: &ServerFile, keys: Option<HostKeys>, log: &'a mut Log) -> Self {
+    fn new(
+        clock: Clock,
+        socket: UdpSocket,
+        signals: Signals,
+        (path, settings): (&str, &ServerFile),
+        keys: Option<HostKeys>,
+        log: &'a mut Log,
+    ) -> Self {
         let now = clock.now();
         let name = settings.name.clone().unwrap_or_else(daemon::host_name);
         log.write(now, &format!("ax436 {} on port {}, as {name}", env!("CARGO_PKG_VERSION"), settings.port + 1));
@@ -118,6 +131,7 @@ impl<'a> Loop<'a> {
         }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
         let broadcast = settings.broadcast.iter().map(|ip| SocketAddrV4::new(*ip, settings.port)).collect();
+        let outputs = Outputs::new(now, settings, &name);
         let mut server = Server::new(now, ServerIdentity { name, run, broadcast });
         server.set_keys(keys);
         server.set_heartbeat(now, settings.heartbeat.map(Duration::from_secs));
@@ -126,6 +140,8 @@ impl<'a> Loop<'a> {
             key_file: settings.key_file.clone(),
             stream: EventStream::new(settings),
             recovery: Recovery::new(now, settings),
+            reload: Reload::new(path, settings),
+            outputs,
             config_dirs: ConfigDirs::new(&settings.hosts, settings.includes.as_deref()),
             silences: SilenceFile::new(settings),
             control: ControlSocket::open(now, settings, log),
@@ -156,11 +172,13 @@ impl<'a> Loop<'a> {
             }
             self.handle_timeout(now);
             self.recovery.handle_timeout(now, &mut self.server, &mut self.stream, self.log);
+            self.outputs.advance(now, &mut self.server, &mut self.stream, self.log);
 
             poll.clear();
             poll.add(self.socket.as_fd());
             poll.add(self.signals.fd());
             self.control.add_to(&mut poll);
+            self.outputs.add_to(&mut poll);
             poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
 
             now = self.clock.now();
@@ -183,10 +201,11 @@ impl<'a> Loop<'a> {
     /// has no configuration while that is still being read.
     fn start(&mut self) {
         let now = self.clock.now();
-        if let Err(e) = self.stream.cut_torn_line() {
+        if let Err(e) = self.stream.cut_torn_batch() {
             self.log.write(now, &format!("cannot read the event stream: {}", reason(&e)));
         }
         self.recovery.recover(now, &mut self.server, self.log);
+        self.outputs.start(now, self.reload.settings(), &mut self.stream, self.log);
         self.scan(now, Debounce::None);
         while self.config_dirs.has_changes() {
             self.config_dirs.apply_changes(now, &mut self.server);
@@ -203,8 +222,8 @@ impl<'a> Loop<'a> {
 
     fn next_deadline(&self, now: Now) -> Option<Duration> {
         let next_scan = if self.config_dirs.has_changes() { now.mono } else { self.next_scan };
-        let outside = earlier(self.stream.next_deadline(), self.control.next_deadline());
-        earlier(Some(self.server.next_deadline().min(next_scan)), outside)
+        let deadlines = [self.stream.next_deadline(), self.outputs.next_deadline(now), self.control.next_deadline()];
+        deadlines.into_iter().fold(Some(self.server.next_deadline().min(next_scan)), earlier)
     }
 
     /// Answers those who ask over the control socket.
@@ -228,6 +247,9 @@ impl<'a> Loop<'a> {
         if let Some(keys) = outcome.and_then(|outcome| keys::log_reread(now, self.log, outcome)) {
             self.server.set_keys(Some(keys));
         }
+        if let Some(settings) = self.reload.read(now, self.log) {
+            self.outputs.adopt(now, settings, &mut self.stream, self.log);
+        }
     }
 
     fn shut_down(&mut self, now: Now) {
@@ -235,6 +257,7 @@ impl<'a> Loop<'a> {
         self.handle_timeout(now);
         // When hosts were last heard changes all the time, and alone makes no snapshot.
         self.server.handle_snapshot_lost();
+        self.outputs.shut_down(now, &mut self.stream, self.log);
         self.recovery.save(now, &mut self.server, &mut self.stream, self.log);
         self.stream.reopen();
         self.log.write(now, "ended by a signal");
@@ -261,6 +284,7 @@ impl<'a> Loop<'a> {
     fn commit(&mut self, now: Now) {
         if self.stream.has_batch() {
             let outcome = self.stream.commit(now);
+            self.outputs.handle_written();
             self.server.handle_committed(now, if outcome.is_ok() { Written::All } else { Written::Nothing });
             self.write_outage.update(now, &outcome, self.log);
         }

@@ -3,11 +3,11 @@
 use super::config_dir::Debounce;
 use super::settings;
 use super::terminal::{Colour, Terminal};
+use crate::date::Zone;
 use crate::directives::server::ServerFile;
 use crate::directives::{text_of, Fault, Silence, Silences, Source};
 use crate::fs::own;
 use crate::now::Now;
-use crate::rfc3339;
 use crate::run::console;
 use crate::run::failure::{Failure, LastFailure};
 use crate::run::log::Log;
@@ -160,7 +160,7 @@ fn list(path: &str, now: u64) -> Result<(), Failure> {
     faults.iter().for_each(|fault| console::print_error(&fault.to_string()));
     let terminal = Terminal::of_output();
     for silence in silences.list.iter().filter(|silence| silence.until > now) {
-        terminal.print(&terminal.rest(&silence.emit(LocalTime::offset(silence.until)), 0, Colour::Plain));
+        terminal.print(&terminal.rest(&silence.emit(Zone(LocalTime::offset)), 0, Colour::Plain));
     }
     Ok(())
 }
@@ -168,14 +168,14 @@ fn list(path: &str, now: u64) -> Result<(), Failure> {
 fn begin(path: &str, silence: &Silence, now: u64) -> Result<(), Failure> {
     let text = existing(path)?;
     let (kept, _) = without(&text, &silence.target(), now);
-    let line = silence.emit(LocalTime::offset(silence.until));
+    let line = silence.emit(Zone(LocalTime::offset));
     // The line is read back as it will be: a reason must not break it.
     let (read, faults) = Silences::parse(Source { path, text: &line });
     if read.list.len() != 1 || !faults.is_empty() || line.contains('\n') {
         return Err(Failure::Usage(format!("not one line: \"{line}\"")));
     }
     replace(path, &format!("{kept}{line}\n"))?;
-    let until = rfc3339::emit(silence.until, LocalTime::offset(silence.until));
+    let until = Zone(LocalTime::offset).rfc3339(silence.until);
     console::print(&format!("{} is silenced until {until}", silence.target()));
     Ok(())
 }

@@ -92,7 +92,7 @@ impl Recovery {
         let mut replayed = 0;
         let mut take = |line: &str| {
             if let Some(event) = Recorded::parse(self.format, line) {
-                server.replay(&event.host, &event.uid);
+                server.replay(&event.host, &event.uid, event.unix());
                 replayed += 1;
                 replay_condition(now, line, server);
             }

@@ -1,5 +1,4 @@
 //! The files of the event stream that are there now: the one that is written to, and the rolled ones, however many there are.
-#![allow(dead_code, reason = "the outputs use the rest")]
 
 use crate::sys::{open_to_read, Links};
 use crate::wire::position::{content_hash, FilePosition, CONTEXT};
@@ -41,7 +40,7 @@ impl StreamFiles {
         }
     }
 
-    /// The numbers of the files that are there, the newest file first.
+    /// The numbers of the files that are there, the newest file first. What is behind a gap in the numbers was not made by rolling.
     pub(super) fn numbers(&self) -> Vec<u32> {
         let path = Path::new(&self.path);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -52,7 +51,8 @@ impl StreamFiles {
         };
         let mut numbers: Vec<u32> = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(number).collect();
         numbers.sort_unstable();
-        numbers
+        let first = numbers.first().copied().filter(|first| *first <= 1);
+        first.map_or_else(Vec::new, |first| (first..).zip(numbers).map_while(|(next, number)| (next == number).then_some(number)).collect())
     }
 
     /// The number of the file with that inode.
@@ -121,6 +121,7 @@ impl StreamFiles {
     }
 
     /// How many bytes the stream has behind a place.
+    #[allow(dead_code, reason = "for the status")]
     pub(super) fn bytes_behind(&self, place: Place) -> u64 {
         let size = |number: u32| fs::metadata(self.numbered(number)).map_or(0, |meta| meta.len());
         match self.number_of(place.inode) {

@@ -1,5 +1,4 @@
 //! Reads the event stream line by line from a place, over all files that it is rolled to, without losing a line.
-#![allow(dead_code, reason = "the outputs use the rest")]
 
 use super::stream_files::{Place, StreamFile, StreamFiles};
 use crate::lines::lines;
@@ -50,13 +49,6 @@ impl StreamReader {
     /// A reader of all that the stream has.
     pub(super) fn from_start(stream: &str) -> Self {
         Self::new(stream, StreamFiles::new(stream).oldest(), 0)
-    }
-
-    /// A reader of what is appended from now on.
-    pub(super) fn from_end(stream: &str) -> Self {
-        let file = StreamFiles::new(stream).open(0);
-        let end = file.as_ref().and_then(|file| file.size().ok()).unwrap_or(0);
-        Self::new(stream, file, end)
     }
 
     /// A reader of what follows a place. `None` if its file is gone.
@@ -232,7 +224,8 @@ mod tests {
         let all: Vec<_> = (0..200).map(|number| format!("u{number}")).collect();
         assert_eq!(read, all);
         assert_eq!(uids(&mut StreamReader::from_start(&stream.path())), all);
-        assert_eq!(uids(&mut StreamReader::from_end(&stream.path())), [""; 0]);
+        let end = StreamFiles::new(&stream.path()).end().unwrap();
+        assert_eq!(uids(&mut StreamReader::behind(&stream.path(), end).unwrap()), [""; 0]);
         assert!(file.rolled() > 30, "{}", file.rolled());
     }
 

@@ -47,7 +47,7 @@ impl Connection {
     pub(super) fn add_to(&mut self, poll: &mut PollSet) {
         self.polled = poll.next_number();
         match self.state {
-            State::Writing { .. } => poll.add_for_output(self.stream.as_fd()),
+            State::Writing { .. } => poll.add_writer(self.stream.as_fd()),
             _ => poll.add(self.stream.as_fd()),
         }
     }

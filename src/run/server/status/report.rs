@@ -1,9 +1,9 @@
 //! The status as JSON: what the server answers, and what `ax436 status` reads.
 
+use crate::date::Zone;
 use crate::directives::Silences;
 use crate::now::Now;
-use crate::rfc3339;
-use crate::server::{HostKey, HostState, HostStatus, IgnoredCounts, InForce, Refused, ServerStatus};
+use crate::server::{is_held_back, HostKey, HostState, HostStatus, IgnoredCounts, InForce, Refused, ServerStatus};
 use crate::sys::clock::LocalTime;
 use crate::text::sanitize;
 use nanoserde::{DeJson, DeJsonErr, SerJson};
@@ -48,8 +48,8 @@ mod json {
         pub heard: Option<String>,
         pub heard_unix: Option<u64>,
         pub address: Option<String>,
-        /// 1 or 2; omitted if it was not heard in this run of the server.
-        pub protocol: Option<u8>,
+        /// `1` for a Python agent; omitted if it was not heard in this run of the server.
+        pub protocol: Option<String>,
         /// Of the agent; omitted if it does not say so.
         pub version: Option<String>,
         pub target: Option<String>,
@@ -149,7 +149,7 @@ impl Report {
                 since_unix: condition.since,
                 last_unix: condition.last,
                 silenced: silences.covers(host, &condition.tags, now.unix),
-                held_back: crate::server::Server::is_held_back(Some(condition.kind), &condition.tags),
+                held_back: is_held_back(Some(condition.kind), &condition.tags),
             })
             .collect();
         conditions.sort_by(|a, b| (a.since_unix, &a.host, &a.key).cmp(&(b.since_unix, &b.host, &b.key)));
@@ -221,7 +221,7 @@ fn host_report(now: Now, host: &HostStatus<'_>, silences: &Silences) -> HostRepo
         heard: host.heard_unix.map(time),
         heard_unix: host.heard_unix,
         address: host.address.map(|address| address.to_string()),
-        protocol: host.protocol,
+        protocol: host.protocol.map(str::to_string),
         version: given(host.version),
         target: given(host.target),
         revision: host.revision.to_string(),
@@ -239,7 +239,7 @@ fn silence_report(silence: &crate::directives::Silence) -> SilenceReport {
 }
 
 fn time(unix: u64) -> String {
-    rfc3339::emit(unix, LocalTime::offset(unix))
+    Zone(LocalTime::offset).rfc3339(unix)
 }
 
 fn state(state: HostState) -> &'static str {

@@ -173,9 +173,9 @@ fn host_row(report: &Report, host: &HostReport) -> [(String, Colour); 8] {
         shown += ", silenced";
     }
     let heard = host.heard_unix.map_or_else(|| "never".into(), |unix| format!("{} ago", span(report.server.now_unix.saturating_sub(unix))));
-    let agent = match (&host.version, host.protocol) {
+    let agent = match (&host.version, host.protocol.as_deref()) {
         (Some(version), _) => version.clone(),
-        (None, Some(1)) => "protocol 1".into(),
+        (None, Some("1")) => "protocol 1".into(),
         _ => "-".into(),
     };
     let warn = |text: &String, is_wrong: bool| (text.clone(), if is_wrong { Colour::Yellow } else { Colour::Plain });
