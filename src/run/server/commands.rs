@@ -1,12 +1,13 @@
 //! The sub-commands of the server program: `ax436 NAME …`.
 
+use super::output_command;
 use crate::run::failure::Failure;
 
 /// Carries out a command with the arguments behind its name.
 type Run = fn(&[String]) -> Result<(), Failure>;
 
 /// All commands. A server file of such a name is given with its folder: `ax436 ./status`.
-const COMMANDS: [(&str, Run); 0] = [];
+const COMMANDS: [(&str, Run); 1] = [("output", output_command::run)];
 
 /// The command that the arguments begin with, and its arguments. `None` if they begin with none, as for `ax436 CONF`.
 pub(super) fn find(arguments: &[String]) -> Option<(Run, &[String])> {

@@ -7,6 +7,7 @@ mod event_stream;
 mod generate_key;
 mod outage;
 mod outgoing;
+mod output_command;
 mod outputs;
 mod places;
 mod recorded;
