@@ -17,14 +17,14 @@ fn script(site: &Site, name: &str, text: &str) -> String {
 }
 
 /// Starts a server with these further directives.
-fn serve(site: &Site, more: &str) -> Program {
+pub(crate) fn serve(site: &Site, more: &str) -> Program {
     site.host("h", "");
     site.write("ax436.conf", &site.server_file("127.255.255.255", more));
     site.server()
 }
 
 /// Sends events as a Python agent would, and waits until they are acknowledged: `TEXT-N` with the tags `T`.
-fn send(site: &Site, text: &str, numbers: std::ops::Range<usize>) {
+pub(crate) fn send(site: &Site, text: &str, numbers: std::ops::Range<usize>) {
     let (peer, start) = (Peer::of_server(site.port), &text[..text.len().min(10)]);
     for number in numbers {
         peer.ask(&alert("h", &format!("{start}_{number}"), "T", &format!("{text}-{number}")), &format!("ACK%%{start}_{number}"));
@@ -42,7 +42,7 @@ fn wait_for_delivery(site: &Site, file: &str, text: &str) -> Vec<String> {
     wait_for(&format!("{text} in {file}"), || Some(delivered(site, file)).filter(|texts| texts.iter().any(|one| one == text)))
 }
 
-fn numbered(text: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
+pub(crate) fn numbered(text: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|number| format!("{text}-{number}")).collect()
 }
 
