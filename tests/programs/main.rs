@@ -23,6 +23,7 @@ mod keys;
 mod outputs;
 mod owner;
 mod patterns;
+mod recipes;
 mod recovery;
 mod server_faults;
 mod server_options;

@@ -1,8 +1,9 @@
 //! Outputs: commands that get the events of the stream, and what happens when they fail, hang, or are killed with their server.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{wait_for, Program, Site};
+use crate::harness::{skip, wait_for, Program, Site};
 use crate::raw::{alert, Peer};
+use crate::server_faults::Disk;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,14 +17,14 @@ fn script(site: &Site, name: &str, text: &str) -> String {
 }
 
 /// Starts a server with these further directives.
-fn serve(site: &Site, more: &str) -> Program {
+pub(crate) fn serve(site: &Site, more: &str) -> Program {
     site.host("h", "");
     site.write("ax436.conf", &site.server_file("127.255.255.255", more));
     site.server()
 }
 
 /// Sends events as a Python agent would, and waits until they are acknowledged: `TEXT-N` with the tags `T`.
-fn send(site: &Site, text: &str, numbers: std::ops::Range<usize>) {
+pub(crate) fn send(site: &Site, text: &str, numbers: std::ops::Range<usize>) {
     let (peer, start) = (Peer::of_server(site.port), &text[..text.len().min(10)]);
     for number in numbers {
         peer.ask(&alert("h", &format!("{start}_{number}"), "T", &format!("{text}-{number}")), &format!("ACK%%{start}_{number}"));
@@ -41,7 +42,7 @@ fn wait_for_delivery(site: &Site, file: &str, text: &str) -> Vec<String> {
     wait_for(&format!("{text} in {file}"), || Some(delivered(site, file)).filter(|texts| texts.iter().any(|one| one == text)))
 }
 
-fn numbered(text: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
+pub(crate) fn numbered(text: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|number| format!("{text}-{number}")).collect()
 }
 
@@ -161,4 +162,192 @@ fn a_faulty_output_is_found_by_the_check_and_the_rest_works() {
     let printed = String::from_utf8(check.stdout).unwrap();
     let expected = format!("ax436.conf:11: warning: run: there is no program ./absent\n{}\n", faults.join("\n"));
     assert_eq!((check.status.code(), printed), (Some(2), expected));
+}
+
+/// Replaces the server file and has the server read it again.
+fn reload(site: &Site, server: &Program, more: &str, says: &str) {
+    site.write("ax436.conf", &site.server_file("127.255.255.255", more));
+    let before = server.log_text().matches(says).count();
+    server.signal("HUP");
+    wait_for(says, || (server.log_text().matches(says).count() > before).then_some(()));
+}
+
+/// A command that notes that it runs, waits for a file `go`, and then takes the events.
+fn waiting(site: &Site, out: &str) -> String {
+    script(site, &format!("{out}.sh"), &format!("touch {out}.runs\nuntil test -e go; do sleep 0.1; done\ncat >> {out}"))
+}
+
+#[test]
+fn a_reload_adds_changes_and_removes_outputs_while_a_batch_runs() {
+    let site = Site::new("outputs-reload");
+    let (slow, gone, new) = (waiting(&site, "slow.out"), waiting(&site, "gone.out"), script(&site, "new", "cat >> new.out"));
+    let batch = "batch: events=5 seconds=1 timeout=3000\n";
+    let former = format!("output: slow\n{batch}run: {slow}\noutput: gone\n{batch}run: {gone}\n");
+    let server = serve(&site, &former);
+    send(&site, "e", 0..5);
+    wait_for("both to run", || (site.path("slow.out.runs").exists() && site.path("gone.out.runs").exists()).then_some(()));
+    let good = format!("output: slow\nformat: json\n{batch}run: {slow}\noutput: new\nrun: {new}\n");
+    reload(&site, &server, &format!("{good}output: bad\n"), "ax436.conf cannot be used: what was read before stays");
+    assert!(server.log_text().contains("ax436.conf:12: output: run: is missing for bad"), "{}", server.log_text());
+    reload(&site, &server, &format!("{good}event_format: json\nname: other\n"), "ax436.conf was read again: 2 outputs");
+    let needs_restart = |name: &str| server.log_text().contains(&format!("ax436.conf: {name}: has changed, which needs a restart"));
+    assert!(needs_restart("event_format") && needs_restart("name") && !needs_restart("port"), "{}", server.log_text());
+    send(&site, "e", 5..10);
+    wait_for_delivery(&site, "new.out", "e-9");
+    site.write("go", "");
+    wait_for("the rest", || fs::read_to_string(site.path("slow.out")).ok().filter(|text| text.contains("\"e-9\"")));
+    let slow = delivered(&site, "slow.out");
+    assert_eq!(only(slow.clone(), "e-"), numbered("e", 0..5), "in the former format");
+    assert_eq!(only(slow, "{").iter().filter(|line| line.contains("\"text\":\"e-")).count(), 5);
+    assert_eq!(only(delivered(&site, "new.out"), "e-"), numbered("e", 5..10), "from the end on");
+    assert_eq!(only(delivered(&site, "gone.out"), "e-"), numbered("e", 0..5), "its command was not disturbed");
+    // An output that comes back begins at the end.
+    reload(&site, &server, &former, "ax436.conf was read again: 2 outputs");
+    send(&site, "e", 10..11);
+    assert_eq!(only(wait_for_delivery(&site, "gone.out", "e-10"), "e-"), [numbered("e", 0..5), numbered("e", 10..11)].concat());
+}
+
+/// The files of the stream that were rolled.
+fn rolled(site: &Site) -> usize {
+    (1..1000).take_while(|number| site.path(&format!("events.log.{number}")).exists()).count()
+}
+
+#[test]
+fn files_are_held_until_every_output_has_passed_them() {
+    let site = Site::new("outputs-hold");
+    let (sink, quick) = (script(&site, "sink", "test -e go || exit 1; sleep 0.05; cat >> out"), script(&site, "quick", "cat >> quick.out"));
+    let more =
+        format!("event_stream_size: 1000\nevent_stream_keep: 1\noutput: sink\nbatch: events=9\nrun: {sink}\noutput: quick\nrun: {quick}\n");
+    let server = serve(&site, &more);
+    send(&site, "e", 0..120);
+    wait_for_delivery(&site, "quick.out", "e-119");
+    assert!(rolled(&site) > 3, "{} files", rolled(&site));
+    // The files are held over a restart, too.
+    server.kill();
+    let _server = serve(&site, &more);
+    send(&site, "e", 120..150);
+    site.write("go", "");
+    assert_eq!(only(wait_for_delivery(&site, "out", "e-149"), "e-"), numbered("e", 0..150));
+    wait_for("the files to go", || (rolled(&site) <= 1).then_some(()));
+}
+
+#[test]
+fn beyond_the_hold_the_oldest_files_go_and_an_event_says_how_many_events_are_lost() {
+    let site = Site::new("outputs-lost");
+    let sink = script(&site, "sink", "test -e go || exit 1; cat >> out");
+    let more = format!(
+        "event_stream_size: 2000\nevent_stream_keep: 1\noutput_hold: 5000\noutput: sink\nselect: tags=T\nbatch: events=9\nrun: {sink}\n"
+    );
+    let server = serve(&site, &more);
+    send(&site, "e", 0..200);
+    site.write("go", "");
+    let texts = only(wait_for_delivery(&site, "out", "e-199"), "e-");
+    assert!(rolled(&site) <= 4, "{} files", rolled(&site));
+    let count = |text: &str| {
+        let number = text.strip_prefix("Output sink: lost ")?.strip_suffix(" events: more than 5000 bytes of the stream waited")?;
+        number.parse::<usize>().ok()
+    };
+    // All files of the stream are not there any more; the log has the events too.
+    let log = server.log_text();
+    let lost: usize = log.lines().filter_map(|line| count(&line[line.find("Output sink: lost")?..])).sum();
+    assert!(lost > 50, "{lost}");
+    assert_eq!(texts.len() + lost, 200, "{log}");
+    assert_eq!(texts[0], "e-0", "what was in memory is delivered");
+}
+
+#[test]
+fn an_event_that_a_command_refuses_is_given_up_alone() {
+    let site = Site::new("outputs-drop");
+    let sink = script(&site, "sink", "cat > part; ! grep -q -e 'e-7$' -e 'e-11$' part || exit 65; cat part >> out");
+    let other = script(&site, "other", "cat >> other.out");
+    let more = format!("output: sink\nselect: tags=T\nbatch: events=50 seconds=5 drop=65\nrun: {sink}\noutput: other\nrun: {other}\n");
+    let _server = serve(&site, &more);
+    send(&site, "e", 0..20);
+    let expected = numbered("e", 0..20).into_iter().filter(|text| !["e-7", "e-11"].contains(&&**text)).collect::<Vec<_>>();
+    assert_eq!(only(wait_for_delivery(&site, "out", "e-19"), "e-"), expected);
+    wait_for_delivery(&site, "other.out", "Output sink: gave up event e_7 of h: exit status 65");
+    wait_for_delivery(&site, "other.out", "Output sink: gave up event e_11 of h: exit status 65");
+}
+
+#[test]
+fn an_output_that_fails_for_an_hour_is_reported_to_the_others_and_loses_nothing() {
+    let site = Site::new("outputs-hour");
+    let (sink, other) = (script(&site, "sink", "test -e go || exit 3; cat >> out"), script(&site, "other", "cat >> other.out"));
+    site.host("h", "");
+    let batch = "batch: timeout=3600\n";
+    let more = format!("output: sink\n{batch}run: {sink}\noutput: other\n{batch}run: {other}\n");
+    site.write("ax436.conf", &site.server_file("127.255.255.255", &more));
+    let mut command = site.command("ax436");
+    command.env("PROJECT436_TEST_CLOCK", "400").args(["-l", "log", "ax436.conf"]);
+    let _server = Program::start(command, site.path("log"));
+    send(&site, "e", 0..3);
+    wait_for_delivery(&site, "other.out", "Output sink: nothing delivered for 10 minutes: exit status 3");
+    let started = crate::harness::lines_of(&site.path("log")).len();
+    crate::harness::pause(std::time::Duration::from_secs(9)); // an hour
+    assert!(crate::harness::lines_of(&site.path("log")).len() < started + 70, "at most a line a minute");
+    site.write("go", "");
+    wait_for_delivery(&site, "other.out", "Output sink: works again");
+    let texts = wait_for_delivery(&site, "out", "e-2");
+    assert_eq!(only(texts.clone(), "e-"), numbered("e", 0..3));
+    assert_eq!(only(texts, "Output sink"), [""; 0], "it gets nothing about itself");
+    assert_eq!(only(delivered(&site, "other.out"), "Output sink").len(), 2);
+}
+
+#[test]
+fn a_batch_that_blocks_can_be_skipped_and_a_command_tried() {
+    let site = Site::new("outputs-skip");
+    let sink = script(&site, "sink", "cat > part; ! grep -q bad part || { echo it is bad >&2; exit 7; }; cat part >> out");
+    let output = |action: &[&str]| {
+        let outcome = site.command("ax436").args(["output", "ax436.conf", "sink"]).args(action).output().unwrap();
+        (outcome.status.code(), String::from_utf8(outcome.stdout).unwrap(), String::from_utf8(outcome.stderr).unwrap())
+    };
+    let server = serve(&site, &format!("output: sink\nselect: tags=T\nformat: text\nrun: {sink}\n"));
+    assert_eq!(output(&["--try"]), (Some(1), String::new(), "ax436: the stream events.log has no event for the output sink\n".into()));
+    send(&site, "good", 0..3);
+    wait_for("delivery", || fs::read_to_string(site.path("out")).ok().filter(|text| text.contains("good-2")));
+    let (status, out, _) = output(&["--skip"]);
+    assert_eq!(status, Some(0), "{out}");
+    wait_for("an answer", || server.log_text().contains("output sink: there is nothing to skip: it has not failed").then_some(()));
+    let (status, out, err) = output(&["--try", "2"]);
+    let shown = "2 events in the format of the output:\n2026-11-22 11:35:36 h T: good-1\n2026-11-22 11:35:36 h T: good-2\nrunning: ";
+    assert!(out.starts_with(shown) && out.ends_with("\ndelivered: exit status 0\n"), "{out}{err}");
+    assert_eq!((status, fs::read_to_string(site.path("out")).unwrap().matches("good-2").count()), (Some(0), 2));
+    send(&site, "bad", 0..1);
+    wait_for("a failure", || server.log_text().contains("output sink: exit status 7").then_some(()));
+    let (status, out, err) = output(&["--try", "1"]);
+    assert_eq!((status, &*err), (Some(1), "ax436: not delivered: exit status 7\n"));
+    assert!(out.contains("standard error: it is bad"), "{out}");
+    send(&site, "later", 0..1);
+    assert_eq!(output(&["--skip"]).0, Some(0));
+    wait_for("delivery", || fs::read_to_string(site.path("out")).ok().filter(|text| text.contains("later-0")));
+    site.wait_for_text("Output sink: skipped 1 events, bad_0 of h to bad_0 of h");
+    for wrong in [&["--try", "0"][..], &["--colour"], &["--skip", "1"], &[]] {
+        assert_eq!(output(wrong).0, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn on_a_full_disk_outputs_go_on_and_repeat_after_a_restart_what_they_could_not_keep() {
+    let site = Site::new("outputs-full-disk");
+    let disk = match Disk::mount(site.path("stream")) {
+        Ok(disk) => disk,
+        Err(reason) => return skip("on_a_full_disk_outputs_go_on_and_repeat_after_a_restart_what_they_could_not_keep", &reason),
+    };
+    let sink = script(&site, "sink", "test -e go || exit 1; cat >> out");
+    site.host("h", "");
+    let conf = site.server_file("127.255.255.255", &format!("output: sink\nselect: tags=T\nrun: {sink}\n"));
+    site.write("ax436.conf", &conf.replace("events.log", "stream/events.log"));
+    let server = site.server();
+    send(&site, "e", 0..5);
+    wait_for("a failure", || server.log_text().contains("output sink: exit status 1").then_some(()));
+    let ballast = disk.fill();
+    site.write("go", "");
+    wait_for_delivery(&site, "out", "e-4");
+    let complaint = "cannot write stream/events.log.outputs: No space left on device; after a restart, outputs repeat";
+    wait_for("the complaint", || server.log_text().contains(complaint).then_some(()));
+    server.kill();
+    fs::remove_file(ballast).unwrap();
+    let _server = site.server();
+    send(&site, "e", 5..10);
+    assert_eq!(only(wait_for_delivery(&site, "out", "e-9"), "e-"), [numbered("e", 0..5), numbered("e", 0..10)].concat());
 }

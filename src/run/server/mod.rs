@@ -9,6 +9,7 @@ mod events;
 mod generate_key;
 mod outage;
 mod outgoing;
+mod output_command;
 mod outputs;
 mod places;
 mod recorded;

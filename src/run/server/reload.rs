@@ -30,8 +30,9 @@ impl Reload {
                 for name in changed(&self.settings, &file) {
                     log.write(now, &format!("{}: {name}: has changed, which needs a restart", self.path));
                 }
-                let ServerFile { outputs, output_hold, .. } = file;
-                self.settings = ServerFile { outputs, output_hold, ..self.settings.clone() };
+                log.write(now, &format!("{} was read again: {} outputs", self.path, file.outputs.len()));
+                let ServerFile { outputs, output_lines, output_hold, .. } = file;
+                self.settings = ServerFile { outputs, output_lines, output_hold, output_faults: Vec::new(), ..self.settings.clone() };
                 return Some(&self.settings);
             }
             Ok(file) => file.output_faults.iter().map(Fault::to_string).collect(),

@@ -151,6 +151,16 @@ impl Channel {
         log.write(now, &format!("output {}: {text}{unlogged}", self.name()));
     }
 
+    /// Steps over the batch that the command fails with. Returns whether there is one.
+    pub(super) fn skip(&mut self, now: Now) -> bool {
+        if self.delivery.failure().is_some() {
+            self.stop_command(now);
+        }
+        let skipped = self.delivery.skip();
+        self.delivered |= skipped;
+        skipped
+    }
+
     /// Ends the command, if it runs, and what it had does not count as delivered.
     pub(super) fn stop_command(&mut self, now: Now) {
         if self.command.take().is_some() {

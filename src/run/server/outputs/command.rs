@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::ExitStatus;
 
-pub(super) struct Command {
+pub(in crate::run::server) struct Command {
     process: ChildProcess,
     /// `None` once all is written, or the command takes no more.
     input: Option<File>,
@@ -35,7 +35,7 @@ impl Command {
     ///
     /// # Errors
     /// The program does not exist or cannot be started.
-    pub(super) fn start(output: &Output, events: &[&StreamEvent]) -> io::Result<Self> {
+    pub(in crate::run::server) fn start(output: &Output, events: &[&StreamEvent]) -> io::Result<Self> {
         let uids: Vec<&str> = events.iter().map(|event| &*event.uid).collect();
         let variables = [
             format!("AX436_OUTPUT={}", output.name),
@@ -51,7 +51,7 @@ impl Command {
     }
 
     /// Adds what to wait for.
-    pub(super) fn add_to(&self, poll: &mut PollSet) {
+    pub(in crate::run::server) fn add_to(&self, poll: &mut PollSet) {
         if let Some(input) = &self.input {
             poll.add_writer(input.as_fd());
         }
@@ -61,7 +61,7 @@ impl Command {
     }
 
     /// Writes and reads what is possible. Returns the exit status once the process has ended.
-    pub(super) fn advance(&mut self) -> Option<ExitStatus> {
+    pub(in crate::run::server) fn advance(&mut self) -> Option<ExitStatus> {
         self.write();
         self.listen();
         let status = self.process.status()?;
@@ -105,7 +105,7 @@ impl Command {
     }
 
     /// What the command said on standard error, as one line; empty if it said nothing.
-    pub(super) fn said(&self) -> String {
+    pub(in crate::run::server) fn said(&self) -> String {
         let (start, end) = &self.said;
         let gap: &[u8] = if start.len() + end.len() < 2 * Self::SAID { b"" } else { b" ... " };
         let text = [start, gap, end].concat();

@@ -4,6 +4,10 @@ mod channel;
 mod command;
 mod hold;
 mod places;
+mod skip;
+
+pub(super) use self::command::Command;
+pub(super) use self::skip::SkipRequest;
 
 use self::channel::{Channel, Next};
 use self::hold::Hold;
@@ -40,12 +44,17 @@ pub(super) struct Outputs {
     /// Whether events were delivered since the last save.
     delivered: bool,
     hold: Hold,
+    skip: SkipRequest,
+    /// When a request to skip is looked for next.
+    next_look: Duration,
     /// How often the stream was rolled when the held files were looked at.
     rolled: u64,
     failure: LastFailure,
 }
 
 impl Outputs {
+    /// Time between two looks for a request to skip.
+    const LOOK_INTERVAL: Duration = Duration::from_secs(1);
     /// Least time between two saves: an SD card bears only so many.
     const SAVE_INTERVAL: Duration = Duration::from_secs(1);
     /// Most time between two saves while the places move without anything being delivered.
@@ -58,6 +67,8 @@ impl Outputs {
             stream: stream.clone(),
             hold: Hold::new(files.clone(), settings.event_stream_keep, settings.output_hold),
             files,
+            skip: SkipRequest::new(stream),
+            next_look: now.mono,
             server: server.into(),
             channels: Vec::new(),
             file: PlacesFile::new(stream),
@@ -155,6 +166,10 @@ impl Outputs {
             return;
         }
         child::reap();
+        if now.mono >= self.next_look {
+            self.next_look = now.mono + Self::LOOK_INTERVAL;
+            self.take_skip(now, log);
+        }
         for channel in &mut self.channels {
             channel.advance(now, log);
             while let Some(notice) = channel.delivery.poll_notice() {
@@ -168,6 +183,18 @@ impl Outputs {
             self.rolled = stream.rolled();
             self.update_hold(stream);
         }
+    }
+
+    /// Steps over the batch that an output fails with, if that was asked for.
+    fn take_skip(&mut self, now: Now, log: &mut Log) {
+        let Some(name) = self.skip.take() else { return };
+        let found = self.channels.iter_mut().find(|channel| channel.name() == name);
+        let outcome = match found.map(|channel| channel.skip(now)) {
+            Some(true) => return,
+            Some(false) => "there is nothing to skip: it has not failed with a batch",
+            None => "there is nothing to skip: there is no such output",
+        };
+        log.write(now, &format!("output {name}: {outcome}"));
     }
 
     /// Changes and removes outputs whose commands do not run. Returns whether one was removed.
@@ -247,12 +274,14 @@ impl Outputs {
 
     /// Removes the files of the stream that no output needs any more, and holds the others.
     fn update_hold(&mut self, stream: &mut EventStream) {
+        // The places that were saved, since a restart goes on there, and those that are not saved yet.
         let oldest = || self.files.numbers().last().copied().unwrap_or(0);
-        let number = |(_, place): &(SavedPlace, Option<Place>)| match place {
+        let number = |place: Option<Place>| match place {
             Some(place) => self.files.number_of(place.inode()).unwrap_or(0),
             None => oldest(),
         };
-        let needed = self.saved.iter().map(number).max().unwrap_or(0);
+        let places = self.saved.iter().map(|(_, place)| *place).chain(self.channels.iter().map(|channel| channel.delivery.passed()));
+        let needed = places.map(number).max().unwrap_or(0);
         self.hold.update(needed, &mut self.channels);
         stream.keep(self.hold.kept);
     }
