@@ -139,6 +139,11 @@ impl<P: Copy> Delivery<P> {
         self.batch.len()
     }
 
+    /// Since when the oldest of them waits.
+    pub fn waits_since(&self) -> Option<Duration> {
+        self.waits_since
+    }
+
     /// Whether it takes more events now.
     pub fn wants_events(&self) -> bool {
         self.portion.is_none() && self.phase == Phase::Collecting && !self.is_full()
@@ -162,6 +167,12 @@ impl<P: Copy> Delivery<P> {
                 self.push(now, event);
             }
         }
+        self.pass_if_empty();
+    }
+
+    /// Takes note of an event that goes to no output, and the place behind it.
+    pub fn pass_over(&mut self, behind: P) {
+        self.behind = Some(behind);
         self.pass_if_empty();
     }
 

@@ -34,6 +34,10 @@ pub struct Condition {
     pub since: u64,
     /// When its last event happened.
     pub last: u64,
+    /// Whether a silence covers it, as far as that was looked at.
+    pub is_silenced: bool,
+    /// Whether it opened after that was looked at.
+    is_new: bool,
 }
 
 /// What an event says of a condition.
@@ -92,9 +96,10 @@ impl Conditions {
         let (tags, text) = (truncate(tags, Self::MAX_TEXT).into(), truncate(text, Self::MAX_TEXT).into());
         let of_host = self.hosts.entry(host.clone()).or_default();
         if let Some(open) = of_host.open.get_mut(key) {
-            *open = Condition { kind, tags, text, since: open.since, last: unix };
+            *open = Condition { kind, tags, text, last: unix, ..*open };
         } else if of_host.open.len() < Self::MAX_OPEN {
-            of_host.open.insert(key.into(), Condition { kind, tags, text, since: unix, last: unix });
+            let condition = Condition { kind, tags, text, since: unix, last: unix, is_silenced: false, is_new: true };
+            of_host.open.insert(key.into(), condition);
         } else if !std::mem::replace(&mut of_host.is_overfull, true) {
             return Followed::Overfull;
         }
@@ -143,6 +148,28 @@ impl Conditions {
         self.hosts.keys().filter(|host| !is_known(host)).cloned().collect()
     }
 
+    /// Notes which conditions silences cover now, and returns those that one has covered and none covers any more: the host, the key and the
+    /// condition. `covered` says whether a condition was covered when this was called last.
+    pub(super) fn update_silenced(
+        &mut self,
+        covered: impl Fn(&str, &str) -> bool,
+        covers: impl Fn(&str, &str) -> bool,
+    ) -> Vec<(Rc<str>, Box<str>, Condition)> {
+        let mut ended = Vec::new();
+        for (host, of_host) in &mut self.hosts {
+            for (key, condition) in &mut of_host.open {
+                let is_new = std::mem::take(&mut condition.is_new);
+                let was_silenced = condition.is_silenced || is_new && covered(host, &condition.tags);
+                condition.is_silenced = covers(host, &condition.tags);
+                self.changed |= was_silenced != condition.is_silenced;
+                if was_silenced && !condition.is_silenced {
+                    ended.push((host.clone(), key.clone(), condition.clone()));
+                }
+            }
+        }
+        ended
+    }
+
     /// Whether anything changed since the last call.
     pub(super) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -151,9 +178,9 @@ impl Conditions {
     /// Appends a line for each open condition, from which [`Self::restore`] reads it again.
     pub(super) fn emit_into(&self, text: &mut String) {
         for (host, key, condition) in self.iter() {
-            let Condition { kind, tags, text: last_text, since, last } = condition;
-            let (open, kind) = (Self::OPEN, kind.as_str());
-            text.push_str(&format!("{open}%%{host}%%{key}%%{kind}%%{since}%%{last}%%{tags}%%{last_text}\n"));
+            let Condition { kind, tags, text: last_text, since, last, is_silenced, .. } = condition;
+            let (open, kind, silenced) = (Self::OPEN, kind.as_str(), u8::from(*is_silenced));
+            text.push_str(&format!("{open}%%{host}%%{key}%%{kind}%%{silenced}%%{since}%%{last}%%{tags}%%{last_text}\n"));
         }
     }
 
@@ -165,10 +192,12 @@ impl Conditions {
     }
 
     fn restore_line(&mut self, line: &str) -> Option<()> {
-        let mut fields = line.splitn(7, "%%");
+        let mut fields = line.splitn(8, "%%");
         let (host, key, kind) = (fields.next()?, fields.next()?, Kind::parse(fields.next()?)?);
+        let is_silenced = fields.next()? == "1";
         let (since, last) = (number(fields.next()?, 10)?, number(fields.next()?, 10)?);
-        let condition = Condition { kind, since, last, tags: fields.next()?.into(), text: fields.next()?.into() };
+        let (tags, text) = (fields.next()?.into(), fields.next()?.into());
+        let condition = Condition { kind, tags, text, since, last, is_silenced, is_new: false };
         let known = self.hosts.get_key_value(host).map_or_else(|| host.into(), |(host, _)| host.clone());
         self.hosts.entry(known).or_default().open.insert(key.into(), condition);
         Some(())
@@ -232,10 +261,26 @@ mod tests {
         let mut text = "AT%%a%%10%%none\n".to_string();
         conditions.emit_into(&mut text);
         let mut restored = Conditions::default();
-        restored.restore(&format!("{text}OPEN%%a\nOPEN%%a%%3%%what%%1%%2%%T%%x\nOPEN%%a%%3%%line%%x%%2%%T%%x\n"));
+        restored.restore(&format!("{text}OPEN%%a\nOPEN%%a%%3%%what%%0%%1%%2%%T%%x\nOPEN%%a%%3%%line%%0%%x%%2%%T%%x\n"));
         assert_eq!(open(&restored), open(&conditions));
-        assert_eq!(restored.get("a", "2"), conditions.get("a", "2"));
+        let whole = |conditions: &Conditions| Condition { is_new: false, ..conditions.get("a", "2").unwrap().clone() };
+        assert_eq!(whole(&restored), whole(&conditions));
         assert_eq!(restored.remove("a").count(), 2);
         assert_eq!(restored.hosts_without(|host| host == "a"), ["b".into()]);
+    }
+
+    #[test]
+    fn a_condition_is_told_when_the_silence_that_covered_it_is_over() {
+        let (mut conditions, host) = (Conditions::default(), "h".into());
+        let (yes, no) = (|_: &str, _: &str| true, |_: &str, _: &str| false);
+        conditions.handle(&host, change("before", State::Opened, 1));
+        assert!(conditions.update_silenced(no, yes).is_empty());
+        conditions.handle(&host, change("during", State::Opened, 2));
+        conditions.handle(&host, change("over", State::Opened, 2));
+        conditions.handle(&host, change("over", State::Closed, 3));
+        let ended = conditions.update_silenced(yes, no);
+        assert_eq!(ended.iter().map(|(_, key, _)| &**key).collect::<Vec<_>>(), ["before", "during"]);
+        conditions.handle(&host, change("after", State::Opened, 4));
+        assert!(conditions.update_silenced(no, no).is_empty() && conditions.update_silenced(no, no).is_empty());
     }
 }

@@ -51,7 +51,7 @@ pub(super) enum Version {
     /// Outside a session.
     One,
     /// In a session.
-    Two,
+    Three,
 }
 
 /// What becomes of a JOIN.
@@ -84,6 +84,8 @@ pub(super) enum HostNotice {
     Stopped,
     /// So many hosts behind it are silent too.
     Behind(usize),
+    /// It cannot hang behind its parent.
+    ParentFault(Fault),
     TwoAddresses(Ipv4Addr, Ipv4Addr),
     TwoAgents(Ipv4Addr, Ipv4Addr),
 }
@@ -129,6 +131,7 @@ impl fmt::Display for HostNotice {
             Self::Inactive(..) => f.write_str("Host is inactive"),
             Self::ActiveAgain(_) => f.write_str("Host is active again"),
             Self::Stopped => f.write_str("Agent has stopped"),
+            Self::ParentFault(fault) => write!(f, "Configuration error: {fault}"),
             Self::Behind(1) => f.write_str("1 host behind it is inactive too"),
             Self::Behind(count) => write!(f, "{count} hosts behind it are inactive too"),
             Self::TwoAddresses(one, other) => write!(f, "Host name is used from two addresses at once: {one} and {other}"),
@@ -242,7 +245,7 @@ impl Host {
         self.presence.forget_report();
     }
 
-    /// A version 1 agent asks for its configuration. It has replaced any version 2 agent. Returns whether CONFIG may be sent; if so, it
+    /// A version 1 agent asks for its configuration. It has replaced any version 3 agent. Returns whether CONFIG may be sent; if so, it
     /// counts as sent.
     pub(super) fn handle_config_request(&mut self, now: Duration) -> bool {
         self.session = None;
@@ -339,7 +342,7 @@ impl Host {
                 (self.seen.version, self.seen.target, self.seen.revision) = Default::default();
                 None
             }
-            Version::Two => match self.session.as_ref().filter(|session| session.address() == from) {
+            Version::Three => match self.session.as_ref().filter(|session| session.address() == from) {
                 Some(session) => Some(session.run()),
                 // A device that moved begins another session. Until then, its datagrams may be replayed ones.
                 None => return notices,

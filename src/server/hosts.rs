@@ -74,10 +74,10 @@ impl Hosts {
         host.map(|host| host.handle_removed(now)).is_some()
     }
 
-    /// Checks which host can hang behind which, if that may have changed. Returns the hosts that cannot, and why; each once.
-    pub(super) fn check_parents(&mut self) -> Vec<(Rc<str>, Fault)> {
+    /// Checks which host can hang behind which, if that may have changed. A host that cannot is reported once.
+    fn check_parents(&mut self) {
         if !std::mem::take(&mut self.parents_changed) {
-            return Vec::new();
+            return;
         }
         let parent_of = |name: &str| {
             let host = self.get(name).filter(|host| host.has_file())?;
@@ -86,8 +86,10 @@ impl Hosts {
         let with_parent = self.iter().filter(|(_, host)| host.parent().is_some() && host.has_file());
         let check = |(name, host): (&Rc<str>, &Host)| (name.clone(), host.parent().and_then(|parent| parent.fault(name, parent_of)));
         let checked: Vec<(Rc<str>, Option<Fault>)> = with_parent.map(check).collect();
-        let note = |(name, fault): (Rc<str>, Option<Fault>)| Some((name.clone(), self.get_mut(&name)?.set_parent_fault(fault)?));
-        checked.into_iter().filter_map(note).collect()
+        for (name, fault) in checked {
+            let fault = self.get_mut(&name).and_then(|host| host.set_parent_fault(fault));
+            self.notices.extend(fault.map(|fault| (name, HostNotice::ParentFault(fault))));
+        }
     }
 
     /// What each host is like that others hang behind.
@@ -161,6 +163,7 @@ impl Hosts {
     /// Hands over every host for which something is due, then drops the hosts that are finished. Stops after [`Self::MAX_DUE`] hosts and
     /// returns whether others may be left. A host that was handed over is not due again at once, so that another pass reaches the others.
     pub(super) fn handle_tick(&mut self, now: Duration, mut carry_out: impl FnMut(&Rc<str>, &mut Host, Due)) -> bool {
+        self.check_parents();
         let parents = self.parents(now);
         let (mut count, mut in_front) = (0, Vec::new());
         for (name, host) in &mut self.by_name {

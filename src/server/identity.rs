@@ -43,7 +43,7 @@ impl ServerIdentity {
 
     /// Sends a version 1 configuration.
     pub(super) fn send_classic(&self, to: SocketAddrV4, lines: &str, outputs: &mut Outputs) {
-        // An agent that speaks version 2 may ask because nothing else that says so has arrived. Version 1 agents ignore SRVCAP.
+        // An agent that speaks version 3 may ask because nothing else that says so has arrived. Version 1 agents ignore SRVCAP.
         (0..Self::CAPABILITIES).for_each(|_| outputs.send(to, &self.capability(), None));
         outputs.send(to, &Message::Config { lines }, None);
         (0..Self::CAPABILITIES).for_each(|_| outputs.send(to, &self.capability(), None));

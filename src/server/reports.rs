@@ -6,7 +6,7 @@ use super::outputs::Outputs;
 use super::own_events::{OwnEvent, OwnEvents};
 use super::presence::{Place, Turn};
 use super::sink::{EventSink, Written};
-use crate::directives::Fault;
+use crate::directives::{Fault, Silences};
 use crate::hash::Fnv1a;
 use crate::now::Now;
 use crate::wire::position::Base36;
@@ -18,6 +18,8 @@ pub(super) struct Reports {
     events: OwnEvents,
     pub(super) conditions: Conditions,
     heartbeat: Option<Heartbeat>,
+    /// The silences of the last look at them, and when that was, in seconds since 1970.
+    silences: (Silences, u64),
 }
 
 /// When the event that says that the server runs is made.
@@ -41,7 +43,7 @@ impl Reports {
     const TAG_HEARTBEAT: &'static str = "HEARTBEAT";
 
     pub(super) fn new(run: Token) -> Self {
-        Self { events: OwnEvents::new(run), conditions: Conditions::default(), heartbeat: None }
+        Self { events: OwnEvents::new(run), conditions: Conditions::default(), heartbeat: None, silences: Default::default() }
     }
 
     /// Where the open condition says that the host is, if its silence is one.
@@ -121,6 +123,21 @@ impl Reports {
                 self.events.push(OwnEvent { host: host.clone(), unix: now.unix, kind, tags: (&*tags).into(), condition, text });
             }
         }
+    }
+
+    /// Makes an event of each condition that a silence has kept from the outputs, once no silence covers it: it is open all the same.
+    pub(super) fn handle_silences(&mut self, now: Now, silences: &Silences) {
+        let (before, looked) = &self.silences;
+        let covered = |host: &str, tags: &str| before.covers(host, tags, *looked);
+        let ended = self.conditions.update_silenced(covered, |host, tags| silences.covers(host, tags, now.unix));
+        for (host, key, Condition { kind, tags, text, .. }) in ended {
+            let condition = Some((State::Opened, key));
+            self.events.push(OwnEvent { host, unix: now.unix, kind, tags: (&*tags).into(), condition, text: text.into() });
+        }
+        if self.silences.0 != *silences {
+            self.silences.0 = silences.clone();
+        }
+        self.silences.1 = now.unix;
     }
 
     /// Follows an event of a condition, and reports if there are too many.

@@ -391,3 +391,21 @@ fn the_silence_of_a_host_explains_that_of_the_hosts_behind_it() {
     );
     assert_eq!(later[4..].iter().filter(|event| event.contains("web")).count(), 0, "its parent is silent again before its time is over");
 }
+
+#[test]
+fn only_the_agent_of_the_session_can_say_that_it_ends_and_it_is_silent_all_the_same() {
+    let mut bench = Bench::new(&["nas1"]);
+    let bye = |run| Message::Bye { host: "nas1", run: Token(run) }.to_string();
+    bench.deliver(2, agent(1), &bye(1));
+    bench.join(3, agent(1), "nas1");
+    bench.deliver(4, agent(1), &bye(2));
+    bench.deliver(4, agent(2), &bye(1));
+    bench.tick(5);
+    assert_eq!(bench.own_events(), [""; 0]);
+    (0..3).for_each(|_| drop(bench.deliver(10, agent(1), &bye(1))));
+    assert_eq!(bench.own_events(), ["Agent has stopped"]);
+    assert_eq!(bench.server.status(at(11)).hosts[0].state, HostState::Stopped);
+    (11..200).for_each(|second| drop(bench.tick(second)));
+    assert_eq!(bench.own_events(), ["Agent has stopped", "Host is inactive"]);
+    assert!(bench.lines.0[1].contains(&format!("%%{}%%", at(190).unix)), "{:?}", bench.lines.0);
+}

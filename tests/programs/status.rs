@@ -328,6 +328,39 @@ fn a_silence_is_shown_listed_ended_and_kept_with_what_people_write() {
 }
 
 #[test]
+fn what_is_silenced_or_explained_goes_to_no_output_and_comes_when_the_silence_ends() {
+    let site = Site::new("status-outputs");
+    let output = "output: sink\nformat: text\nselect: states=opened,closed\nrun: tee -a sink\n";
+    site.write("ax436.conf", &site.server_file("127.255.255.255", output));
+    site.host("router", RULE);
+    site.host("nas", &format!("parent: router\n{RULE}"));
+    site.host("web", RULE);
+    site.host("pc", RULE);
+    site.write("events.log.silences", "web 2100-01-01T00:00Z\n");
+    let _server = site.server();
+    wait_for_socket(&site);
+    for name in ["router", "nas", "web", "pc"] {
+        ask(&site, name);
+        wait_for_row(&site, name, "alive");
+    }
+    let delivered = |host: &str| {
+        let sink = std::fs::read_to_string(site.path("sink")).unwrap_or_default();
+        sink.lines().any(|line| line.contains(&format!(" {host} ")) && line.contains("inactive"))
+    };
+    wait_for("what counts by itself", || (delivered("pc") && delivered("router")).then_some(()));
+    site.wait_for_text("1 host behind it is inactive too");
+    assert!(!delivered("web") && !delivered("nas"));
+    let row = wait_for("the output in the status", || {
+        let (text, _) = printed(&site, &["status", "ax436.conf"]);
+        text.lines().find(|line| line.starts_with("sink ")).map(str::to_string)
+    });
+    assert!(row.ends_with('-'), "{row}");
+    site.write("events.log.silences", "");
+    wait_for("what is still open", || delivered("web").then_some(()));
+    assert!(!delivered("nas"));
+}
+
+#[test]
 fn the_check_names_bad_silences_and_those_that_are_over() {
     let site = Site::new("status-silence-check");
     site.write("quiet", "nas 2001-01-01T00:00Z\nnas soon\n");

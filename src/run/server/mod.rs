@@ -8,7 +8,6 @@ mod event_stream;
 mod events;
 mod generate_key;
 mod outage;
-mod outgoing;
 mod output_command;
 mod outputs;
 mod places;
@@ -26,7 +25,6 @@ use self::config_dir::{ConfigDirs, Debounce};
 use self::control::{ControlSocket, Request, Response, Status};
 use self::event_stream::EventStream;
 use self::outage::Outage;
-use self::outgoing::Outgoing;
 use self::outputs::Outputs;
 use self::reload::Reload;
 use self::settings::PROGRAM;
@@ -39,6 +37,7 @@ use crate::now::{earlier, Now};
 use crate::run::failure::Failure;
 use crate::run::keys;
 use crate::run::log::Log;
+use crate::run::outgoing::Outgoing;
 use crate::server::{Output, Server, ServerIdentity, Written};
 use crate::sys::clock::Clock;
 use crate::sys::datagrams::Receiver;
@@ -173,7 +172,7 @@ impl<'a> Loop<'a> {
             }
             self.handle_timeout(now);
             self.recovery.handle_timeout(now, &mut self.server, &mut self.stream, self.log);
-            self.outputs.advance(now, &mut self.server, &mut self.stream, self.log);
+            self.outputs.advance(now, &mut self.server, self.silences.current(), &mut self.stream, self.log);
 
             poll.clear();
             poll.add(self.socket.as_fd());
@@ -229,10 +228,10 @@ impl<'a> Loop<'a> {
 
     /// Answers those who ask over the control socket.
     fn answer(&mut self, now: Now, poll: &PollSet) {
-        let Self { control, server, silences, started, .. } = self;
+        let Self { control, server, silences, outputs, started, .. } = self;
         control.handle(now, poll, &mut |request: &Request<'_>| match request.path() {
             Report::PATH => {
-                let surroundings = Surroundings { started_unix: started.unix, silences: silences.current(), outputs: Vec::new() };
+                let surroundings = Surroundings { started_unix: started.unix, silences: silences.current(), outputs: outputs.reports(now) };
                 Response::json(Report::new(now, &server.status(now), surroundings).emit())
             }
             _ => Response::of(Status::NotFound),
@@ -268,6 +267,7 @@ impl<'a> Loop<'a> {
     fn scan(&mut self, now: Now, debounce: Debounce) {
         self.config_dirs.scan(now, debounce, self.log);
         self.silences.scan(now, debounce, self.log);
+        self.server.handle_silences(now, self.silences.current());
         let after = self.clock.now().mono;
         let pause = (after - now.mono) * Self::SCAN_SHARE;
         self.next_scan = after + pause.clamp(Self::SCAN_INTERVAL, Self::MAX_SCAN_INTERVAL);

@@ -59,6 +59,9 @@ fn changed(old: &ServerFile, new: &ServerFile) -> Vec<&'static str> {
         ("event_sync", old.event_sync != new.event_sync),
         ("name", old.name != new.name),
         ("key_file", old.key_file != new.key_file),
+        ("control", old.control != new.control),
+        ("silences", old.silences != new.silences),
+        ("heartbeat", old.heartbeat != new.heartbeat),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

@@ -13,10 +13,12 @@ use self::channel::{Channel, Next};
 use self::hold::Hold;
 use self::places::{PlacesFile, SavedPlace};
 use super::event_stream::EventStream;
+use super::status::OutputReport;
 use super::stream_files::{Place, StreamFiles};
 use super::stream_reader::StreamReader;
 use crate::directives::output::{Format, Output};
 use crate::directives::server::ServerFile;
+use crate::directives::Silences;
 use crate::now::{earlier, Now};
 use crate::outputs::{Delivery, Notice, Period};
 use crate::run::failure::LastFailure;
@@ -161,7 +163,7 @@ impl Outputs {
     }
 
     /// Does what can be done without waiting.
-    pub(super) fn advance(&mut self, now: Now, server: &mut Server, stream: &mut EventStream, log: &mut Log) {
+    pub(super) fn advance(&mut self, now: Now, server: &mut Server, silences: &Silences, stream: &mut EventStream, log: &mut Log) {
         if self.channels.is_empty() {
             return;
         }
@@ -171,7 +173,7 @@ impl Outputs {
             self.take_skip(now, log);
         }
         for channel in &mut self.channels {
-            channel.advance(now, log);
+            channel.advance(now, silences, log);
             while let Some(notice) = channel.delivery.poll_notice() {
                 server.report(now, &self.server, notice.text(channel.name()));
             }
@@ -219,6 +221,21 @@ impl Outputs {
             }
         }
         self.channels.len() < before
+    }
+
+    /// How far each output has come.
+    pub(super) fn reports(&self, now: Now) -> Vec<OutputReport> {
+        let report = |channel: &Channel| {
+            let delivery = &channel.delivery;
+            OutputReport {
+                name: channel.name().into(),
+                bytes_behind: delivery.passed().map_or(0, |place| self.files.bytes_behind(place)),
+                events_waiting: delivery.waiting() as u64,
+                seconds_waiting: delivery.waits_since().map_or(0, |since| now.mono.saturating_sub(since).as_secs()),
+                failure: delivery.failure().map(str::to_string),
+            }
+        };
+        self.channels.iter().map(report).collect()
     }
 
     pub(super) fn add_to(&self, poll: &mut PollSet) {

@@ -84,13 +84,13 @@ mod json {
     #[derive(Clone, Debug, Default, DeJson, SerJson)]
     pub struct OutputReport {
         pub name: String,
-        /// What it has not delivered yet.
-        pub events_behind: u64,
-        /// How old the first of these is.
-        pub seconds_behind: u64,
+        /// What the stream has behind its place.
+        pub bytes_behind: u64,
+        /// How many events wait for its command, and how long the first of them does.
+        pub events_waiting: u64,
+        pub seconds_waiting: u64,
         /// Why its command failed last, while that lasts.
         pub failure: Option<String>,
-        pub delivered_unix: Option<u64>,
     }
 
     #[derive(Clone, Debug, DeJson, SerJson)]

@@ -198,18 +198,17 @@ fn outputs(report: &Report, terminal: &Terminal) -> Vec<String> {
     if report.outputs.is_empty() {
         return Vec::new();
     }
-    let mut table = Table::new(terminal, &["OUTPUT", "BEHIND", "LAST DELIVERY", "FAILURE"]);
+    let mut table = Table::new(terminal, &["OUTPUT", "BEHIND", "WAITING", "FAILURE"]);
     for output in &report.outputs {
-        let behind = match output.events_behind {
+        let behind = if output.bytes_behind == 0 { "-".into() } else { format!("{} bytes", output.bytes_behind) };
+        let waiting = match output.events_waiting {
             0 => "-".into(),
-            events => format!("{events} event{}, {}", plural(usize::try_from(events).unwrap_or(usize::MAX)), span(output.seconds_behind)),
+            1 => format!("1 event, {}", span(output.seconds_waiting)),
+            events => format!("{events} events, {}", span(output.seconds_waiting)),
         };
-        let delivered = output
-            .delivered_unix
-            .map_or_else(|| "never".into(), |unix| format!("{} ago", span(report.server.now_unix.saturating_sub(unix))));
         let failure = output.failure.clone().unwrap_or_else(|| "-".into());
         let colour = if output.failure.is_some() { Colour::Red } else { Colour::Plain };
-        table.push([plain(&output.name), plain(behind), plain(delivered), (failure, colour)]);
+        table.push([plain(&output.name), plain(behind), plain(waiting), (failure, colour)]);
     }
     table.lines()
 }
