@@ -261,6 +261,7 @@ mod tests {
             ("ALERT%%free%%1", accept(b"ALERT%%free%%1", Origin::Host("free"))),
             ("ALERT%%keyed%%1", Decision::Refuse),
             ("ALIVE%%keyed%%1", Decision::RefuseWithLost { host: "keyed" }),
+            ("BYE%%keyed%%1", Decision::RefuseWithLost { host: "keyed" }),
             ("ALIVE%%stranger%%1", Decision::Refuse),
         ] {
             assert_eq!(admission.check(agent(), datagram.as_bytes(), &mut Hosts::default()), decision, "{datagram}");

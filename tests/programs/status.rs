@@ -361,6 +361,36 @@ fn what_is_silenced_or_explained_goes_to_no_output_and_comes_when_the_silence_en
 }
 
 #[test]
+fn ten_thousand_open_conditions_take_a_few_megabytes() {
+    const MOST_KIB: u64 = 8 * 1024;
+    let resident = |lines: usize| {
+        let site = Site::new(&format!("status-many-{lines}"));
+        let line = |number: usize| {
+            let (host, key) = (number / 500, number % 500);
+            format!("Sun Nov 22 11:35:36 2026%%h{host}%%q{host}.{key};limit;opened;k{key}%%1795347336%%DISK%%NULL%%Volume {key} is more than 90 % full\n")
+        };
+        (0..20).for_each(|host| site.host(&format!("h{host}"), RULE));
+        site.write("events.log", &(0..lines).map(line).collect::<String>());
+        let server = site.server();
+        wait_for_socket(&site);
+        let (text, _) = wait_for("the status", || Some(printed(&site, &["status", "ax436.conf"])).filter(|(_, status)| *status < 2));
+        assert!(lines == 0 || text.contains(&format!("{lines} conditions open")), "{text}");
+        server.status("VmRSS")
+    };
+    let (none, many) = (resident(0), resident(10_000));
+    assert!(many < none + MOST_KIB, "{none} KiB without, {many} KiB with them");
+}
+
+#[test]
+fn a_control_socket_with_too_long_a_path_is_a_warning() {
+    let site = Site::new("status-long");
+    let long = "x".repeat(120);
+    site.write("ax436.conf", &site.server_file("127.255.255.255", "").replace("events.log", &long));
+    let (text, status) = printed(&site, &["-t", "ax436.conf"]);
+    assert!(text.contains(".control has more than 107 bytes") && text.contains("warning: ") && status == 0, "{text}");
+}
+
+#[test]
 fn the_check_names_bad_silences_and_those_that_are_over() {
     let site = Site::new("status-silence-check");
     site.write("quiet", "nas 2001-01-01T00:00Z\nnas soon\n");

@@ -1,5 +1,6 @@
 //! `ax436 -t` checks the configuration; `ax436 -T` applies rules to the lines of a log.
 
+use super::control::ControlSocket;
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
 use super::silence_file;
 use crate::agent::DryRun;
@@ -59,6 +60,7 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
         }
     }
     found.faults.extend(stream_fault(path, &settings.event_stream));
+    found.warnings.extend(socket_warning(path, &settings));
     let (faults, over) = silence_file::check(&settings);
     found.faults.extend(faults);
     found.warnings.extend(over);
@@ -135,6 +137,13 @@ impl Findings {
 fn parent_faults(hosts: &BTreeMap<&str, HostSettings>) -> Vec<Fault> {
     let parent_of = |name: &str| hosts.get(name).map(|settings| settings.parent.as_ref().map(|parent| &*parent.host));
     hosts.iter().filter_map(|(name, settings)| settings.parent.as_ref()?.fault(name, parent_of)).collect()
+}
+
+/// Why the server could not be asked: the kernel has room for no longer a path.
+fn socket_warning(conf: &str, settings: &ServerFile) -> Option<Fault> {
+    let socket = ControlSocket::path(settings);
+    let reason = format!("control: {socket} has more than 107 bytes: ax436 status will find no server");
+    (socket.len() > 107).then(|| Fault { path: conf.into(), line: 0, reason })
 }
 
 /// Why the server could not write the event stream.
