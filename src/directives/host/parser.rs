@@ -8,7 +8,7 @@ use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
 use crate::directives::source::{directive, Fault, SourceLine};
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Purpose};
 use crate::schedule::Schedule;
 use crate::text::number;
 use std::time::Duration;
@@ -138,7 +138,7 @@ impl<'a> Parser<'a, '_> {
     /// Takes a line in front of the opener of its group.
     fn early(&mut self, name: &str, argument: &str) -> Result<(), String> {
         if name == "match" {
-            self.early.patterns.push(self.patterns.parse(argument)?);
+            self.early.patterns.push(self.patterns.parse(argument, Purpose::Find)?);
             return Ok(());
         }
         let schedule = Schedule::parse(argument)?;
@@ -175,14 +175,14 @@ impl<'a> Parser<'a, '_> {
                 Rule::Log(LogRule { log, patterns: Vec::new(), ignores: Vec::new(), tags: String::new(), alert, active: None })
             }
             "process" => {
-                let pattern = self.patterns.parse(argument)?;
+                let pattern = self.patterns.parse(argument, Purpose::Find)?;
                 Rule::Process(ProcessRule { pattern, tags: String::new(), min: 0, max: 0, message: String::new(), active: None })
             }
             "run" => {
                 let mut arguments = Arguments::parse(name, argument, keys_of(name));
                 let (command, extract) = (arguments.required("command"), arguments.required("extract"));
                 arguments.done()?;
-                let (command, extract) = (CommandLine::parse_runnable(command)?, self.patterns.parse(extract)?);
+                let (command, extract) = (CommandLine::parse_runnable(command)?, self.patterns.parse(extract, Purpose::Capture)?);
                 Rule::Command(CommandRule { command, extract, alerts: Vec::new() })
             }
             _ => Rule::ProcessList(CommandLine::parse(argument)?),
@@ -205,7 +205,7 @@ impl<'a> Parser<'a, '_> {
         if !matches!(self.rule(), Some(Rule::Log(_))) {
             return Err(misplaced(name));
         }
-        let pattern = self.patterns.parse(argument)?;
+        let pattern = self.patterns.parse(argument, Purpose::Find)?;
         let Some(Rule::Log(rule)) = self.rule() else { return Ok(()) };
         if name == "match" {
             rule.patterns.push(pattern);
