@@ -165,6 +165,19 @@ impl<P: Copy> Delivery<P> {
         self.pass_if_empty();
     }
 
+    /// Takes note of an event that no output gets now, and of the place behind it.
+    pub fn handle_withheld(&mut self, behind: P) {
+        self.behind = Some(behind);
+        self.pass_if_empty();
+    }
+
+    /// Takes an event again that was withheld when it stood next in the stream. It waits in memory only.
+    pub fn handle_reminder(&mut self, now: Now, event: &StreamEvent) {
+        if self.chooses(event) {
+            self.push(now, event.clone());
+        }
+    }
+
     /// Takes note that the files with some places were removed, with so many events that it has not read: `next` follows them.
     pub fn handle_removed(&mut self, is_removed: &dyn Fn(P) -> bool, next: P, lost: u64, hold: u64) {
         let places = self.batch.iter_mut().map(|item| &mut item.place).chain([&mut self.behind, &mut self.passed]);

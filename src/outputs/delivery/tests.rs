@@ -257,3 +257,14 @@ fn open_conditions_are_sent_again_to_alertmanager_until_they_close() {
     delivery.handle_end(at(130), End::Delivered);
     assert_eq!((run(&mut delivery, at(1000)), delivery.next_deadline(at(1000))), (None, None));
 }
+
+#[test]
+fn what_is_withheld_moves_the_place_and_can_be_sent_later() {
+    let mut delivery = delivery(output());
+    delivery.handle_withheld(1);
+    assert_eq!((delivery.passed(), run(&mut delivery, at(1))), (Some(1), None));
+    delivery.handle_reminder(at(2), &event(1));
+    assert_eq!(run(&mut delivery, at(2)).as_deref(), Some("e1"));
+    delivery.handle_end(at(2), End::Delivered);
+    assert_eq!(delivery.passed(), Some(1));
+}

@@ -157,7 +157,8 @@ impl<'a> Loop<'a> {
             }
             self.handle_timeout(now);
             self.recovery.handle_timeout(now, &mut self.server, &mut self.stream, self.log);
-            self.outputs.advance(now, &mut self.server, &mut self.stream, self.log);
+            self.outputs.advance(now, &|_| false, &mut self.stream, self.log);
+            self.outputs.report(now, &mut self.server);
 
             poll.clear();
             poll.add(self.socket.as_fd());

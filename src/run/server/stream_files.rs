@@ -121,7 +121,6 @@ impl StreamFiles {
     }
 
     /// How many bytes the stream has behind a place.
-    #[allow(dead_code, reason = "for the status")]
     pub(super) fn bytes_behind(&self, place: Place) -> u64 {
         let size = |number: u32| fs::metadata(self.numbered(number)).map_or(0, |meta| meta.len());
         match self.number_of(place.inode) {

@@ -10,6 +10,7 @@ use crate::run::server::stream_reader::StreamReader;
 use crate::sys::child::failure;
 use crate::sys::poll::PollSet;
 use crate::sys::reason;
+use crate::wire::StreamEvent;
 use std::time::Duration;
 
 pub(super) struct Channel {
@@ -66,13 +67,14 @@ impl Channel {
         earlier(reading, self.delivery.next_deadline(now))
     }
 
-    /// Takes what there is: the end of the command, events of the stream, the time. Starts the command if it is due.
-    pub(super) fn advance(&mut self, now: Now, log: &mut Log) {
+    /// Takes what there is: the end of the command, events of the stream, the time. Starts the command if it is due. No output gets the
+    /// events that `is_withheld` names.
+    pub(super) fn advance(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool, log: &mut Log) {
         self.follow_command(now, log);
         if self.next.is_some() {
             return;
         }
-        self.read(now);
+        self.read(now, is_withheld);
         let is_due = self.delivery.handle_timeout(now);
         // Of a command that has ended, the next may start at once.
         if is_due && self.command.is_none() {
@@ -80,12 +82,13 @@ impl Channel {
         }
     }
 
-    fn read(&mut self, now: Now) {
+    fn read(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool) {
         for _ in 0..Self::LINES {
             if !self.has_more || !self.delivery.wants_events() {
                 return;
             }
             match self.reader.next() {
+                Some(line) if is_withheld(&line.event) => self.delivery.handle_withheld(line.place),
                 Some(line) => self.delivery.handle_event(now, line.event, line.place),
                 None => self.has_more = false,
             }

@@ -24,6 +24,7 @@ use crate::run::log::Log;
 use crate::server::Server;
 use crate::sys::poll::PollSet;
 use crate::sys::{child, reason};
+use crate::wire::StreamEvent;
 use std::fs;
 use std::rc::Rc;
 use std::time::Duration;
@@ -50,6 +51,18 @@ pub(super) struct Outputs {
     /// How often the stream was rolled when the held files were looked at.
     rolled: u64,
     failure: LastFailure,
+}
+
+/// What the status shows of an output.
+#[allow(dead_code, reason = "for the status")]
+pub(super) struct OutputState<'a> {
+    pub(super) name: &'a str,
+    /// Bytes of the stream that it has not passed.
+    pub(super) bytes_behind: u64,
+    /// Why its last run failed, if no later one was successful.
+    pub(super) failure: Option<&'a str>,
+    /// Whether its command runs.
+    pub(super) is_running: bool,
 }
 
 impl Outputs {
@@ -160,8 +173,8 @@ impl Outputs {
         self.channels.iter_mut().for_each(Channel::handle_written);
     }
 
-    /// Does what can be done without waiting.
-    pub(super) fn advance(&mut self, now: Now, server: &mut Server, stream: &mut EventStream, log: &mut Log) {
+    /// Does what can be done without waiting. No output gets the events that `is_withheld` names.
+    pub(super) fn advance(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool, stream: &mut EventStream, log: &mut Log) {
         if self.channels.is_empty() {
             return;
         }
@@ -171,10 +184,7 @@ impl Outputs {
             self.take_skip(now, log);
         }
         for channel in &mut self.channels {
-            channel.advance(now, log);
-            while let Some(notice) = channel.delivery.poll_notice() {
-                server.report(now, &self.server, notice.text(channel.name()));
-            }
+            channel.advance(now, is_withheld, log);
             self.delivered |= channel.take_delivered();
         }
         let is_less = self.replace(now);
@@ -183,6 +193,32 @@ impl Outputs {
             self.rolled = stream.rolled();
             self.update_hold(stream);
         }
+    }
+
+    /// Has the server report what the outputs have to say.
+    pub(super) fn report(&mut self, now: Now, server: &mut Server) {
+        for channel in &mut self.channels {
+            while let Some(notice) = channel.delivery.poll_notice() {
+                server.report(now, &self.server, notice.text(channel.name()));
+            }
+        }
+    }
+
+    /// Gives an event to the outputs that choose it, which was withheld before.
+    #[allow(dead_code, reason = "for the end of a silence")]
+    pub(super) fn remind(&mut self, now: Now, event: &StreamEvent) {
+        self.channels.iter_mut().for_each(|channel| channel.delivery.handle_reminder(now, event));
+    }
+
+    /// The state of each output.
+    #[allow(dead_code, reason = "for the status")]
+    pub(super) fn states(&self) -> impl Iterator<Item = OutputState<'_>> {
+        self.channels.iter().map(|channel| {
+            let delivery = &channel.delivery;
+            let place = delivery.passed();
+            let bytes_behind = place.map_or(0, |place| self.files.bytes_behind(place));
+            OutputState { name: channel.name(), bytes_behind, failure: delivery.failure(), is_running: delivery.is_running() }
+        })
     }
 
     /// Steps over the batch that an output fails with, if that was asked for.
