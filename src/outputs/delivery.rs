@@ -170,8 +170,8 @@ impl<P: Copy> Delivery<P> {
         self.pass_if_empty();
     }
 
-    /// Takes note of an event that goes to no output, and the place behind it.
-    pub fn pass_over(&mut self, behind: P) {
+    /// Takes note of an event that no output gets now, and of the place behind it.
+    pub fn handle_withheld(&mut self, behind: P) {
         self.behind = Some(behind);
         self.pass_if_empty();
     }

@@ -4,8 +4,7 @@
 //! what it is: `=tail%%text` an event; `t`, `g`, `f` and `o` another time, tags, file and origin of the events that follow. Further letters
 //! are ignored.
 
-use super::fields::{ChainId, Checkpoint, Progress, Seq, WireError};
-use super::message::NO_FILE;
+use super::fields::{ChainId, Checkpoint, Progress, Seq, WireError, NO_FILE};
 use super::position::{parse_base36, Position};
 use super::reader::split_field;
 use super::writer::FieldWriter;

@@ -20,6 +20,7 @@ mod first_event;
 mod follow;
 mod hostile;
 mod keys;
+mod many_servers;
 mod outputs;
 mod owner;
 mod patterns;

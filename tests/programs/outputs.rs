@@ -351,3 +351,22 @@ fn on_a_full_disk_outputs_go_on_and_repeat_after_a_restart_what_they_could_not_k
     send(&site, "e", 5..10);
     assert_eq!(only(wait_for_delivery(&site, "out", "e-9"), "e-"), [numbered("e", 0..5), numbered("e", 0..10)].concat());
 }
+
+#[test]
+fn the_format_of_the_stream_may_change_while_an_output_is_behind() {
+    let site = Site::new("outputs-switch");
+    let sink = script(&site, "sink", "test -e go || exit 1; cat >> \"$AX436_OUTPUT.out\"");
+    let outputs = format!("output: classic\nselect: tags=T\nrun: {sink}\noutput: json\nselect: tags=T\nformat: json\nrun: {sink}\n");
+    for (round, format) in ["classic", "json", "classic"].into_iter().enumerate() {
+        let server = serve(&site, &format!("event_stream_size: 1000\nevent_stream_keep: 1\nevent_format: {format}\n{outputs}"));
+        send(&site, "e", 20 * round..20 * round + 20);
+        assert_eq!(server.terminate(), 0);
+    }
+    site.write("go", "");
+    let _server = serve(&site, &outputs);
+    assert_eq!(only(wait_for_delivery(&site, "classic.out", "e-59"), "e-"), numbered("e", 0..60));
+    let json = wait_for("JSON", || Some(fs::read_to_string(site.path("json.out")).ok()?).filter(|text| text.contains("\"e-59\"")));
+    let texts = json.lines().map(|line| line.split("\"text\":\"").nth(1).unwrap().split('"').next().unwrap().to_string());
+    assert_eq!(texts.collect::<Vec<_>>(), numbered("e", 0..60));
+    assert!(json.lines().all(|line| line.starts_with("{\"received\":\"20")), "{json}");
+}

@@ -15,17 +15,18 @@ fn free_tcp_port() -> u16 {
 }
 
 /// The path of a recipe.
-fn recipe(name: &str) -> String {
+pub(crate) fn recipe(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/outputs").join(name).display().to_string()
 }
 
+fn is_there(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", "command -v \"$1\"", "sh", program]).stdout(Stdio::null()).status();
+    found.unwrap().success()
+}
+
 /// Whether all of these programs are there. If not, the test is skipped.
-fn has_all(test: &str, programs: &[&str]) -> bool {
-    let is_there = |program: &&str| {
-        let found = Command::new("sh").args(["-c", "command -v \"$1\"", "sh", program]).stdout(Stdio::null()).status();
-        found.unwrap().success()
-    };
-    let has_all = programs.iter().all(is_there);
+pub(crate) fn has_all(test: &str, programs: &[&str]) -> bool {
+    let has_all = programs.iter().all(|program| is_there(program));
     if !has_all {
         skip(test, &format!("it needs {}", programs.join(", ")));
     }
@@ -73,6 +74,87 @@ fn check(site: &Site, output: &str, start: impl FnOnce() -> Option<Program>, rec
     send(site, "e", 10..30);
     wait_for("all events", || (events(&received()).len() == 30).then_some(()));
     assert_eq!(events(&received()), numbered("e", 0..30));
+}
+
+/// A cluster of PostgreSQL in the folder of a site.
+pub(crate) struct Database {
+    data: String,
+    port: String,
+    pub(crate) url: String,
+}
+
+impl Database {
+    const AS_POSTGRES: [&str; 4] = ["runuser", "-u", "postgres", "--"];
+
+    /// `None` if this process cannot become the user postgres, which it runs as.
+    pub(crate) fn new(site: &Site) -> Option<Self> {
+        let (data, port) = (site.file("data"), free_tcp_port().to_string());
+        fs::create_dir_all(&data).unwrap();
+        let number = |option: &str| printed(&["id", option, "postgres"]).trim().parse().ok();
+        chown(&data, number("-u"), number("-g")).ok()?;
+        printed(&[&Self::AS_POSTGRES[..], &["initdb", "-A", "trust", "-E", "UTF8", "-D", &data]].concat());
+        let url = format!("postgresql://postgres@127.0.0.1:{port}/postgres");
+        Some(Self { data, port, url })
+    }
+
+    /// Starts it, and makes the table.
+    pub(crate) fn start(&self, site: &Site) -> Program {
+        let words = ["postgres", "-D", &self.data, "-k", "", "-h", "127.0.0.1", "-p", &self.port, "-F"];
+        let server = receiver(site, &[&Self::AS_POSTGRES[..], &words].concat());
+        wait_for("the database", || (self.query("SELECT 1").trim() == "1").then_some(()));
+        printed(&["psql", "-X", "-q", "-d", &self.url, "-f", &recipe("postgresql.sql")]);
+        server
+    }
+
+    /// What a query returns, a line each.
+    pub(crate) fn query(&self, text: &str) -> String {
+        printed(&["psql", "-X", "-q", "-t", "-A", "-d", &self.url, "-c", text])
+    }
+}
+
+/// A NATS server with a stream `events` for the subject `events`, in the folder of a site.
+pub(crate) struct JetStream {
+    pub(crate) url: String,
+    port: String,
+}
+
+impl JetStream {
+    pub(crate) fn new() -> Self {
+        let port = free_tcp_port().to_string();
+        Self { url: format!("nats://127.0.0.1:{port}"), port }
+    }
+
+    /// Starts it, and makes the stream.
+    pub(crate) fn start(&self, site: &Site) -> Program {
+        let server = receiver(site, &["nats-server", "-js", "-a", "127.0.0.1", "-p", &self.port, "-sd", &site.file("jetstream")]);
+        let make = "await s.add_stream(name='events', subjects=['events'], duplicate_window=3600); print('made')";
+        wait_for("the stream", || (self.ask(make).trim() == "made").then_some(()));
+        server
+    }
+
+    /// What a piece of Python prints, for which `s` is JetStream.
+    pub(crate) fn ask(&self, code: &str) -> String {
+        let script = format!(
+            "import asyncio, nats\nasync def main():\n c = await nats.connect('{}', allow_reconnect=False)\n s = c.jetstream()\n {code}\n await c.close()\nasyncio.run(main())",
+            self.url
+        );
+        printed(&["python3", "-c", &script])
+    }
+
+    /// How many messages the stream has.
+    pub(crate) fn count(&self) -> usize {
+        self.ask("print((await s.stream_info('events')).state.messages)").trim().parse().unwrap_or(0)
+    }
+}
+
+/// Whether Python has the client of NATS. If not, the test is skipped.
+pub(crate) fn has_nats(test: &str) -> bool {
+    let import = || Command::new("python3").args(["-c", "import nats"]).stderr(Stdio::null()).status().unwrap().success();
+    let has_client = is_there("nats-server") && is_there("python3") && import();
+    if !has_client {
+        skip(test, "it needs nats-server, python3 with nats-py");
+    }
+    has_client
 }
 
 /// An HTTP server that appends what is posted to `received`; it refuses what contains `refused` with status 400.
@@ -162,25 +244,13 @@ fn postgresql_has_every_event_once() {
     if !has_all("postgresql_has_every_event_once", &["psql", "initdb", "postgres", "runuser"]) {
         return;
     }
-    let (site, port) = (Site::new("recipes-postgresql"), free_tcp_port().to_string());
-    let data = site.path("data");
-    fs::create_dir_all(&data).unwrap();
-    let number = |option: &str| printed(&["id", option, "postgres"]).trim().parse().ok();
-    if chown(&data, number("-u"), number("-g")).is_err() {
+    let site = Site::new("recipes-postgresql");
+    let Some(database) = Database::new(&site) else {
         return skip("postgresql_has_every_event_once", "only root can become the user postgres");
-    }
-    let data = data.display().to_string();
-    let as_postgres = ["runuser", "-u", "postgres", "--"];
-    printed(&[&as_postgres[..], &["initdb", "-A", "trust", "-E", "UTF8", "-D", &data]].concat());
-    let url = format!("postgresql://postgres@127.0.0.1:{port}/postgres");
-    let query = |text: &str| printed(&["psql", "-X", "-q", "-t", "-A", "-d", &url, "-c", text]);
-    let start = || {
-        let server =
-            receiver(&site, &[&as_postgres[..], &["postgres", "-D", &data, "-k", "", "-h", "127.0.0.1", "-p", &port, "-F"]].concat());
-        wait_for("the database", || (query("SELECT 1").trim() == "1").then_some(()));
-        printed(&["psql", "-X", "-q", "-d", &url, "-f", &recipe("postgresql.sql")]);
-        Some(server)
     };
+    let query = |text: &str| database.query(text);
+    let start = || Some(database.start(&site));
+    let url = &database.url;
     let output = format!("format: json\nrun: {} {url}", recipe("postgresql"));
     check(&site, &output, start, || query("SELECT text FROM events ORDER BY split_part(text, '-', 2)::int"));
     let server = start();
@@ -307,4 +377,19 @@ fn kafka_takes_what_kcat_produces() {
     let place = |text: &str| text.lines().find(|line| line.starts_with("out%%")).map(str::to_string);
     let before = place(&read(&site, "events.log.outputs"));
     wait_for("the place to move", || place(&read(&site, "events.log.outputs")).filter(|now| Some(now) != before.as_ref()));
+}
+
+#[test]
+fn jetstream_has_every_event_once() {
+    if !has_nats("jetstream_has_every_event_once") {
+        return;
+    }
+    let (site, stream) = (Site::new("recipes-nats"), JetStream::new());
+    let output = format!("format: json\nrun: {} {} events", recipe("nats"), stream.url);
+    let read = "\n for n in range((await s.stream_info('events')).state.messages): print((await s.get_msg('events', n + 1)).data.decode())";
+    check(&site, &output, || Some(stream.start(&site)), || stream.ask(&format!("pass{read}")));
+    let _server = stream.start(&site);
+    let tried = site.command("ax436").args(["output", "ax436.conf", "out", "--try", "20"]).output().unwrap();
+    assert!(tried.status.success(), "{}", String::from_utf8_lossy(&tried.stdout));
+    assert_eq!(stream.count(), 30);
 }

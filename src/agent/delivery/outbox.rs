@@ -1,6 +1,6 @@
 //! Events that wait until the server has acknowledged them: a bounded queue of batches. The first of them are in flight.
 
-use super::batch::{Batch, SentAs};
+use super::batch::{Batch, Class, SentAs};
 use super::chains::Chains;
 use super::window::{Sent, Window};
 use crate::now::{earlier, Now};
@@ -51,15 +51,6 @@ pub(in crate::agent) enum Form {
     Alert,
     /// As EVENT, in chains.
     Chain,
-}
-
-/// What can be done when there is no room for an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// A line of a log: it waits in the file, so the caller asks for room first.
-    Line,
-    /// Nothing that could be read again: it is dropped and counted.
-    Other,
 }
 
 pub(super) struct Outbox {

@@ -257,3 +257,10 @@ fn open_conditions_are_sent_again_to_alertmanager_until_they_close() {
     delivery.handle_end(at(130), End::Delivered);
     assert_eq!((run(&mut delivery, at(1000)), delivery.next_deadline(at(1000))), (None, None));
 }
+
+#[test]
+fn what_is_withheld_moves_the_place() {
+    let mut delivery = delivery(output());
+    delivery.handle_withheld(1);
+    assert_eq!((delivery.passed(), run(&mut delivery, at(1))), (Some(1), None));
+}

@@ -38,13 +38,13 @@ use crate::run::failure::Failure;
 use crate::run::keys;
 use crate::run::log::Log;
 use crate::run::outgoing::Outgoing;
-use crate::server::{Output, Server, ServerIdentity, Written};
+use crate::server::{is_held_back, Output, Server, ServerIdentity, Written};
 use crate::sys::clock::Clock;
 use crate::sys::datagrams::Receiver;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::{Arrived, Signals};
 use crate::sys::{daemon, reason, socket};
-use crate::wire::Token;
+use crate::wire::{StreamEvent, Token};
 use std::net::{SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -172,7 +172,11 @@ impl<'a> Loop<'a> {
             }
             self.handle_timeout(now);
             self.recovery.handle_timeout(now, &mut self.server, &mut self.stream, self.log);
-            self.outputs.advance(now, &mut self.server, self.silences.current(), &mut self.stream, self.log);
+            let silences = self.silences.current();
+            let is_withheld =
+                |event: &StreamEvent| is_held_back(event.kind, &event.tags) || silences.covers(&event.host, &event.tags, now.unix);
+            self.outputs.advance(now, &is_withheld, &mut self.stream, self.log);
+            self.outputs.report(now, &mut self.server);
 
             poll.clear();
             poll.add(self.socket.as_fd());
@@ -231,7 +235,7 @@ impl<'a> Loop<'a> {
         let Self { control, server, silences, outputs, started, .. } = self;
         control.handle(now, poll, &mut |request: &Request<'_>| match request.path() {
             Report::PATH => {
-                let surroundings = Surroundings { started_unix: started.unix, silences: silences.current(), outputs: outputs.reports(now) };
+                let surroundings = Surroundings { started_unix: started.unix, silences: silences.current(), outputs };
                 Response::json(Report::new(now, &server.status(now), surroundings).emit())
             }
             _ => Response::of(Status::NotFound),

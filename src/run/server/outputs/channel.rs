@@ -2,13 +2,11 @@
 
 use super::command::Command;
 use crate::directives::output::Output;
-use crate::directives::Silences;
 use crate::now::{earlier, Now};
 use crate::outputs::{Delivery, End};
 use crate::run::log::Log;
 use crate::run::server::stream_files::Place;
 use crate::run::server::stream_reader::StreamReader;
-use crate::server::is_held_back;
 use crate::sys::child::failure;
 use crate::sys::poll::PollSet;
 use crate::sys::reason;
@@ -28,11 +26,6 @@ pub(super) struct Channel {
     unlogged: u64,
     /// Whether events were delivered since that was asked last.
     delivered: bool,
-}
-
-/// Whether an event goes to no output: a silence covers it, or the silence of another host explains it.
-fn is_kept(now: Now, silences: &Silences, event: &StreamEvent) -> bool {
-    is_held_back(event.kind, &event.tags) || silences.covers(&event.host, &event.tags, now.unix)
 }
 
 /// What becomes of an output.
@@ -74,13 +67,14 @@ impl Channel {
         earlier(reading, self.delivery.next_deadline(now))
     }
 
-    /// Takes what there is: the end of the command, events of the stream, the time. Starts the command if it is due.
-    pub(super) fn advance(&mut self, now: Now, silences: &Silences, log: &mut Log) {
+    /// Takes what there is: the end of the command, events of the stream, the time. Starts the command if it is due. No output gets the
+    /// events that `is_withheld` names.
+    pub(super) fn advance(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool, log: &mut Log) {
         self.follow_command(now, log);
         if self.next.is_some() {
             return;
         }
-        self.read(now, silences);
+        self.read(now, is_withheld);
         let is_due = self.delivery.handle_timeout(now);
         // Of a command that has ended, the next may start at once.
         if is_due && self.command.is_none() {
@@ -88,13 +82,13 @@ impl Channel {
         }
     }
 
-    fn read(&mut self, now: Now, silences: &Silences) {
+    fn read(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool) {
         for _ in 0..Self::LINES {
             if !self.has_more || !self.delivery.wants_events() {
                 return;
             }
             match self.reader.next() {
-                Some(line) if is_kept(now, silences, &line.event) => self.delivery.pass_over(line.place),
+                Some(line) if is_withheld(&line.event) => self.delivery.handle_withheld(line.place),
                 Some(line) => self.delivery.handle_event(now, line.event, line.place),
                 None => self.has_more = false,
             }

@@ -13,12 +13,10 @@ use self::channel::{Channel, Next};
 use self::hold::Hold;
 use self::places::{PlacesFile, SavedPlace};
 use super::event_stream::EventStream;
-use super::status::OutputReport;
 use super::stream_files::{Place, StreamFiles};
 use super::stream_reader::StreamReader;
 use crate::directives::output::{Format, Output};
 use crate::directives::server::ServerFile;
-use crate::directives::Silences;
 use crate::now::{earlier, Now};
 use crate::outputs::{Delivery, Notice, Period};
 use crate::run::failure::LastFailure;
@@ -26,6 +24,7 @@ use crate::run::log::Log;
 use crate::server::Server;
 use crate::sys::poll::PollSet;
 use crate::sys::{child, reason};
+use crate::wire::StreamEvent;
 use std::fs;
 use std::rc::Rc;
 use std::time::Duration;
@@ -52,6 +51,20 @@ pub(super) struct Outputs {
     /// How often the stream was rolled when the held files were looked at.
     rolled: u64,
     failure: LastFailure,
+}
+
+/// What the status shows of an output.
+pub(super) struct OutputState<'a> {
+    pub(super) name: &'a str,
+    /// Bytes of the stream that it has not passed.
+    pub(super) bytes_behind: u64,
+    /// Why its last run failed, if no later one was successful.
+    pub(super) failure: Option<&'a str>,
+    /// How many events wait for its command, and since when the first of them does.
+    pub(super) waiting: usize,
+    pub(super) waits_since: Option<Duration>,
+    /// Whether its command runs.
+    pub(super) is_running: bool,
 }
 
 impl Outputs {
@@ -162,8 +175,8 @@ impl Outputs {
         self.channels.iter_mut().for_each(Channel::handle_written);
     }
 
-    /// Does what can be done without waiting.
-    pub(super) fn advance(&mut self, now: Now, server: &mut Server, silences: &Silences, stream: &mut EventStream, log: &mut Log) {
+    /// Does what can be done without waiting. No output gets the events that `is_withheld` names.
+    pub(super) fn advance(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool, stream: &mut EventStream, log: &mut Log) {
         if self.channels.is_empty() {
             return;
         }
@@ -173,10 +186,7 @@ impl Outputs {
             self.take_skip(now, log);
         }
         for channel in &mut self.channels {
-            channel.advance(now, silences, log);
-            while let Some(notice) = channel.delivery.poll_notice() {
-                server.report(now, &self.server, notice.text(channel.name()));
-            }
+            channel.advance(now, is_withheld, log);
             self.delivered |= channel.take_delivered();
         }
         let is_less = self.replace(now);
@@ -185,6 +195,32 @@ impl Outputs {
             self.rolled = stream.rolled();
             self.update_hold(stream);
         }
+    }
+
+    /// Has the server report what the outputs have to say.
+    pub(super) fn report(&mut self, now: Now, server: &mut Server) {
+        for channel in &mut self.channels {
+            while let Some(notice) = channel.delivery.poll_notice() {
+                server.report(now, &self.server, notice.text(channel.name()));
+            }
+        }
+    }
+
+    /// The state of each output.
+    pub(super) fn states(&self) -> impl Iterator<Item = OutputState<'_>> {
+        self.channels.iter().map(|channel| {
+            let delivery = &channel.delivery;
+            let place = delivery.passed();
+            let bytes_behind = place.map_or(0, |place| self.files.bytes_behind(place));
+            OutputState {
+                name: channel.name(),
+                bytes_behind,
+                failure: delivery.failure(),
+                waiting: delivery.waiting(),
+                waits_since: delivery.waits_since(),
+                is_running: delivery.is_running(),
+            }
+        })
     }
 
     /// Steps over the batch that an output fails with, if that was asked for.
@@ -221,21 +257,6 @@ impl Outputs {
             }
         }
         self.channels.len() < before
-    }
-
-    /// How far each output has come.
-    pub(super) fn reports(&self, now: Now) -> Vec<OutputReport> {
-        let report = |channel: &Channel| {
-            let delivery = &channel.delivery;
-            OutputReport {
-                name: channel.name().into(),
-                bytes_behind: delivery.passed().map_or(0, |place| self.files.bytes_behind(place)),
-                events_waiting: delivery.waiting() as u64,
-                seconds_waiting: delivery.waits_since().map_or(0, |since| now.mono.saturating_sub(since).as_secs()),
-                failure: delivery.failure().map(str::to_string),
-            }
-        };
-        self.channels.iter().map(report).collect()
     }
 
     pub(super) fn add_to(&self, poll: &mut PollSet) {

@@ -3,7 +3,7 @@
 mod report;
 mod table;
 
-pub(super) use report::{OutputReport, Report, Surroundings};
+pub(super) use report::{Report, Surroundings};
 
 use super::control::{self, ControlSocket};
 use super::settings;

@@ -3,6 +3,7 @@
 use crate::date::Zone;
 use crate::directives::Silences;
 use crate::now::Now;
+use crate::run::server::outputs::{OutputState, Outputs};
 use crate::server::{is_held_back, HostKey, HostState, HostStatus, IgnoredCounts, InForce, Refused, ServerStatus};
 use crate::sys::clock::LocalTime;
 use crate::text::sanitize;
@@ -89,6 +90,7 @@ mod json {
         /// How many events wait for its command, and how long the first of them does.
         pub events_waiting: u64,
         pub seconds_waiting: u64,
+        pub running: bool,
         /// Why its command failed last, while that lasts.
         pub failure: Option<String>,
     }
@@ -118,7 +120,7 @@ mod json {
 pub(in crate::run::server) struct Surroundings<'a> {
     pub(in crate::run::server) started_unix: u64,
     pub(in crate::run::server) silences: &'a Silences,
-    pub(in crate::run::server) outputs: Vec<OutputReport>,
+    pub(in crate::run::server) outputs: &'a Outputs,
 }
 
 impl Report {
@@ -167,7 +169,7 @@ impl Report {
             hosts,
             conditions,
             overfull: status.conditions.overfull().map(ToString::to_string).collect(),
-            outputs,
+            outputs: outputs.states().map(|output| output_report(now, &output)).collect(),
             silences: silences.list.iter().filter(|silence| silence.until > now.unix).map(silence_report).collect(),
             refused: RefusedReport { malformed, unexpected, without_key, unsigned, wrong_mac, replayed },
         }
@@ -230,6 +232,17 @@ fn host_report(now: Now, host: &HostStatus<'_>, silences: &Silences) -> HostRepo
         parent: host.parent.map(str::to_string),
         open: host.open as u64,
         silenced: silences.covers_host(host.name, now.unix),
+    }
+}
+
+fn output_report(now: Now, output: &OutputState<'_>) -> OutputReport {
+    OutputReport {
+        name: output.name.into(),
+        bytes_behind: output.bytes_behind,
+        events_waiting: output.waiting as u64,
+        seconds_waiting: output.waits_since.map_or(0, |since| now.mono.saturating_sub(since).as_secs()),
+        running: output.is_running,
+        failure: output.failure.map(str::to_string),
     }
 }
 
