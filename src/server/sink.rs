@@ -26,10 +26,13 @@ pub enum Written {
     Nothing,
 }
 
+/// The tags and the file of an event, as they came and as the sink gets them.
+type Shared<'a> = (&'a str, Option<&'a str>, Cow<'a, str>, Option<Cow<'a, str>>);
+
 /// Hands the events of a batch to a sink.
 pub(super) fn accept_batch(host: &str, batch: &EventBatch<'_>, sink: &mut impl EventSink) {
     let sanitized_host = sanitize_field(host);
-    let mut shared: Option<(&str, Option<&str>, Cow<'_, str>, Option<Cow<'_, str>>)> = None;
+    let mut shared: Option<Shared<'_>> = None;
     batch.for_each(|_, uid, event| {
         // Most events of a batch have the same tags and file.
         let known = shared.take().filter(|(tags, file, ..)| (*tags, *file) == (event.tags, event.file));
