@@ -439,7 +439,7 @@ mod tests {
             let datagram = EventBatch::emit("h", LOG, first, position, "5%%T%%NULL%%f.\n=1%%x");
             let Ok(Message::Event(batch)) = Message::parse(&datagram) else { panic!("an event") };
             let mut uid = String::new();
-            batch.for_each(|_, word, _| uid = word.into());
+            batch.for_each(|word, _| uid = word.into());
             uid
         };
         let mut restored = Chains::default();

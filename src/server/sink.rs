@@ -2,7 +2,7 @@
 
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::position::FilePosition;
-use crate::wire::{Alert, ChainId, EventBatch};
+use crate::wire::{Alert, BatchEvent, ChainId, EventBatch};
 use std::borrow::Cow;
 
 /// Takes the events that the server accepts. They count as written only after [`super::Server::handle_committed`].
@@ -26,19 +26,38 @@ pub enum Written {
     Nothing,
 }
 
-/// The tags and the file of an event, as they came and as the sink gets them.
-type Shared<'a> = (&'a str, Option<&'a str>, Cow<'a, str>, Option<Cow<'a, str>>);
+/// The tags and the file of an event, and both sanitized.
+struct Shared<'a> {
+    tags: &'a str,
+    file: Option<&'a str>,
+    sanitized_tags: Cow<'a, str>,
+    sanitized_file: Option<Cow<'a, str>>,
+}
+
+impl<'a> Shared<'a> {
+    fn of(event: &BatchEvent<'a>) -> Self {
+        let BatchEvent { tags, file, .. } = *event;
+        Self { tags, file, sanitized_tags: sanitize_field(tags), sanitized_file: file.map(sanitize_field) }
+    }
+
+    /// Whether an event has the same, as most events of a batch have.
+    fn is_of(&self, event: &BatchEvent<'_>) -> bool {
+        let is_same_file = match (self.file, event.file) {
+            (Some(file), Some(other)) => std::ptr::eq(file, other),
+            (file, other) => file.is_none() && other.is_none(),
+        };
+        is_same_file && std::ptr::eq(self.tags, event.tags)
+    }
+}
 
 /// Hands the events of a batch to a sink.
 pub(super) fn accept_batch(host: &str, batch: &EventBatch<'_>, sink: &mut impl EventSink) {
-    let sanitized_host = sanitize_field(host);
+    let host = sanitize_field(host);
     let mut shared: Option<Shared<'_>> = None;
-    batch.for_each(|_, uid, event| {
-        // Most events of a batch have the same tags and file.
-        let known = shared.take().filter(|(tags, file, ..)| (*tags, *file) == (event.tags, event.file));
-        let (.., tags, file) =
-            shared.insert(known.unwrap_or_else(|| (event.tags, event.file, sanitize_field(event.tags), event.file.map(sanitize_field))));
-        let text = sanitize(event.text);
-        sink.accept(&Alert { host: &sanitized_host, uid, unix: event.unix, tags, file: file.as_deref(), text: &text });
+    batch.for_each(|uid, event| {
+        let known = shared.take().filter(|shared| shared.is_of(event));
+        let shared = shared.insert(known.unwrap_or_else(|| Shared::of(event)));
+        let (tags, file) = (&shared.sanitized_tags, shared.sanitized_file.as_deref());
+        sink.accept(&Alert { host: &host, uid, unix: event.unix, tags, file, text: &sanitize(event.text) });
     });
 }

@@ -105,14 +105,15 @@ impl<'a> EventBatch<'a> {
         Checkpoint { seq: self.last(), unix, position: self.position }
     }
 
-    /// Hands over its events, each with its number and the word that names it in the stream.
-    pub fn for_each(&self, mut take: impl FnMut(u64, &str, &BatchEvent<'a>)) {
-        let (names, last) = (EventNames::new(self), self.last().number);
+    /// Hands over its events, each with the word that names it in the stream.
+    pub fn for_each(&self, mut take: impl FnMut(&str, &BatchEvent<'a>)) {
+        let names = EventNames::new(self);
         let mut word = String::with_capacity(EventNames::ROOM);
-        for (number, event) in (self.first.number..).zip(&self.events) {
+        let Some((last, others)) = self.events.split_last() else { return };
+        for (event, is_last) in others.iter().map(|event| (event, false)).chain([(last, true)]) {
             word.clear();
-            names.write(&mut word, event, number == last);
-            take(number, &word, event);
+            names.write(&mut word, event, is_last);
+            take(&word, event);
         }
     }
 }
@@ -422,11 +423,11 @@ mod tests {
         let text = "9%%T%%/log%%f.r.\n=1%%a\n=2%%b";
         let batch = EventBatch { host: "h", chain, first, position: "2s.1.2", text, events: BatchEvents::read_all(text).unwrap() };
         let mut words = Vec::new();
-        batch.for_each(|number, word, event| words.push((number, word.to_string(), event.text)));
-        assert_eq!(words, [(39, "f.r.1@".to_string(), "a"), (40, "f.r.2@10:z:14:2s.1.2".to_string(), "b")]);
+        batch.for_each(|word, event| words.push((word.to_string(), event.text)));
+        assert_eq!(words, [("f.r.1@".to_string(), "a"), ("f.r.2@10:z:14:2s.1.2".to_string(), "b")]);
         let recorded = RecordedSeq { chain, seq: Seq { epoch: 35, number: 40 }, position: "2s.1.2" };
-        assert_eq!(RecordedSeq::parse(&words[1].1), Some(recorded));
-        assert!(RecordedSeq::is_within_batch(&words[0].1) && !RecordedSeq::is_within_batch(&words[1].1));
+        assert_eq!(RecordedSeq::parse(&words[1].0), Some(recorded));
+        assert!(RecordedSeq::is_within_batch(&words[0].0) && !RecordedSeq::is_within_batch(&words[1].0));
         for word in ["000000", "1_2", "1.2@", "1.2@10:z", "1.2@10:z:1", "1.2@10:z:1:", "1.2@10:z:1:x", "1.2@10:z:1:-:-", "@", ""] {
             assert_eq!(RecordedSeq::parse(word), None, "{word}");
             assert_eq!(RecordedSeq::is_within_batch(word), word.contains('@'), "{word}");

@@ -439,7 +439,7 @@ fn a_forged_acknowledgement_drops_no_event() {
             let (chain, checkpoint) = (batch.chain, Some(batch.checkpoint()));
             relay.say(Way::ToAgent, &Message::Done { host: "nas1", chains: vec![batch.progress()] }.emit());
             relay.say(Way::ToAgent, &Message::At { host: "nas1", chain, checkpoint }.emit());
-            batch.for_each(|_, uid, _| relay.say(Way::ToAgent, format!("ACK%%{uid}").as_bytes()));
+            batch.for_each(|uid, _| relay.say(Way::ToAgent, format!("ACK%%{uid}").as_bytes()));
             fakes += 1;
         }
         (fakes > 0 && withheld.len() > 3).then_some(())

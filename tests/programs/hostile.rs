@@ -265,7 +265,7 @@ fn datagrams_from_others_than_the_selected_server_change_nothing() {
                 let (host, chain) = (batch.host, batch.chain);
                 let done = Message::Done { host, chains: vec![batch.progress()] }.emit();
                 let mut uid = String::new();
-                batch.for_each(|_, word, _| uid = word.into());
+                batch.for_each(|word, _| uid = word.into());
                 break (uid, done, Message::At { host, chain, checkpoint: Some(batch.checkpoint()) }.emit());
             }
             _ => {}

@@ -234,7 +234,8 @@ impl AgentNode {
             let changed = self.carry_out(now, &mut sent);
             self.read_logs(now);
             self.agent.handle_timeout(now);
-            if !self.carry_out(now, &mut sent) && !changed {
+            let is_all_done = self.agent.next_deadline(now).is_none_or(|at| at > now.mono);
+            if !self.carry_out(now, &mut sent) && !changed && is_all_done {
                 break;
             }
         }
@@ -281,9 +282,11 @@ impl AgentNode {
         match Message::parse(without_trailer(datagram)) {
             Ok(Message::Alert(alert)) => said.push((alert.uid.to_string(), (alert.unix, alert.tags.to_string(), alert.text.to_string()))),
             Ok(Message::Event(batch)) => {
-                batch.for_each(|number, uid, event| {
+                let mut number = batch.first.number;
+                batch.for_each(|uid, event| {
                     self.numbers.insert((batch.chain.0, batch.first.epoch, number), uid.into());
                     said.push((uid.to_string(), (event.unix, event.tags.to_string(), event.text.to_string())));
+                    number += 1;
                 });
             }
             Ok(Message::Join { nonce, .. }) => {
