@@ -6,11 +6,13 @@
 //! # Values
 //!
 //! They know no clock, no file and no socket: [`wire`] (the messages, who may send them, and positions in logs), [`directives`] (the
-//! configuration language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`], [`now`].
+//! configuration language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`], [`now`], [`date`],
+//! [`wildcard`].
 //!
 //! # State machines
 //!
-//! Datagrams, lines and the time go in; orders and one deadline come out: [`agent`] and [`server`]. Neither knows the other.
+//! Datagrams, lines and the time go in; orders and one deadline come out: [`agent`] and [`server`]. Neither knows the other. [`outputs`]
+//! says which events a command of the server gets, and when.
 //!
 //! # The outside world
 //!
@@ -29,11 +31,13 @@
 //! the event acknowledged, and the agent forgets it. `docs/architecture.md` follows one event and one edit step by step.
 
 pub mod agent;
+pub mod date;
 pub mod directives;
 pub mod fs;
 pub mod hash;
 pub mod lines;
 pub mod now;
+pub mod outputs;
 pub mod pattern;
 pub mod random;
 pub mod run;
@@ -42,4 +46,5 @@ pub mod server;
 pub mod sys;
 pub mod tail;
 pub mod text;
+pub mod wildcard;
 pub mod wire;

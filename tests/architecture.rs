@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 
 /// Pure values. Every room above may import them.
-const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "lines", "pattern"];
+const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "date", "lines", "pattern", "wildcard"];
 
 const fn core(name: &'static str, imports: &'static [&'static [&'static str]]) -> Room {
     Room { name, kind: Kind::Core, imports }
@@ -34,23 +34,26 @@ const ROOMS: &[Room] = &[
     core("lines", &[]),
     core("schedule", &[&["text"]]),
     core("now", &[&["schedule"]]),
+    core("date", &[]),
     core("pattern", &[&["text"]]),
     core("random", &[]),
+    core("wildcard", &[]),
     core("wire", &[VALUES]),
-    // A key file holds keys of the protocol.
-    core("directives", &[VALUES, &["wire::auth"]]),
+    // A key file holds keys of the protocol, and an output chooses events by their kinds.
+    core("directives", &[VALUES, &["wire"]]),
     // State machines. Neither knows the other.
     core("agent", &[VALUES, &["wire", "directives"]]),
     core("server", &[VALUES, &["wire", "directives"]]),
+    core("outputs", &[VALUES, &["wire", "directives"]]),
     // The outside world.
-    outside("sys", &[&["now", "schedule", "random"]]),
+    outside("sys", &[&["now", "date", "schedule", "random"]]),
     outside("fs", &[VALUES, &["sys"]]),
     // A position says how far a log was read, in the form in which it travels.
     outside("tail", &[VALUES, &["fs", "wire::position"]]),
     // What both programs share, and a wing for each of them. The wings never meet.
     outside("run", &[VALUES, &["wire", "directives", "fs", "sys"]]),
     outside("run::agent", &[VALUES, &["run", "agent", "tail", "wire", "directives", "fs", "sys"]]),
-    outside("run::server", &[VALUES, &["run", "server", "tail", "wire", "directives", "fs", "sys"]]),
+    outside("run::server", &[VALUES, &["run", "server", "outputs", "tail", "wire", "directives", "fs", "sys"]]),
     // `ax436 -t` tries rules on lines as an agent would.
     outside("run::server::check", &[VALUES, &["run", "agent", "wire", "directives", "fs", "sys"]]),
     outside("bin", &[&["run", "sys"]]),

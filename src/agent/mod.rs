@@ -175,6 +175,11 @@ impl Agent {
         self.delivery.hurry_reports(now);
     }
 
+    /// Tells the selected server that this agent ends. To be called last.
+    pub fn say_goodbye(&mut self) {
+        self.session.say_goodbye(&mut self.outputs);
+    }
+
     /// Whether the selected server has all events and knows how far logs are read, or there is none that could.
     pub fn is_told(&self) -> bool {
         match self.form() {

@@ -1,16 +1,19 @@
 //! Puts the lines of include files in the place of the `include:` directives of a host file.
 
+use super::host::HostSettings;
 use super::source::{directive, Fault, Source, SourceLine};
 use crate::text::has_separator;
 
 /// A host file in which includes are replaced by their lines.
 #[derive(Clone, Debug, Default)]
 pub struct Expanded<'a> {
-    /// All lines, in the order of the host file.
+    /// All lines of groups, in the order of the host file.
     pub lines: Vec<SourceLine<'a>>,
+    /// What the other lines say about the host.
+    pub settings: HostSettings,
     /// The names of its includes, also of those that do not exist.
     pub includes: Vec<&'a str>,
-    /// Includes that do not exist, are nested or have a bad name.
+    /// Includes that do not exist, are nested or have a bad name, and faults of the settings.
     pub faults: Vec<Fault>,
 }
 
@@ -38,6 +41,9 @@ pub fn expand<'a>(host: Source<'a>, include: impl Fn(&str) -> Option<Source<'a>>
             }
         }
     }
+    let (settings, faults) = HostSettings::take(&mut expanded.lines);
+    expanded.settings = settings;
+    expanded.faults.extend(faults);
     expanded
 }
 

@@ -6,9 +6,12 @@ pub mod host;
 mod include;
 pub mod keys;
 mod marked;
+pub mod output;
 pub mod server;
+mod silences;
 mod source;
 
 pub use include::{expand, is_plain_file_name, Expanded};
 pub use marked::{emit_fitting, emit_marked, marked_lines};
+pub use silences::{Silence, Silences};
 pub use source::{text_of, Fault, Source, SourceLine, MAX_FILE};

@@ -1,5 +1,6 @@
 //! The server's own file (`ax436.conf`).
 
+use super::output::{Output, Outputs};
 use super::source::{directive, Fault, Source, SourceLine};
 use std::net::Ipv4Addr;
 
@@ -30,6 +31,20 @@ pub struct ServerFile {
     pub name: Option<String>,
     /// The file with the keys of the hosts. Without it, hosts need no key.
     pub key_file: Option<String>,
+    /// The socket on which the server is asked; beside the event stream unless it is given.
+    pub control: Option<String>,
+    /// The file of silences; beside the event stream unless it is given.
+    pub silences: Option<String>,
+    /// Seconds between two events that say that the server runs.
+    pub heartbeat: Option<u64>,
+    /// The outputs without a fault, in their order.
+    pub outputs: Vec<Output>,
+    /// The line of the command of each.
+    pub output_lines: Vec<usize>,
+    /// Bytes of rolled files that are held for outputs which have not read them, beyond those that are kept anyway.
+    pub output_hold: u64,
+    /// The faults of the other outputs. They hinder nothing else.
+    pub output_faults: Vec<Fault>,
 }
 
 /// The form of a line of the event stream.
@@ -45,11 +60,12 @@ pub enum EventFormat {
 #[derive(Default)]
 struct Given<'a> {
     values: Vec<(&'a str, &'a str, SourceLine<'a>)>,
+    outputs: Outputs<'a>,
     faults: Vec<Fault>,
 }
 
 /// All directives of the server file.
-pub const DIRECTIVES: [&str; 12] = [
+pub const DIRECTIVES: [&str; 23] = [
     "event_stream",
     "port",
     "broadcast",
@@ -62,15 +78,30 @@ pub const DIRECTIVES: [&str; 12] = [
     "event_sync",
     "name",
     "key_file",
+    "control",
+    "silences",
+    "heartbeat",
+    "output_hold",
+    "output",
+    "select",
+    "format",
+    "batch",
+    "limit",
+    "active",
+    "run",
 ];
 
 impl ServerFile {
+    const HOLD: u64 = 16 << 20;
+
     /// Reads the server file.
     ///
     /// # Errors
-    /// All faults, in the order of the lines; missing directives come last.
+    /// All faults, in the order of the lines; missing directives come last. Faults of outputs alone are no error.
     pub fn parse(source: Source<'_>) -> Result<Self, Vec<Fault>> {
         let mut given = Given::collect(source);
+        let (outputs, output_faults) = std::mem::take(&mut given.outputs).finish();
+        let (outputs, output_lines) = outputs.into_iter().unzip();
         let file = Self {
             event_stream: given.text("event_stream").unwrap_or_default(),
             port: given
@@ -90,6 +121,14 @@ impl ServerFile {
             event_sync: given.value("event_sync", "a number of seconds", |v| v.parse().ok().filter(|n| *n <= 86_400)).unwrap_or(1),
             name: given.value("name", "a name without spaces, control characters or %", announceable),
             key_file: given.text("key_file"),
+            control: given.value("control", "a path of at most 107 bytes", socket_path),
+            silences: given.text("silences"),
+            heartbeat: given
+                .value("heartbeat", "a number of seconds from 10 to 86400", |v| v.parse().ok().filter(|n| (10..=86_400).contains(n))),
+            output_hold: given.value("output_hold", "a number of bytes", |v| v.parse().ok()).unwrap_or(Self::HOLD),
+            outputs,
+            output_lines,
+            output_faults,
         };
         for name in ["event_stream", "port", "broadcast", "hosts"] {
             if !given.values.iter().any(|(given, ..)| *given == name) {
@@ -99,6 +138,7 @@ impl ServerFile {
         if given.faults.is_empty() {
             Ok(file)
         } else {
+            given.faults.extend(file.output_faults);
             given.faults.sort_by_key(|fault| if fault.line == 0 { usize::MAX } else { fault.line });
             Err(given.faults)
         }
@@ -121,6 +161,7 @@ impl<'a> Given<'a> {
         for line in source.lines() {
             match directive(&line) {
                 Err(fault) => given.faults.push(fault),
+                Ok((name, argument)) if given.outputs.take(name, argument, line) => {}
                 Ok((name, _)) if !DIRECTIVES.contains(&name) => given.faults.push(line.fault(format!("{name}: unknown directive"))),
                 Ok((name, _)) if name != "broadcast" && given.values.iter().any(|(earlier, ..)| *earlier == name) => {
                     given.faults.push(line.fault(format!("{name}: is given twice")));
@@ -161,6 +202,11 @@ fn announceable(name: &str) -> Option<String> {
     plain.then(|| name.to_string())
 }
 
+/// The kernel has room for no longer one.
+fn socket_path(path: &str) -> Option<String> {
+    (path.len() <= 107).then(|| path.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +235,13 @@ mod tests {
                 event_sync: 1,
                 name: None,
                 key_file: None,
+                control: None,
+                silences: None,
+                heartbeat: None,
+                outputs: Vec::new(),
+                output_lines: Vec::new(),
+                output_hold: 16 << 20,
+                output_faults: Vec::new(),
             }
         );
     }
@@ -196,7 +249,8 @@ mod tests {
     #[test]
     fn every_directive_is_read() {
         let more = "broadcast: 10.0.0.255\nincludes: inc\naddress: 10.0.0.1\nevent_stream_size: 5\nevent_stream_keep: 2\n\
-                    event_format: json\nevent_sync: 0\nname: 10.0.0.1\nkey_file: keys\n";
+                    event_format: json\nevent_sync: 0\nname: 10.0.0.1\nkey_file: keys\ncontrol: /run/ax436.sock\nsilences: git/silences\n\
+                    heartbeat: 60\n";
         let file = parse(&format!("# comment\n{LEAST}{more}")).unwrap();
         assert_eq!(file.broadcast.len(), 2);
         assert_eq!(file.includes.as_deref(), Some("inc"));
@@ -204,6 +258,17 @@ mod tests {
         assert_eq!((file.event_stream_size, file.event_stream_keep, file.event_sync), (5, 2, 0));
         assert_eq!((file.event_format, file.name.as_deref()), (EventFormat::Json, Some("10.0.0.1")));
         assert_eq!(file.key_file.as_deref(), Some("keys"));
+        assert_eq!((file.control.as_deref(), file.silences.as_deref()), (Some("/run/ax436.sock"), Some("git/silences")));
+        assert_eq!(file.heartbeat, Some(60));
+    }
+
+    #[test]
+    fn a_fault_of_an_output_hinders_nothing_else() {
+        let file = parse(&format!("output: a\nrun: x\n{LEAST}output: b\noutput_hold: 7\noutput: c\nrun: y\n")).unwrap();
+        assert_eq!(file.outputs.iter().map(|output| &*output.name).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(file.output_faults.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ax436.conf:7: output: run: is missing for b"]);
+        assert_eq!(file.output_hold, 7);
+        assert_eq!(parse(&format!("{LEAST}output: b\nport: x\n")).unwrap_err().len(), 2);
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl RollingFile {
         }
     }
 
+    /// Keeps so many rolled files from now on.
+    pub fn keep(&mut self, files: u32) {
+        self.keep = files;
+    }
+
     /// How often the file was rolled.
     pub fn rolled(&self) -> u64 {
         self.rolled

@@ -16,12 +16,25 @@ pub enum Failure {
     Configuration(Vec<Fault>),
     /// The operating system refused something: exit status 1.
     System(String),
+    /// A command needs a running server, and none answers: exit status 3.
+    NoServer(String),
+    /// All was printed; the exit status says what was found.
+    Printed(u8),
 }
 
 impl Failure {
     /// A system error; `attempt` says what was attempted.
     pub(super) fn system(attempt: impl fmt::Display, error: &io::Error) -> Self {
         Self::System(format!("{attempt}: {}", reason(error)))
+    }
+
+    /// The lines that say what is wrong.
+    pub(super) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Configuration(faults) => faults.iter().map(Fault::to_string).collect(),
+            Self::Usage(text) | Self::System(text) | Self::NoServer(text) => vec![text.clone()],
+            Self::Printed(_) => Vec::new(),
+        }
     }
 
     /// Prints the failure on standard error. Returns the exit status.
@@ -34,6 +47,8 @@ impl Failure {
             }
             Self::System(text) => (text, 1),
             Self::Usage(text) => (text, 2),
+            Self::NoServer(text) => (text, 3),
+            Self::Printed(status) => return *status,
         };
         text.lines().for_each(|line| console::print_error(&format!("{program}: {line}")));
         status

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::log::Log;
 use crate::directives::keys::{parse_own, HostKeys};
-use crate::directives::{text_of, Fault, Source};
+use crate::directives::{text_of, Source};
 use crate::now::Now;
 use crate::sys::user::{effective_id, User};
 use crate::sys::{read_to_end, reason};
@@ -28,15 +28,14 @@ pub(super) fn own_keys(path: &str, user: Option<&User>) -> Result<Vec<Key>, Fail
 
 /// Logs the outcome of reading a key file again. `None` if it failed: the program then keeps the keys that it has.
 pub(super) fn log_reread<K>(now: Now, log: &mut Log, outcome: Result<K, Failure>) -> Option<K> {
-    let complaints = match outcome {
+    let failure = match outcome {
         Ok(keys) => {
             log.write(now, "the key file was read again");
             return Some(keys);
         }
-        Err(Failure::Configuration(faults)) => faults.iter().map(Fault::to_string).collect(),
-        Err(Failure::Usage(text) | Failure::System(text)) => vec![text],
+        Err(failure) => failure,
     };
-    complaints.iter().for_each(|text| log.write(now, text));
+    failure.lines().iter().for_each(|text| log.write(now, text));
     log.write(now, "the key file cannot be used: the keys that were read before stay");
     None
 }

@@ -58,6 +58,22 @@ impl Program {
         Ok(Some(matches))
     }
 
+    /// Parses the command line of a sub-command, which has none of the common options but `-h`. Returns `None` after `-h`.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(super) fn parse_command(&self, arguments: &[String]) -> Result<Option<Matches>, Failure> {
+        let mut options = Options::new();
+        (self.add_options)(&mut options);
+        options.optflag("h", "help", "print this help and exit");
+        let matches = options.parse(arguments).map_err(|e| Failure::Usage(format!("{e}; {} -h tells more", self.name)))?;
+        if matches.opt_present("h") {
+            options.usage(self.brief).trim_end().lines().for_each(console::print);
+            return Ok(None);
+        }
+        Ok(Some(matches))
+    }
+
     /// The settings that the common options make.
     ///
     /// # Errors

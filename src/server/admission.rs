@@ -48,11 +48,15 @@ pub(super) enum Origin<'d> {
 
 /// Datagrams that were refused, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Refused {
-    without_key: u64,
-    unsigned: u64,
-    bad_mac: u64,
-    replayed: u64,
+pub struct Refused {
+    /// The host has no key here.
+    pub without_key: u64,
+    /// They lack a MAC.
+    pub unsigned: u64,
+    /// Their MAC is wrong.
+    pub bad_mac: u64,
+    /// They were accepted before.
+    pub replayed: u64,
 }
 
 impl<'d> Origin<'d> {
@@ -123,7 +127,7 @@ impl Admission {
             return accept(datagram, Origin::AnyHost);
         }
         let Some((command, host)) = named_host(datagram) else { return accept(datagram, Origin::Unknown) };
-        if !matches!(command, "CONFREQ" | "ALERT" | "ALIVE" | "NEED" | "SEEK" | "TAKE" | "EVENT") {
+        if !matches!(command, "CONFREQ" | "ALERT" | "ALIVE" | "BYE" | "NEED" | "SEEK" | "TAKE" | "EVENT") {
             return accept(datagram, Origin::Unknown);
         }
         let refusal = match hosts.mac_mut(host).map(|mac| mac.verify(datagram)) {
@@ -173,6 +177,11 @@ impl Admission {
         if refusal != Some(Refusal::Replayed) {
             self.last = format!("{} at {}", sanitize(truncate(host, 64)), from.ip());
         }
+    }
+
+    /// What was refused since the start.
+    pub(super) fn refused(&self) -> Refused {
+        self.refused
     }
 
     /// Returns whether a LOST may be sent. If so, it counts as sent.
@@ -252,6 +261,7 @@ mod tests {
             ("ALERT%%free%%1", accept(b"ALERT%%free%%1", Origin::Host("free"))),
             ("ALERT%%keyed%%1", Decision::Refuse),
             ("ALIVE%%keyed%%1", Decision::RefuseWithLost { host: "keyed" }),
+            ("BYE%%keyed%%1", Decision::RefuseWithLost { host: "keyed" }),
             ("ALIVE%%stranger%%1", Decision::Refuse),
         ] {
             assert_eq!(admission.check(agent(), datagram.as_bytes(), &mut Hosts::default()), decision, "{datagram}");

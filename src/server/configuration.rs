@@ -1,7 +1,7 @@
 //! The configuration of every host: its file and the includes that it uses, checked whenever one of them changes. A configuration with
 //! errors does not replace one without. Takes texts and never reads files.
 
-use crate::directives::host::{HostFile, Patterns, Rule};
+use crate::directives::host::{HostFile, HostSettings, Patterns, Rule};
 use crate::directives::{emit_fitting, emit_marked, expand, text_of, Expanded, Fault, Source};
 use crate::wire::{Revision, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_PART_TEXT};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -49,6 +49,7 @@ struct HostConfiguration {
     host: Rc<TextFile>,
     includes: Box<[UsedInclude]>,
     revision: Revision,
+    settings: HostSettings,
     has_faults: bool,
 }
 
@@ -174,6 +175,11 @@ impl Configurations {
         self.hosts.get(host).map_or(Revision::NONE, |entry| entry.served.revision)
     }
 
+    /// What the file of a host says about the host itself. `None` if the host has no file.
+    pub(super) fn settings(&self, host: &str) -> Option<&HostSettings> {
+        self.hosts.get(host).map(|entry| &entry.served.settings)
+    }
+
     /// The configuration that a host gets, split into parts that each fit a datagram.
     pub(super) fn parts(&mut self, host: &str) -> Rc<[String]> {
         let revision = self.revision(host);
@@ -244,7 +250,8 @@ impl HostConfiguration {
         faults.extend(expanded.faults);
         faults.extend(file.faults);
         faults.extend(too_large.map(|reason| Fault { path: host.path.to_string(), line: 0, reason }));
-        let configuration = Self { host: host.clone(), includes: used, revision: Revision::of(&text), has_faults: !faults.is_empty() };
+        let (revision, settings, has_faults) = (Revision::of(&text), expanded.settings, !faults.is_empty());
+        let configuration = Self { host: host.clone(), includes: used, revision, settings, has_faults };
         (configuration, faults)
     }
 

@@ -3,10 +3,14 @@
 use super::classic::ClassicAgent;
 use super::cookie::Stamp;
 use super::name_conflict::{Conflict, Device, NameConflict};
-use super::presence::Presence;
+use super::presence::{HostState, ParentPresence, Place, Presence, Turn};
 use super::session::Session;
+use crate::directives::host::{HostSettings, Parent};
+use crate::directives::Fault;
+use crate::now::Now;
+use crate::text::{sanitize_field, truncate};
 use crate::wire::auth::SessionMac;
-use crate::wire::{Revision, Token};
+use crate::wire::{Build, Revision, Token};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -21,6 +25,24 @@ pub(super) struct Host {
     /// in which recorded datagrams would be accepted again.
     last_join: Stamp,
     classic: ClassicAgent,
+    /// What `parent:` names.
+    parent: Option<Parent>,
+    /// Why the host cannot hang behind its parent.
+    parent_fault: Option<Fault>,
+    seen: Seen,
+}
+
+/// What was last seen of an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) address: Option<Ipv4Addr>,
+    /// The version and the target of the agent, as far as it names them.
+    pub(super) version: Box<str>,
+    pub(super) target: Box<str>,
+    /// The configuration that is in force there. `None` if the agent does not say so.
+    pub(super) revision: Option<Revision>,
+    /// The protocol that it spoke. `None` if an earlier run of the server heard it.
+    pub(super) protocol: Option<Version>,
 }
 
 /// The protocol version that a datagram was sent with.
@@ -43,11 +65,27 @@ pub(super) enum JoinOutcome {
     Outdated,
 }
 
+/// How an agent that gives a sign of life stands with the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has no session here.
+    NoSession,
+    /// It has the current configuration.
+    UpToDate,
+    /// It has another configuration.
+    Outdated,
+}
+
 /// Something to be reported as an event of a host.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum HostNotice {
-    Inactive,
-    ActiveAgain,
+    Inactive(Turn, Place),
+    ActiveAgain(Place),
+    Stopped,
+    /// So many hosts behind it are silent too.
+    Behind(usize),
+    /// It cannot hang behind its parent.
+    ParentFault(Fault),
     TwoAddresses(Ipv4Addr, Ipv4Addr),
     TwoAgents(Ipv4Addr, Ipv4Addr),
 }
@@ -60,7 +98,9 @@ pub(super) struct Due {
     /// Broadcast RESET.
     pub(super) reset: bool,
     /// Report the host as inactive.
-    pub(super) inactive: bool,
+    pub(super) inactive: Option<(Turn, Place)>,
+    /// Count the hosts behind it.
+    pub(super) count: bool,
 }
 
 impl HostNotice {
@@ -74,6 +114,11 @@ impl HostNotice {
     }
 }
 
+impl Seen {
+    /// Bytes of a version or a target that are remembered.
+    const MAX_TEXT: usize = 48;
+}
+
 impl Due {
     pub(super) fn is_something(&self) -> bool {
         *self != Self::default()
@@ -83,8 +128,12 @@ impl Due {
 impl fmt::Display for HostNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Inactive => f.write_str("Host is inactive"),
-            Self::ActiveAgain => f.write_str("Host is active again"),
+            Self::Inactive(..) => f.write_str("Host is inactive"),
+            Self::ActiveAgain(_) => f.write_str("Host is active again"),
+            Self::Stopped => f.write_str("Agent has stopped"),
+            Self::ParentFault(fault) => write!(f, "Configuration error: {fault}"),
+            Self::Behind(1) => f.write_str("1 host behind it is inactive too"),
+            Self::Behind(count) => write!(f, "{count} hosts behind it are inactive too"),
             Self::TwoAddresses(one, other) => write!(f, "Host name is used from two addresses at once: {one} and {other}"),
             Self::TwoAgents(one, other) => write!(f, "Host name is used by two agents at once, at {one} and {other}"),
         }
@@ -101,7 +150,16 @@ impl Host {
             session: None,
             last_join,
             classic: ClassicAgent::default(),
+            parent: None,
+            parent_fault: None,
+            seen: Seen::default(),
         }
+    }
+
+    /// The host, of which earlier runs of the server have reported that silence.
+    pub(super) fn with_silence(mut self, now: Duration, reported: Option<Place>) -> Self {
+        reported.into_iter().for_each(|place| self.presence.restore_report(now, place));
+        self
     }
 
     /// A host that has proven its key and has no file.
@@ -139,11 +197,6 @@ impl Host {
 
     pub(super) fn has_session_at(&self, address: SocketAddrV4) -> bool {
         self.session.as_ref().is_some_and(|session| session.address() == address)
-    }
-
-    /// The session of that run at that address.
-    pub(super) fn session_of(&mut self, address: SocketAddrV4, run: Token) -> Option<&mut Session> {
-        self.session.as_mut().filter(|session| session.address() == address && session.run() == run)
     }
 
     pub(super) fn end_session(&mut self) {
@@ -204,15 +257,89 @@ impl Host {
         self.classic.take_report(revision)
     }
 
-    /// Notes that the host was heard from that address.
-    pub(super) fn handle_heard(&mut self, now: Duration, from: SocketAddrV4, version: Version) -> Vec<HostNotice> {
-        let mut notices = Vec::new();
-        if self.presence.handle_heard(now) {
-            notices.push(HostNotice::ActiveAgain);
+    /// Sets what the host file says about the host.
+    pub(super) fn set_settings(&mut self, settings: &HostSettings) {
+        self.presence.set_limit(settings.inactive);
+        self.parent.clone_from(&settings.parent);
+    }
+
+    /// What `parent:` names.
+    pub(super) fn parent(&self) -> Option<&Parent> {
+        self.parent.as_ref()
+    }
+
+    /// The host that it hangs behind, if it can.
+    pub(super) fn sound_parent(&self) -> Option<&str> {
+        self.parent.as_ref().filter(|_| self.parent_fault.is_none()).map(|parent| &*parent.host)
+    }
+
+    /// Notes whether the host can hang behind its parent. Returns the fault if it is a new one.
+    pub(super) fn set_parent_fault(&mut self, fault: Option<Fault>) -> Option<Fault> {
+        let is_new = fault.is_some() && fault != self.parent_fault;
+        self.parent_fault = fault;
+        self.parent_fault.clone().filter(|_| is_new)
+    }
+
+    pub(super) fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// What was last seen of the agent.
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// An earlier run of the server has seen that, at that time in seconds since 1970.
+    pub(super) fn restore(&mut self, seen: Seen, unix: u64) {
+        self.seen = seen;
+        self.presence.restore_heard(unix);
+    }
+
+    pub(super) fn state(&self, now: Now) -> HostState {
+        if self.has_file {
+            self.presence.state(now)
+        } else {
+            HostState::Unknown
         }
+    }
+
+    /// The agent of that run says which configuration is in force, and which program it is. The server has the revision `current`.
+    pub(super) fn handle_alive(
+        &mut self,
+        from: SocketAddrV4,
+        run: Token,
+        revision: Revision,
+        current: Revision,
+        build: Build<'_>,
+    ) -> Standing {
+        let Some(session) = self.session.as_mut().filter(|session| session.address() == from && session.run() == run) else {
+            return Standing::NoSession;
+        };
+        let clean = |text: &str| sanitize_field(truncate(text, Seen::MAX_TEXT)).into();
+        (self.seen.version, self.seen.target, self.seen.revision) = (clean(build.version), clean(build.target), Some(revision));
+        if revision != current {
+            return Standing::Outdated;
+        }
+        session.handle_up_to_date();
+        Standing::UpToDate
+    }
+
+    /// The agent of that run says that it ends. Reported if the session is one of that run, and once.
+    pub(super) fn handle_bye(&mut self, now: Now, run: Token) -> Option<HostNotice> {
+        let is_of_session = self.session.as_ref().is_some_and(|session| session.run() == run);
+        (is_of_session && self.presence.handle_bye(now)).then_some(HostNotice::Stopped)
+    }
+
+    /// Notes that the host was heard from that address.
+    pub(super) fn handle_heard(&mut self, now: Now, from: SocketAddrV4, version: Version) -> Vec<HostNotice> {
+        let mut notices = Vec::new();
+        notices.extend(self.presence.handle_heard(now).map(HostNotice::ActiveAgain));
+        (self.seen.address, self.seen.protocol) = (Some(*from.ip()), Some(version));
+        let now = now.mono;
         let run = match version {
             Version::One => {
                 self.classic.handle_heard(now);
+                (self.seen.version, self.seen.target, self.seen.revision) = Default::default();
                 None
             }
             Version::Three => match self.session.as_ref().filter(|session| session.address() == from) {
@@ -226,15 +353,17 @@ impl Host {
         notices
     }
 
-    /// Returns what is to be done now. It counts as done.
-    pub(super) fn handle_tick(&mut self, now: Duration) -> Due {
+    /// Returns what is to be done now. It counts as done. `parent` is what the host is like that it hangs behind.
+    pub(super) fn handle_tick(&mut self, now: Duration, parent: Option<ParentPresence>) -> Due {
         let mut due = Due::default();
         if let Some(session) = self.session.as_mut() {
             due.stale = session.take_stale(now).then(|| session.address());
         }
         due.reset = self.classic.take_reset(now);
-        due.inactive = self.has_file && self.presence.take_report(now);
-        if due.inactive || (!self.has_file && self.presence.is_silent(now)) {
+        if self.has_file {
+            (due.inactive, due.count) = (self.presence.take_report(now, parent), self.presence.take_count(now));
+        }
+        if self.presence.has_no_session(now) {
             self.session = None;
         }
         due
@@ -282,12 +411,12 @@ mod tests {
     fn a_change_is_announced_by_stale_in_a_session_and_by_reset_without_one() {
         let mut host = Host::new(at(0), 0);
         host.handle_changed(at(1));
-        assert_eq!(host.handle_tick(at(1)), Due { reset: true, ..Due::default() });
+        assert_eq!(host.handle_tick(at(1), None), Due { reset: true, ..Due::default() });
         let session = session(1, 1);
         let stale = Some(session.address());
         host.handle_join(at(2), 1, session);
         host.handle_changed(at(3));
-        assert_eq!(host.handle_tick(at(3)), Due { stale, ..Due::default() });
+        assert_eq!(host.handle_tick(at(3), None), Due { stale, ..Due::default() });
     }
 
     #[test]
@@ -295,7 +424,7 @@ mod tests {
         let mut host = Host::new(at(0), 0);
         host.handle_join(at(1), 1, session(1, 1));
         host.handle_removed(at(2));
-        let told = (2..30).filter(|second| !host.is_finished() && host.handle_tick(at(*second)).stale.is_some()).count();
+        let told = (2..30).filter(|second| !host.is_finished() && host.handle_tick(at(*second), None).stale.is_some()).count();
         assert!(told == 10 && host.is_finished());
     }
 
@@ -304,8 +433,8 @@ mod tests {
         for has_file in [true, false] {
             let mut host = Host { has_file, ..Host::new(at(0), 0) };
             host.handle_join(at(0), 1, session(1, 1));
-            assert!(!host.handle_tick(at(179)).inactive && host.session().is_some());
-            assert_eq!(host.handle_tick(at(180)).inactive, has_file);
+            assert!(host.handle_tick(at(179), None).inactive.is_none() && host.session().is_some());
+            assert_eq!(host.handle_tick(at(180), None).inactive.is_some(), has_file);
             assert!(host.session().is_none());
         }
     }

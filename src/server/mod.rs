@@ -8,30 +8,41 @@ mod admission;
 mod answers;
 mod chains;
 mod classic;
+mod conditions;
 mod configuration;
 mod cookie;
 mod duplicates;
+mod greeting;
 mod host;
 mod hosts;
+mod identity;
 mod name_conflict;
 mod outputs;
 mod own_events;
 mod presence;
+mod reports;
 mod session;
 mod sink;
+mod status;
 mod strangers;
 
+pub use admission::Refused;
+pub use conditions::{Condition, ConditionChange, Conditions};
 pub use configuration::Content;
+pub use identity::ServerIdentity;
 pub use outputs::Output;
+pub use presence::HostState;
+pub use reports::is_held_back;
 pub use sink::{EventSink, Written};
+pub use status::{HostKey, HostStatus, InForce, Refusals, ServerStatus};
+pub use strangers::{IgnoredCounts, Stranger};
 
-use crate::directives::keys::HostKeys;
-use crate::directives::Fault;
+use crate::directives::{keys::HostKeys, Silences};
 use crate::now::Now;
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::auth::SessionName;
-use crate::wire::position::{FilePosition, Position};
-use crate::wire::{Alert, ChainId, Checkpoint, EventBatch, Message, Revision, Seq, Token, MAX_HELLO};
+use crate::wire::position::Position;
+use crate::wire::{Alert, Build, ChainId, Checkpoint, EventBatch, Message, Revision, Seq, Token};
 use acknowledgements::{Acknowledgements, PendingEvent};
 use admission::{Admission, Decision};
 use answers::Answers;
@@ -39,26 +50,16 @@ use chains::{Arrival, Chains, TakeOutcome};
 use configuration::{CheckedHost, Configurations};
 use cookie::Cookies;
 use duplicates::Duplicates;
-use host::{Host, HostNotice, JoinOutcome, Version};
+use greeting::Hello;
+use host::{Host, HostNotice, JoinOutcome, Standing, Version};
 use hosts::Hosts;
 use outputs::Outputs;
-use own_events::OwnEvents;
+use reports::Reports;
 use session::Session;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::time::Duration;
 use strangers::{IgnoredDatagrams, UnknownHosts};
-
-/// What distinguishes one server from another.
-#[derive(Clone, Debug)]
-pub struct ServerIdentity {
-    /// The name that SRVHB announces.
-    pub name: String,
-    /// Random, new in each run of the server.
-    pub run: Token,
-    /// The addresses that SRVHB, SRVCAP and RESET are sent to.
-    pub broadcast: Vec<SocketAddrV4>,
-}
 
 /// The state machine.
 pub struct Server {
@@ -71,7 +72,7 @@ pub struct Server {
     chains: Chains,
     acknowledgements: Acknowledgements,
     answers: Answers,
-    own_events: OwnEvents,
+    reports: Reports,
     unknown_hosts: UnknownHosts,
     ignored: IgnoredDatagrams,
     next_heartbeat: Duration,
@@ -87,19 +88,14 @@ impl Server {
     const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
     /// Shortest time between two searches of the stream, which take time.
     const SEARCH_INTERVAL: Duration = Duration::from_millis(400);
-    /// How many SRVCAP go before a version 1 configuration, and after it.
-    const CAPABILITIES: usize = 3;
     /// How often every host is checked for what is due.
     const TICK_INTERVAL: Duration = Duration::from_secs(1);
     /// A version 1 agent that repeats an event sooner than this after its acknowledgement gets no further one.
     const ACK_INTERVAL: Duration = Duration::from_secs(9);
-    /// Most faults of one change that are reported one by one.
-    const MAX_FAULTS_REPORTED: usize = 20;
 
     /// A server that has just started and knows no host.
     pub fn new(now: Now, identity: ServerIdentity) -> Self {
         Self {
-            identity,
             hosts: Hosts::default(),
             configurations: Configurations::default(),
             cookies: Cookies::default(),
@@ -108,7 +104,7 @@ impl Server {
             chains: Chains::default(),
             acknowledgements: Acknowledgements::default(),
             answers: Answers::default(),
-            own_events: OwnEvents::default(),
+            reports: Reports::new(identity.run),
             unknown_hosts: UnknownHosts::default(),
             ignored: IgnoredDatagrams::default(),
             next_heartbeat: now.mono,
@@ -116,6 +112,7 @@ impl Server {
             next_tick: now.mono + Self::TICK_INTERVAL,
             has_changes: false,
             outputs: Outputs::default(),
+            identity,
         }
     }
 
@@ -123,6 +120,11 @@ impl Server {
     pub fn set_keys(&mut self, keys: Option<HostKeys>) {
         self.admission.set_keys(keys);
         self.hosts.retain_sessions(|host, credential| self.admission.accepts(host, credential));
+    }
+
+    /// Makes an event that says that the server runs, that often. `None` for never.
+    pub fn set_heartbeat(&mut self, now: Now, interval: Option<Duration>) {
+        self.reports.set_heartbeat(now, interval);
     }
 
     /// Sets the content of a host file.
@@ -138,8 +140,7 @@ impl Server {
         }
         self.outputs.log(&format!("host file {name} is gone"));
         self.unknown_hosts.insert(name);
-        if let Some(host) = self.hosts.get_mut(name) {
-            host.handle_removed(now.mono);
+        if self.hosts.handle_file_removed(now.mono, name) {
             self.next_tick = now.mono;
         }
     }
@@ -156,38 +157,30 @@ impl Server {
 
     fn handle_checked(&mut self, now: Now, checked: CheckedHost) {
         let CheckedHost { host, changed, faults } = checked;
-        self.report_faults(now, &host, &faults);
-        let Some(entry) = self.hosts.get_mut(&host) else {
+        self.reports.report_faults(now, &host, &faults, &mut self.outputs);
+        if let Some(entry) = self.hosts.get_mut(&host) {
+            if changed {
+                entry.handle_changed(now.mono);
+                self.has_changes = true;
+            }
+        } else {
             // An agent without a configuration keeps asking for one, so there is nothing to announce.
             self.unknown_hosts.remove(&host);
-            self.hosts.insert(host, Host::new(now.mono, self.cookies.latest()));
-            return;
-        };
-        if changed {
-            entry.handle_changed(now.mono);
-            self.has_changes = true;
+            let entry = Host::new(now.mono, self.cookies.latest()).with_silence(now.mono, self.reports.silence(&host));
+            self.hosts.insert(host.clone(), entry);
         }
-    }
-
-    fn report_faults(&mut self, now: Now, host: &Rc<str>, faults: &[Fault]) {
-        for fault in faults.iter().take(Self::MAX_FAULTS_REPORTED) {
-            self.report(now, host, format!("Configuration error: {fault}"));
-        }
-        if faults.len() > Self::MAX_FAULTS_REPORTED {
-            self.report(now, host, format!("Configuration error: and {} more", faults.len() - Self::MAX_FAULTS_REPORTED));
-        }
+        self.hosts.set_settings(&host, self.configurations.settings(&host));
     }
 
     fn report_notices(&mut self, now: Now, host: &str, notices: impl IntoIterator<Item = HostNotice>) {
         for notice in notices {
-            self.report(now, &host.into(), notice.to_string());
+            self.reports.report_notice(now, &host.into(), &notice, &mut self.outputs);
         }
     }
 
-    /// Logs a text and makes an event of it.
-    fn report(&mut self, now: Now, host: &Rc<str>, text: String) {
-        self.outputs.log(&format!("{host}: {text}"));
-        self.own_events.push(now.unix, host.clone(), text);
+    /// Logs a text and makes an event of that host of it.
+    pub fn report(&mut self, now: Now, host: &Rc<str>, text: String) {
+        self.reports.report(now, host, text, &mut self.outputs);
     }
 
     /// Handles a datagram. The sink takes the events in it.
@@ -202,20 +195,27 @@ impl Server {
         let from = proven_address.unwrap_or(from);
         match Message::parse(content) {
             Err(_) => self.ignored.count_malformed(),
-            Ok(Message::Hello { host, run, nonce }) => self.handle_hello(now, from, host, run, nonce, datagram),
+            Ok(Message::Hello { host, run, nonce }) => {
+                let hello = Hello { now: now.mono, from, host, run, nonce };
+                hello.answer(datagram, &mut self.cookies, &mut self.admission, &mut self.outputs);
+            }
             Ok(Message::Join { host, run, nonce, cookie }) => {
                 self.handle_join(now, from, SessionName { host, run, nonce, cookie }, datagram);
             }
             Ok(message) if !origin.may_be(message.host()) => self.ignored.count_unexpected(),
             Ok(Message::Alert(alert)) => self.handle_alert(now, from, alert, content, sink),
             Ok(Message::ConfigRequest { host }) => self.handle_config_request(now, from, host),
-            Ok(Message::Alive { host, run, revision }) => self.handle_alive(now, from, host, run, revision),
+            Ok(Message::Alive { host, run, revision, build }) => self.handle_alive(now, from, host, run, revision, build),
+            Ok(Message::Bye { host, run }) => self.handle_bye(now, from, host, run),
             Ok(Message::Need { host, revision, parts }) => self.handle_need(from, host, revision, &parts),
             Ok(Message::Event(batch)) => self.handle_batch(now, from, batch, content, sink),
             Ok(Message::Take { host, chain, from: before, to }) => self.handle_take(from, host, chain, before, to),
             Ok(Message::Seek { host, chains }) => self.handle_seek(now, from, host, &chains),
             Ok(Message::Back { host, chain, inode, offset }) => {
-                self.handle_back(now, from, host, chain, offset, |offset| sink.earlier_places(host, chain, inode, offset));
+                if self.may_search(now, from, host) {
+                    let places = Position::of_files(sink.earlier_places(host, chain, inode, offset)).to_string();
+                    self.send(from, &Message::Past { host, chain, offset, places: &places });
+                }
             }
             // Where a server broadcasts to its own port, heartbeats reach it too.
             Ok(_) => self.ignored.count_unexpected(),
@@ -316,20 +316,13 @@ impl Server {
         }
     }
 
-    fn handle_back(
-        &mut self,
-        now: Now,
-        from: SocketAddrV4,
-        host: &str,
-        chain: ChainId,
-        offset: u64,
-        search: impl FnOnce(u64) -> Vec<FilePosition>,
-    ) {
-        if self.require_session(from, host) && now.mono >= self.next_search {
+    /// Whether the stream may be searched for that host now. If so, it counts as searched.
+    fn may_search(&mut self, now: Now, from: SocketAddrV4, host: &str) -> bool {
+        let may = self.require_session(from, host) && now.mono >= self.next_search;
+        if may {
             self.next_search = now.mono + Self::SEARCH_INTERVAL;
-            let places = Position::of_files(search(offset)).to_string();
-            self.send(from, &Message::Past { host, chain, offset, places: &places });
         }
+        may
     }
 
     fn handle_config_request(&mut self, now: Now, from: SocketAddrV4, name: &str) {
@@ -340,13 +333,9 @@ impl Server {
         }
         let reports = host.take_left_out_report(self.configurations.revision(name));
         let Some(config) = self.configurations.classic(name) else { return };
-        // An agent that speaks version 3 may ask because nothing else that says so has arrived. Version 1 agents ignore SRVCAP.
-        let capability = Message::Capability { name: &self.identity.name, run: self.identity.run };
-        (0..Self::CAPABILITIES).for_each(|_| self.outputs.send(from, &capability, None));
-        self.outputs.send(from, &Message::Config { lines: &config.lines }, None);
-        (0..Self::CAPABILITIES).for_each(|_| self.outputs.send(from, &capability, None));
+        self.identity.send_classic(from, &config.lines, &mut self.outputs);
         if reports {
-            self.report_faults(now, &name.into(), &config.left_out);
+            self.reports.report_faults(now, &name.into(), &config.left_out, &mut self.outputs);
         }
     }
 
@@ -354,22 +343,9 @@ impl Server {
         if self.hosts.get(name).is_some_and(Host::has_file) {
             return;
         }
-        if let Some(line) = self.unknown_hosts.handle_request(now.mono, from, name) {
+        if let Some(line) = self.unknown_hosts.handle_request(now, from, name) {
             self.outputs.log(&line);
         }
-    }
-
-    fn handle_hello(&mut self, now: Now, from: SocketAddrV4, host: &str, run: Token, nonce: Token, datagram: &[u8]) {
-        let Some(credential) = self.admission.check_handshake(from, host, datagram) else {
-            let has_mac = datagram.len() > Message::Hello { host, run, nonce }.emit().len();
-            if !has_mac && self.admission.has_key(host) && self.admission.take_lost() {
-                // An agent without a key cannot know why it gets no offer. This is shorter than what it sent.
-                self.outputs.send(from, &Message::Locked { host }, None);
-            }
-            return;
-        };
-        let cookie = self.cookies.make(now.mono, from, host, run, nonce);
-        self.outputs.send_handshake(from, &Message::Offer { host, nonce, cookie }, credential.key());
     }
 
     fn handle_join(&mut self, now: Now, from: SocketAddrV4, name: SessionName<'_>, datagram: &[u8]) {
@@ -398,24 +374,23 @@ impl Server {
         self.send(from, &Message::Stale { host, revision });
     }
 
-    fn handle_alive(&mut self, now: Now, from: SocketAddrV4, name: &str, run: Token, revision: Revision) {
+    fn handle_alive(&mut self, now: Now, from: SocketAddrV4, name: &str, run: Token, revision: Revision, build: Build<'_>) {
         self.handle_heard(now, from, name, Version::Three);
         let current = self.configurations.revision(name);
         if current == Revision::NONE {
             self.log_unknown_host(now, from, name);
         }
-        let answer = match self.hosts.get_mut(name) {
-            None => Message::Stale { host: name, revision: Revision::NONE },
-            Some(host) => match host.session_of(from, run) {
-                None => return self.send_lost(from, name),
-                Some(session) if revision == current => {
-                    session.handle_up_to_date();
-                    Message::Here { host: name }
-                }
-                Some(_) => Message::Stale { host: name, revision: current },
-            },
-        };
-        self.send(from, &answer);
+        match self.hosts.get_mut(name).map(|host| host.handle_alive(from, run, revision, current, build)) {
+            Some(Standing::NoSession) => self.send_lost(from, name),
+            Some(Standing::UpToDate) => self.send(from, &Message::Here { host: name }),
+            Some(Standing::Outdated) | None => self.send(from, &Message::Stale { host: name, revision: current }),
+        }
+    }
+
+    fn handle_bye(&mut self, now: Now, from: SocketAddrV4, name: &str, run: Token) {
+        let host = self.hosts.get_mut(name).filter(|host| host.has_file() && host.has_session_at(from));
+        let notice = host.and_then(|host| host.handle_bye(now, run));
+        self.report_notices(now, name, notice);
     }
 
     fn handle_need(&mut self, from: SocketAddrV4, name: &str, revision: Revision, parts: &[u32]) {
@@ -435,7 +410,7 @@ impl Server {
     /// Notes that a host is alive at that address.
     fn handle_heard(&mut self, now: Now, from: SocketAddrV4, name: &str, version: Version) {
         if let Some(host) = self.hosts.get_mut(name) {
-            let notices = host.handle_heard(now.mono, from, version);
+            let notices = host.handle_heard(now, from, version);
             self.report_notices(now, name, notices);
         }
     }
@@ -471,7 +446,27 @@ impl Server {
 
     /// Adds what an earlier run returned by [`Self::snapshot`]. Returns whether the text is a snapshot.
     pub fn restore(&mut self, snapshot: &str) -> bool {
+        self.hosts.restore(snapshot);
+        self.reports.conditions.restore(snapshot);
         self.chains.restore(snapshot)
+    }
+
+    /// Follows what an event says of a condition: one that was just accepted, and at the start those that earlier runs have written.
+    pub fn handle_condition(&mut self, now: Now, host: &str, change: ConditionChange<'_>) {
+        self.reports.follow(now, &host.into(), change, &mut self.outputs);
+    }
+
+    /// Makes an event of each condition that a silence kept from the outputs, once no silence covers it. To be called often.
+    pub fn handle_silences(&mut self, now: Now, silences: &Silences) {
+        self.reports.handle_silences(now, silences);
+    }
+
+    /// What the server knows of its hosts.
+    pub fn status(&self, now: Now) -> ServerStatus<'_> {
+        let Self { identity, hosts, configurations, admission, reports, unknown_hosts, ignored, .. } = self;
+        let refusals = Refusals { ignored: ignored.counts(), refused: admission.refused() };
+        let hosts = status::hosts(now, hosts, configurations, admission, &reports.conditions);
+        ServerStatus { name: &identity.name, hosts, strangers: unknown_hosts.asking(), conditions: &reports.conditions, refusals }
     }
 
     /// Adds an event that an earlier run has written, with its uid and time. Events must come in the order of the stream.
@@ -491,12 +486,19 @@ impl Server {
     /// All host files were read: forgets the chains of hosts without a file.
     pub fn handle_started(&mut self) {
         self.chains.retain(|host| self.hosts.contains(host));
+        self.hosts.handle_started();
     }
 
     /// Returns what a later run needs besides the stream to continue from here, if that changed since the last call. To be called only when
     /// everything that the sink took is committed.
     pub fn snapshot(&mut self) -> Option<String> {
-        self.chains.snapshot()
+        if self.reports.conditions.take_changed() {
+            self.chains.handle_snapshot_lost();
+        }
+        let mut text = self.chains.snapshot()?;
+        self.reports.conditions.emit_into(&mut text);
+        self.hosts.emit_into(&mut text);
+        Some(text)
     }
 
     /// The last snapshot could not be stored.
@@ -520,14 +522,14 @@ impl Server {
             }
             Written::Nothing => hash.into_iter().for_each(|hash| duplicates.remove(hash)),
         });
-        self.own_events.handle_committed(written);
+        self.reports.handle_committed(written);
     }
 
     /// Does everything that is due. The sink takes the server's own events.
     pub fn handle_timeout(&mut self, now: Now, sink: &mut impl EventSink) {
         if now.mono >= self.next_heartbeat {
             self.next_heartbeat = now.mono + Self::HEARTBEAT_INTERVAL;
-            self.announce();
+            self.identity.announce(self.admission.requires_keys(), &mut self.outputs);
         }
         for checked in self.configurations.check_some() {
             self.handle_checked(now, checked);
@@ -540,22 +542,8 @@ impl Server {
             self.next_tick = now.mono + Self::TICK_INTERVAL;
             self.handle_tick(now);
         }
-        self.own_events.offer(sink);
+        self.reports.offer(sink);
         self.send_answers();
-    }
-
-    fn announce(&mut self) {
-        let ServerIdentity { name, run, broadcast } = &self.identity;
-        // SRVCAP goes first, so that an agent that is looking for a server knows which version to try.
-        let capability = Message::Capability { name, run: *run };
-        for to in broadcast {
-            match self.admission.requires_keys() {
-                // An agent with a key answers a stranger with no more bytes than it got.
-                true => self.outputs.send_padded(*to, &capability, MAX_HELLO),
-                false => self.outputs.send(*to, &capability, None),
-            }
-        }
-        broadcast.iter().for_each(|to| self.outputs.send(*to, &Message::Heartbeat { name }, None));
     }
 
     fn handle_tick(&mut self, now: Now) {
@@ -563,23 +551,23 @@ impl Server {
         for line in [self.ignored.handle_tick(now.mono), self.admission.handle_tick(now.mono)].into_iter().flatten() {
             self.outputs.log(&line);
         }
-        let mut inactive = Vec::new();
         let Self { hosts, configurations, outputs, admission, identity, .. } = self;
         let is_incomplete = hosts.handle_tick(now.mono, |name, host, due| {
             if let Some(to) = due.stale {
                 outputs.send(to, &Message::Stale { host: name, revision: configurations.revision(name) }, host.mac_mut());
             }
             if due.reset && admission.is_open_for(name) {
-                identity.broadcast.iter().for_each(|to| outputs.send(*to, &Message::Reset { host: name }, None));
-            }
-            if due.inactive {
-                inactive.push(name.clone());
+                identity.announce_reset(name, outputs);
             }
         });
         if is_incomplete {
             self.next_tick = now.mono;
         }
-        inactive.into_iter().for_each(|name| self.report_notices(now, &name, [HostNotice::Inactive]));
+        for (name, notice) in self.hosts.take_notices() {
+            self.report_notices(now, &name, [notice]);
+        }
+        let Self { hosts, reports, identity, .. } = self;
+        reports.handle_tick(now, &identity.name, |host| hosts.get(host).is_some_and(Host::has_file));
     }
 
     /// The next thing to do. To be called until it returns `None`, after every call of a `handle_` method.

@@ -1,22 +1,26 @@
 //! What strangers can cause: datagrams that are ignored and requests of unknown hosts. Both are logged at a bounded rate.
 
+use crate::now::Now;
 use crate::text::sanitize;
-use std::collections::HashSet;
-use std::net::SocketAddrV4;
+use std::collections::{BTreeMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 /// Counts datagrams that the server does not answer.
 #[derive(Default)]
 pub(super) struct IgnoredDatagrams {
-    counts: Counts,
-    logged: Counts,
+    counts: IgnoredCounts,
+    logged: IgnoredCounts,
     next_log: Duration,
 }
 
+/// Datagrams that the server does not answer, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counts {
-    malformed: u64,
-    unexpected: u64,
+pub struct IgnoredCounts {
+    /// They are no message.
+    pub malformed: u64,
+    /// They are messages for somebody else, or from where they must not come.
+    pub unexpected: u64,
 }
 
 /// Names without a host file that asked for a configuration. Each is logged once.
@@ -24,6 +28,16 @@ struct Counts {
 pub(super) struct UnknownHosts {
     logged: HashSet<String>,
     next_log: Duration,
+    asking: BTreeMap<Box<str>, Stranger>,
+}
+
+/// A host without a host file that asks for a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// Where it asked from last.
+    pub address: Ipv4Addr,
+    /// When that was, in seconds since 1970.
+    pub unix: u64,
 }
 
 impl IgnoredDatagrams {
@@ -38,6 +52,10 @@ impl IgnoredDatagrams {
         self.counts.unexpected += 1;
     }
 
+    pub(super) fn counts(&self) -> IgnoredCounts {
+        self.counts
+    }
+
     /// Returns a line for the log if one is due.
     pub(super) fn handle_tick(&mut self, now: Duration) -> Option<String> {
         if now < self.next_log || self.counts == self.logged {
@@ -45,7 +63,7 @@ impl IgnoredDatagrams {
         }
         self.next_log = now + Self::LOG_INTERVAL;
         self.logged = self.counts;
-        let Counts { malformed, unexpected } = self.counts;
+        let IgnoredCounts { malformed, unexpected } = self.counts;
         Some(format!("datagrams ignored since the start: {malformed} malformed, {unexpected} unexpected"))
     }
 }
@@ -60,7 +78,11 @@ impl UnknownHosts {
     const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
     /// Notes a request. Returns a line for the log if one is due.
-    pub(super) fn handle_request(&mut self, now: Duration, from: SocketAddrV4, name: &str) -> Option<String> {
+    pub(super) fn handle_request(&mut self, now: Now, from: SocketAddrV4, name: &str) -> Option<String> {
+        if name.len() <= Self::MAX_NAME && (self.asking.len() < Self::MAX_NAMES || self.asking.contains_key(name)) {
+            self.asking.insert(name.into(), Stranger { address: *from.ip(), unix: now.unix });
+        }
+        let now = now.mono;
         let is_full = self.logged.len() == Self::MAX_NAMES;
         let is_too_soon = now < self.next_log && self.logged.len() >= Self::AT_ONCE;
         if is_full || is_too_soon || name.len() > Self::MAX_NAME || self.logged.contains(name) {
@@ -81,15 +103,26 @@ impl UnknownHosts {
     /// The name has a host file now.
     pub(super) fn remove(&mut self, name: &str) {
         self.logged.remove(name);
+        self.asking.remove(name);
+    }
+
+    /// Those who asked, as many as are remembered. Their names are as they came from the network.
+    pub(super) fn asking(&self) -> &BTreeMap<Box<str>, Stranger> {
+        &self.asking
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::WeekMinute;
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    fn now(seconds: u64) -> Now {
+        Now { mono: at(seconds), unix: seconds, local: WeekMinute::new(0, 0, 0), second: 0 }
     }
 
     fn from() -> SocketAddrV4 {
@@ -113,21 +146,21 @@ mod tests {
     fn an_unknown_host_is_logged_once() {
         let mut unknown = UnknownHosts::default();
         let line = "a at 10.0.0.1 asks for a configuration, but there is no host file of that name";
-        assert_eq!(unknown.handle_request(at(0), from(), "a").as_deref(), Some(line));
-        assert!(unknown.handle_request(at(0), from(), "b").is_some());
-        assert_eq!(unknown.handle_request(at(500), from(), "a"), None);
+        assert_eq!(unknown.handle_request(now(0), from(), "a").as_deref(), Some(line));
+        assert!(unknown.handle_request(now(0), from(), "b").is_some());
+        assert_eq!(unknown.handle_request(now(500), from(), "a"), None);
         unknown.remove("a");
-        assert!(unknown.handle_request(at(500), from(), "a").is_some());
-        assert_eq!(unknown.handle_request(at(900), from(), &"x".repeat(256)), None);
+        assert!(unknown.handle_request(now(500), from(), "a").is_some());
+        assert_eq!(unknown.handle_request(now(900), from(), &"x".repeat(256)), None);
     }
 
     #[test]
     fn the_first_names_are_logged_at_once_and_then_one_a_minute_up_to_a_bound() {
         let mut unknown = UnknownHosts::default();
         let mut logged =
-            |second: u64| (0..50).filter(|number| unknown.handle_request(at(second), from(), &format!("h{number}")).is_some()).count();
+            |second: u64| (0..50).filter(|number| unknown.handle_request(now(second), from(), &format!("h{number}")).is_some()).count();
         assert_eq!([0, 59, 60, 61, 120].map(&mut logged), [20, 0, 1, 0, 1]);
-        let names = (0..2000).filter(|number| unknown.handle_request(at(1000 + 60 * number), from(), &format!("n{number}")).is_some());
+        let names = (0..2000).filter(|number| unknown.handle_request(now(1000 + 60 * number), from(), &format!("n{number}")).is_some());
         assert_eq!(names.count(), UnknownHosts::MAX_NAMES - 22);
     }
 }

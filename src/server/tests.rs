@@ -56,7 +56,7 @@ impl Bench {
     fn deliver(&mut self, seconds: u64, from: SocketAddrV4, datagram: &str) -> Vec<String> {
         let given = self.lines.0.len();
         self.server.handle_datagram(at(seconds), from, datagram.as_bytes(), &mut self.lines);
-        self.server.own_events.offer(&mut self.lines);
+        self.server.reports.offer(&mut self.lines);
         let sent = self.commit(seconds, given);
         sent.into_iter().filter(|(to, _)| *to == from).map(|(_, text)| text).collect()
     }
@@ -102,7 +102,7 @@ impl Bench {
 
     /// The texts of the server's own events.
     fn own_events(&self) -> Vec<&str> {
-        self.lines.0.iter().filter(|line| line.contains("%%000000%%")).map(|line| line.rsplit("%%").next().unwrap()).collect()
+        self.lines.0.iter().filter(|line| line.contains(";system")).map(|line| line.rsplit("%%").next().unwrap()).collect()
     }
 }
 
@@ -309,7 +309,7 @@ fn a_session_begins_only_with_a_later_cookie_than_that_of_the_current_one() {
     assert_eq!(bench.deliver(3, agent(1), &late).len(), 1);
     assert_eq!(bench.deliver(4, agent(1), &early), [""; 0], "a recorded JOIN does not restore a session");
     let revision = Revision::NONE;
-    let alive = |run| Message::Alive { host: "nas1", run, revision }.to_string();
+    let alive = |run| Message::Alive { host: "nas1", run, revision, build: Build::default() }.to_string();
     assert!(bench.deliver(5, agent(1), &alive(Token(2)))[0].starts_with("STALE"));
     assert_eq!(bench.deliver(5, agent(1), &alive(Token(1))), ["LOST%%nas1"]);
     // The JOIN of a session that is over does not begin it again.
@@ -356,4 +356,64 @@ fn two_agents_with_one_name_do_not_learn_each_others_checkpoints() {
     assert_eq!(reports.count(), 1);
     // Once the other agent has been silent for long enough, there is one agent again.
     assert_eq!(turn(&mut bench, 300, other), ["AT%%nas1%%5%%1.0%%5%%1.1.1"]);
+}
+
+#[test]
+fn the_silence_of_a_host_explains_that_of_the_hosts_behind_it() {
+    let mut bench = Bench::new(&["router", "nas", "web"]);
+    for host in ["nas", "web"] {
+        bench.server.set_host_file(at(1), host, host, Ok(format!("parent: router\n{GOOD}").into()));
+    }
+    for (second, host) in [(2, "router"), (3, "nas"), (4, "web")] {
+        bench.deliver(second, agent(1), &format!("CONFREQ%%{host}"));
+    }
+    // The two that were heard later wait until it is certain that the router is silent too.
+    (5..300).for_each(|second| drop(bench.tick(second)));
+    let said = |bench: &Bench| -> Vec<String> {
+        let words = |line: &String| line.split("%%").map(str::to_string).collect::<Vec<_>>();
+        let parts = |words: Vec<String>| format!("{} {} {} {}", words[0], words[2], words[3], words[5]);
+        bench.lines.0.iter().map(words).map(parts).collect()
+    };
+    let start = at(0).unix;
+    assert_eq!(
+        said(&bench),
+        [
+            format!("router {} SYSTEM Host is inactive", start + 182),
+            format!("nas {} SYSTEM,BEHIND Host is inactive", start + 183),
+            format!("web {} SYSTEM,BEHIND Host is inactive", start + 184),
+            format!("router {} SYSTEM 2 hosts behind it are inactive too", start + 257),
+        ]
+    );
+    bench.deliver(300, agent(1), "CONFREQ%%router");
+    bench.deliver(310, agent(1), "CONFREQ%%nas");
+    (310..600).for_each(|second| drop(bench.tick(second)));
+    let later = &said(&bench)[4..];
+    assert_eq!(
+        later[..4],
+        [
+            format!("router {} SYSTEM Host is active again", start + 300),
+            format!("router {} SYSTEM The hosts behind it count by themselves again", start + 300),
+            format!("nas {} SYSTEM,BEHIND Host is active again", start + 310),
+            format!("router {} SYSTEM Host is inactive", start + 480),
+        ]
+    );
+    assert_eq!(later[4..].iter().filter(|event| event.contains("web")).count(), 0, "its parent is silent again before its time is over");
+}
+
+#[test]
+fn only_the_agent_of_the_session_can_say_that_it_ends_and_it_is_silent_all_the_same() {
+    let mut bench = Bench::new(&["nas1"]);
+    let bye = |run| Message::Bye { host: "nas1", run: Token(run) }.to_string();
+    bench.deliver(2, agent(1), &bye(1));
+    bench.join(3, agent(1), "nas1");
+    bench.deliver(4, agent(1), &bye(2));
+    bench.deliver(4, agent(2), &bye(1));
+    bench.tick(5);
+    assert_eq!(bench.own_events(), [""; 0]);
+    (0..3).for_each(|_| drop(bench.deliver(10, agent(1), &bye(1))));
+    assert_eq!(bench.own_events(), ["Agent has stopped"]);
+    assert_eq!(bench.server.status(at(11)).hosts[0].state, HostState::Stopped);
+    (11..200).for_each(|second| drop(bench.tick(second)));
+    assert_eq!(bench.own_events(), ["Agent has stopped", "Host is inactive"]);
+    assert!(bench.lines.0[1].contains(&format!("%%{}%%", at(190).unix)), "{:?}", bench.lines.0);
 }

@@ -16,7 +16,8 @@ use std::time::Duration;
 /// A child process that has not been reaped. Dropping it kills its group.
 pub struct ChildProcess {
     pid: libc::pid_t,
-    stdout: File,
+    /// What is read of it: its standard output, or its standard error if it was started with input.
+    output: File,
     /// What it says on standard error.
     errors: Option<Scratch>,
     /// The variable that marks all that it starts; empty for a process that was forked.
@@ -31,12 +32,29 @@ impl ChildProcess {
     /// # Errors
     /// The program does not exist or cannot be started.
     pub fn start<'a>(words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
-        let words: Vec<_> = words.map(CString::new).collect::<Result<_, _>>().map_err(|_| io::ErrorKind::InvalidInput)?;
         let (read, write) = super::fd::pipe()?;
         let errors = Scratch::new();
-        let mark = format!("{}{:016x}", environment::MARK, super::daemon::random());
-        let pid = spawn(&words, &mark, write.as_raw_fd(), errors.as_ref().map(|errors| errors.fd().as_raw_fd()))?;
-        Self::new(Self { pid, stdout: File::from(read), errors, mark, ended: None })
+        let mark = new_mark();
+        let streams = [None, Some(write.as_raw_fd()), errors.as_ref().map(|errors| errors.fd().as_raw_fd())];
+        let pid = spawn(&c_strings(words)?, &mark, &[], streams)?;
+        Self::new(Self { pid, output: File::from(read), errors, mark, ended: None })
+    }
+
+    /// As [`Self::start`], but the program gets a pipe as its input, whose other end is returned: writing to it never waits. What is read
+    /// is its standard error; its standard output goes nowhere. `variables` are added to its environment, each as `NAME=value`.
+    ///
+    /// # Errors
+    /// The program does not exist or cannot be started.
+    pub fn start_with_input<'a>(words: impl Iterator<Item = &'a str>, variables: &[String]) -> io::Result<(Self, File)> {
+        let (input, fill) = super::fd::pipe()?;
+        let (read, write) = super::fd::pipe()?;
+        super::fd::set_nonblocking(fill.as_fd())?;
+        let mark = new_mark();
+        let variables = c_strings(variables.iter().map(String::as_str))?;
+        let streams = [Some(input.as_raw_fd()), None, Some(write.as_raw_fd())];
+        let pid = spawn(&c_strings(words)?, &mark, &variables, streams)?;
+        let process = Self::new(Self { pid, output: File::from(read), errors: None, mark, ended: None })?;
+        Ok((process, File::from(fill)))
     }
 
     /// Forks a process that runs `work`, writes the resulting text to its output, and exits. The process closes `unneeded` first. It
@@ -54,7 +72,7 @@ impl ChildProcess {
         }
         // SAFETY: touches no memory. The child does the same; whichever comes first, the group exists before anyone kills it.
         unsafe { libc::setpgid(pid, pid) };
-        Self::new(Self { pid, stdout: File::from(read), errors: None, mark: String::new(), ended: None })
+        Self::new(Self { pid, output: File::from(read), errors: None, mark: String::new(), ended: None })
     }
 
     fn new(process: Self) -> io::Result<Self> {
@@ -67,7 +85,7 @@ impl ChildProcess {
 
     /// The descriptor to poll until the process closes its output.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.stdout.as_fd()
+        self.output.as_fd()
     }
 
     /// Reads what is available: `None` if nothing is at the moment, 0 at the end.
@@ -76,7 +94,7 @@ impl ChildProcess {
     /// What `read(2)` reports.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.errors.iter_mut().for_each(Scratch::make_room);
-        match self.stdout.read(buffer) {
+        match self.output.read(buffer) {
             Ok(count) => Ok(Some(count)),
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
             Err(e) => Err(e),
@@ -126,13 +144,23 @@ impl Drop for ChildProcess {
     }
 }
 
-/// Starts a program by `posix_spawnp(3)`: in a process group of its own, with empty input, `output` as its standard output, `errors` or
-/// nothing as its standard error, and the signals as a shell would set them.
-fn spawn(words: &[CString], mark: &str, output: c_int, errors: Option<c_int>) -> io::Result<libc::pid_t> {
+/// A variable that no other process has.
+fn new_mark() -> String {
+    format!("{}{:016x}", environment::MARK, super::daemon::random())
+}
+
+fn c_strings<'a>(texts: impl Iterator<Item = &'a str>) -> io::Result<Vec<CString>> {
+    texts.map(CString::new).collect::<Result<_, _>>().map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// Starts a program by `posix_spawnp(3)`: in a process group of its own, with these variables besides its usual ones, these descriptors
+/// or nothing as its standard input, output and error, and the signals as a shell would set them.
+fn spawn(words: &[CString], mark: &str, variables: &[CString], streams: [Option<c_int>; 3]) -> io::Result<libc::pid_t> {
     let program = words.first().ok_or(io::ErrorKind::InvalidInput)?;
     let arguments = pointers(&[], words);
     let own = own_environment();
-    let (kept, instead) = environment::of_command(&own, mark);
+    let (kept, mut instead) = environment::of_command(&own, mark);
+    instead.extend_from_slice(variables);
     let environment = pointers(&kept, &instead);
     let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
     let null = c"/dev/null".as_ptr();
@@ -150,12 +178,13 @@ fn spawn(words: &[CString], mark: &str, output: c_int, errors: Option<c_int>) ->
         libc::posix_spawnattr_setpgroup(&mut attributes, 0);
         // All flags have small values: a short is what POSIX takes.
         libc::posix_spawnattr_setflags(&mut attributes, flags.try_into().unwrap_or_default());
-        let prepared = errno(libc::posix_spawn_file_actions_addopen(&mut actions, 0, null, libc::O_RDONLY, 0))
-            .and_then(|()| errno(libc::posix_spawn_file_actions_adddup2(&mut actions, output, 1)))
-            .and_then(|()| match errors {
-                Some(errors) => errno(libc::posix_spawn_file_actions_adddup2(&mut actions, errors, 2)),
-                None => errno(libc::posix_spawn_file_actions_addopen(&mut actions, 2, null, libc::O_WRONLY, 0)),
+        let mut prepared = Ok(());
+        for (number, stream) in (0..).zip(streams) {
+            prepared = prepared.and_then(|()| match stream {
+                Some(stream) => errno(libc::posix_spawn_file_actions_adddup2(&mut actions, stream, number)),
+                None => errno(libc::posix_spawn_file_actions_addopen(&mut actions, number, null, libc::O_RDWR, 0)),
             });
+        }
         let outcome = prepared.and_then(|()| {
             errno(libc::posix_spawnp(&mut id, program.as_ptr(), &actions, &attributes, arguments.as_ptr(), environment.as_ptr()))
         });

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "localtime_r")]
 
 use super::file::read_file;
+use crate::date::Date;
 use crate::now::Now;
 use crate::schedule::WeekMinute;
 use std::ffi::OsStr;
@@ -102,6 +103,15 @@ impl LocalTime {
             minute: small(tm.tm_min),
             second: small(tm.tm_sec),
         }
+    }
+
+    /// The seconds by which the local time is ahead of UTC, at a time in seconds since 1970.
+    pub fn offset(unix: u64) -> i64 {
+        let Self { year, month, day, hour, minute, second, .. } = Self::at(unix);
+        let small = |number: u16| u8::try_from(number).unwrap_or_default();
+        let (year, month, day) = (year.into(), small(month), small(day));
+        let date = Date { year, month, day, hour: small(hour), minute: small(minute), second: small(second) };
+        date.seconds() - i64::try_from(unix).unwrap_or_default()
     }
 
     /// The form of C's `ctime`, without its newline: `Sun Nov 22 11:35:36 2026`.

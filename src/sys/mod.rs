@@ -22,6 +22,7 @@ mod scratch;
 pub mod signals;
 pub mod socket;
 pub mod syslog;
+mod terminal;
 pub mod user;
 mod writable;
 
@@ -29,4 +30,5 @@ pub use error::reason;
 #[cfg(target_os = "linux")]
 pub use file::next_data;
 pub use file::{open_to_read, read_file, read_start, read_to_end, table, Links};
+pub use terminal::terminal_width;
 pub use writable::check_writable;

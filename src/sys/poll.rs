@@ -22,17 +22,27 @@ impl PollSet {
         self.fds.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     }
 
-    /// Whether the last wait found input on the descriptor that was added as the `number`th, counted from 0.
+    /// Adds a descriptor to wait for room on.
+    pub fn add_writer(&mut self, fd: BorrowedFd<'_>) {
+        self.fds.push(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 });
+    }
+
+    /// The number of the descriptor that will be added next.
+    pub fn next_number(&self) -> usize {
+        self.fds.len()
+    }
+
+    /// Whether the last wait found what the descriptor was added for, or its end. It was added as the `number`th, counted from 0.
     pub fn is_ready(&self, number: usize) -> bool {
         self.fds.get(number).is_some_and(|fd| fd.revents != 0)
     }
 
-    /// Whether the last wait found no input.
+    /// Whether the last wait found nothing.
     pub fn is_quiet(&self) -> bool {
         self.fds.iter().all(|fd| fd.revents == 0)
     }
 
-    /// Waits until a descriptor has input, a signal arrives or the time is over. Without a timeout it may wait for ever.
+    /// Waits until a descriptor has what it was added for, a signal arrives or the time is over. Without a timeout it may wait for ever.
     ///
     /// # Errors
     /// What `poll(2)` reports, except for a signal.

@@ -1,9 +1,11 @@
-//! The one UDP socket of each process.
-#![allow(unsafe_code, reason = "setsockopt")]
+//! The one UDP socket of each process, and the Unix socket on which the server is asked.
+#![allow(unsafe_code, reason = "setsockopt, umask")]
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 /// The requested size of the kernel's receive buffer, in bytes; the kernel may grant less.
 const RECEIVE_BUFFER: libc::c_int = 1 << 20;
@@ -41,4 +43,30 @@ pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Sock
         (size, SocketAddr::V4(from)) => Ok((size, from)),
         (_, SocketAddr::V6(_)) => Err(io::ErrorKind::Unsupported.into()),
     }
+}
+
+/// Listens on a Unix socket that only the user of this process may connect to. Replaces a socket that a process has left there. The calls
+/// of the socket never wait.
+///
+/// # Errors
+/// `AddrInUse` if a process answers there already; `AlreadyExists` if there is something else than a socket; what `bind(2)` reports, also
+/// for a path of more than 107 bytes.
+pub fn listen(path: &str) -> io::Result<UnixListener> {
+    if let Ok(meta) = std::fs::symlink_metadata(path) {
+        if !meta.file_type().is_socket() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    // SAFETY: touches no memory. The process has one thread, so that no other file is made meanwhile.
+    let before = unsafe { libc::umask(0o177) };
+    let listener = UnixListener::bind(path);
+    // SAFETY: as above.
+    unsafe { libc::umask(before) };
+    let listener = listener?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }

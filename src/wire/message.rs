@@ -4,6 +4,7 @@
 //! version 1 peers ignore them.
 
 use super::batch::{BatchEvents, EventBatch};
+use super::build::Build;
 use super::fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, NO_FILE, VERSION};
 use super::limits::{MAX_CHAINS_AT_ONCE, MAX_PARTS_AT_ONCE};
 use super::reader::{split_field, FieldReader};
@@ -40,8 +41,11 @@ pub enum Message<'a> {
     Need { host: &'a str, revision: Revision, parts: Vec<u32> },
     /// `STALE%%host%%revision`: server to agent; names the current revision.
     Stale { host: &'a str, revision: Revision },
-    /// `ALIVE%%host%%run%%revision`: agent to every server that it hears; a keepalive with the revision in force.
-    Alive { host: &'a str, run: Token, revision: Revision },
+    /// `ALIVE%%host%%run%%revision[%%version[%%target]]`: agent to every server that it hears; a keepalive with the revision in force, and
+    /// which program the agent is.
+    Alive { host: &'a str, run: Token, revision: Revision, build: Build<'a> },
+    /// `BYE%%host%%run`: agent to server, in a session; the agent was ended by its system or its owner.
+    Bye { host: &'a str, run: Token },
     /// `HERE%%host`: server to agent; answers the ALIVE of a session that it knows. Serves agents that no broadcast reaches.
     Here { host: &'a str },
     /// `LOST%%host`: server to agent; answers a message that needs a session when the server knows none.
@@ -117,7 +121,11 @@ impl<'a> Message<'a> {
             }
             "JOIN" => Self::Join { host: fields.next(), run: fields.token(), nonce: fields.token(), cookie: fields.token() },
             "NEED" => Self::Need { host: fields.next(), revision: fields.revision(), parts: fields.numbers(MAX_PARTS_AT_ONCE) },
-            "ALIVE" => Self::Alive { host: fields.next(), run: fields.token(), revision: fields.revision() },
+            "ALIVE" => {
+                let (host, run, revision) = (fields.next(), fields.token(), fields.revision());
+                Self::Alive { host, run, revision, build: Build::parse(fields.optional_rest()) }
+            }
+            "BYE" => Self::Bye { host: fields.next(), run: fields.token() },
             "SEEK" => Self::Seek { host: fields.next(), chains: fields.chains(MAX_CHAINS_AT_ONCE) },
             "TAKE" => {
                 let (host, chain, from, seq) = (fields.next(), fields.chain(), fields.seq_or_none(), fields.seq());
@@ -181,6 +189,7 @@ impl<'a> Message<'a> {
             | Self::Need { host, .. }
             | Self::Stale { host, .. }
             | Self::Alive { host, .. }
+            | Self::Bye { host, .. }
             | Self::Here { host }
             | Self::Lost { host }
             | Self::Locked { host }
@@ -221,7 +230,10 @@ impl<'a> Message<'a> {
                 writer.raw("NEED").field(host).revision(*revision).list(parts.iter().map(|part| (*part).into()), 10)
             }
             Self::Stale { host, revision } => writer.raw("STALE").field(host).revision(*revision),
-            Self::Alive { host, run, revision } => writer.raw("ALIVE").field(host).token(*run).revision(*revision),
+            Self::Alive { host, run, revision, build } => {
+                build.fields().fold(writer.raw("ALIVE").field(host).token(*run).revision(*revision), FieldWriter::field)
+            }
+            Self::Bye { host, run } => writer.raw("BYE").field(host).token(*run),
             Self::Here { host } => writer.raw("HERE").field(host),
             Self::Lost { host } => writer.raw("LOST").field(host),
             Self::Locked { host } => writer.raw("LOCKED").field(host),

@@ -3,14 +3,19 @@
 
 pub mod auth;
 mod batch;
+mod build;
+mod event_word;
 mod fields;
 mod limits;
 mod message;
 pub mod position;
 mod reader;
+mod stream_event;
 mod writer;
 
 pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, EventNames, RecordedSeq, MAX_BATCH};
+pub use build::Build;
+pub use event_word::{EventWord, Kind, State};
 pub use fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, VERSION};
 pub use limits::{
     MAX_CHAINS_AT_ONCE, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_HELD, MAX_HELLO, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT,
@@ -18,6 +23,7 @@ pub use limits::{
 };
 pub use message::{named_host, Alert, Message};
 pub(crate) use reader::split_field;
+pub use stream_event::StreamEvent;
 
 #[cfg(test)]
 mod tests;

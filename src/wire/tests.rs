@@ -18,12 +18,28 @@ fn progress(chain: u64, held: &[(u64, u64)]) -> Progress {
     Progress { chain: ChainId(chain), done: CHECKPOINT.seq, held: held.to_vec() }
 }
 
+/// What agents say of themselves.
+fn signs_of_life() -> Vec<(Message<'static>, String)> {
+    let revision = Revision(Some(0xbeef));
+    vec![
+        (
+            Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE, build: Build::default() },
+            format!("ALIVE%%nas1%%{RUN_HEX}%%none"),
+        ),
+        (
+            Message::Alive { host: "nas1", run: RUN, revision, build: Build { version: "1.2.0", target: "mips-unknown-linux-musl" } },
+            format!("ALIVE%%nas1%%{RUN_HEX}%%000000000000beef%%1.2.0%%mips-unknown-linux-musl"),
+        ),
+        (Message::Bye { host: "nas1", run: RUN }, format!("BYE%%nas1%%{RUN_HEX}")),
+    ]
+}
+
 fn every_message() -> Vec<(Message<'static>, String)> {
     let revision = Revision(Some(0xbeef));
     let alert =
         Alert { host: "nas1", uid: "1795347336_2", unix: 1_795_347_336, tags: "TAG1", file: Some("/var/log/messages"), text: "A%%Message" };
     let idle = Alert { file: None, tags: "SYSTEM", text: "Idle", ..alert };
-    vec![
+    let mut messages = vec![
         (Message::Heartbeat { name: "pi" }, "SRVHB%%pi".into()),
         (Message::ConfigRequest { host: "nas1" }, "CONFREQ%%nas1".into()),
         (Message::Config { lines: "file: /a%%match: b" }, "CONFIG%%START%%file: /a%%match: b".into()),
@@ -45,7 +61,6 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Part { host: "nas1", revision: Revision::NONE, index: 1, count: 1, text: "" }, "CONF%%nas1%%none%%1%%1%%".into()),
         (Message::Need { host: "nas1", revision, parts: vec![1, 7] }, "NEED%%nas1%%000000000000beef%%1,7".into()),
         (Message::Stale { host: "nas1", revision }, "STALE%%nas1%%000000000000beef".into()),
-        (Message::Alive { host: "nas1", run: RUN, revision: Revision::NONE }, format!("ALIVE%%nas1%%{RUN_HEX}%%none")),
         (Message::Here { host: "nas1" }, "HERE%%nas1".into()),
         (Message::Lost { host: "nas1" }, "LOST%%nas1".into()),
         (Message::Locked { host: "nas1" }, "LOCKED%%nas1".into()),
@@ -70,7 +85,9 @@ fn every_message() -> Vec<(Message<'static>, String)> {
             Message::Done { host: "nas1", chains: vec![progress(0, &[(4, 4), (6, 36)]), progress(36, &[])] },
             "DONE%%nas1%%0%%z.2%%4-4,6-10%%10%%z.2%%0".into(),
         ),
-    ]
+    ];
+    messages.extend(signs_of_life());
+    messages
 }
 
 #[test]
@@ -110,7 +127,7 @@ fn an_offer_is_not_longer_than_its_hello() {
 
 #[test]
 fn answers_to_a_keepalive_are_not_longer_than_it() {
-    let alive = Message::Alive { host: "h", run: RUN, revision: Revision::NONE }.emit().len();
+    let alive = Message::Alive { host: "h", run: RUN, revision: Revision::NONE, build: Build::default() }.emit().len();
     let revision = Revision(Some(1));
     for answer in [Message::Here { host: "h" }, Message::Lost { host: "h" }, Message::Stale { host: "h", revision }] {
         assert!(answer.emit().len() <= alive);

@@ -373,7 +373,7 @@ fn directives_that_python_agents_cannot_read_are_left_out_and_an_event_names_the
         assert_eq!(answers, ["CONFIG%%START%%file: /var/log/messages%%match: error%%alert_all: tags=TAG1"]);
         site.run_to(10);
         let event = format!(
-            "nas1%%000000%%{START}%%SYSTEM%%NULL%%Configuration error: hosts/nas1:8: left out for nas1, whose agent does not know it: {reason}"
+            "nas1%%11pr.1;system%%{START}%%SYSTEM%%NULL%%Configuration error: hosts/nas1:8: left out for nas1, whose agent does not know it: {reason}"
         );
         assert_eq!(site.stream, [event]);
         assert_eq!(site.hear(AGENT, b"CONFREQ%%nas1").len(), 1);

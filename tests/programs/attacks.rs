@@ -5,7 +5,7 @@ use crate::harness::{pause, wait_for, Program, Site, TIMEOUT};
 use crate::raw::{alert, Peer};
 use crate::relay::{secret, Relay, Way};
 use project436::wire::auth::{Key, SessionMac, SessionName, Side};
-use project436::wire::{Message, Revision, Token};
+use project436::wire::{Build, Message, Revision, Token};
 use std::cell::RefCell;
 use std::fs;
 use std::net::UdpSocket;
@@ -467,7 +467,7 @@ fn a_hundred_thousand_names_get_no_answer_no_memory_and_one_log_line_a_minute() 
             peer.send(format!("CONFREQ%%{host}"));
             peer.send(Message::Hello { host: &host, run, nonce: run }.emit());
             peer.send(Insider::signed(OTHER_KEY, Message::Join { host: &host, run, nonce: run, cookie: run }.emit()));
-            peer.send(Message::Alive { host: &host, run, revision: Revision::NONE }.emit());
+            peer.send(Message::Alive { host: &host, run, revision: Revision::NONE, build: Build::OWN }.emit());
             if n % 10 == 0 {
                 // Not faster than it is taken.
                 let (mut probe, started) = (false, std::time::Instant::now());

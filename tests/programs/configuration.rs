@@ -19,7 +19,7 @@ fn server_at(site: &Site, speed: u32) -> Program {
 
 /// The server's own events about a host, in the order of the stream.
 fn said_of(site: &Site, host: &str) -> Vec<Event> {
-    site.events().into_iter().filter(|event| event.host == host && event.uid == "000000").collect()
+    site.events().into_iter().filter(|event| event.host == host && event.is_of_server()).collect()
 }
 
 fn errors(site: &Site) -> Vec<String> {

@@ -5,7 +5,7 @@ use crate::harness::{wait_for, Program, Site};
 use crate::raw::Peer;
 
 /// Two sites with servers that share a port, each with an address of its own: `127.0.0.1` and `127.0.0.2`.
-fn two_sites(name: &str) -> (Site, Site) {
+pub(crate) fn two_sites(name: &str) -> (Site, Site) {
     let (one, mut two) = (Site::new(&format!("{name}-1")), Site::new(&format!("{name}-2")));
     two.port = one.port;
     for (site, address) in [(&one, "127.0.0.1"), (&two, "127.0.0.2")] {

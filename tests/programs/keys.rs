@@ -220,7 +220,7 @@ fn hosts_without_a_key_are_refused_unless_their_line_says_open() {
     site.append("app.log", "line 2\n");
     assert_eq!(site.wait_for_count("APP", 1), ["line 2"]);
     wait_for("the host to be missed", || site.events().iter().any(|e| e.host == "nas2" && e.text == "Host is inactive").then_some(()));
-    assert!(!site.events().iter().any(|event| event.host == "nas2" && event.uid != "000000"));
+    assert!(!site.events().iter().any(|event| event.host == "nas2" && !event.is_of_server()));
     assert!(!nas2.log_text().contains("in force: 1"), "{}", nas2.log_text());
     for (program, open) in [(&nas2, true), (&server, false)] {
         assert_eq!(program.log_text().contains("open: "), open);

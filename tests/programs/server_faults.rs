@@ -10,13 +10,13 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A small disk of its own, unmounted at the end.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     const SIZE: usize = 64 * 1024;
 
     /// Mounts a disk there, or says why not.
-    fn mount(path: PathBuf) -> Result<Self, String> {
+    pub(crate) fn mount(path: PathBuf) -> Result<Self, String> {
         fs::create_dir_all(&path).unwrap();
         let size = format!("size={}", Self::SIZE);
         let output = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
@@ -28,7 +28,7 @@ impl Disk {
     }
 
     /// Takes all space that is left. Panics if there was none to take.
-    fn fill(&self) -> PathBuf {
+    pub(crate) fn fill(&self) -> PathBuf {
         let ballast = self.0.join("ballast");
         assert!(fs::write(&ballast, vec![0; 2 * Self::SIZE]).is_err(), "the disk is larger than it should be");
         assert!(fs::metadata(&ballast).unwrap().len() > 0);

@@ -261,6 +261,11 @@ impl Program {
         u64::from_str_radix(caught.trim(), 16).unwrap()
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
     /// Whether it waits in a system call at this moment.
     pub fn is_asleep(&self) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
@@ -282,6 +287,11 @@ impl Drop for Program {
 }
 
 impl Event {
+    /// Whether the server made it.
+    pub fn is_of_server(&self) -> bool {
+        self.uid.contains(";system") && !self.uid.contains('@')
+    }
+
     pub fn parse(line: &str) -> Self {
         let parts: Vec<&str> = line.splitn(7, "%%").collect();
         let [received, host, uid, unix, tags, file, text] = parts[..] else { panic!("not an event: {line}") };

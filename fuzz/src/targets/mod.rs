@@ -4,10 +4,11 @@
 
 mod machines;
 
+use project436::date::Zone;
 use project436::directives::host::HostFile;
 use project436::directives::keys::{parse_own, HostKeys};
 use project436::directives::server::ServerFile;
-use project436::directives::{emit_marked, expand, marked_lines, text_of, Source};
+use project436::directives::{emit_marked, expand, marked_lines, text_of, Silences, Source};
 use project436::lines::{lines, LineSplitter, MAX_LINE};
 use project436::pattern::{Pattern, Work};
 use project436::wire::auth::{Key, SessionName, Side};
@@ -35,6 +36,17 @@ pub fn wire(data: &[u8]) {
     assert_eq!(Message::parse(&emitted), Ok(message), "{:?}", String::from_utf8_lossy(data));
 }
 
+/// A silence that was read is written so that it is read again.
+fn silences(source: Source<'_>) {
+    for silence in Silences::parse(source).0.list {
+        let line = silence.emit(Zone(|_| 0));
+        let (again, faults) = Silences::parse(Source { path: "file", text: &line });
+        assert!(faults.is_empty(), "{line}: {faults:?}");
+        assert_eq!((&again.list[0].target(), again.list[0].until), (&silence.target(), silence.until), "{line}");
+        let _ = again.covers("nas1", "DISK,LOG", 0);
+    }
+}
+
 /// Every kind of file parses without a crash. The good lines of a host file make the same rules again, also in the form on the wire.
 pub fn directives(data: &[u8]) {
     let Some((kind, text)) = data.split_first() else { return };
@@ -48,6 +60,7 @@ pub fn directives(data: &[u8]) {
             }
             assert!(parse_own(source).is_err() || parse_own(source).is_ok_and(|keys| (1..=2).contains(&keys.len())));
         }
+        3 => silences(source),
         _ => host_file(source),
     }
 }

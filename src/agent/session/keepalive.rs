@@ -155,7 +155,7 @@ impl IdleTimer {
 mod tests {
     use super::*;
     use crate::wire::auth::{Key, Side};
-    use crate::wire::Revision;
+    use crate::wire::{Build, Revision};
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -209,7 +209,7 @@ mod tests {
         let mut keys = ServerKeys::default();
         keys.set(vec![key]);
         let mut session = KeepaliveSession::default();
-        let alive = Message::Alive { host: "h", run: Token(1), revision: Revision::NONE };
+        let alive = Message::Alive { host: "h", run: Token(1), revision: Revision::NONE, build: Build::OWN };
         let mut next = |session: &mut KeepaliveSession, nonce| {
             let datagram = session.next_datagram(&mut keys, Token(nonce), &alive);
             String::from_utf8(datagram).unwrap().split("%%").next().unwrap().to_string()

@@ -17,7 +17,7 @@ use super::output::Outputs;
 use crate::now::{earlier, Now};
 use crate::random::Random;
 use crate::wire::auth::{Key, SessionName, HANDSHAKE_TRAILER};
-use crate::wire::{Message, Revision, Token};
+use crate::wire::{Build, Message, Revision, Token};
 use asking::Asking;
 use handshake::Handshake;
 use heard::{Contest, Heard, HeardServers};
@@ -209,6 +209,15 @@ impl Session {
     pub(super) fn send(&mut self, datagram: Vec<u8>, outputs: &mut Outputs) {
         if let Some(selected) = &self.selected {
             outputs.send(selected.address, self.keys.signed(datagram));
+        }
+    }
+
+    /// Tells the selected server that this agent ends. Nothing answers it, so it is said more than once.
+    pub(super) fn say_goodbye(&mut self, outputs: &mut Outputs) {
+        const TIMES: usize = 3;
+        if self.phase() == Phase::Session {
+            let bye = Message::Bye { host: &self.host, run: self.run }.emit();
+            (0..TIMES).for_each(|_| self.send(bye.clone(), outputs));
         }
     }
 
@@ -497,7 +506,7 @@ impl Session {
     }
 
     fn send_keepalives(&mut self, now: Duration, revision: Revision, asked: Option<Ipv4Addr>, outputs: &mut Outputs) {
-        let alive = Message::Alive { host: &self.host, run: self.run, revision };
+        let alive = Message::Alive { host: &self.host, run: self.run, revision, build: Build::OWN };
         let selected_ip = self.address().map(|address| *address.ip());
         let in_session = |selected: &&mut Box<Selected>| selected.version.phase() == Phase::Session;
         let reach = self.reach;

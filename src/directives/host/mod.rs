@@ -7,6 +7,7 @@ mod pattern_doubts;
 mod patterns;
 mod python;
 mod rule;
+mod settings;
 mod syntax;
 mod warnings;
 
@@ -14,6 +15,7 @@ pub use command_line::{Builtin, CommandLine};
 pub use group::Group;
 pub use patterns::Patterns;
 pub use rule::{CommandAlert, CommandAlertKind, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
+pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
 pub use syntax::DIRECTIVES;
 pub use warnings::warnings;
 

@@ -217,6 +217,8 @@ impl<'a> Loop<'a> {
         }
         self.positions.iter_mut().for_each(PositionsFile::hurry);
         self.keep_positions(now);
+        self.agent.say_goodbye();
+        self.carry_out(now);
         if self.agent.waiting() > 0 {
             self.log.write(now, &format!("events that were not acknowledged: {}", self.agent.waiting()));
         }

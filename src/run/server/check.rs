@@ -1,8 +1,11 @@
 //! `ax436 -t` checks the configuration; `ax436 -T` applies rules to the lines of a log.
 
+use super::control::ControlSocket;
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
+use super::silence_file;
 use crate::agent::DryRun;
-use crate::directives::host::{warnings, HostFile, Patterns, Rule};
+use crate::directives::host::{warnings, HostFile, HostSettings, Patterns, Rule};
+use crate::directives::server::ServerFile;
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::pattern::Pattern;
@@ -57,22 +60,32 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
         }
     }
     found.faults.extend(stream_fault(path, &settings.event_stream));
+    found.warnings.extend(socket_warning(path, &settings));
+    let (faults, over) = silence_file::check(&settings);
+    found.faults.extend(faults);
+    found.warnings.extend(over);
+    found.faults.extend(settings.output_faults.iter().cloned());
+    found.warnings.extend(missing_programs(path, &settings));
     let hosts = read_folder(path, "hosts", &settings.hosts, &mut found.faults);
     let includes = settings.includes.as_ref().map(|folder| read_folder(path, "includes", folder, &mut found.faults)).unwrap_or_default();
-    let mut used = BTreeSet::new();
+    let (mut used, mut of_hosts) = (BTreeSet::new(), BTreeMap::new());
     for (name, file) in &hosts {
         let expanded = expand(file.source(), |name| includes.get(name).map(TextFile::source));
         used.extend(expanded.includes.iter().map(|name| (*name).to_string()));
         found.faults.extend(expanded.faults);
+        of_hosts.insert(name.as_str(), expanded.settings);
         if !is_host_name(name) {
             let reason = "no agent can have this name: white space, control characters or % in it".into();
             found.warnings.push(Fault { path: file.path.clone(), line: 0, reason });
         }
         found.check_rules(&file.path, &expanded.lines);
     }
+    found.faults.extend(parent_faults(&of_hosts));
     // An include that no host uses is checked alone.
     for (_, file) in includes.iter().filter(|(name, _)| !used.contains(*name)) {
-        found.check_rules(&file.path, &file.source().lines().collect::<Vec<_>>());
+        let mut lines = file.source().lines().collect();
+        found.faults.extend(HostSettings::take(&mut lines).1);
+        found.check_rules(&file.path, &lines);
     }
     found.print(path)?;
     console::print(&format!("{path}: no errors; host files: {}, include files: {}", hosts.len(), includes.len()));
@@ -120,6 +133,19 @@ impl Findings {
     }
 }
 
+/// Why hosts cannot hang behind the hosts that their files name.
+fn parent_faults(hosts: &BTreeMap<&str, HostSettings>) -> Vec<Fault> {
+    let parent_of = |name: &str| hosts.get(name).map(|settings| settings.parent.as_ref().map(|parent| &*parent.host));
+    hosts.iter().filter_map(|(name, settings)| settings.parent.as_ref()?.fault(name, parent_of)).collect()
+}
+
+/// Why the server could not be asked: the kernel has room for no longer a path.
+fn socket_warning(conf: &str, settings: &ServerFile) -> Option<Fault> {
+    let socket = ControlSocket::path(settings);
+    let reason = format!("control: {socket} has more than 107 bytes: ax436 status will find no server");
+    (socket.len() > 107).then(|| Fault { path: conf.into(), line: 0, reason })
+}
+
 /// Why the server could not write the event stream.
 fn stream_fault(conf: &str, stream: &str) -> Option<Fault> {
     let fault = |reason: String| Some(Fault { path: conf.into(), line: 0, reason: format!("event_stream: {reason}") });
@@ -133,6 +159,20 @@ fn stream_fault(conf: &str, stream: &str) -> Option<Fault> {
     let written = written.into_iter().filter(|(is_needed, ..)| *is_needed);
     let failure = written.filter_map(|(_, shown, path)| Some((shown, check_writable(&path).err()?))).next();
     failure.and_then(|(path, e)| fault(format!("cannot write {}: {}", path.display(), reason(&e))))
+}
+
+/// The outputs whose programs are not where this process would find them.
+fn missing_programs<'a>(conf: &'a str, settings: &'a ServerFile) -> impl Iterator<Item = Fault> + 'a {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = move |program: &str| match program.contains('/') {
+        true => Path::new(program).is_file(),
+        false => std::env::split_paths(&folders).any(|folder| folder.join(program).is_file()),
+    };
+    let missing = settings.outputs.iter().zip(&settings.output_lines).filter(move |(output, _)| !is_there(&output.command[0]));
+    missing.map(|(output, line)| {
+        let reason = format!("run: there is no program {}", output.command[0]);
+        Fault { path: conf.into(), line: *line, reason }
+    })
 }
 
 /// Reads the files of a folder. What cannot be read becomes a fault.

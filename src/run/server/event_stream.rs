@@ -96,6 +96,11 @@ impl EventStream {
         self.file.rolled()
     }
 
+    /// Keeps so many rolled files from now on: some are held for outputs.
+    pub(super) fn keep(&mut self, files: u32) {
+        self.file.keep(files);
+    }
+
     /// Forces the written lines to disk.
     ///
     /// # Errors

@@ -1,20 +1,36 @@
 //! The server: its start and its loop.
 
 mod check;
+mod commands;
 mod config_dir;
+mod control;
 mod event_stream;
+mod events;
 mod generate_key;
 mod outage;
+mod output_command;
+mod outputs;
 mod places;
 mod recorded;
+mod reload;
 mod settings;
+mod silence_file;
 mod snapshot;
+mod status;
+mod stream_files;
+mod stream_reader;
+mod terminal;
 
 use self::config_dir::{ConfigDirs, Debounce};
+use self::control::{ControlSocket, Request, Response, Status};
 use self::event_stream::EventStream;
 use self::outage::Outage;
+use self::outputs::Outputs;
+use self::reload::Reload;
 use self::settings::PROGRAM;
+use self::silence_file::SilenceFile;
 use self::snapshot::Recovery;
+use self::status::{Report, Surroundings};
 use crate::directives::keys::HostKeys;
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
@@ -22,22 +38,25 @@ use crate::run::failure::Failure;
 use crate::run::keys;
 use crate::run::log::Log;
 use crate::run::outgoing::Outgoing;
-use crate::server::{Output, Server, ServerIdentity, Written};
+use crate::server::{is_held_back, Output, Server, ServerIdentity, Written};
 use crate::sys::clock::Clock;
 use crate::sys::datagrams::Receiver;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::{Arrived, Signals};
 use crate::sys::{daemon, reason, socket};
-use crate::wire::Token;
+use crate::wire::{StreamEvent, Token};
 use std::net::{SocketAddrV4, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// Runs the server until a signal ends it, or carries out `-t`, `-T` or `-g`.
+/// Runs the server until a signal ends it, or carries out a command, `-t`, `-T` or `-g`.
 ///
 /// # Errors
 /// The command line or the configuration is wrong, or the server cannot start.
 pub fn main(arguments: &[String]) -> Result<(), Failure> {
+    if let Some((run, arguments)) = commands::find(arguments) {
+        return run(arguments);
+    }
     let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     if let Some(host_file) = matches.opt_str("T") {
         return check::try_rules(&host_file, &matches.free);
@@ -61,7 +80,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     settings::require_folders(path, &server_file)?;
     common.detach()?;
-    let outcome = Loop::new(clock, socket, signals, &server_file, keys, &mut common.log).run();
+    let outcome = Loop::new(clock, socket, signals, (path, &server_file), keys, &mut common.log).run();
     common.finish();
     outcome
 }
@@ -74,7 +93,12 @@ struct Loop<'a> {
     key_file: Option<String>,
     stream: EventStream,
     recovery: Recovery,
+    reload: Reload,
+    outputs: Outputs,
     config_dirs: ConfigDirs,
+    silences: SilenceFile,
+    control: ControlSocket,
+    started: Now,
     next_scan: Duration,
     log: &'a mut Log,
     write_outage: Outage,
@@ -91,7 +115,14 @@ impl<'a> Loop<'a> {
     /// Scans may take one part in this many of the time.
     const SCAN_SHARE: u32 = 80;
 
-    fn new(clock: Clock, socket: UdpSocket, signals: Signals, settings: &ServerFile, keys: Option<HostKeys>, log: &'a mut Log) -> Self {
+    fn new(
+        clock: Clock,
+        socket: UdpSocket,
+        signals: Signals,
+        (path, settings): (&str, &ServerFile),
+        keys: Option<HostKeys>,
+        log: &'a mut Log,
+    ) -> Self {
         let now = clock.now();
         let name = settings.name.clone().unwrap_or_else(daemon::host_name);
         log.write(now, &format!("ax436 {} on port {}, as {name}", env!("CARGO_PKG_VERSION"), settings.port + 1));
@@ -100,14 +131,21 @@ impl<'a> Loop<'a> {
         }
         let run = Token(u128::from(daemon::random()) << 64 | u128::from(daemon::random()));
         let broadcast = settings.broadcast.iter().map(|ip| SocketAddrV4::new(*ip, settings.port)).collect();
+        let outputs = Outputs::new(now, settings, &name);
         let mut server = Server::new(now, ServerIdentity { name, run, broadcast });
         server.set_keys(keys);
+        server.set_heartbeat(now, settings.heartbeat.map(Duration::from_secs));
         Self {
             server,
             key_file: settings.key_file.clone(),
             stream: EventStream::new(settings),
             recovery: Recovery::new(now, settings),
+            reload: Reload::new(path, settings),
+            outputs,
             config_dirs: ConfigDirs::new(&settings.hosts, settings.includes.as_deref()),
+            silences: SilenceFile::new(settings),
+            control: ControlSocket::open(now, settings, log),
+            started: now,
             next_scan: now.mono,
             clock,
             socket,
@@ -134,10 +172,17 @@ impl<'a> Loop<'a> {
             }
             self.handle_timeout(now);
             self.recovery.handle_timeout(now, &mut self.server, &mut self.stream, self.log);
+            let silences = self.silences.current();
+            let is_withheld =
+                |event: &StreamEvent| is_held_back(event.kind, &event.tags) || silences.covers(&event.host, &event.tags, now.unix);
+            self.outputs.advance(now, &is_withheld, &mut self.stream, self.log);
+            self.outputs.report(now, &mut self.server);
 
             poll.clear();
             poll.add(self.socket.as_fd());
             poll.add(self.signals.fd());
+            self.control.add_to(&mut poll);
+            self.outputs.add_to(&mut poll);
             poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
 
             now = self.clock.now();
@@ -148,6 +193,7 @@ impl<'a> Loop<'a> {
             if poll.is_ready(0) {
                 self.receive(now);
             }
+            self.answer(now, &poll);
             if signals.terminate {
                 self.shut_down(now);
                 return Ok(());
@@ -163,6 +209,7 @@ impl<'a> Loop<'a> {
             self.log.write(now, &format!("cannot read the event stream: {}", reason(&e)));
         }
         self.recovery.recover(now, &mut self.server, self.log);
+        self.outputs.start(now, self.reload.settings(), &mut self.stream, self.log);
         self.scan(now, Debounce::None);
         while self.config_dirs.has_changes() {
             self.config_dirs.apply_changes(now, &mut self.server);
@@ -179,22 +226,42 @@ impl<'a> Loop<'a> {
 
     fn next_deadline(&self, now: Now) -> Option<Duration> {
         let next_scan = if self.config_dirs.has_changes() { now.mono } else { self.next_scan };
-        earlier(Some(self.server.next_deadline().min(next_scan)), self.stream.next_deadline())
+        let deadlines = [self.stream.next_deadline(), self.outputs.next_deadline(now), self.control.next_deadline()];
+        deadlines.into_iter().fold(Some(self.server.next_deadline().min(next_scan)), earlier)
+    }
+
+    /// Answers those who ask over the control socket.
+    fn answer(&mut self, now: Now, poll: &PollSet) {
+        let Self { control, server, silences, outputs, started, .. } = self;
+        control.handle(now, poll, &mut |request: &Request<'_>| match request.path() {
+            Report::PATH => {
+                let surroundings = Surroundings { started_unix: started.unix, silences: silences.current(), outputs };
+                Response::json(Report::new(now, &server.status(now), surroundings).emit())
+            }
+            _ => Response::of(Status::NotFound),
+        });
     }
 
     fn reload(&mut self, now: Now) {
         self.log.reopen();
         self.stream.reopen();
+        self.control.reopen(now, self.log);
         self.scan(now, Debounce::None);
         let outcome = self.key_file.as_deref().map(keys::host_keys);
         if let Some(keys) = outcome.and_then(|outcome| keys::log_reread(now, self.log, outcome)) {
             self.server.set_keys(Some(keys));
+        }
+        if let Some(settings) = self.reload.read(now, self.log) {
+            self.outputs.adopt(now, settings, &mut self.stream, self.log);
         }
     }
 
     fn shut_down(&mut self, now: Now) {
         // The datagrams that have just been received may have caused events of the server's own.
         self.handle_timeout(now);
+        // When hosts were last heard changes all the time, and alone makes no snapshot.
+        self.server.handle_snapshot_lost();
+        self.outputs.shut_down(now, &mut self.stream, self.log);
         self.recovery.save(now, &mut self.server, &mut self.stream, self.log);
         self.stream.reopen();
         self.log.write(now, "ended by a signal");
@@ -203,6 +270,8 @@ impl<'a> Loop<'a> {
     /// Finds changed configuration files. The next scan is due the later, the longer this one took.
     fn scan(&mut self, now: Now, debounce: Debounce) {
         self.config_dirs.scan(now, debounce, self.log);
+        self.silences.scan(now, debounce, self.log);
+        self.server.handle_silences(now, self.silences.current());
         let after = self.clock.now().mono;
         let pause = (after - now.mono) * Self::SCAN_SHARE;
         self.next_scan = after + pause.clamp(Self::SCAN_INTERVAL, Self::MAX_SCAN_INTERVAL);
@@ -220,6 +289,7 @@ impl<'a> Loop<'a> {
     fn commit(&mut self, now: Now) {
         if self.stream.has_batch() {
             let outcome = self.stream.commit(now);
+            self.outputs.handle_written();
             self.server.handle_committed(now, if outcome.is_ok() { Written::All } else { Written::Nothing });
             self.write_outage.update(now, &outcome, self.log);
         }

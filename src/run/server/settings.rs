@@ -17,7 +17,9 @@ pub(super) const PROGRAM: Program = Program {
             Usage: ax436 [options] CONF\n\
             \x20      ax436 -t CONF\n\
             \x20      ax436 -T HOSTFILE LOG [CONF]\n\
-            \x20      ax436 -g [HOST [CONF]]",
+            \x20      ax436 -g [HOST [CONF]]\n\
+            \x20      ax436 output CONF NAME --try [N]\n\
+            \x20      ax436 output CONF NAME --skip",
     add_options,
 };
 

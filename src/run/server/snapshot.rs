@@ -10,11 +10,12 @@ use crate::now::Now;
 use crate::run::atomic_file::AtomicFile;
 use crate::run::failure::LastFailure;
 use crate::run::log::Log;
-use crate::server::Server;
+use crate::server::{ConditionChange, Server};
 use crate::sys::clock::LocalTime;
 use crate::sys::reason;
 use crate::tail::Follower;
 use crate::wire::position::Position;
+use crate::wire::StreamEvent;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -70,7 +71,7 @@ impl Recovery {
             return;
         }
         let snapshot = self.read_snapshot(now, log).filter(|snapshot| server.restore(&snapshot.text));
-        let replayed = self.replay(snapshot.as_ref(), server);
+        let replayed = self.replay(now, snapshot.as_ref(), server);
         if snapshot.is_some() || replayed > 0 {
             let source = if snapshot.is_some() { "restored from the snapshot and" } else { "no snapshot; restored from" };
             log.write(now, &format!("{source} {replayed} events of the stream"));
@@ -87,12 +88,13 @@ impl Recovery {
     }
 
     /// Replays the events after the snapshot. Returns their number.
-    fn replay(&self, snapshot: Option<&Snapshot>, server: &mut Server) -> u64 {
+    fn replay(&self, now: Now, snapshot: Option<&Snapshot>, server: &mut Server) -> u64 {
         let mut replayed = 0;
         let mut take = |line: &str| {
             if let Some(event) = Recorded::parse(self.format, line) {
                 server.replay(&event.host, &event.uid, event.unix());
                 replayed += 1;
+                replay_condition(now, line, server);
             }
         };
         if let Some(Snapshot { stream, unix, .. }) = snapshot.filter(|snapshot| !snapshot.stream.files.is_empty()) {
@@ -161,6 +163,14 @@ impl Snapshot {
         let (first, text) = text.split_once('\n')?;
         let (unix, stream) = first.strip_prefix("STREAM%%")?.split_once("%%")?;
         Some(Self { stream: Position::parse(stream)?, unix: unix.parse().ok()?, text: text.to_string() })
+    }
+}
+
+/// Follows what a line says of a condition.
+fn replay_condition(now: Now, line: &str, server: &mut Server) {
+    let Some(event) = StreamEvent::parse(line) else { return };
+    if let Some(change) = ConditionChange::of(&event.word(), &event.tags, &event.text, event.unix) {
+        server.handle_condition(now, &event.host, change);
     }
 }
 

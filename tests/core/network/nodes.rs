@@ -98,6 +98,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether the server made it.
+    pub fn is_of_server(&self) -> bool {
+        self.uid.contains(";system") && !self.uid.contains('@')
+    }
+
     pub fn content(&self) -> Content {
         (self.unix, self.tags.clone(), self.text.clone())
     }
@@ -425,12 +430,12 @@ impl ServerNode {
 
     /// What was written of one host's events, in the order of arrival; the server's own are not among them.
     pub fn events<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Record> {
-        self.stream.iter().filter(move |record| record.host == host && record.uid != "000000")
+        self.stream.iter().filter(move |record| record.host == host && !record.is_of_server())
     }
 
     /// What the server itself wrote of a host, and when.
     pub fn own_events<'a>(&'a self, host: &'a str) -> impl Iterator<Item = (Duration, &'a str)> {
-        self.stream.iter().filter(move |record| record.host == host && record.uid == "000000").map(|record| (record.at, &*record.text))
+        self.stream.iter().filter(move |record| record.host == host && record.is_of_server()).map(|record| (record.at, &*record.text))
     }
 
     pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8]) {
@@ -468,7 +473,7 @@ impl ServerNode {
     }
 
     fn write(&mut self, record: Record) {
-        if record.uid != "000000" {
+        if !record.is_of_server() {
             let times = self.written.entry((record.host.clone(), record.uid.clone())).or_default();
             *times += 1;
             assert_eq!(*times, 1, "written twice by server {}: {record:?}", self.address);
