@@ -2,6 +2,7 @@
 //! who may say what.
 
 pub mod auth;
+mod event_word;
 mod fields;
 mod limits;
 mod message;
@@ -9,6 +10,7 @@ pub mod position;
 mod reader;
 mod writer;
 
+pub use event_word::{EventWord, Kind, State};
 pub use fields::{ChainId, Checkpoint, Revision, Seq, Token, WireError, VERSION};
 pub use limits::{MAX_CHAINS_AT_ONCE, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_HELLO, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT};
 pub use message::{named_host, Alert, ChainEvent, Message};

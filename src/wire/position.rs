@@ -28,7 +28,13 @@ pub struct Position {
     pub files: Vec<FilePosition>,
     /// What rules have counted in their open blocks up to there, at most [`Self::MAX_COUNTS`]; of rules that counted nothing, nothing.
     pub counts: Vec<BlockCount>,
+    /// The conditions that are open there, at most [`Self::MAX_OPEN`].
+    pub open: Vec<ConditionKey>,
 }
+
+/// Names a condition among those of its host, whatever its message and limits are. Below 36¹⁰.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConditionKey(pub u64);
 
 /// What one rule has counted in a block that is not over yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,12 +97,14 @@ impl Position {
     pub const MAX_FILES: usize = 8;
     /// Most counts of one position.
     pub const MAX_COUNTS: usize = 32;
-    /// Most bytes of a position as text, which is one word of `[0-9a-z.+_-]`.
-    pub const MAX_TEXT: usize = Self::MAX_FILES * 56 + Self::MAX_COUNTS * 36;
+    /// Most open conditions of one position.
+    pub const MAX_OPEN: usize = 64;
+    /// Most bytes of a position as text, which is one word of `[0-9a-z.+_~-]`.
+    pub const MAX_TEXT: usize = Self::MAX_FILES * 56 + Self::MAX_COUNTS * 36 + Self::MAX_OPEN * 11;
 
     /// So far in these files, and nothing is counted.
     pub fn of_files(files: Vec<FilePosition>) -> Self {
-        Self { files, counts: Vec::new() }
+        Self { files, ..Self::default() }
     }
 
     /// The end of a log, wherever it is: the position of a log that no rule follows any more.
@@ -110,7 +118,11 @@ impl Position {
             return None;
         }
         let mut position = Self::default();
-        let mut blocks = text.split('_');
+        let mut words = text.split('~');
+        let mut blocks = words.next()?.split('_');
+        for key in words {
+            position.open.push(ConditionKey(parse_base36(key).filter(|key| *key < ConditionKey::END)?));
+        }
         let files = blocks.next()?;
         if files != "-" {
             for file in files.split('+') {
@@ -120,7 +132,24 @@ impl Position {
         for block in blocks {
             BlockCount::parse_block(block, &mut position.counts)?;
         }
-        (position.files.len() <= Self::MAX_FILES && position.counts.len() <= Self::MAX_COUNTS).then_some(position)
+        let is_bounded = position.files.len() <= Self::MAX_FILES && position.counts.len() <= Self::MAX_COUNTS;
+        (is_bounded && position.open.len() <= Self::MAX_OPEN).then_some(position)
+    }
+}
+
+impl ConditionKey {
+    /// Keys are below this.
+    const END: u64 = 36u64.pow(10);
+
+    /// The key of a condition with that hash.
+    pub fn of(hash: u64) -> Self {
+        Self((hash >> 8) % Self::END)
+    }
+}
+
+impl fmt::Display for ConditionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Base36(self.0).fmt(f)
     }
 }
 
@@ -175,6 +204,9 @@ impl fmt::Display for Position {
                 write!(f, "_{}", Base36(*start))?;
             }
             write!(f, ".{}.{}", Base36(u64::from(*rule)), Base36(*count))?;
+        }
+        for key in &self.open {
+            write!(f, "~{key}")?;
         }
         Ok(())
     }
@@ -261,15 +293,19 @@ mod tests {
                 (vec![count(36, 1, 1)], "_10.1.1"),
                 (vec![count(36, 1, 1), count(36, u32::MAX, 35), count(1, 1, u64::MAX)], "_10.1.1.1z141z3.z_1.1.3w5e11264sgsf"),
             ] {
-                let position = Position { files: files.clone(), counts };
-                let text = format!("{text}{counts_text}");
-                assert_eq!(position.to_string(), text);
-                assert_eq!(Position::parse(&text), Some(position));
+                for (open, open_text) in [(vec![], ""), (vec![0], "~0"), (vec![36, ConditionKey::END - 1], "~10~zzzzzzzzzz")] {
+                    let open = open.into_iter().map(ConditionKey).collect();
+                    let position = Position { files: files.clone(), counts: counts.clone(), open };
+                    let text = format!("{text}{counts_text}{open_text}");
+                    assert_eq!(position.to_string(), text);
+                    assert_eq!(Position::parse(&text), Some(position));
+                }
             }
         }
         let longest = FilePosition { offset: u64::MAX, hash: u64::MAX, inode: u64::MAX, done: u32::MAX };
         let counts = (0..Position::MAX_COUNTS as u64).map(|at| BlockCount { start: u64::MAX - at, rule: u32::MAX, count: u64::MAX });
-        let longest = Position { files: vec![longest; Position::MAX_FILES], counts: counts.collect() };
+        let open = vec![ConditionKey(ConditionKey::END - 1); Position::MAX_OPEN];
+        let longest = Position { files: vec![longest; Position::MAX_FILES], counts: counts.collect(), open };
         assert!(longest.to_string().len() <= Position::MAX_TEXT);
         assert_eq!(Position::parse(&longest.to_string()), Some(longest));
     }
@@ -278,6 +314,7 @@ mod tests {
     fn malformed_positions_are_refused() {
         let many = ["1.2.3"; Position::MAX_FILES + 1].join("+");
         let many_counts = "-_1".to_string() + &".1.1".repeat(Position::MAX_COUNTS + 1);
+        let many_open = "-".to_string() + &"~1".repeat(Position::MAX_OPEN + 1);
         for text in [
             "",
             "1",
@@ -299,9 +336,16 @@ mod tests {
             "-_1.1",
             "-_1.1z141z4.1",
             "-_1.1.1_",
+            "-~",
+            "-~1~",
+            "-~01",
+            "-~10000000000",
+            "-~1_1.1.1",
+            "~1",
             "--",
             &many,
             &many_counts,
+            &many_open,
         ] {
             assert_eq!(Position::parse(text), None, "{text}");
         }

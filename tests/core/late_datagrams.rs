@@ -5,7 +5,7 @@ use project436::directives::host::LogSource;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
-use project436::wire::{Alert, Message, Revision, Token};
+use project436::wire::{Alert, ChainId, Message, Revision, Token};
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ impl Script {
         let mut script = Self::new();
         script.hear(SERVER, &Message::Capability { name: "pi", run: Token(1) });
         script.join(SERVER, Revision::of(text));
+        // No configuration is put in force before it is known which conditions are open.
+        script.hear(SERVER, &Message::At { host: "nas1", chain: ChainId::NO_FILE, checkpoint: None });
         script.hear(SERVER, &part(text));
         script
     }

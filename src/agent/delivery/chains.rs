@@ -4,7 +4,7 @@
 use super::backoff::backoff;
 use super::remembered::Remembered;
 use crate::now::Now;
-use crate::wire::position::{BlockCount, Position};
+use crate::wire::position::{BlockCount, ConditionKey, Position};
 use crate::wire::{ChainId, Checkpoint, Message, Seq, MAX_CHAINS_AT_ONCE};
 use std::time::Duration;
 
@@ -175,6 +175,40 @@ impl Chains {
         match self.remembered.further_than(known, id) {
             Some(remembered) => LastRead::At(remembered.clone()),
             None => server,
+        }
+    }
+
+    /// The conditions that an earlier run left open at the end of a chain, as that checkpoint of the server and the agent's own file know.
+    pub(super) fn inherited(&self, id: ChainId, server: Option<Checkpoint<&str>>) -> Vec<ConditionKey> {
+        let server = server.map_or(LastRead::Never, |checkpoint| LastRead::At(checkpoint.to_owned()));
+        match self.further(server, id) {
+            LastRead::At(checkpoint) => Position::parse(&checkpoint.position).unwrap_or_default().open,
+            _ => Vec::new(),
+        }
+    }
+
+    /// As [`Self::inherited`], for a chain whose log is about to be opened; none if that was open before.
+    pub(super) fn inherited_when_opened(&self, id: ChainId) -> Vec<ConditionKey> {
+        match self.get(id) {
+            Some(Chain { acknowledged: Some(_), .. }) => Vec::new(),
+            chain => self.inherited(id, chain.and_then(|chain| chain.server.as_ref()).map(Checkpoint::borrowed)),
+        }
+    }
+
+    /// These conditions are open in a chain of which nothing was acknowledged yet. Returns its position.
+    pub(super) fn inherit(&mut self, id: ChainId, open: Vec<ConditionKey>) -> Option<Position> {
+        let chain = self.get_mut(id)?;
+        let (Some(read), Some(acknowledged)) = (&mut chain.read, &mut chain.acknowledged) else { return None };
+        read.open = open;
+        acknowledged.position = read.to_string().into();
+        Some(read.clone())
+    }
+
+    /// These conditions are open in a chain from now on.
+    pub(super) fn set_open(&mut self, id: ChainId, open: Vec<ConditionKey>) {
+        if let Some(read) = self.read_position(id) {
+            let position = Position { open, ..read.clone() };
+            self.handle_read(id, position);
         }
     }
 

@@ -3,19 +3,22 @@
 
 mod backoff;
 mod chains;
+mod conditions;
 mod outbox;
 mod remembered;
 
 pub(in crate::agent) use backoff::backoff;
 pub(in crate::agent) use chains::LastRead;
 pub use chains::Urgency;
+pub(in crate::agent) use conditions::{ConditionEvent, Lasting};
 pub(in crate::agent) use outbox::{Event, Form};
 
 use crate::now::{earlier, Now};
 use crate::random::Random;
-use crate::wire::position::{BlockCount, Position};
-use crate::wire::{ChainId, Checkpoint, Seq};
+use crate::wire::position::{BlockCount, ConditionKey, Position};
+use crate::wire::{ChainId, Checkpoint, Kind, Seq, State};
 use chains::Chains;
+use conditions::Conditions;
 use outbox::Outbox;
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -23,6 +26,9 @@ use std::time::Duration;
 pub(super) struct Delivery {
     outbox: Outbox,
     chains: Chains,
+    conditions: Conditions,
+    /// Whether it is known which conditions without a log an earlier run left open.
+    has_inherited: bool,
     /// The server that events went to last, and in which form.
     last_server: Option<(SocketAddrV4, Form)>,
 }
@@ -30,7 +36,13 @@ pub(super) struct Delivery {
 impl Delivery {
     /// Nothing waits. `epoch` names this run of the agent.
     pub(super) fn new(now: Now, host: &str, epoch: u64, random: Random) -> Self {
-        Self { outbox: Outbox::new(now.mono, host, random), chains: Chains::new(now, host, epoch), last_server: None }
+        Self {
+            outbox: Outbox::new(now.mono, host, random),
+            chains: Chains::new(now, host, epoch),
+            conditions: Conditions::default(),
+            has_inherited: false,
+            last_server: None,
+        }
     }
 
     /// Whether the events of a line find room.
@@ -50,19 +62,62 @@ impl Delivery {
 
     /// Queues an event that belongs to no log. Where too many wait, it is dropped and counted.
     pub(super) fn push(&mut self, now: Now, event: Event<'_>) {
-        self.outbox.push(now, &mut self.chains, event);
+        self.push_of_log(now, ChainId::NO_FILE, &Position::default(), event);
     }
 
     /// Queues an event that rules made of a log without a line. Once it is acknowledged, the log is processed up to `position`. Where too
     /// many wait, it is dropped and counted.
     pub(super) fn push_of_log(&mut self, now: Now, chain: ChainId, position: &Position, event: Event<'_>) {
-        self.outbox.push_of_log(now, &mut self.chains, chain, position, event);
+        let position = self.placed(chain, position.clone());
+        self.outbox.push_of_log(now, &mut self.chains, chain, &position, event);
     }
 
     /// Queues an event of a log, for which the caller has asked for room, or an event about the log itself. Once it is acknowledged,
     /// the log is processed up to `position`.
     pub(super) fn push_line(&mut self, now: Now, chain: ChainId, position: Option<&Position>, event: Event<'_>) {
-        self.outbox.push_line(now, &mut self.chains, chain, position, event);
+        let position = self.placed(chain, position.cloned().unwrap_or_default());
+        self.outbox.push_line(now, &mut self.chains, chain, Some(&position), event);
+    }
+
+    /// The open condition of that key.
+    pub(super) fn condition_mut(&mut self, key: ConditionKey) -> Option<&mut Lasting> {
+        self.conditions.get_mut(key)
+    }
+
+    /// A condition opens, is told again, or ends: queues the event of that, if it makes one. Where too many events wait nothing has
+    /// happened, and the next sample tries again.
+    pub(super) fn push_condition(&mut self, now: Now, condition: &ConditionEvent<'_>) {
+        let ConditionEvent { chain, tags, file, text, .. } = *condition;
+        if text.is_some() && !self.outbox.has_room_for_other() {
+            return self.outbox.count_dropped(now);
+        }
+        if !self.conditions.handle(now.mono, condition) && self.conditions.take_full_report() {
+            let text = format!("More than {} conditions are open: the others are told each time", Conditions::MAX);
+            self.push(now, Event::system(&text));
+        }
+        self.chains.set_open(chain, self.conditions.of_chain(chain));
+        match text {
+            Some(text) => {
+                let position = self.chains.read_position(chain).cloned().unwrap_or_default();
+                self.push_of_log(now, chain, &position, Event { tags, file, text });
+            }
+            None => self.chains.hurry_report(chain, now.mono),
+        }
+    }
+
+    /// Whether a condition is open.
+    pub(super) fn has_conditions(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Ends the open conditions that are none of these: their rules are gone.
+    pub(super) fn close_other_conditions(&mut self, now: Now, keys: &[ConditionKey]) {
+        while let Some((key, chain, told)) = self.conditions.other_than(keys) {
+            let told = told.cloned();
+            let (kind, tags, file) = told.as_ref().map_or((Kind::System, "", None), |told| (told.kind, &*told.tags, told.file.as_deref()));
+            let text = told.as_ref().and_then(|told| told.cleared.as_deref());
+            self.push_condition(now, &ConditionEvent { key, chain, kind, tags, file, state: State::Closed, text, cleared: None });
+        }
     }
 
     /// The server has the event of that uid (ACK).
@@ -79,6 +134,9 @@ impl Delivery {
 
     /// The server says how far a chain has come (AT).
     pub(super) fn handle_at(&mut self, now: Now, chain: ChainId, checkpoint: Option<Checkpoint<&str>>) {
+        if chain == ChainId::NO_FILE && !std::mem::replace(&mut self.has_inherited, true) {
+            self.inherit_without_log(now, checkpoint);
+        }
         if let Some(number) = self.chains.handle_at(now.mono, chain, checkpoint) {
             self.outbox.acknowledge_chain(now, &mut self.chains, chain, number, 0);
         }
@@ -138,7 +196,10 @@ impl Delivery {
 
     /// The log of a chain is read from that position on.
     pub(super) fn open(&mut self, now: Now, chain: ChainId, position: &Position) {
-        self.chains.open(now, chain, position);
+        let keys = self.chains.inherited_when_opened(chain);
+        self.conditions.inherit(now.mono, chain, &keys);
+        let position = self.placed(chain, position.clone());
+        self.chains.open(now, chain, &position);
     }
 
     /// The log of a chain is not followed any more. If it is again, reading begins at that position. Returns whether the chain is
@@ -170,6 +231,7 @@ impl Delivery {
 
     /// The log of a chain is read up to that position.
     pub(super) fn handle_read(&mut self, chain: ChainId, position: Position) {
+        let position = self.placed(chain, position);
         self.chains.handle_read(chain, position);
     }
 
@@ -194,8 +256,29 @@ impl Delivery {
     }
 
     /// Takes over the text that [`Self::positions`] gave an earlier run.
-    pub(super) fn remember(&mut self, text: &str) {
+    pub(super) fn remember(&mut self, now: Now, text: &str) {
         self.chains.remember(text);
+        self.inherit_without_log(now, None);
+    }
+
+    /// Takes over the conditions without a log that an earlier run left open, as the server's checkpoint and the agent's own file know.
+    fn inherit_without_log(&mut self, now: Now, checkpoint: Option<Checkpoint<&str>>) {
+        let keys = self.chains.inherited(ChainId::NO_FILE, checkpoint);
+        self.conditions.inherit(now.mono, ChainId::NO_FILE, &keys);
+        let open = self.conditions.of_chain(ChainId::NO_FILE);
+        if let Some(position) = self.chains.inherit(ChainId::NO_FILE, open) {
+            self.outbox.set_positions(ChainId::NO_FILE, &position);
+        }
+    }
+
+    /// Whether it is known which conditions without a log an earlier run left open, as far as the selected server may know.
+    pub(super) fn knows_conditions(&self, form: Option<Form>) -> bool {
+        self.has_inherited || form != Some(Form::Chain)
+    }
+
+    /// A position of a chain's log, with the conditions that are open.
+    fn placed(&self, chain: ChainId, position: Position) -> Position {
+        Position { open: self.conditions.of_chain(chain), ..position }
     }
 
     /// The acknowledged positions of all logs as a text, if one changed since the last call.

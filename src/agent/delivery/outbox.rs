@@ -193,14 +193,33 @@ impl Outbox {
     }
 
     /// Queues any other event, or counts it as dropped.
-    pub(super) fn push(&mut self, now: Now, chains: &mut Chains, event: Event<'_>) {
-        self.push_of_log(now, chains, ChainId::NO_FILE, &Position::default(), event);
+    fn push(&mut self, now: Now, chains: &mut Chains, event: Event<'_>) {
+        let position = chains.read_position(ChainId::NO_FILE).cloned().unwrap_or_default();
+        self.push_of_log(now, chains, ChainId::NO_FILE, &position, event);
+    }
+
+    /// Whether there is room for an event that is not of a line.
+    pub(super) fn has_room_for_other(&self) -> bool {
+        self.queue.len() - self.lines < Self::MAX_OTHERS
+    }
+
+    /// An event finds no room.
+    pub(super) fn count_dropped(&mut self, now: Now) {
+        Count::add(&mut self.dropped, now.unix);
+    }
+
+    /// With each event of a chain that was not sent yet, its log is processed up to that position.
+    pub(super) fn set_positions(&mut self, chain: ChainId, position: &Position) {
+        let position = position.to_string();
+        for entry in self.queue.iter_mut().filter(|entry| entry.chain == chain && entry.sent_as == SentAs::Nothing) {
+            entry.fields.set_position(&position);
+        }
     }
 
     /// Queues an event of a log that is not of one of its lines, or counts it as dropped. With it the log is processed up to that position.
     pub(super) fn push_of_log(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>) {
-        if self.queue.len() - self.lines >= Self::MAX_OTHERS {
-            return Count::add(&mut self.dropped, now.unix);
+        if !self.has_room_for_other() {
+            return self.count_dropped(now);
         }
         self.enqueue(now, chains, chain, position, event, EventOrigin::Other);
     }

@@ -1,0 +1,145 @@
+//! The conditions of this host that are open, and what a server that does not know of one is told of it. A position holds the keys of
+//! those that belong to its chain, so that they outlive the agent.
+
+use crate::wire::position::{ConditionKey, Position};
+use crate::wire::{ChainId, Kind, State};
+use std::time::Duration;
+
+/// A condition that opens, lasts or ends.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::agent) struct ConditionEvent<'a> {
+    pub(in crate::agent) key: ConditionKey,
+    /// The chain of its events.
+    pub(in crate::agent) chain: ChainId,
+    pub(in crate::agent) kind: Kind,
+    pub(in crate::agent) tags: &'a str,
+    pub(in crate::agent) file: Option<&'a str>,
+    pub(in crate::agent) state: State,
+    /// The text of the event; `None` makes none.
+    pub(in crate::agent) text: Option<&'a str>,
+    /// The text of the event when it ends, if that makes one.
+    pub(in crate::agent) cleared: Option<&'a str>,
+}
+
+/// For how long a condition is open.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::agent) struct Lasting {
+    /// Samples in a row that found it, since it was told last.
+    samples: u32,
+    /// When it was told last.
+    told: Duration,
+    /// The server does not know of it, and what it was told elsewhere is forgotten.
+    is_unknown: bool,
+}
+
+/// All open conditions.
+#[derive(Default)]
+pub(super) struct Conditions {
+    open: Vec<OpenCondition>,
+    /// Whether it was reported that there is no room for more.
+    is_full_reported: bool,
+}
+
+struct OpenCondition {
+    key: ConditionKey,
+    chain: ChainId,
+    lasting: Lasting,
+    /// What it was told with; `None` if that was in an earlier run.
+    told: Option<Told>,
+}
+
+/// What was told of an open condition.
+#[derive(Clone)]
+pub(super) struct Told {
+    pub(super) kind: Kind,
+    pub(super) tags: Box<str>,
+    pub(super) file: Option<Box<str>>,
+    pub(super) cleared: Option<Box<str>>,
+}
+
+impl Lasting {
+    /// It opens at that time.
+    pub(in crate::agent) fn since(now: Duration) -> Self {
+        Self { samples: 0, told: now, is_unknown: false }
+    }
+
+    /// A sample has found it. Returns whether it is to be told again: after `repeat`, or else at each sample of so many that have.
+    pub(in crate::agent) fn is_due(&mut self, now: Duration, repeat: Option<Duration>, samples: u32) -> bool {
+        self.samples += 1;
+        let is_due = match repeat {
+            None => self.samples >= samples,
+            Some(Duration::ZERO) => false,
+            Some(repeat) => now.saturating_sub(self.told) >= repeat,
+        };
+        if is_due || self.is_unknown {
+            *self = Self::since(now);
+            return true;
+        }
+        false
+    }
+
+    /// A sample has not found it, and it is not over.
+    pub(in crate::agent) fn interrupt(&mut self) {
+        self.samples = 0;
+    }
+}
+
+impl Conditions {
+    /// Most open conditions of a host.
+    pub(super) const MAX: usize = Position::MAX_OPEN;
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    fn index(&self, key: ConditionKey) -> Option<usize> {
+        self.open.iter().position(|open| open.key == key)
+    }
+
+    /// The open condition of that key.
+    pub(super) fn get_mut(&mut self, key: ConditionKey) -> Option<&mut Lasting> {
+        self.index(key).map(|at| &mut self.open[at].lasting)
+    }
+
+    /// The keys of those that belong to a chain.
+    pub(super) fn of_chain(&self, chain: ChainId) -> Vec<ConditionKey> {
+        self.open.iter().filter(|open| open.chain == chain).map(|open| open.key).collect()
+    }
+
+    /// Conditions of a chain that an earlier run left open.
+    pub(super) fn inherit(&mut self, now: Duration, chain: ChainId, keys: &[ConditionKey]) {
+        for key in keys {
+            if self.index(*key).is_none() && self.open.len() < Self::MAX {
+                self.open.push(OpenCondition { key: *key, chain, lasting: Lasting::since(now), told: None });
+            }
+        }
+    }
+
+    /// Takes what happens to a condition. Returns whether it is known from now on, or was: one that finds no room has no state.
+    pub(super) fn handle(&mut self, now: Duration, event: &ConditionEvent<'_>) -> bool {
+        let ConditionEvent { key, chain, kind, tags, file, state, cleared, .. } = *event;
+        let at = self.index(key);
+        if state == State::Closed {
+            return at.map(|at| self.open.remove(at)).is_some();
+        }
+        let told = Told { kind, tags: tags.into(), file: file.map(Into::into), cleared: cleared.map(Into::into) };
+        match at {
+            Some(at) => self.open[at].told = Some(told),
+            None if self.open.len() < Self::MAX => {
+                self.open.push(OpenCondition { key, chain, lasting: Lasting::since(now), told: Some(told) });
+            }
+            None => return false,
+        }
+        true
+    }
+
+    /// Whether it is to be reported now that there is no room for more.
+    pub(super) fn take_full_report(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_full_reported, true)
+    }
+
+    /// A condition that is open and none of these, with its chain and what was told of it.
+    pub(super) fn other_than(&self, keys: &[ConditionKey]) -> Option<(ConditionKey, ChainId, Option<&Told>)> {
+        self.open.iter().find(|open| !keys.contains(&open.key)).map(|open| (open.key, open.chain, open.told.as_ref()))
+    }
+}
