@@ -19,6 +19,9 @@ pub struct FilePosition {
     pub inode: u64,
     /// The last rule that has processed the line at the offset, if others still have to; 0 for none.
     pub done: u32,
+    /// Tells the file from those that had the log's name before, and from what it held before it was truncated. 0 if there is no number
+    /// yet.
+    pub serial: u32,
 }
 
 /// How far a log was read: the rotated files that may still grow, then the current file. Empty if no file existed yet.
@@ -56,6 +59,8 @@ pub struct BlockPosition<'a> {
     pub later: &'a [FilePosition],
     /// The inode of the block's file.
     pub inode: u64,
+    /// As in [`FilePosition`].
+    pub serial: u32,
     /// The first [`CONTEXT`] bytes of that file, or all bytes up to the end of the block if these are fewer.
     pub head: &'a [u8],
     /// The offset in that file at which the block begins.
@@ -88,7 +93,9 @@ impl BlockPosition<'_> {
     pub fn within(&self, block: &[u8], start: usize, done: u32) -> Position {
         let offset = self.offset + start as u64;
         let hash = hash_of(self.head, self.before, &block[..start], offset);
-        Position::of_files([self.earlier, &[FilePosition { offset, hash, inode: self.inode, done }], self.later].concat())
+        Position::of_files(
+            [self.earlier, &[FilePosition { offset, hash, inode: self.inode, done, serial: self.serial }], self.later].concat(),
+        )
     }
 }
 
@@ -100,7 +107,7 @@ impl Position {
     /// Most open conditions of one position.
     pub const MAX_OPEN: usize = 64;
     /// Most bytes of a position as text, which is one word of `[0-9a-z.+_~-]`.
-    pub const MAX_TEXT: usize = Self::MAX_FILES * 56 + Self::MAX_COUNTS * 36 + Self::MAX_OPEN * 11;
+    pub const MAX_TEXT: usize = Self::MAX_FILES * 64 + Self::MAX_COUNTS * 36 + Self::MAX_OPEN * 11;
 
     /// So far in these files, and nothing is counted.
     pub fn of_files(files: Vec<FilePosition>) -> Self {
@@ -109,7 +116,7 @@ impl Position {
 
     /// The end of a log, wherever it is: the position of a log that no rule follows any more.
     pub fn end() -> Self {
-        Self::of_files(vec![FilePosition { offset: u64::MAX, hash: 0, inode: 0, done: 0 }])
+        Self::of_files(vec![FilePosition { offset: u64::MAX, hash: 0, inode: 0, done: 0, serial: 0 }])
     }
 
     /// Parses what [`fmt::Display`] writes. `None` for anything else.
@@ -168,14 +175,15 @@ impl BlockCount {
 
 impl FilePosition {
     fn parse(text: &str) -> Option<Self> {
-        let (mut fields, mut count) = ([0; 4], 0);
+        let (mut fields, mut count) = ([0; 5], 0);
         for field in text.split('.') {
             *fields.get_mut(count)? = parse_base36(field)?;
             count += 1;
         }
-        let [offset, hash, inode, done] = fields;
-        let done = u32::try_from(done).ok()?;
-        (count == 3 || (count == 4 && done > 0)).then_some(Self { offset, hash, inode, done })
+        let [offset, hash, inode, done, serial] = fields;
+        let (done, serial) = (u32::try_from(done).ok()?, u32::try_from(serial).ok()?);
+        // Zeros at the end are left out.
+        (count >= 3 && (count == 3 || fields[count - 1] > 0)).then_some(Self { offset, hash, inode, done, serial })
     }
 }
 
@@ -184,18 +192,17 @@ impl fmt::Display for Position {
         if self.files.is_empty() {
             f.write_char('-')?;
         }
-        for (at, FilePosition { offset, hash, inode, done }) in self.files.iter().enumerate() {
+        for (at, FilePosition { offset, hash, inode, done, serial }) in self.files.iter().enumerate() {
             if at > 0 {
                 f.write_char('+')?;
             }
-            for (at, field) in [*offset, *hash, *inode, u64::from(*done)].into_iter().enumerate() {
-                if at == 3 && field == 0 {
-                    break;
-                }
+            let fields = [*offset, *hash, *inode, u64::from(*done), u64::from(*serial)];
+            let count = if *serial > 0 { 5 } else { 3 + usize::from(*done > 0) };
+            for (at, field) in fields[..count].iter().enumerate() {
                 if at > 0 {
                     f.write_char('.')?;
                 }
-                Base36(field).fmt(f)?;
+                Base36(*field).fmt(f)?;
             }
         }
         let mut block = None;
@@ -245,6 +252,7 @@ mod tests {
             earlier: &[],
             later: &[],
             inode: 7,
+            serial: 0,
             head,
             offset: start as u64,
             before: &file[start.saturating_sub(CONTEXT)..start],
@@ -281,10 +289,12 @@ mod tests {
 
     #[test]
     fn parse_and_display_are_inverses() {
-        let file = |offset, done| FilePosition { offset, hash: u64::MAX, inode: 35, done };
+        let numbered = |offset, done, serial| FilePosition { offset, hash: u64::MAX, inode: 35, done, serial };
+        let file = |offset, done| numbered(offset, done, 0);
         for (files, text) in [
             (vec![], "-"),
             (vec![file(0, 0)], "0.3w5e11264sgsf.z"),
+            (vec![numbered(0, 0, 36), numbered(0, 1, u32::MAX)], "0.3w5e11264sgsf.z.0.10+0.3w5e11264sgsf.z.1.1z141z3"),
             (vec![file(36, 0), file(1, u32::MAX)], "10.3w5e11264sgsf.z+1.3w5e11264sgsf.z.1z141z3"),
         ] {
             let count = |start, rule, count| BlockCount { start, rule, count };
@@ -302,7 +312,7 @@ mod tests {
                 }
             }
         }
-        let longest = FilePosition { offset: u64::MAX, hash: u64::MAX, inode: u64::MAX, done: u32::MAX };
+        let longest = FilePosition { offset: u64::MAX, hash: u64::MAX, inode: u64::MAX, done: u32::MAX, serial: u32::MAX };
         let counts = (0..Position::MAX_COUNTS as u64).map(|at| BlockCount { start: u64::MAX - at, rule: u32::MAX, count: u64::MAX });
         let open = vec![ConditionKey(ConditionKey::END - 1); Position::MAX_OPEN];
         let longest = Position { files: vec![longest; Position::MAX_FILES], counts: counts.collect(), open };
@@ -321,7 +331,9 @@ mod tests {
             "1.2",
             "1.2.3.",
             "1.2.3.0",
-            "1.2.3.4.5",
+            "1.2.3.4.0",
+            "1.2.3.0.0",
+            "1.2.3.4.5.6",
             "1.2.3+",
             "+1.2.3",
             "01.2.3",

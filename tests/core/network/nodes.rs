@@ -63,7 +63,7 @@ impl Log {
 
     fn position(&self, offset: usize) -> Position {
         let hash = content_hash(&self.bytes, &self.bytes[..offset], offset as u64);
-        Position::of_files(vec![FilePosition { offset: offset as u64, hash, inode: Self::INODE, done: 0 }])
+        Position::of_files(vec![FilePosition { offset: offset as u64, hash, inode: Self::INODE, done: 0, serial: 0 }])
     }
 
     /// Where reading begins. A position that is none of this file fails the test: it never changes but by growing.
@@ -294,6 +294,7 @@ impl AgentNode {
             let Some(read) = log.read.filter(|read| *read < log.bytes.len()) else { continue };
             if self.agent.has_room() {
                 let place = BlockPosition {
+                    serial: 0,
                     earlier: &[],
                     later: &[],
                     inode: Log::INODE,
