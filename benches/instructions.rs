@@ -1,48 +1,64 @@
 //! The hot paths with fixed inputs, so that their instructions can be counted: `instructions SCENARIO TIMES` does that work so many
-//! times, and what a run with 0 times costs is the price of getting ready. `scripts/bench/instructions.sh` runs it.
+//! times, and what a run with 0 times costs is the price of getting ready. `scripts/bench/instructions.sh` runs it. Without arguments it
+//! lists the scenarios: name, the function whose instructions count with all that it calls, or `-` for the whole program, and what is done.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
 use project436::agent::{self, Agent, Lines, LogEvent, LogId};
 use project436::directives::host::HostFile;
+use project436::directives::keys::HostKeys;
 use project436::directives::Source;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
+use project436::wire::auth::Key;
 use project436::wire::position::{BlockPosition, Position, CONTEXT};
-use project436::wire::{Alert, ChainEvent, Message, Token};
+use project436::wire::{Alert, Message, Token};
 use std::hint::black_box;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-/// What can be measured: its name, how much of what one time is, and what does it so many times.
-type Scenario = (&'static str, &'static str, fn(usize));
+/// What can be measured: its name, the function that counts, how much of what one time is, and what does it so many times.
+type Scenario = (&'static str, &'static str, &'static str, fn(usize));
 
-const SCENARIOS: [Scenario; 8] = [
-    ("wire-alert", "parse and emit one ALERT", wire_alert),
-    ("lines-literal", "1000 lines through one rule for a literal", |times| lines("segfault", times)),
-    ("lines-regex", "1000 lines through one rule for a regular expression", |times| lines(r"\[[0-9]+\]: (error|timeout)", times)),
-    ("lines-alternation", "1000 lines through one rule for alternatives", |times| {
+const SCENARIOS: [Scenario; 12] = [
+    ("wire-alert", ALL, "parse and emit one ALERT", wire_alert),
+    ("lines-literal", ALL, "1000 lines through one rule for a literal", |times| lines("segfault", times)),
+    ("lines-regex", ALL, "1000 lines through one rule for a regular expression", |times| {
+        lines(r"\[[0-9]+\]: (error|timeout)", times);
+    }),
+    ("lines-alternation", ALL, "1000 lines through one rule for alternatives", |times| {
         lines("authentication failure|segfault at 0x[0-9a-f]+", times);
     }),
-    ("lines-digits", "1000 lines, most of which match", |times| lines(r"\d+", times)),
-    ("lines-events", "20 lines that all become events, acknowledged", line_events),
-    ("server-alert", "100 ALERTs from 10 hosts, accepted, committed and acknowledged", server_alert),
-    ("directives", "a host file of 10 rules", directives),
+    ("lines-digits", ALL, "1000 lines, most of which match", |times| lines(r"\d+", times)),
+    ("lines-events", AGENT, "20 lines that all become events, acknowledged: the agent", |times| events(20, None, times)),
+    ("burst-agent", AGENT, "1000 lines that all become events, acknowledged: the agent", |times| events(1000, None, times)),
+    ("burst-server", SERVER, "1000 events of one agent, committed and acknowledged: the server", |times| events(1000, None, times)),
+    ("keys-agent", AGENT, "1000 lines that all become events, with keys: the agent", |times| events(1000, Some(KEY), times)),
+    ("keys-server", SERVER, "1000 events of one agent, with keys: the server", |times| events(1000, Some(KEY), times)),
+    ("server-alert", ALL, "100 ALERTs from 10 hosts, accepted, committed and acknowledged", server_alert),
+    ("directives", ALL, "a host file of 10 rules", directives),
 ];
+
+/// Everything counts.
+const ALL: &str = "-";
+/// The turns of that side count.
+const AGENT: &str = "agent_turn";
+const SERVER: &str = "server_turn";
 
 const MOST_TIMES: usize = 100;
 const HOST: &str = "nas1";
+const KEY: [u8; 32] = [4; 32];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [name, times] => {
-            let (_, _, run) = SCENARIOS.iter().find(|(known, ..)| *known == name).expect("a scenario that is listed");
+            let (.., run) = SCENARIOS.iter().find(|(known, ..)| *known == name).expect("a scenario that is listed");
             let times = times.parse().expect("a number");
             assert!(times <= MOST_TIMES);
             run(times);
         }
-        _ => SCENARIOS.iter().for_each(|(name, what, _)| println!("{name}\t{what}")),
+        _ => SCENARIOS.iter().for_each(|(name, counts, what, _)| println!("{name}\t{counts}\t{what}")),
     }
 }
 
@@ -82,49 +98,46 @@ fn log_lines() -> Vec<u8> {
 
 /// Lines of a file that is read up to that position.
 fn read(position: u64, bytes: &[u8]) -> LogEvent<'_> {
-    let place =
-        BlockPosition { earlier: &[], later: &[], inode: 7, head: &[b'x'; CONTEXT], offset: position + 1000, before: &[b'y'; CONTEXT] };
+    let place = BlockPosition {
+        earlier: &[],
+        later: &[],
+        inode: 7,
+        serial: 1,
+        head: &[b'x'; CONTEXT],
+        offset: position + 1000,
+        before: &[b'y'; CONTEXT],
+    };
     LogEvent::Lines(Lines { position, place: Some(place), bytes })
 }
 
 fn lines(pattern: &str, times: usize) {
-    let (mut agent, log) = configured_agent(&format!("file: /var/log/messages\nmatch: {pattern}\nalert_count: tags=T seconds=3600\n"));
+    let mut pair = Pair::new(&format!("file: /var/log/messages\nmatch: {pattern}\nalert_count: tags=T seconds=3600\n"), None);
     let text = log_lines();
-    let mut position = 0;
     for _ in 0..times {
         let mut done = 0;
-        loop {
-            done += agent.handle_log(at(60), log, read(position + done as u64, black_box(&text[done..])));
-            if done == text.len() {
-                break;
-            }
-            // The work of a turn is done, and others have theirs.
-            sent_by(&mut agent, at(60));
+        while done < text.len() {
+            done += pair.agent_turn(black_box(&text[done..]));
+            // The events of the counts are not what is measured.
+            pair.to_server.clear();
         }
-        position += text.len() as u64;
     }
 }
 
-fn line_events(times: usize) {
-    let (mut agent, log) = configured_agent("file: /var/log/messages\nmatch: failure\nalert_all: tags=T\n");
-    let text = "Nov 22 11:35:36 nas1 sshd[4711]: authentication failure; user=root\n".repeat(20);
-    let mut position = 0;
+/// Lines that all become events, until the agent knows that the stream has each of them.
+fn events(count: usize, key: Option<[u8; 32]>, times: usize) {
+    let mut pair = Pair::new("file: /var/log/messages\nmatch: failure\nalert_all: tags=T\n", key);
+    let text = "Nov 22 11:35:36 nas1 sshd[4711]: authentication failure; user=root\n".repeat(count);
     for _ in 0..times {
-        assert_eq!(agent.handle_log(at(60), log, read(position, black_box(text.as_bytes()))), text.len());
-        position += text.len() as u64;
-        let mut events = 0;
-        // Some at a time, as many as the window has room for.
-        while events < 20 {
-            let sent = sent_by(&mut agent, at(60));
-            assert!(!sent.is_empty(), "{events} events");
-            for datagram in sent {
-                if let Ok(Message::Event(ChainEvent { chain, checkpoint, tags: "T", .. })) = Message::parse(&datagram) {
-                    let done = Message::Done { host: HOST, chain, seq: checkpoint.seq, sack: 0 };
-                    agent.handle_datagram(at(60), server_address(), &done.emit());
-                    events += 1;
-                }
+        let (mut done, before) = (0, pair.sink.events);
+        for turn in 0.. {
+            done += pair.agent_turn(black_box(&text.as_bytes()[done..]));
+            pair.server_turn();
+            if done == text.len() && pair.agent.waiting() == 0 {
+                break;
             }
+            assert!(turn < 100 * count, "{done} bytes were taken, and {} events arrived", pair.sink.events - before);
         }
+        assert_eq!(pair.sink.events - before, count);
     }
 }
 
@@ -190,42 +203,88 @@ fn new_server() -> Server {
     Server::new(at(0), server::ServerIdentity { name: "server".into(), run: Token(1), broadcast })
 }
 
-/// An agent that got its configuration from a server, as it does in a network, and the log that it follows.
-fn configured_agent(host_file: &str) -> (Agent, LogId) {
-    let (mut server, mut sink) = (new_server(), Sink::default());
-    server.set_host_file(at(0), HOST, "hosts/nas1", Ok(host_file.as_bytes().to_vec()));
-    let mut agent = Agent::new(at(0), agent::AgentIdentity { host: HOST.into(), run: Token(2), server_port: 4361, seed: 1 });
-    let mut follows = None;
-    for second in 1..50 {
-        let now = at(second);
-        server.handle_timeout(now, &mut sink);
-        while let Some(output) = server.poll_output() {
-            if let server::Output::Send { datagram, .. } = output {
-                agent.handle_datagram(now, server_address(), datagram);
-            }
+/// An agent and its server, and what is on its way between them. A turn of both takes a millisecond.
+struct Pair {
+    agent: Agent,
+    server: Server,
+    sink: Sink,
+    now: Now,
+    /// The log that the agent follows, and how far it was read.
+    log: Option<LogId>,
+    position: u64,
+    to_server: Vec<Vec<u8>>,
+    to_agent: Vec<Vec<u8>>,
+}
+
+impl Pair {
+    const TURN: Duration = Duration::from_millis(1);
+
+    /// The agent got its configuration from the server, as it does in a network, and follows its log.
+    fn new(host_file: &str, key: Option<[u8; 32]>) -> Self {
+        let agent = Agent::new(at(0), agent::AgentIdentity { host: HOST.into(), run: Token(2), server_port: 4361, seed: 1 });
+        let (to_server, to_agent) = (Vec::new(), Vec::new());
+        let (server, sink, log) = (new_server(), Sink::default(), None);
+        let mut pair = Self { agent, server, sink, now: at(0), log, position: 0, to_server, to_agent };
+        if let Some(key) = key.map(Key::new) {
+            pair.agent.set_keys(at(0), vec![key]);
+            let text = format!("{HOST} {}\n", key.emit());
+            pair.server.set_keys(HostKeys::parse(Source { path: "keys", text: &text }).ok());
         }
-        agent.handle_timeout(now);
-        while let Some(output) = agent.poll_output() {
+        pair.server.set_host_file(at(0), HOST, "hosts/nas1", Ok(host_file.as_bytes().to_vec()));
+        for second in 1..50 {
+            pair.now = at(second);
+            pair.server_turn();
+            pair.agent_turn(b"");
+        }
+        assert!(pair.log.is_some(), "the configuration came into force");
+        // What the agent reports of its start.
+        while pair.agent.waiting() > 0 {
+            pair.server_turn();
+            pair.agent_turn(b"");
+        }
+        pair.sink.events = 0;
+        pair
+    }
+
+    /// A turn of the agent's loop: it takes the server's datagrams and lines of its log. Returns how many bytes of them it took.
+    #[inline(never)]
+    fn agent_turn(&mut self, lines: &[u8]) -> usize {
+        self.now.mono += Self::TURN;
+        for datagram in self.to_agent.drain(..) {
+            self.agent.handle_datagram(self.now, server_address(), &datagram);
+        }
+        let taken = match self.log {
+            Some(log) if !lines.is_empty() => self.agent.handle_log(self.now, log, read(self.position, lines)),
+            _ => 0,
+        };
+        self.position += taken as u64;
+        self.agent.handle_timeout(self.now);
+        while let Some(output) = self.agent.poll_output() {
             match output {
-                agent::Output::Send { datagram, .. } => server.handle_datagram(now, agent_address(), &datagram, &mut sink),
+                agent::Output::Send { datagram, .. } => self.to_server.push(datagram),
                 agent::Output::Open { log, .. } => {
-                    follows = Some(log);
-                    agent.handle_log(now, log, LogEvent::Opened { position: Position::default(), lost: None, is_refused: false });
+                    self.log = Some(log);
+                    let opened = LogEvent::Opened { position: Position::default(), lost: None, is_refused: false };
+                    self.agent.handle_log(self.now, log, opened);
                 }
                 _ => {}
             }
         }
-        server.handle_committed(now, server::Written::All);
+        taken
     }
-    (agent, follows.expect("the configuration came into force"))
-}
 
-fn sent_by(agent: &mut Agent, now: Now) -> Vec<Vec<u8>> {
-    agent.handle_timeout(now);
-    let sent = std::iter::from_fn(|| agent.poll_output());
-    sent.filter_map(|output| match output {
-        agent::Output::Send { datagram, .. } => Some(datagram),
-        _ => None,
-    })
-    .collect()
+    /// A turn of the server's loop: it takes the agent's datagrams, and all of their events are written.
+    #[inline(never)]
+    fn server_turn(&mut self) {
+        for datagram in self.to_server.drain(..) {
+            self.server.handle_datagram(self.now, agent_address(), &datagram, &mut self.sink);
+        }
+        self.server.handle_timeout(self.now, &mut self.sink);
+        self.server.handle_committed(self.now, server::Written::All);
+        while let Some(output) = self.server.poll_output() {
+            if let server::Output::Send { datagram, .. } = output {
+                self.to_agent.push(datagram.to_vec());
+            }
+        }
+    }
 }

@@ -96,6 +96,17 @@ pub fn number(digits: &str, base: u8) -> Option<u64> {
 
 /// Appends a number that [`number`] reads again, with leading zeros up to `least` digits (20 at most).
 pub fn push_number(text: &mut String, number: u64, base: u8, least: usize) {
+    // To divide by a known number takes a fraction of the time.
+    match base {
+        10 => push_digits(text, number, 10, least),
+        16 => push_digits(text, number, 16, least),
+        36 => push_digits(text, number, 36, least),
+        base => push_digits(text, number, base, least),
+    }
+}
+
+#[inline(always)]
+fn push_digits(text: &mut String, number: u64, base: u8, least: usize) {
     let (mut digits, mut at, mut rest) = ([b'0'; 20], 20, number);
     while rest > 0 || at + least.max(1) > 20 {
         at -= 1;

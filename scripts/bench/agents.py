@@ -27,7 +27,7 @@ class Agents:
         """Begins all sessions, and records the revision of each host's configuration."""
 
         def hello(name):
-            return f"HELLO%%2%%{name}%%{self.runs[name]}%%{self.runs[name]}"
+            return f"HELLO%%3%%{name}%%{self.runs[name]}%%{self.runs[name]}"
 
         def answer(fields):
             name = fields[1]
@@ -81,7 +81,7 @@ def longest_silence(port, seconds, begin):
         end, longest = time.monotonic() + seconds, 0.0
         while time.monotonic() < end:
             nonce, asked = secrets.token_hex(16), time.monotonic()
-            asking.send(f"HELLO%%2%%nobody%%{nonce}%%{nonce}".encode())
+            asking.send(f"HELLO%%3%%nobody%%{nonce}%%{nonce}".encode())
             while nonce not in asking.recv(65536).decode():
                 pass
             longest = max(longest, time.monotonic() - asked)

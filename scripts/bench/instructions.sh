@@ -1,7 +1,8 @@
 #!/bin/sh
 # Counts the instructions of the hot paths for fixed inputs (benches/instructions.rs) with callgrind, and fails when one needs over 10 %
-# more than scripts/bench/instructions.txt says. --update writes that file anew; --markdown prints a table and compares nothing.
-# Needs valgrind. Status 77: another compiler or processor made the file, so the counts are printed and not compared.
+# more than scripts/bench/instructions.txt says. Where another compiler or processor made that file, it counts the commit that wrote the file
+# too, by the compiler that is here, and compares with that. --update writes the file anew; --markdown prints a table and compares nothing.
+# Needs valgrind. Status 77: another compiler or processor made the file, and this is no git repository, so there is nothing to compare with.
 set -eu
 cd "$(dirname "$0")/../.."
 . scripts/lib/checking.sh
@@ -30,34 +31,83 @@ made_by="$(rustc --version); $(uname -m), $vector"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' INT TERM HUP
-cargo bench --locked --bench instructions --no-run --message-format=json 2>"$folder/errors" >"$folder/messages" || {
-    cat "$folder/errors" >&2
-    exit 1
-}
-program=$(sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p' "$folder/messages" | tail -n 1)
-"$program" >"$folder/scenarios"
 
-# instructions NAME TIMES
-instructions() {
-    if ! valgrind --tool=callgrind --callgrind-out-file="$folder/callgrind" "$program" "$1" "$2" >"$folder/valgrind" 2>&1; then
+# Builds the scenarios of a source tree and prints the path of the program. callgrind needs the names of its functions.
+build() { # build SOURCE TARGET
+    (cd "$1" && CARGO_TARGET_DIR=$2 CARGO_PROFILE_BENCH_STRIP=none cargo bench --locked --bench instructions --no-run --message-format=json) \
+        2>"$folder/errors" >"$folder/messages" || {
+        cat "$folder/errors" >&2
+        return 1
+    }
+    sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p' "$folder/messages" | tail -n 1
+}
+
+# Those of a scenario: of the whole program, or of one function and what it calls.
+instructions() { # instructions PROGRAM NAME FUNCTION TIMES
+    program=$1 name=$2 function=$3 times_done=$4
+    set -- --tool=callgrind --callgrind-out-file="$folder/callgrind"
+    if [ "$function" != - ]; then
+        set -- "$@" "--toggle-collect=*$function*"
+    fi
+    if ! valgrind "$@" "$program" "$name" "$times_done" >"$folder/valgrind" 2>&1; then
         cat "$folder/valgrind" >&2
-        exit 1
+        return 1
     fi
     sed -n 's/^\(totals\|summary\): \([0-9]*\).*/\2/p' "$folder/callgrind" | tail -n 1
 }
 
-{
-    echo "# Instructions of the hot paths, counted by scripts/bench/instructions.sh --update"
-    echo "# $made_by"
-    while read -r name what; do
-        ready=$(instructions "$name" 0)
-        done=$(instructions "$name" "$times")
+# Prints name, instructions and description of each scenario.
+count() { # count PROGRAM
+    "$1" >"$folder/scenarios"
+    while IFS='	' read -r name function what; do
+        ready=$(instructions "$1" "$name" "$function" 0) || return 1
+        done=$(instructions "$1" "$name" "$function" "$times") || return 1
+        if [ "$done" -le "$ready" ]; then
+            echo "$name: callgrind counts nothing. Is there a function ${function} that is not inlined?" >&2
+            return 1
+        fi
         printf '%s\t%s\t%s\n' "$name" "$(((done - ready) / times))" "$what"
     done <"$folder/scenarios"
-} >"$folder/counts"
+}
+
+# Sets $commit to the one that wrote the file.
+find_commit() {
+    echo "$counts was made by $(sed -n '2s/^# //p' "$counts"), and here is $made_by." >&2
+    if ! git rev-parse --git-dir >/dev/null 2>&1; then
+        skip "another compiler or processor made the counts, and this is no git repository"
+    fi
+    commit=$(git log -1 --format=%H -- "$counts")
+    # The oldest commit of a shallow clone seems to have written every file.
+    if [ -z "$commit" ] || grep -qx "$commit" "$(git rev-parse --git-path shallow)" 2>/dev/null; then
+        echo "The commit that wrote $counts is not here to be counted. Get it by: git fetch --unshallow" >&2
+        exit 1
+    fi
+}
+
+# Counts that commit by the compiler that is here.
+count_before() {
+    echo "Counting commit $(git log -1 --format=%h "$commit") too, which wrote $counts." >&2
+    mkdir "$folder/before"
+    git archive "$commit" | tar -x -C "$folder/before"
+    if ! program=$(build "$folder/before" "$target/instructions-before") || ! count "$program" >"$folder/counts-before"; then
+        echo "Commit $commit could not be counted. If this compiler cannot build it: scripts/bench/instructions.sh --update" >&2
+        exit 1
+    fi
+}
+
+case ${CARGO_TARGET_DIR:=target} in
+/*) target=$CARGO_TARGET_DIR ;;
+*) target=$PWD/$CARGO_TARGET_DIR ;;
+esac
+commit=''
+if [ -z "${1:-}" ] && [ "$(sed -n 2p "$counts")" != "# $made_by" ]; then
+    find_commit
+fi
+program=$(build . "$target")
+count "$program" >"$folder/counts"
 
 if [ "${1:-}" = --update ]; then
-    cp "$folder/counts" "$counts"
+    printf '# Instructions of the hot paths, counted by scripts/bench/instructions.sh --update\n# %s\n' "$made_by" | cat - "$folder/counts" >"$counts"
     cat "$counts"
     exit
 fi
@@ -66,10 +116,10 @@ if [ "${1:-}" = --markdown ]; then
     sed -n 's/^\([^#\t]*\)\t\([0-9]*\)\t\(.*\)/| \3 | \2 |/p' "$folder/counts"
     exit
 fi
-if [ "$(sed -n 2p "$counts")" != "# $made_by" ]; then
-    cat "$folder/counts"
-    echo "Not compared: $counts was made by $(sed -n '2s/^# //p' "$counts"), and here is $made_by."
-    skip "the counts were made by another compiler or processor"
+before=$counts
+if [ -n "$commit" ]; then
+    count_before
+    before=$folder/counts-before
 fi
 awk -F '\t' -v limit="$limit" '
     /^#/ { next }
@@ -84,7 +134,7 @@ awk -F '\t' -v limit="$limit" '
     END {
         for (name in before) if (!(name in seen)) { print name ": gone; run with --update"; failed = 1 }
         exit failed
-    }' "$counts" "$folder/counts" || {
+    }' "$before" "$folder/counts" || {
     echo "If that is meant to be so: scripts/bench/instructions.sh --update" >&2
     exit 1
 }

@@ -164,7 +164,7 @@ class Site:
     def __init__(self, lab, more=""):
         self.lab = lab
         self.folder = lab.new_folder("site")
-        self.port = free_port()
+        self.port = self.agents_port = free_port()
         self.stream = os.path.join(self.folder, "events.log")
         self.at, self.rest, self.known = 0, b"", []
         for name in ("hosts", "includes"):
@@ -195,7 +195,7 @@ class Site:
         """A server and an agent whose rules are in force."""
         self.write(f"hosts/{name}", rules)
         server = self.server()
-        agent = self.start("aa436", "-n", name, *options, str(self.port))
+        agent = self.start("aa436", "-n", name, *options, str(self.agents_port))
 
         def in_force():
             events = [event for event in self.events() if event[0] == name]
@@ -225,19 +225,34 @@ class Site:
             self.known.append((host, uid, tags, text))
         return self.known
 
+    def texts(self, tags):
+        """The texts of all events of a rule, as bytes, where the stream has not rolled. Keeps nothing, so there may be millions."""
+        with open(self.stream, "rb") as file:
+            for line in file:
+                fields = line[:-1].split(b"%%", 6)
+                if fields[4] == tags.encode():
+                    yield fields[6]
+
+
+def empty_log(folder):
+    """Makes an empty log. Returns its path."""
+    path = os.path.join(folder, "followed.log")
+    with open(path, "w", encoding="ascii"):
+        return path
+
 
 def until(what, condition, timeout=TIMEOUT, pause=0.01):
     """Waits until the condition holds."""
     limit = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > limit:
-            raise Failure(f"not within {timeout} s: {what}")
+            raise Failure(f"not within {timeout:g} s: {what}")
         time.sleep(pause)
 
 
-def listens(port):
-    """Whether something has that UDP port."""
-    with open("/proc/net/udp", encoding="ascii") as file:
+def listens(port, protocol="udp"):
+    """Whether something has that port."""
+    with open(f"/proc/net/{protocol}", encoding="ascii") as file:
         return any(line.split()[1].endswith(f":{port:04X}") for line in list(file)[1:])
 
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds both programs and measures them beside others: following a log, serving, idling, latency. --help lists the options. --install first
-# installs what it compares with (Debian: monit, collectd-core, strace), as root. See README.md in this folder.
+# Builds both programs and measures them beside others: following a log, serving, idling, latency, a burst, a distant server. --help lists the
+# options. --install first installs what it compares with (Debian: monit, collectd-core, strace, rsyslog, rsyslog-relp), as root. With
+# PROJECT436_BIN_DIR it builds nothing and takes the programs of that folder. See README.md in this folder.
 set -eu
 cd "$(dirname "$0")/../.."
 . scripts/lib/toolchain.sh
@@ -15,7 +16,8 @@ install() {
         as_root chmod +x "$policy"
     fi
     as_root apt-get update -q &&
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends monit collectd-core strace || failed=1
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+            monit collectd-core strace rsyslog rsyslog-relp || failed=1
     if [ -n "$policy" ]; then
         as_root rm -f "$policy"
     fi
@@ -36,7 +38,11 @@ for command in python3 cc; do
         exit 1
     fi
 done
-need_rust
-cargo build --release --locked --quiet
+programs=${PROJECT436_BIN_DIR:-}
+if [ -z "$programs" ]; then
+    need_rust
+    cargo build --release --locked --quiet
+    programs=${CARGO_TARGET_DIR:-$PWD/target}/release
+fi
 # -B: leaves no compiled scripts in the folder.
-exec python3 -B scripts/bench/bench.py --programs "${CARGO_TARGET_DIR:-$PWD/target}/release" "$@"
+exec python3 -B scripts/bench/bench.py --programs "$programs" "$@"

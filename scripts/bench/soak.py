@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Hours of trouble in minutes: logs grow and are rotated in all ways while the network loses datagrams and the programs are restarted and
-killed. Every line must be in the stream once, and memory and descriptors must not grow. ../checks/soak.sh starts it."""
+"""Hours of trouble in minutes: logs grow, also by bursts, and are rotated in all ways while the network loses datagrams and the programs are
+restarted and killed, also both while a burst arrives. Every line must be in the stream once, and memory and descriptors must not grow.
+../checks/soak.sh starts it."""
 
 import argparse
 import collections
@@ -24,7 +25,11 @@ SPEED = 10
 HOST = "host"
 # How many KiB a program may grow while it does the same all the time.
 GROWTH = 256
-TIMEOUT = 60
+# How many rotated files of a log may be unread. Logs rotate daily, and not while a burst is read.
+UNREAD = 3
+# Seconds between the arrival of a burst and the next, and how often both programs are killed while one arrives.
+PAUSE, KILLS = 10, 3
+TIMEOUT = 180
 
 
 class Log:
@@ -73,7 +78,10 @@ class Log:
             self.append(self.path, self.half)
             self.half = ""
 
-    def count(self, number):
+    def count(self, text):
+        number = int(text.split()[1])
+        if text != f"line {number} of {self.tags}" or number >= self.next:
+            raise Failure(f"a line that nobody wrote: {text!r}")
         self.arrived[number] += 1
         while self.arrived[self.whole + 1]:
             self.whole += 1
@@ -89,7 +97,7 @@ class Log:
     def rotate(self):
         """Rotates the log, unless that would lose unread lines for any reader. Returns whether it did."""
         self.end_line()
-        if not os.path.exists(self.path):
+        if not os.path.exists(self.path) or sum(last > self.whole for _, last in self.unread) >= UNREAD:
             return False
         if self.kind in ("regrow", "recreate") and not self.is_whole():
             return False
@@ -208,6 +216,8 @@ class Pair:
         self.at, self.rest, self.others = 0, b"", []
         self.server = self.agent = None
         self.ended = collections.Counter()
+        # The log that had a burst, and its last line.
+        self.burst = None
         self.start()
         until("the logs' beginnings", lambda: self.read() or sum(text.startswith("Following") for text in self.others) > len(KINDS))
 
@@ -255,7 +265,7 @@ class Pair:
         for line in whole:
             *_, tags, _, text = line.decode().split("%%", 6)
             if tags in self.logs:
-                self.logs[tags].count(int(text.split()[1]))
+                self.logs[tags].count(text)
             else:
                 self.others.append(text)
 
@@ -266,6 +276,15 @@ class Pair:
                 log.write(300 if self.random.random() < 0.005 else self.random.randrange(1, 5))
             if self.random.random() < 0.004:
                 log.rotate()
+
+    def write_burst(self, lines):
+        log = self.random.choice(list(self.logs.values()))
+        log.write(lines)
+        self.burst = log, log.next - 1
+
+    def awaits_burst(self):
+        """Whether a burst was written of which a line has not arrived."""
+        return self.burst is not None and self.burst[0].whole < self.burst[1]
 
     def written(self):
         return sum(log.next - 1 for log in self.logs.values())
@@ -284,12 +303,13 @@ class Pair:
 
 
 class Trouble:
-    """The trouble of two pairs: with the network of both, and with the programs of one."""
+    """The trouble of two pairs: with the network and the bursts of both, and with the programs of one."""
 
-    def __init__(self, steady, harried, rng):
-        self.steady, self.harried, self.random = steady, harried, rng
+    def __init__(self, steady, harried, burst, rng):
+        self.steady, self.harried, self.burst, self.random = steady, harried, burst, rng
         self.next_weather = self.next_end = self.next_start = 0
-        self.outages = 0
+        self.next_burst, self.under_way, self.kills = PAUSE / 2, False, 0
+        self.outages = self.bursts = self.killed_in_bursts = 0
 
     def step(self, now):
         if now >= self.next_weather:
@@ -299,20 +319,44 @@ class Trouble:
             for pair in (self.steady, self.harried):
                 pair.network.percent = percent
             self.next_weather = now + self.random.uniform(2, 6)
+        self.step_burst(now)
         if now >= self.next_start:
             self.harried.start()
         if now >= self.next_end:
-            number = self.random.choice([signal.SIGTERM, signal.SIGKILL])
-            for which in self.random.choice([["server"], ["agent"], ["server", "agent"]]):
-                self.harried.end(which, number)
-            self.next_start = now + self.random.choice([0, 0, 1, 3, 8])
-            self.next_end = self.next_start + self.random.uniform(1, 10)
+            self.end_programs(now)
+
+    def step_burst(self, now):
+        if self.under_way:
+            if not self.steady.awaits_burst() and not self.harried.awaits_burst():
+                self.under_way, self.next_burst = False, now + PAUSE
+        elif self.burst and now >= self.next_burst:
+            self.under_way, self.kills = True, KILLS
+            self.bursts += 1
+            for pair in (self.steady, self.harried):
+                pair.write_burst(self.burst)
+            self.next_end = now + self.random.uniform(0.02, 0.3)
+
+    def end_programs(self, now):
+        if self.kills and self.harried.awaits_burst():
+            if self.harried.server and self.harried.agent:
+                self.kills -= 1
+                self.killed_in_bursts += 1
+            for which in ("server", "agent"):
+                self.harried.end(which, signal.SIGKILL)
+            self.next_start = now
+            self.next_end = now + self.random.uniform(0.1, 1)
+            return
+        number = self.random.choice([signal.SIGTERM, signal.SIGKILL])
+        for which in self.random.choice([["server"], ["agent"], ["server", "agent"]]):
+            self.harried.end(which, number)
+        self.next_start = now + self.random.choice([0, 0, 1, 3, 8])
+        self.next_end = self.next_start + self.random.uniform(1, 10)
 
 
-def soak(lab, minutes, seed):
+def soak(lab, minutes, seed, burst):
     rng = random.Random(seed)
     steady, harried = (Pair(lab, name, rng) for name in ("steady", "harried"))
-    pairs, trouble, rows = (steady, harried), Trouble(steady, harried, rng), []
+    pairs, trouble, rows = (steady, harried), Trouble(steady, harried, burst, rng), []
     began, seconds, next_row = time.monotonic(), minutes * 60, 0
     first = steady.memory()
     while (now := time.monotonic() - began) < seconds:
@@ -362,6 +406,10 @@ def report(pairs, trouble, rows, first, took):
         for text in pair.others:
             if any(word in text for word in ("missing", "unread", "dropped", "given up")):
                 print(f"{pair.name} reported: {text}")
+    print(f"{trouble.bursts} bursts of {trouble.burst:,} lines for each pair; both of harried killed {trouble.killed_in_bursts} times meanwhile")
+    if trouble.bursts >= 3 and not trouble.killed_in_bursts:
+        well = False
+        print("FAULT no burst was interrupted: all arrived too soon. Take a larger --burst")
     print(f"{trouble.outages} outages; what was on its way at the end took {took:.1f} s")
     for name, before, after, most in zip(("agent KiB", "agent files", "server KiB", "server files"), first, pairs[0].memory(), (GROWTH, 0, GROWTH, 0)):
         if after > before + most:
@@ -374,6 +422,7 @@ def main():
     parser = argparse.ArgumentParser(prog="soak.sh", description=__doc__)
     parser.add_argument("--programs", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="repeats the choices of another run")
+    parser.add_argument("--burst", type=int, default=20_000, help="lines that are written at once, again and again (%(default)s; 0: never)")
     parser.add_argument("minutes", nargs="?", type=float, default=2, help="how long (%(default)s)")
     given = parser.parse_args()
     end_on_signals(int(given.minutes * 60) + 2 * TIMEOUT + 60)
@@ -381,7 +430,7 @@ def main():
     print(f"{given.minutes:g} minutes of trouble, {SPEED} times faster for the programs; --seed {given.seed}\n", flush=True)
     # Not in memory: there an inode is never reused.
     with Lab(programs, space=1 << 60) as lab:
-        well = soak(lab, given.minutes, given.seed)
+        well = soak(lab, given.minutes, given.seed, given.burst)
         if not well:
             left = os.path.join(tempfile.gettempdir(), f"436-soak-{os.getpid()}")
             print(f"Left for inspection: {shutil.copytree(lab.folder, left, symlinks=True)}")

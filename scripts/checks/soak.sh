@@ -1,7 +1,8 @@
 #!/bin/sh
-# Lets logs grow and rotates them in all ways while datagrams get lost and the programs are restarted and killed. Every line must arrive once, and
-# memory and descriptors must not grow. Builds both programs first, unless PROJECT436_BIN_DIR names their folder.
-#   scripts/checks/soak.sh [MINUTES] [--seed NUMBER]      by default 2 minutes
+# Lets logs grow, also by bursts, and rotates them in all ways while datagrams get lost and the programs are restarted and killed, also both while a
+# burst arrives. Every line must arrive once, and memory and descriptors must not grow. Builds both programs first, unless PROJECT436_BIN_DIR names
+# their folder.
+#   scripts/checks/soak.sh [MINUTES] [--seed NUMBER] [--burst LINES]      by default 2 minutes and 20000 lines
 # Exit status: 0 all is well, 1 it is not.
 set -eu
 cd "$(dirname "$0")/../.."

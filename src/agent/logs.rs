@@ -538,7 +538,7 @@ impl Logs {
 
 /// Queues an event about a log that is read up to that position.
 fn report(now: Now, chain: ChainId, position: &Position, text: String, delivery: &mut Delivery, outputs: &mut Outputs) {
-    delivery.push_line(now, chain, Some(position), Event::system(&text));
+    delivery.push_about_log(now, chain, position, Event::system(&text));
     outputs.log(text);
 }
 

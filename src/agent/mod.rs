@@ -239,7 +239,7 @@ impl Agent {
                 self.session.handle_classic_answer(now);
                 self.delivery.handle_ack(now, uid);
             }
-            Message::Done { chain, seq, sack, .. } => self.delivery.handle_done(now, chain, seq, sack),
+            Message::Done { ref chains, .. } => self.delivery.handle_done(now, chains),
             Message::Past { chain, offset, places, .. } => {
                 self.logs.handle_past(chain, offset, Position::parse(places).unwrap_or_default(), &mut self.outputs);
             }

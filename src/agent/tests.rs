@@ -331,7 +331,11 @@ fn an_agent_that_ends_reports_how_far_logs_are_read_and_starts_nothing() {
     assert!(!bench.agent.is_told() && !bench.agent.has_room());
     bench.answer(&report);
     // Events without a log wait too.
-    bench.agent.delivery.handle_done(at(bench.seconds), crate::wire::ChainId::NO_FILE, crate::wire::Seq { epoch: 0, number: 9 }, 0);
+    let done = crate::wire::Seq { epoch: 0, number: 9 };
+    bench
+        .agent
+        .delivery
+        .handle_done(at(bench.seconds), &[crate::wire::Progress { chain: crate::wire::ChainId::NO_FILE, done, held: Vec::new() }]);
     assert!(bench.agent.is_told());
 }
 

@@ -1,6 +1,7 @@
 //! A file of bounded size that is appended to. At its limit it is renamed to `name.1`, that one to `name.2`, and the oldest is removed.
 
 use super::own;
+use memchr::memrchr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,6 +25,9 @@ struct Open {
 
 #[allow(clippy::disallowed_methods, reason = "where files are written")]
 impl RollingFile {
+    /// Bytes of the end that are searched for a line that ends something.
+    const SEARCHED: u64 = 1 << 20;
+
     /// The file rolls before it has more than `limit` bytes. `keep` rolled files are kept.
     pub fn new(path: &str, limit: u64, keep: u32) -> Self {
         Self { path: path.into(), limit, keep, open: None, rolled: 0 }
@@ -71,11 +75,12 @@ impl RollingFile {
         self.rolled
     }
 
-    /// Cuts off what follows the last newline. Does nothing if the file does not exist or is no regular file.
+    /// Cuts off what follows the last line that is whole and of which `is_end` holds; if the last [`Self::SEARCHED`] bytes have none, what
+    /// follows the last newline. Does nothing if the file does not exist or is no regular file.
     ///
     /// # Errors
     /// The file cannot be read or cut.
-    pub fn cut_torn_line(&mut self) -> io::Result<()> {
+    pub fn cut_torn_end(&mut self, is_end: &dyn Fn(&[u8]) -> bool) -> io::Result<()> {
         let file = match OpenOptions::new().read(true).write(true).open(&self.path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             file => file?,
@@ -84,18 +89,20 @@ impl RollingFile {
         if !meta.is_file() {
             return Ok(());
         }
-        let (mut end, mut chunk) = (meta.len(), [0; 4096]);
-        while end > 0 {
-            let start = end.saturating_sub(chunk.len() as u64);
-            let piece = &mut chunk[..usize::try_from(end - start).unwrap_or(0)];
-            file.read_exact_at(piece, start)?;
-            if let Some(newline) = piece.iter().rposition(|byte| *byte == b'\n') {
-                end = start + newline as u64 + 1;
-                break;
+        let (size, mut most) = (meta.len(), 4096);
+        let end = loop {
+            let start = size.saturating_sub(most);
+            let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];
+            file.read_exact_at(&mut bytes, start)?;
+            let whole = memrchr(b'\n', &bytes).map_or(0, |newline| newline + 1);
+            match last_end(&bytes[..whole], start == 0, is_end) {
+                Some(end) => break start + end as u64,
+                None if start == 0 => break 0,
+                None if most >= Self::SEARCHED && whole > 0 => break start + whole as u64,
+                None => most *= 4,
             }
-            end = start;
-        }
-        if end < meta.len() {
+        };
+        if end < size {
             file.set_len(end)?;
         }
         Ok(())
@@ -155,6 +162,23 @@ impl RollingFile {
         }
         fs::rename(&self.path, numbered(1)).is_ok()
     }
+}
+
+/// Where the last of these lines ends of which `is_end` holds. The first one may lack its start, unless `from_start`.
+fn last_end(lines: &[u8], from_start: bool, is_end: &dyn Fn(&[u8]) -> bool) -> Option<usize> {
+    let mut end = lines.len();
+    while end > 0 {
+        let newline = memrchr(b'\n', &lines[..end - 1]);
+        let start = newline.map_or(0, |newline| newline + 1);
+        if newline.is_none() && !from_start {
+            return None;
+        }
+        if is_end(&lines[start..end - 1]) {
+            return Some(end);
+        }
+        end = start;
+    }
+    None
 }
 
 #[allow(clippy::disallowed_methods, reason = "where files are written")]
@@ -262,13 +286,14 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_last_whole_line_is_cut_off() {
+    fn what_follows_the_last_line_that_ends_something_is_cut_off() {
         let folder = Folder::new("cut");
         let path = folder.0.join("log");
         let mut file = folder.file("log", 1 << 20, 1);
-        file.cut_torn_line().unwrap();
+        let is_end = |line: &[u8]| !line.ends_with(b"...");
+        file.cut_torn_end(&is_end).unwrap();
         assert!(!path.exists());
-        let long = "x".repeat(10_000);
+        let (long, many) = ("x".repeat(10_000), "and more ...\n".repeat(3000));
         for (before, after) in [
             ("a\nb\n", "a\nb\n"),
             ("a\nb", "a\n"),
@@ -276,10 +301,19 @@ mod tests {
             ("", ""),
             (&*format!("a\n{long}"), "a\n"),
             (&*format!("{long}\n"), &*format!("{long}\n")),
+            ("a\nb ...\nc ...\nd", "a\n"),
+            ("a\nb ...\nc\nd ...\n", "a\nb ...\nc\n"),
+            (&*format!("a\n{long}\n{many}torn"), &*format!("a\n{long}\n")),
+            (&*format!("{long}\n{many}"), &*format!("{long}\n")),
+            (&*format!("{many}torn"), ""),
         ] {
             fs::write(&path, before).unwrap();
-            file.cut_torn_line().unwrap();
-            assert_eq!(fs::read_to_string(&path).unwrap(), after);
+            file.cut_torn_end(&is_end).unwrap();
+            assert!(fs::read_to_string(&path).unwrap() == after, "{}", &before[..before.len().min(40)]);
         }
+        let endless = "and more ...\n".repeat(100_000);
+        fs::write(&path, format!("a\n{endless}torn")).unwrap();
+        file.cut_torn_end(&is_end).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 2 + endless.len() as u64);
     }
 }

@@ -247,7 +247,7 @@ mod tests {
         let mut admission = admission();
         let accept = |content, origin| Decision::Accept { content, origin };
         for (datagram, decision) in [
-            ("HELLO%%2%%keyed", accept(&b"HELLO%%2%%keyed"[..], Origin::Unknown)),
+            ("HELLO%%3%%keyed", accept(&b"HELLO%%3%%keyed"[..], Origin::Unknown)),
             ("BOGUS", accept(b"BOGUS", Origin::Unknown)),
             ("ALERT%%free%%1", accept(b"ALERT%%free%%1", Origin::Host("free"))),
             ("ALERT%%keyed%%1", Decision::Refuse),
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_handshake_needs_a_key_of_its_host() {
         let mut admission = admission();
-        let hello = b"HELLO%%2%%keyed".to_vec();
+        let hello = b"HELLO%%3%%keyed".to_vec();
         let signed = |key: Key| [&hello[..], key.sign(Side::Agent, &hello).as_bytes()].concat();
         assert_eq!(admission.check_handshake(agent(), "free", &hello), Some(Credential::NotRequired));
         assert_eq!(admission.check_handshake(agent(), "keyed", &signed(key())), Some(Credential::Key(key())));

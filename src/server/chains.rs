@@ -2,7 +2,7 @@
 //! Events that arrive out of order wait here.
 
 use super::sink::Written;
-use crate::wire::{ChainEvent, ChainId, Checkpoint, Message, Seq};
+use crate::wire::{ChainId, Checkpoint, Message, Progress, RecordedSeq, Seq, MAX_HELD};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddrV4;
 use std::rc::Rc;
@@ -24,8 +24,15 @@ struct Chain {
     last_used: u64,
     /// Whether the event of the checkpoint is still to be written.
     uncommitted: bool,
-    /// The datagrams of later events by their numbers, each waiting for its predecessor.
-    out_of_order: BTreeMap<u64, Box<[u8]>>,
+    /// Later batches by the numbers of their first events, each waiting for its predecessor.
+    out_of_order: BTreeMap<u64, Waiting>,
+}
+
+/// A batch that waits for its predecessor.
+struct Waiting {
+    /// The number of its last event.
+    last: u64,
+    datagram: Box<[u8]>,
 }
 
 /// A chain with events that are still to be written, and what is needed either way.
@@ -38,15 +45,17 @@ struct Uncommitted {
     to: SocketAddrV4,
 }
 
-/// How an event relates to the checkpoint of its chain.
+/// How a batch of events relates to the checkpoint of its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It is the next event.
+    /// It begins with the next event.
     InOrder,
     /// It was accepted before.
     Duplicate,
     /// Its predecessor is missing.
     OutOfOrder,
+    /// Some of its events were accepted before and some were not, which no agent sends.
+    Overlapping,
     /// The chain is in another epoch, or is not known.
     OtherEpoch,
 }
@@ -65,9 +74,9 @@ pub(super) enum TakeOutcome {
 impl Chains {
     /// Most chains of one host. Beyond it the least recently used one is forgotten.
     const MAX_CHAINS: usize = 2048;
-    /// Most events of one chain that wait for a predecessor: as many as DONE has bits for.
-    const MAX_WAITING: u64 = 64;
-    /// Most bytes of all events that wait for a predecessor.
+    /// Most batches of one chain that wait for a predecessor: more than an agent has in flight.
+    const MAX_WAITING: usize = 256;
+    /// Most bytes of all batches that wait for a predecessor.
     const MAX_WAITING_BYTES: usize = 4 << 20;
     /// The first line of a snapshot.
     const TITLE: &'static str = "436 positions 1";
@@ -90,13 +99,19 @@ impl Chains {
         self.chain(host, chain).is_some_and(|chain| chain.uncommitted)
     }
 
-    /// The fields of DONE: the sequence number up to which all events are in the stream, and the bits of the events that wait. `None` while
-    /// events are still to be written.
-    pub(super) fn done(&self, host: &str, chain: ChainId) -> Option<(Seq, u64)> {
-        let chain = self.chain(host, chain).filter(|chain| !chain.uncommitted)?;
-        let seq = chain.checkpoint.seq;
-        let sack = chain.out_of_order.keys().fold(0, |bits, number| bits | 1u64.checked_shl(sack_bit(seq.number, *number)).unwrap_or(0));
-        Some((seq, sack))
+    /// Which events of a chain are in the stream, and which wait for a predecessor. `None` while events are still to be written.
+    pub(super) fn progress(&self, host: &str, id: ChainId) -> Option<Progress> {
+        let chain = self.chain(host, id).filter(|chain| !chain.uncommitted)?;
+        let mut held: Vec<(u64, u64)> = Vec::new();
+        for (first, Waiting { last, .. }) in &chain.out_of_order {
+            let is_full = held.len() == MAX_HELD;
+            match held.last_mut().filter(|(_, end)| *end + 1 == *first) {
+                Some((_, end)) => *end = *last,
+                None if is_full => break,
+                None => held.push((*first, *last)),
+            }
+        }
+        Some(Progress { chain: id, done: chain.checkpoint.seq, held })
     }
 
     /// Moves a chain from `from` to another checkpoint. `from` is `None` if the agent believes that the chain is new.
@@ -142,18 +157,19 @@ impl Chains {
         self.changed = true;
     }
 
-    /// How an event relates to the checkpoint of its chain.
-    pub(super) fn classify(&self, host: &str, chain: ChainId, seq: Seq) -> Arrival {
+    /// How a batch of events, from one sequence number to another, relates to the checkpoint of its chain.
+    pub(super) fn classify(&self, host: &str, chain: ChainId, first: Seq, last: Seq) -> Arrival {
         match self.chain(host, chain).map(|chain| chain.checkpoint.seq) {
-            Some(at) if at.epoch != seq.epoch => Arrival::OtherEpoch,
-            Some(at) if seq.number <= at.number => Arrival::Duplicate,
-            Some(at) if seq.number == at.number + 1 => Arrival::InOrder,
+            Some(at) if at.epoch != first.epoch => Arrival::OtherEpoch,
+            Some(at) if last.number <= at.number => Arrival::Duplicate,
+            Some(at) if first.number <= at.number => Arrival::Overlapping,
+            Some(at) if first.number == at.number + 1 => Arrival::InOrder,
             Some(_) => Arrival::OutOfOrder,
             None => Arrival::OtherEpoch,
         }
     }
 
-    /// Advances a chain to the event that the sink has just taken. DONE goes to `to` once it is written.
+    /// Advances a chain to the last of the events that the sink has just taken. DONE goes to `to` once it is written.
     pub(super) fn accept(&mut self, host: &Rc<str>, chain: ChainId, checkpoint: Checkpoint<&str>, to: SocketAddrV4) {
         self.uses += 1;
         let uses = self.uses;
@@ -166,25 +182,22 @@ impl Chains {
         self.changed = true;
     }
 
-    /// Stores an event that is out of order until its predecessor arrives. Drops it if there is no room.
-    pub(super) fn store(&mut self, host: &str, chain: ChainId, number: u64, datagram: &[u8]) {
+    /// Stores a batch that is out of order until its predecessor arrives. Drops it if there is no room.
+    pub(super) fn store(&mut self, host: &str, chain: ChainId, first: u64, last: u64, datagram: &[u8]) {
         let room = Self::MAX_WAITING_BYTES - self.waiting_bytes;
         let Some(chain) = self.chain_mut(host, chain) else { return };
-        let is_beyond = sack_bit(chain.checkpoint.seq.number, number) >= 64;
-        if is_beyond || chain.out_of_order.contains_key(&number) {
-            return;
-        }
-        if datagram.len() <= room && (chain.out_of_order.len() as u64) < Self::MAX_WAITING {
-            chain.out_of_order.insert(number, datagram.into());
+        let is_known = chain.out_of_order.range(..=last).next_back().is_some_and(|(_, before)| before.last >= first);
+        if !is_known && datagram.len() <= room && chain.out_of_order.len() < Self::MAX_WAITING {
+            chain.out_of_order.insert(first, Waiting { last, datagram: datagram.into() });
             self.waiting_bytes += datagram.len();
         }
     }
 
-    /// Removes and returns the stored event that follows the checkpoint.
+    /// Removes and returns the stored batch that follows the checkpoint.
     pub(super) fn take_next(&mut self, host: &str, chain: ChainId) -> Option<Box<[u8]>> {
         let chain = self.chain_mut(host, chain)?;
         let number = chain.checkpoint.seq.number + 1;
-        let datagram = chain.out_of_order.remove(&number)?;
+        let Waiting { datagram, .. } = chain.out_of_order.remove(&number)?;
         self.waiting_bytes -= datagram.len();
         Some(datagram)
     }
@@ -207,9 +220,10 @@ impl Chains {
         committed
     }
 
-    /// Advances a chain by an event of the stream. Events must come in the order of the stream.
-    pub(super) fn replay(&mut self, host: &str, uid: &str) {
-        let Some((chain, checkpoint)) = ChainEvent::parse_uid(uid) else { return };
+    /// Advances a chain by an event of the stream, if it is the last one of its batch. Events must come in the order of the stream.
+    pub(super) fn replay(&mut self, host: &str, uid: &str, unix: u64) {
+        let Some(RecordedSeq { chain, seq, position: Some(position) }) = RecordedSeq::parse(uid) else { return };
+        let checkpoint = Checkpoint { seq, unix, position };
         let at = self.chain(host, chain).map(|chain| chain.checkpoint.seq);
         if at.is_some_and(|seq| seq.epoch == checkpoint.seq.epoch && seq.number >= checkpoint.seq.number) {
             return;
@@ -265,18 +279,14 @@ impl Chains {
     }
 }
 
-/// The bit of DONE that stands for an event `number` after the event `done`; `u32::MAX` if there is none.
-fn sack_bit(done: u64, number: u64) -> u32 {
-    number.checked_sub(done + 1).and_then(|bit| u32::try_from(bit).ok()).unwrap_or(u32::MAX)
-}
-
-fn total_bytes(datagrams: &BTreeMap<u64, Box<[u8]>>) -> usize {
-    datagrams.values().map(|datagram| datagram.len()).sum()
+fn total_bytes(batches: &BTreeMap<u64, Waiting>) -> usize {
+    batches.values().map(|batch| batch.datagram.len()).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{BatchEvent, EventNames};
 
     const LOG: ChainId = ChainId(5);
 
@@ -296,6 +306,14 @@ mod tests {
         Checkpoint { seq: seq(epoch, number), unix: 1000 + number, position }
     }
 
+    fn progress(number: u64, held: &[(u64, u64)]) -> Progress {
+        Progress { chain: LOG, done: seq(1, number), held: held.to_vec() }
+    }
+
+    fn classify(chains: &Chains, epoch: u64, first: u64, last: u64) -> Arrival {
+        chains.classify("h", LOG, seq(epoch, first), seq(epoch, last))
+    }
+
     /// Chains, one of them at the start of epoch 1.
     fn begun() -> Chains {
         let mut chains = Chains::default();
@@ -304,26 +322,31 @@ mod tests {
     }
 
     fn accept(chains: &mut Chains, epoch: u64, number: u64, position: &str) {
-        assert_eq!(chains.classify("h", LOG, seq(epoch, number)), Arrival::InOrder);
+        assert_eq!(chains.classify("h", LOG, seq(epoch, number), seq(epoch, number)), Arrival::InOrder);
         chains.accept(&host(), LOG, checkpoint(epoch, number, position), agent());
     }
 
     #[test]
     fn events_are_accepted_in_order() {
         let mut chains = begun();
-        assert_eq!(chains.classify("h", LOG, seq(1, 2)), Arrival::OutOfOrder);
+        assert_eq!(classify(&chains, 1, 2, 2), Arrival::OutOfOrder);
         accept(&mut chains, 1, 1, "1.1.1");
         accept(&mut chains, 1, 2, "2.1.1");
-        assert_eq!(chains.done("h", LOG), None, "it is being written");
+        assert_eq!(chains.progress("h", LOG), None, "it is being written");
         assert_eq!(chains.handle_committed(Written::All), [(agent(), host(), LOG)]);
-        assert_eq!(chains.done("h", LOG), Some((seq(1, 2), 0)));
-        for (epoch, number, arrival) in
-            [(1, 1, Arrival::Duplicate), (1, 2, Arrival::Duplicate), (1, 4, Arrival::OutOfOrder), (2, 1, Arrival::OtherEpoch)]
-        {
-            assert_eq!(chains.classify("h", LOG, seq(epoch, number)), arrival, "{epoch}.{number}");
+        assert_eq!(chains.progress("h", LOG), Some(progress(2, &[])));
+        for (epoch, first, last, arrival) in [
+            (1, 1, 1, Arrival::Duplicate),
+            (1, 1, 2, Arrival::Duplicate),
+            (1, 2, 3, Arrival::Overlapping),
+            (1, 3, 9, Arrival::InOrder),
+            (1, 4, 4, Arrival::OutOfOrder),
+            (2, 1, 1, Arrival::OtherEpoch),
+        ] {
+            assert_eq!(classify(&chains, epoch, first, last), arrival, "{epoch}.{first}-{last}");
         }
-        assert_eq!(chains.classify("h", ChainId(6), seq(1, 1)), Arrival::OtherEpoch);
-        assert_eq!(chains.classify("other", LOG, seq(1, 1)), Arrival::OtherEpoch);
+        assert_eq!(chains.classify("h", ChainId(6), seq(1, 1), seq(1, 1)), Arrival::OtherEpoch);
+        assert_eq!(chains.classify("other", LOG, seq(1, 1), seq(1, 1)), Arrival::OtherEpoch);
     }
 
     #[test]
@@ -331,37 +354,42 @@ mod tests {
         let mut chains = begun();
         accept(&mut chains, 1, 1, "1.1.1");
         chains.handle_committed(Written::All);
-        chains.store("h", LOG, 4, b"four");
+        chains.store("h", LOG, 4, 4, b"four");
         accept(&mut chains, 1, 2, "2.1.1");
         accept(&mut chains, 1, 3, "3.1.1");
         assert_eq!(chains.handle_committed(Written::Nothing), []);
         assert_eq!(chains.checkpoint("h", LOG), Some(checkpoint(1, 1, "1.1.1")));
-        assert_eq!((chains.done("h", LOG), chains.waiting_bytes), (Some((seq(1, 1), 0)), 0));
+        assert_eq!((chains.progress("h", LOG), chains.waiting_bytes), (Some(progress(1, &[])), 0));
         accept(&mut chains, 1, 2, "2.1.1");
     }
 
     #[test]
     fn an_event_that_is_out_of_order_waits_for_its_predecessor() {
         let mut chains = begun();
-        chains.store("h", LOG, 3, b"three");
-        chains.store("h", LOG, 3, b"three");
-        chains.store("h", LOG, 2, b"two");
-        chains.store("h", LOG, 66, b"too early");
-        assert_eq!(chains.done("h", LOG), Some((seq(1, 0), 0b110)));
+        chains.store("h", LOG, 3, 5, b"three");
+        for (first, last) in [(3, 5), (4, 4), (5, 7)] {
+            chains.store("h", LOG, first, last, b"again");
+        }
+        chains.store("h", LOG, 2, 2, b"two");
+        chains.store("h", LOG, 9, 9, b"nine");
+        assert_eq!(chains.progress("h", LOG), Some(progress(0, &[(2, 5), (9, 9)])));
         assert_eq!(chains.take_next("h", LOG), None);
         accept(&mut chains, 1, 1, "1.1.1");
         assert_eq!(chains.take_next("h", LOG).as_deref(), Some(&b"two"[..]));
         accept(&mut chains, 1, 2, "2.1.1");
         assert_eq!(chains.take_next("h", LOG).as_deref(), Some(&b"three"[..]));
-        assert_eq!(chains.waiting_bytes, 0);
+        assert_eq!(chains.waiting_bytes, 4);
     }
 
     #[test]
     fn the_memory_of_waiting_events_is_bounded() {
         let mut chains = begun();
         let large = vec![0; 1 << 20];
-        (2..100).for_each(|number| chains.store("h", LOG, number, &large));
+        (2..100).for_each(|number| chains.store("h", LOG, number, number, &large));
         assert_eq!(chains.waiting_bytes, Chains::MAX_WAITING_BYTES);
+        (0..1000).for_each(|number| chains.store("h", LOG, 2000 + 2 * number, 2000 + 2 * number, b""));
+        assert_eq!(chains.chain("h", LOG).unwrap().out_of_order.len(), Chains::MAX_WAITING);
+        assert_eq!(chains.progress("h", LOG).unwrap().held.len(), MAX_HELD);
         // A new epoch has other events.
         assert_eq!(chains.take(&host(), LOG, Some(seq(1, 0)), checkpoint(2, 0, "-")), TakeOutcome::Done);
         assert_eq!((chains.waiting_bytes, chains.take_next("h", LOG)), (0, None));
@@ -383,20 +411,20 @@ mod tests {
         assert_eq!(chains.take(&host(), LOG, Some(seq(1, 1)), checkpoint(2, 0, "1.1.1")), TakeOutcome::Done);
         assert_eq!(chains.take(&host(), LOG, Some(seq(1, 0)), checkpoint(1, 1, "1.1.1")), TakeOutcome::Mismatch);
         assert_eq!(chains.checkpoint("h", LOG), Some(checkpoint(2, 1, "2.1.1")));
-        assert_eq!(chains.classify("h", LOG, seq(1, 2)), Arrival::OtherEpoch);
+        assert_eq!(classify(&chains, 1, 2, 2), Arrival::OtherEpoch);
     }
 
     #[test]
     fn lines_without_events_move_the_position() {
         let mut chains = begun();
-        chains.store("h", LOG, 2, b"two");
+        chains.store("h", LOG, 2, 2, b"two");
         assert_eq!(chains.take(&host(), LOG, Some(seq(1, 0)), checkpoint(1, 0, "7.7.7")), TakeOutcome::Done);
         assert_eq!(chains.checkpoint("h", LOG), Some(checkpoint(1, 0, "7.7.7")));
-        assert_eq!(chains.done("h", LOG), Some((seq(1, 0), 0b10)));
+        assert_eq!(chains.progress("h", LOG), Some(progress(0, &[(2, 2)])));
         // A chain that the server does not know cannot be continued, only begun.
         assert_eq!(chains.take(&host(), ChainId(9), Some(seq(1, 4)), checkpoint(1, 4, "-")), TakeOutcome::Mismatch);
         assert_eq!(chains.take(&host(), ChainId(9), None, checkpoint(1, 4, "-")), TakeOutcome::Done);
-        assert_eq!(chains.classify("h", ChainId(9), seq(1, 5)), Arrival::InOrder);
+        assert_eq!(chains.classify("h", ChainId(9), seq(1, 5), seq(1, 5)), Arrival::InOrder);
     }
 
     #[test]
@@ -407,22 +435,24 @@ mod tests {
         let snapshot = chains.snapshot().unwrap();
         assert_eq!(chains.snapshot(), None, "nothing changed");
         let uid = |epoch, number, position| {
-            let event =
-                ChainEvent { chain: LOG, checkpoint: checkpoint(epoch, number, position), host: "h", tags: "T", file: None, text: "" };
-            event.uid()
+            let event = BatchEvent { unix: 5, tags: "T", file: None, origin: "f.", tail: "1", class: "line", text: "" };
+            let mut word = String::new();
+            EventNames::new(LOG, epoch).write(&mut word, &event, number, position);
+            word
         };
         let mut restored = Chains::default();
         assert!(restored.restore(&snapshot));
         assert_eq!(restored.checkpoint("h", LOG), chains.checkpoint("h", LOG));
         assert_eq!(restored.snapshot(), None);
         for (uid, at) in [
-            (uid(1, 1, "0.0.0"), checkpoint(1, 1, "1.1.1")),
-            (uid(1, 2, "2.1.1"), checkpoint(1, 2, "2.1.1")),
-            (uid(2, 1, "3.1.1"), checkpoint(2, 1, "3.1.1")),
+            (uid(1, 1, Some("0.0.0")), checkpoint(1, 1, "1.1.1")),
+            (uid(1, 2, None), checkpoint(1, 1, "1.1.1")),
+            (uid(1, 2, Some("2.1.1")), checkpoint(1, 2, "2.1.1")),
+            (uid(2, 1, Some("3.1.1")), checkpoint(2, 1, "3.1.1")),
             ("000000".into(), checkpoint(2, 1, "3.1.1")),
             ("1795347336_9".into(), checkpoint(2, 1, "3.1.1")),
         ] {
-            restored.replay("h", &uid);
+            restored.replay("h", &uid, at.unix);
             assert_eq!(restored.checkpoint("h", LOG), Some(at), "{uid}");
         }
         assert!(!Chains::default().restore("something else\n"));

@@ -5,6 +5,7 @@
 
 mod acknowledgements;
 mod admission;
+mod answers;
 mod chains;
 mod classic;
 mod configuration;
@@ -30,9 +31,10 @@ use crate::now::Now;
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::auth::SessionName;
 use crate::wire::position::{FilePosition, Position};
-use crate::wire::{Alert, ChainEvent, ChainId, Checkpoint, Message, Revision, Seq, Token, MAX_HELLO};
+use crate::wire::{Alert, ChainId, Checkpoint, EventBatch, Message, Revision, Seq, Token, MAX_HELLO};
 use acknowledgements::{Acknowledgements, PendingEvent};
 use admission::{Admission, Decision};
+use answers::Answers;
 use chains::{Arrival, Chains, TakeOutcome};
 use configuration::{CheckedHost, Configurations};
 use cookie::Cookies;
@@ -68,6 +70,7 @@ pub struct Server {
     duplicates: Duplicates,
     chains: Chains,
     acknowledgements: Acknowledgements,
+    answers: Answers,
     own_events: OwnEvents,
     unknown_hosts: UnknownHosts,
     ignored: IgnoredDatagrams,
@@ -104,6 +107,7 @@ impl Server {
             duplicates: Duplicates::default(),
             chains: Chains::default(),
             acknowledgements: Acknowledgements::default(),
+            answers: Answers::default(),
             own_events: OwnEvents::default(),
             unknown_hosts: UnknownHosts::default(),
             ignored: IgnoredDatagrams::default(),
@@ -207,7 +211,7 @@ impl Server {
             Ok(Message::ConfigRequest { host }) => self.handle_config_request(now, from, host),
             Ok(Message::Alive { host, run, revision }) => self.handle_alive(now, from, host, run, revision),
             Ok(Message::Need { host, revision, parts }) => self.handle_need(from, host, revision, &parts),
-            Ok(Message::Event(event)) => self.handle_event(now, from, event, content, sink),
+            Ok(Message::Event(batch)) => self.handle_batch(now, from, batch, content, sink),
             Ok(Message::Take { host, chain, from: before, to }) => self.handle_take(from, host, chain, before, to),
             Ok(Message::Seek { host, chains }) => self.handle_seek(now, from, host, &chains),
             Ok(Message::Back { host, chain, inode, offset }) => {
@@ -258,41 +262,48 @@ impl Server {
         in_session
     }
 
-    fn handle_event(&mut self, now: Now, from: SocketAddrV4, event: ChainEvent<'_>, datagram: &[u8], sink: &mut impl EventSink) {
-        let ChainEvent { host, chain, checkpoint: Checkpoint { seq, .. }, .. } = event;
-        if !self.require_session(from, host) {
+    fn handle_batch(&mut self, now: Now, from: SocketAddrV4, batch: EventBatch<'_>, datagram: &[u8], sink: &mut impl EventSink) {
+        if !self.require_session(from, batch.host) {
             return;
         }
-        self.handle_heard(now, from, host, Version::Two);
-        match self.chains.classify(host, chain, seq) {
+        self.handle_heard(now, from, batch.host, Version::Two);
+        let Some(host) = self.hosts.name(batch.host).cloned() else { return };
+        let EventBatch { chain, first, .. } = batch;
+        match self.chains.classify(&host, chain, first, batch.last()) {
             Arrival::InOrder => {
-                self.accept_event(from, event, sink);
-                while let Some(stored) = self.chains.take_next(host, chain) {
-                    if let Ok(Message::Event(event)) = Message::parse(&stored) {
-                        self.accept_event(from, event, sink);
+                self.accept_batch(from, &host, batch, sink);
+                while let Some(stored) = self.chains.take_next(&host, chain) {
+                    if let Ok(Message::Event(batch)) = Message::parse(&stored) {
+                        self.accept_batch(from, &host, batch, sink);
                     }
                 }
             }
-            Arrival::Duplicate => self.send_done(from, host, chain),
+            Arrival::Duplicate => self.answers.push(from, &host, chain),
             Arrival::OutOfOrder => {
-                self.chains.store(host, chain, seq.number, datagram);
-                self.send_done(from, host, chain);
+                self.chains.store(&host, chain, first.number, batch.last().number, datagram);
+                self.answers.push(from, &host, chain);
             }
-            Arrival::OtherEpoch => self.send_at(from, host, chain),
+            Arrival::Overlapping => self.ignored.count_unexpected(),
+            Arrival::OtherEpoch => self.send_at(from, &host, chain),
         }
     }
 
-    fn accept_event(&mut self, from: SocketAddrV4, event: ChainEvent<'_>, sink: &mut impl EventSink) {
-        let Some(host) = self.hosts.name(event.host) else { return };
-        sink.accept(&Alert {
-            host: &sanitize_field(host),
-            uid: &event.uid(),
-            unix: event.checkpoint.unix,
-            tags: &sanitize_field(event.tags),
-            file: event.file.map(sanitize_field).as_deref(),
-            text: &sanitize(event.text),
+    fn accept_batch(&mut self, from: SocketAddrV4, host: &Rc<str>, batch: EventBatch<'_>, sink: &mut impl EventSink) {
+        let sanitized_host = sanitize_field(host);
+        let mut last = 0;
+        batch.for_each(|_, uid, event| {
+            last = event.unix;
+            sink.accept(&Alert {
+                host: &sanitized_host,
+                uid,
+                unix: event.unix,
+                tags: &sanitize_field(event.tags),
+                file: event.file.map(sanitize_field).as_deref(),
+                text: &sanitize(event.text),
+            });
         });
-        self.chains.accept(host, event.chain, event.checkpoint, from);
+        let EventBatch { chain, position, .. } = batch;
+        self.chains.accept(host, chain, Checkpoint { seq: batch.last(), unix: last, position }, from);
     }
 
     fn handle_take(&mut self, from: SocketAddrV4, host: &str, chain: ChainId, before: Option<Seq>, to: Checkpoint<&str>) {
@@ -454,11 +465,13 @@ impl Server {
         }
     }
 
-    /// Sends DONE, unless events of the chain are still to be written: it is sent then.
-    fn send_done(&mut self, to: SocketAddrV4, host: &str, chain: ChainId) {
-        if let Some((seq, sack)) = self.chains.done(host, chain) {
-            self.send(to, &Message::Done { host, chain, seq, sack });
-        }
+    /// Sends DONE for the chains that agents sent events of, except those of which events are still to be written.
+    fn send_answers(&mut self) {
+        let Self { answers, chains, outputs, hosts, .. } = self;
+        answers.drain(
+            |host, chain| chains.progress(host, chain),
+            |to, host, chains| outputs.send(to, &Message::Done { host, chains }, hosts.mac_mut(host)),
+        );
     }
 
     /// Sends AT, unless events of the chain are still to be written.
@@ -474,9 +487,9 @@ impl Server {
         self.chains.restore(snapshot)
     }
 
-    /// Adds an event that an earlier run has written. Events must come in the order of the stream.
-    pub fn replay(&mut self, host: &str, uid: &str) {
-        self.chains.replay(host, uid);
+    /// Adds an event that an earlier run has written, with its uid and time. Events must come in the order of the stream.
+    pub fn replay(&mut self, host: &str, uid: &str, unix: u64) {
+        self.chains.replay(host, uid, unix);
     }
 
     /// Adds a version 1 event that was written within the last 15 minutes, so that a repeat of it is recognised.
@@ -507,8 +520,9 @@ impl Server {
     /// Reports what became of the events that the sink took since the last call, and acknowledges those that were written.
     pub fn handle_committed(&mut self, now: Now, written: Written) {
         for (to, host, chain) in self.chains.handle_committed(written) {
-            self.send_done(to, &host, chain);
+            self.answers.push(to, &host, chain);
         }
+        self.send_answers();
         let Self { acknowledgements, duplicates, hosts, outputs, .. } = self;
         acknowledgements.drain(|uid, PendingEvent { to, hash, signed_host }| match written {
             Written::All => {
@@ -540,6 +554,7 @@ impl Server {
             self.handle_tick(now);
         }
         self.own_events.offer(sink);
+        self.send_answers();
     }
 
     fn announce(&mut self) {

@@ -95,7 +95,7 @@ impl Bench {
     /// Sends a HELLO. Returns the JOIN that answers its OFFER.
     fn hello(&mut self, seconds: u64, from: SocketAddrV4, host: &str, run: Token) -> String {
         let nonce = Token(2);
-        let offer = self.deliver(seconds, from, &format!("HELLO%%2%%{host}%%{run}%%{nonce}"));
+        let offer = self.deliver(seconds, from, &format!("HELLO%%3%%{host}%%{run}%%{nonce}"));
         let cookie = offer[0].rsplit("%%").next().unwrap();
         format!("JOIN%%{host}%%{run}%%{nonce}%%{cookie}")
     }
@@ -147,7 +147,7 @@ fn the_server_announces_itself_every_five_seconds_in_every_network() {
     let mut bench = Bench::new(&[]);
     assert_eq!(bench.times(2..17, "SRVHB%%srv"), [6, 6, 11, 11, 16, 16]);
     let sent: Vec<_> = bench.tick(21).into_iter().map(|(to, text)| (to.ip().to_string(), text)).collect();
-    let capability = format!("SRVCAP%%srv%%2%%{}", Token(9));
+    let capability = format!("SRVCAP%%srv%%3%%{}", Token(9));
     let own = |ip: &str, text: &str| (ip.to_string(), text.to_string());
     let everywhere = |text| [own("10.0.0.255", text), own("10.0.1.255", text)];
     assert_eq!(sent, [everywhere(&capability), everywhere("SRVHB%%srv")].concat());

@@ -4,6 +4,7 @@ use super::progress::Progress;
 use super::reading::{Piece, ReadOutcome, Reading};
 use super::stat::{file_id, mtime, FileId, Mtime, SizeMtime};
 use crate::fs::{next_data, Access, AccessError};
+use crate::hash::Fnv1a;
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::wire::position::{content_hash, BlockPosition, FilePosition, CONTEXT};
 use std::fs::{File, Metadata};
@@ -404,6 +405,16 @@ impl LogFile {
 /// Whether the file at a path was read up to that place once: it holds there what it held then.
 pub fn confirms(access: &Access, path: &str, place: &FilePosition) -> bool {
     LogFile::resume(access, Path::new(path), place).is_some()
+}
+
+/// The place at which a line ends in the file at a path, if it is that line: one [within a batch](FilePosition::within_batch).
+pub fn line_end(access: &Access, path: &str, place: &FilePosition) -> Option<FilePosition> {
+    let file = LogFile::open(access, Path::new(path), place.offset).ok().filter(|file| file.offset == place.offset)?;
+    let before = bytes_before(&file.file, place.offset, MAX_LINE).ok()?;
+    let line = before.strip_suffix(b"\n")?;
+    let line = &line[line.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)..];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    (u64::from(Fnv1a::of_line(line)) == place.hash).then(|| file.position())
 }
 
 /// The bytes before an offset, at most `most`; fewer where the file is shorter.

@@ -19,7 +19,7 @@ mod stat;
 
 pub use follower::Follower;
 pub use kinship::{is_named_after, Kinship};
-pub use log_file::{confirms, LogFile, Release};
+pub use log_file::{confirms, line_end, LogFile, Release};
 pub use reading::{Piece, TakeLines, BUFFER};
 pub use stat::{file_id, FileId};
 

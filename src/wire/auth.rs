@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_handshake_mac_is_bound_to_its_side_and_is_not_a_session_mac() {
-        let hello = b"HELLO%%2%%nas1";
+        let hello = b"HELLO%%3%%nas1";
         let signed = [hello, key(7).sign(Side::Agent, hello).as_bytes()].concat();
         assert_eq!(key(7).verify(Side::Server, &signed), Err(Refusal::BadMac));
         assert_eq!(key(8).verify(Side::Agent, &signed), Err(Refusal::BadMac));

@@ -5,7 +5,7 @@ use crate::hash::Fnv1a;
 use std::fmt;
 
 /// The protocol version that SRVCAP and HELLO name.
-pub const VERSION: &str = "2";
+pub const VERSION: &str = "3";
 
 /// Stands for a sequence number or a revision that does not exist.
 pub(super) const NONE: &str = "none";
@@ -21,6 +21,18 @@ pub struct Seq {
     pub epoch: u64,
     /// 0 before the first event of the epoch.
     pub number: u64,
+}
+
+/// Which events of a chain have arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The chain.
+    pub chain: ChainId,
+    /// Up to this one all events are in the stream.
+    pub done: Seq,
+    /// The first and the last number of each series of later events that wait for a predecessor, in ascending order; at most
+    /// [`super::MAX_HELD`].
+    pub held: Vec<(u64, u64)>,
 }
 
 /// How far a chain has come. `P` holds the position as text: borrowed from a datagram (`&str`) or owned (`Box<str>`).

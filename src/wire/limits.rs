@@ -21,3 +21,9 @@ pub const MAX_CHAINS_AT_ONCE: usize = 16;
 
 /// Bytes of a HELLO with the longest host name and a MAC.
 pub const MAX_HELLO: usize = 367;
+
+/// Most series of events that wait for a predecessor in one DONE.
+pub const MAX_HELD: usize = 8;
+
+/// Most bytes of a datagram, except one with a long text or position.
+pub const MAX_USUAL_DATAGRAM: usize = 1200;

@@ -3,16 +3,15 @@
 //! The first six are version 1, which peers in the field speak byte for byte. The others are version 2, which only this program speaks;
 //! version 1 peers ignore them.
 
-use super::fields::{ChainId, Checkpoint, Revision, Seq, Token, WireError, VERSION};
+use super::batch::{BatchEvents, EventBatch};
+use super::fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, VERSION};
 use super::limits::{MAX_CHAINS_AT_ONCE, MAX_PARTS_AT_ONCE};
-use super::position::{parse_base36, Base36, Position};
 use super::reader::{split_field, FieldReader};
 use super::writer::FieldWriter;
-use crate::text::number;
 use std::fmt;
 
 /// What stands in the file field of an event that has no file.
-const NO_FILE: &str = "NULL";
+pub(super) const NO_FILE: &str = "NULL";
 
 /// One datagram, borrowed from its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +29,9 @@ pub enum Message<'a> {
     /// `ACK%%uid`: server to agent; the event is in the stream.
     Ack { uid: &'a str },
 
-    /// `SRVCAP%%name%%2%%run`: server to everyone, with each SRVHB; the server also speaks version 2.
+    /// `SRVCAP%%name%%3%%run`: server to everyone, with each SRVHB; the server also speaks version 2.
     Capability { name: &'a str, run: Token },
-    /// `HELLO%%2%%host%%run%%nonce`: agent to server; asks for a session.
+    /// `HELLO%%3%%host%%run%%nonce`: agent to server; asks for a session.
     Hello { host: &'a str, run: Token, nonce: Token },
     /// `OFFER%%host%%nonce%%cookie`: server to agent; answers HELLO and is not longer than it.
     Offer { host: &'a str, nonce: Token, cookie: Token },
@@ -64,29 +63,12 @@ pub enum Message<'a> {
     Back { host: &'a str, chain: ChainId, inode: u64, offset: u64 },
     /// `PAST%%host%%chain%%offset%%position`: server to agent; answers BACK with some of these places, the last one first.
     Past { host: &'a str, chain: ChainId, offset: u64, places: &'a str },
-    /// `EVENT%%host%%chain%%seq%%position%%time%%tags%%file%%text`: agent to server; an event of a chain. The server answers DONE, or
-    /// AT if the chain belongs to another epoch.
-    Event(ChainEvent<'a>),
-    /// `DONE%%host%%chain%%seq%%sack`: server to agent; all events of the chain up to `seq` are in the stream. Bit n of `sack` is set if the
-    /// server also has the event `seq.number + 1 + n`, which waits for a predecessor.
-    Done { host: &'a str, chain: ChainId, seq: Seq, sack: u64 },
-}
-
-/// The fields of an EVENT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChainEvent<'a> {
-    /// The chain of the host that the event belongs to.
-    pub chain: ChainId,
-    /// The event's sequence number, and how far the log is read once the event is delivered.
-    pub checkpoint: Checkpoint<&'a str>,
-    /// Name of the host that the event comes from.
-    pub host: &'a str,
-    /// As in [`Alert`].
-    pub tags: &'a str,
-    /// As in [`Alert`].
-    pub file: Option<&'a str>,
-    /// As in [`Alert`].
-    pub text: &'a str,
+    /// `EVENT%%host%%chain%%seq%%position%%time%%tags%%file%%origin`, and the events on lines of their own: agent to server; consecutive
+    /// events of a chain, of which `seq` is the first. The server answers DONE, or AT if the chain belongs to another epoch.
+    Event(EventBatch<'a>),
+    /// `DONE%%host%%chain%%seq%%held`, with the last three fields once for each chain: server to agent; all events of the chain up to `seq`
+    /// are in the stream. `held` names those that wait for a predecessor, as `from-to,from-to…`, or is `0`.
+    Done { host: &'a str, chains: Vec<Progress> },
 }
 
 /// The fields of an ALERT.
@@ -145,7 +127,7 @@ impl<'a> Message<'a> {
                 Self::Take { host, chain, from, to: fields.checkpoint(seq) }
             }
             "BACK" => Self::Back { host: fields.next(), chain: fields.chain(), inode: fields.next_base36(), offset: fields.next_base36() },
-            "EVENT" => Self::Event(ChainEvent::read(fields)),
+            "EVENT" => Self::Event(read_batch(fields)),
             _ => return None,
         })
     }
@@ -182,11 +164,7 @@ impl<'a> Message<'a> {
                 let (host, chain, offset) = (fields.next(), fields.chain(), fields.next_base36());
                 Self::Past { host, chain, offset, places: fields.position() }
             }
-            "DONE" => {
-                let (host, chain, seq) = (fields.next(), fields.chain(), fields.seq());
-                let sack = fields.rest();
-                Self::Done { host, chain, seq, sack: fields.base36(sack) }
-            }
+            "DONE" => Self::Done { host: fields.next(), chains: fields.progress(MAX_CHAINS_AT_ONCE) },
             _ => return None,
         })
     }
@@ -255,8 +233,10 @@ impl<'a> Message<'a> {
             Self::Take { host, chain, from, to } => writer.raw("TAKE").field(host).chain(*chain).seq_or_none(*from).checkpoint(to),
             Self::Back { host, chain, inode, offset } => writer.raw("BACK").field(host).chain(*chain).base36(*inode).base36(*offset),
             Self::Past { host, chain, offset, places } => writer.raw("PAST").field(host).chain(*chain).base36(*offset).field(places),
-            Self::Event(event) => event.write(writer.raw("EVENT")),
-            Self::Done { host, chain, seq, sack } => writer.raw("DONE").field(host).chain(*chain).seq(*seq).base36(*sack),
+            Self::Event(EventBatch { host, chain, first, position, text, .. }) => {
+                writer.raw("EVENT").field(host).chain(*chain).seq(*first).field(position).field(text)
+            }
+            Self::Done { host, chains } => chains.iter().fold(writer.raw("DONE").field(host), FieldWriter::progress),
         };
     }
 }
@@ -278,35 +258,10 @@ impl<'a> Alert<'a> {
     }
 }
 
-impl<'a> ChainEvent<'a> {
-    fn read(fields: &mut FieldReader<'a>) -> Self {
-        let (host, chain, seq, position, unix) = (fields.next(), fields.chain(), fields.seq(), fields.position(), fields.number());
-        let checkpoint = Checkpoint { seq, unix, position };
-        Self { chain, checkpoint, host, tags: fields.next(), file: read_file(fields), text: fields.rest() }
-    }
-
-    fn write<'t>(&self, writer: FieldWriter<'t>) -> FieldWriter<'t> {
-        let Self { chain, checkpoint: Checkpoint { seq, unix, position }, host, tags, file, text } = self;
-        let writer = writer.field(host).chain(*chain).seq(*seq).field(position).number(*unix);
-        writer.field(tags).field(file.unwrap_or(NO_FILE)).field(text)
-    }
-
-    /// The word that names the event in the stream. It begins with the time and number of a version 1 uid, and holds the chain and the
-    /// checkpoint, so that a starting server learns from the stream how far the chain had come.
-    pub fn uid(&self) -> String {
-        let Checkpoint { seq: Seq { epoch, number }, unix, position } = self.checkpoint;
-        format!("{unix}_{number}:{}:{}:{position}", self.chain, Base36(epoch))
-    }
-
-    /// Reads what [`Self::uid`] returns. `None` for a version 1 uid.
-    pub fn parse_uid(uid: &'a str) -> Option<(ChainId, Checkpoint<&'a str>)> {
-        let (time, rest) = uid.split_once('_')?;
-        let mut fields = rest.splitn(4, ':');
-        let (unix, number) = (number(time, 10)?, number(fields.next()?, 10)?);
-        let (chain, epoch) = (parse_base36(fields.next()?)?, parse_base36(fields.next()?)?);
-        let position = fields.next().filter(|position| Position::parse(position).is_some())?;
-        Some((ChainId(chain), Checkpoint { seq: Seq { epoch, number }, unix, position }))
-    }
+fn read_batch<'a>(fields: &mut FieldReader<'a>) -> EventBatch<'a> {
+    let (host, chain, first, position, text) = (fields.next(), fields.chain(), fields.seq(), fields.position(), fields.rest());
+    let count = fields.checked(BatchEvents::count_events(text));
+    EventBatch { host, chain, first, position, text, count }
 }
 
 fn read_file<'a>(fields: &mut FieldReader<'a>) -> Option<&'a str> {

@@ -2,6 +2,7 @@
 //! who may say what.
 
 pub mod auth;
+mod batch;
 mod event_word;
 mod fields;
 mod limits;
@@ -10,10 +11,14 @@ pub mod position;
 mod reader;
 mod writer;
 
+pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, EventNames, RecordedSeq, MAX_BATCH};
 pub use event_word::{EventWord, Kind, State};
-pub use fields::{ChainId, Checkpoint, Revision, Seq, Token, WireError, VERSION};
-pub use limits::{MAX_CHAINS_AT_ONCE, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_HELLO, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT};
-pub use message::{named_host, Alert, ChainEvent, Message};
+pub use fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, VERSION};
+pub use limits::{
+    MAX_CHAINS_AT_ONCE, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_HELD, MAX_HELLO, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT,
+    MAX_USUAL_DATAGRAM,
+};
+pub use message::{named_host, Alert, Message};
 pub(crate) use reader::split_field;
 
 #[cfg(test)]

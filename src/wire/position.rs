@@ -174,6 +174,19 @@ impl BlockCount {
 }
 
 impl FilePosition {
+    /// Stands in `done` for a place within a batch of events.
+    const WITHIN_BATCH: u32 = u32::MAX;
+
+    /// A place within a batch of events: the end of a line with that [`Fnv1a::of_line`], which stands for the content hash.
+    pub fn within_batch(offset: u64, inode: u64, line: u32) -> Self {
+        Self { offset, hash: line.into(), inode, done: Self::WITHIN_BATCH, serial: 0 }
+    }
+
+    /// Whether it is what [`Self::within_batch`] returns.
+    pub fn is_within_batch(&self) -> bool {
+        self.done == Self::WITHIN_BATCH
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (mut fields, mut count) = ([0; 5], 0);
         for field in text.split('.') {

@@ -1,6 +1,7 @@
 //! Reads the fields of a datagram one after the other.
 
-use super::fields::{ChainId, Checkpoint, Revision, Seq, Token, WireError, NONE};
+use super::fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, NONE};
+use super::limits::MAX_HELD;
 use super::position::{parse_base36, Position};
 use crate::text::number;
 use memchr::memchr;
@@ -83,7 +84,7 @@ impl<'a> FieldReader<'a> {
         self.well_formed(number)
     }
 
-    pub(super) fn base36(&mut self, digits: &str) -> u64 {
+    fn base36(&mut self, digits: &str) -> u64 {
         self.well_formed(parse_base36(digits))
     }
 
@@ -118,6 +119,25 @@ impl<'a> FieldReader<'a> {
 
     pub(super) fn chains(&mut self, most: usize) -> Vec<ChainId> {
         self.list(most, |item| parse_base36(item).map(ChainId))
+    }
+
+    /// Unwraps a checked value.
+    pub(super) fn checked<V: Default>(&mut self, value: Result<V, WireError>) -> V {
+        value.unwrap_or_else(|error| {
+            self.fail(error);
+            V::default()
+        })
+    }
+
+    /// Reads the rest as triples of chain, seq and held events, at least one. Those beyond the first `most` are ignored.
+    pub(super) fn progress(&mut self, most: usize) -> Vec<Progress> {
+        let mut chains = Vec::new();
+        while chains.len() < most && self.error.is_none() && (chains.is_empty() || self.rest.is_some()) {
+            let (chain, done, held) = (self.chain(), self.seq(), self.next());
+            let held = held_events(held, done.number);
+            chains.push(Progress { chain, done, held: self.well_formed(held) });
+        }
+        chains
     }
 
     pub(super) fn seq_or_none(&mut self) -> Option<Seq> {
@@ -162,6 +182,21 @@ impl<'a> FieldReader<'a> {
             digits => Revision(Some(self.hexadecimal(Some(digits)))),
         }
     }
+}
+
+/// Reads `from-to,from-to…`, in ascending order behind that number, or `0`.
+fn held_events(field: &str, done: u64) -> Option<Vec<(u64, u64)>> {
+    let (mut held, mut last) = (Vec::new(), done);
+    for range in field.split(',').filter(|_| field != "0").take(MAX_HELD) {
+        let (from, to) = range.split_once('-')?;
+        let (from, to) = (parse_base36(from)?, parse_base36(to)?);
+        if from <= last || to < from {
+            return None;
+        }
+        last = to;
+        held.push((from, to));
+    }
+    Some(held)
 }
 
 /// Splits a text at the first `%%`. Does what `split_once` does, but is faster for the short fields that every event has.

@@ -6,14 +6,18 @@ const RUN: Token = Token(0x0123_4567_89ab_cdef);
 const RUN_HEX: &str = "00000000000000000123456789abcdef";
 
 const CHECKPOINT: Checkpoint<&str> = Checkpoint { seq: Seq { epoch: 35, number: 2 }, unix: 1_795_347_336, position: "2s.1.2" };
-const EVENT: ChainEvent<'_> = ChainEvent {
-    chain: ChainId(36),
-    checkpoint: CHECKPOINT,
+const EVENT: EventBatch<'_> = EventBatch {
     host: "nas1",
-    tags: "TAG1",
-    file: Some("/var/log/messages"),
-    text: "A%%Message",
+    chain: ChainId(36),
+    first: CHECKPOINT.seq,
+    position: "2s.1.2",
+    text: "1795347336%%TAG1%%/var/log/messages%%f.r.\n=9%%A%%Message",
+    count: 1,
 };
+
+fn progress(chain: u64, held: &[(u64, u64)]) -> Progress {
+    Progress { chain: ChainId(chain), done: CHECKPOINT.seq, held: held.to_vec() }
+}
 
 fn every_message() -> Vec<(Message<'static>, String)> {
     let revision = Revision(Some(0xbeef));
@@ -28,8 +32,8 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Alert(alert), "ALERT%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
         (Message::Alert(idle), "ALERT%%nas1%%1795347336_2%%1795347336%%SYSTEM%%NULL%%Idle".into()),
         (Message::Ack { uid: "1795347336_2" }, "ACK%%1795347336_2".into()),
-        (Message::Capability { name: "pi", run: RUN }, format!("SRVCAP%%pi%%2%%{RUN_HEX}")),
-        (Message::Hello { host: "nas1", run: RUN, nonce: Token(1) }, format!("HELLO%%2%%nas1%%{RUN_HEX}%%{:032}", 1)),
+        (Message::Capability { name: "pi", run: RUN }, format!("SRVCAP%%pi%%3%%{RUN_HEX}")),
+        (Message::Hello { host: "nas1", run: RUN, nonce: Token(1) }, format!("HELLO%%3%%nas1%%{RUN_HEX}%%{:032}", 1)),
         (Message::Offer { host: "nas1", nonce: Token(1), cookie: Token(2) }, format!("OFFER%%nas1%%{:032}%%{:032}", 1, 2)),
         (
             Message::Join { host: "nas1", run: RUN, nonce: Token(1), cookie: Token(2) },
@@ -60,8 +64,16 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Back { host: "nas1", chain: ChainId(1), inode: 36, offset: 35 }, "BACK%%nas1%%1%%10%%z".into()),
         (Message::Past { host: "nas1", chain: ChainId(1), offset: 35, places: "9.1.10+8.1.10" }, "PAST%%nas1%%1%%z%%9.1.10+8.1.10".into()),
         (Message::Past { host: "nas1", chain: ChainId(1), offset: 35, places: "-" }, "PAST%%nas1%%1%%z%%-".into()),
-        (Message::Event(EVENT), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%A%%Message".into()),
-        (Message::Done { host: "nas1", chain: ChainId(0), seq: CHECKPOINT.seq, sack: 5 }, "DONE%%nas1%%0%%z.2%%5".into()),
+        (Message::Event(EVENT), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%f.r.\n=9%%A%%Message".into()),
+        (
+            Message::Event(EventBatch { text: "5%%T%%NULL%%o.\n=1%%one\n=2%%two\nt6\n=3%%three", count: 3, ..EVENT }),
+            "EVENT%%nas1%%10%%z.2%%2s.1.2%%5%%T%%NULL%%o.\n=1%%one\n=2%%two\nt6\n=3%%three".into(),
+        ),
+        (Message::Done { host: "nas1", chains: vec![progress(0, &[])] }, "DONE%%nas1%%0%%z.2%%0".into()),
+        (
+            Message::Done { host: "nas1", chains: vec![progress(0, &[(4, 4), (6, 36)]), progress(36, &[])] },
+            "DONE%%nas1%%0%%z.2%%4-4,6-10%%10%%z.2%%0".into(),
+        ),
     ]
 }
 
@@ -122,15 +134,22 @@ fn a_malformed_datagram_yields_its_error() {
         (b"ALERT%%h%%u%%-1%%T%%NULL%%x", WireError::MalformedField),
         (b"ALERT%%h%%u%%99999999999999999999%%T%%NULL%%x", WireError::MalformedField),
         (b"CONFIG%%STOP%%x", WireError::MalformedField),
-        (b"HELLO%%3%%h%%a%%b", WireError::UnknownCommand),
+        (b"HELLO%%2%%h%%a%%b", WireError::UnknownCommand),
         (b"OFFER%%h%%xyz%%1", WireError::MalformedField),
         (b"NEED%%h%%none%%1,x", WireError::MalformedField),
         (b"STALE%%h%%BEEF", WireError::MalformedField),
         (b"SEEK%%h%%1,,2", WireError::MalformedField),
         (b"DONE%%h%%1%%none%%0", WireError::MalformedField),
         (b"DONE%%h%%1%%1%%0", WireError::MalformedField),
+        (b"DONE%%h%%1%%1.5", WireError::MissingField),
+        (b"DONE%%h%%1%%1.5%%3-4", WireError::MalformedField),
+        (b"DONE%%h%%1%%1.5%%8-7", WireError::MalformedField),
+        (b"DONE%%h%%1%%1.5%%7-8,8-9", WireError::MalformedField),
+        (b"DONE%%h%%1%%1.5%%0%%2", WireError::MissingField),
         (b"TAKE%%h%%1%%none%%1.0%%1%%../../etc", WireError::MalformedField),
-        (b"EVENT%%h%%1%%1.1%%-%%1%%T%%NULL", WireError::MissingField),
+        (b"EVENT%%h%%1%%1.1%%-", WireError::MissingField),
+        (b"EVENT%%h%%1%%1.1%%-%%1%%T%%NULL", WireError::MalformedField),
+        (b"EVENT%%h%%1%%1.1%%-%%1%%T%%NULL%%o\n=1%%a\n", WireError::MalformedField),
     ] {
         assert_eq!(Message::parse(datagram), Err(error), "{}", String::from_utf8_lossy(datagram));
     }
@@ -155,13 +174,4 @@ fn the_revision_of_a_text_is_fnv_1a() {
     // The published test vectors of the hash, draft-eastlake-fnv.
     assert_eq!(Revision::of("").to_string(), "cbf29ce484222325");
     assert_eq!(Revision::of("foobar").to_string(), "85944171f73967e8");
-}
-
-#[test]
-fn a_uid_holds_the_checkpoint_of_its_chain() {
-    assert_eq!(EVENT.uid(), "1795347336_2:10:z:2s.1.2");
-    assert_eq!(ChainEvent::parse_uid(&EVENT.uid()), Some((ChainId(36), CHECKPOINT)));
-    for uid in ["000000", "1795347336_2", "1795347336_2:10:z", "1795347336_2:10:z:", "1_2:10:z:x", "x_2:10:z:-", "1_2:10:z:-:-", ""] {
-        assert_eq!(ChainEvent::parse_uid(uid), None, "{uid}");
-    }
 }

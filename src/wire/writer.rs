@@ -1,6 +1,6 @@
 //! Writes the fields of a datagram one after the other.
 
-use super::fields::{ChainId, Checkpoint, Revision, Seq, Token, NONE};
+use super::fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, NONE};
 use crate::text::push_number;
 
 /// Appends fields to a text, each after a `%%`.
@@ -15,7 +15,7 @@ impl FieldWriter<'_> {
         self
     }
 
-    fn digits(self, number: u64, base: u8, least: usize) -> Self {
+    pub(super) fn digits(self, number: u64, base: u8, least: usize) -> Self {
         push_number(self.text, number, base, least);
         self
     }
@@ -56,6 +56,14 @@ impl FieldWriter<'_> {
             Some(checkpoint) => self.checkpoint(checkpoint),
             None => self.field(NONE),
         }
+    }
+
+    pub(super) fn progress(self, progress: &Progress) -> Self {
+        let Progress { chain, done, held } = progress;
+        let writer = self.chain(*chain).seq(*done).raw(if held.is_empty() { "%%0" } else { "%%" });
+        held.iter().enumerate().fold(writer, |writer, (at, (from, to))| {
+            writer.raw(if at == 0 { "" } else { "," }).digits(*from, 36, 1).raw("-").digits(*to, 36, 1)
+        })
     }
 
     pub(super) fn token(self, token: Token) -> Self {

@@ -153,7 +153,7 @@ fn four_heartbeats_and_no_answer_to_hello_mean_version_1() {
     let hello = |at| (at, SERVER, "HELLO");
     let hellos = (5..21).step_by(2).map(hello);
     assert_eq!(sent, hellos.chain([(21, SERVER, "CONFR"), (21, SERVER, "ALERT")]).collect::<Vec<_>>());
-    assert!(site.sent[0].2.starts_with("HELLO%%2%%nas1%%0000000000000000000000000000beef%%"), "{}", site.sent[0].2);
+    assert!(site.sent[0].2.starts_with("HELLO%%3%%nas1%%0000000000000000000000000000beef%%"), "{}", site.sent[0].2);
     assert_eq!(site.texts("CONFREQ"), ["CONFREQ%%nas1"]);
     let started = format!("ALERT%%nas1%%1795347336_0%%1795347336%%SYSTEM%%NULL%%Agent started, version {}", env!("CARGO_PKG_VERSION"));
     assert_eq!(site.texts("ALERT"), [started]);
@@ -282,7 +282,7 @@ fn a_log_starts_at_its_end_once_the_server_certainly_keeps_no_positions() {
     site.hear(SERVER, b"SRVHB%%pi");
     site.run_to(16);
     site.hear(SERVER, CONFIG);
-    site.hear(SERVER, b"SRVCAP%%pi%%2%%0000000000000000000000000000beef");
+    site.hear(SERVER, b"SRVCAP%%pi%%3%%0000000000000000000000000000beef");
     site.heartbeats.clear();
     site.run_to(300);
     assert_eq!(site.opened, [0; 0]);

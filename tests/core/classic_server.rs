@@ -208,7 +208,7 @@ fn the_configured_name_is_announced_to_every_lan_every_five_seconds() {
     let mut site = Site::new();
     site.run_to(21);
     assert_eq!(site.broadcasts("SRVHB%%192.168.1.10"), [0, 5, 10, 15, 20]);
-    assert_eq!(site.broadcasts("SRVCAP%%192.168.1.10%%2%%0000000000000000000000000000beef"), [0, 5, 10, 15, 20]);
+    assert_eq!(site.broadcasts("SRVCAP%%192.168.1.10%%3%%0000000000000000000000000000beef"), [0, 5, 10, 15, 20]);
     let second = SocketAddrV4::new([10, 0, 0, 255].into(), 4360);
     assert_eq!(site.sent.iter().filter(|(_, to, text)| *to == second && text == "SRVHB%%192.168.1.10").count(), 5);
 }

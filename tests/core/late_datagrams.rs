@@ -59,9 +59,9 @@ impl Script {
                     Ok(Message::Take { chain, to, .. }) => {
                         self.hear(server, &Message::At { host: "nas1", chain, checkpoint: Some(to) });
                     }
-                    Ok(Message::Event(event)) => {
-                        events += 1;
-                        self.hear(server, &Message::Done { host: "nas1", chain: event.chain, seq: event.checkpoint.seq, sack: 0 });
+                    Ok(Message::Event(batch)) => {
+                        events += batch.events().count();
+                        self.hear(server, &Message::Done { host: "nas1", chains: vec![batch.progress()] });
                     }
                     _ => {}
                 }

@@ -295,7 +295,7 @@ fn an_agent_with_a_fixed_server_ignores_all_others() {
     // Enough probes to take longer than several heartbeats.
     while probes < 8 {
         let size = receive(&listener, &mut probe).unwrap();
-        assert!(probe[..size].starts_with(b"HELLO%%2%%h%%"));
+        assert!(probe[..size].starts_with(b"HELLO%%3%%h%%"));
         probes += 1;
     }
     assert!(!text(&agent).contains("session"), "{}", text(&agent));

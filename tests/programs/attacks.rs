@@ -294,7 +294,7 @@ fn the_key_of_one_host_does_not_admit_another() {
     assert!(stale.starts_with("STALE%%nas2%%"), "{stale}");
     let forged = [
         insider.mac.signed(alert("nas1", "1_0", "FORGED", "forged").into_bytes()),
-        insider.mac.signed(b"EVENT%%nas1%%0%%1.1%%-%%1%%FORGED%%NULL%%forged".to_vec()),
+        insider.mac.signed(b"EVENT%%nas1%%0%%1.1%%-%%1%%FORGED%%NULL%%o.\n=1%%forged".to_vec()),
         insider.mac.signed(b"NEED%%nas1%%none%%1".to_vec()),
         insider.mac.signed(b"SEEK%%nas1%%0".to_vec()),
     ];
@@ -435,11 +435,11 @@ fn a_forged_acknowledgement_drops_no_event() {
             }
             vec![datagram.to_vec()]
         });
-        if let Some(Ok(Message::Event(event))) = withheld.last().map(|datagram| Message::parse(datagram)) {
-            let (chain, seq) = (event.chain, event.checkpoint.seq);
-            relay.say(Way::ToAgent, &Message::Done { host: "nas1", chain, seq, sack: 0 }.emit());
-            relay.say(Way::ToAgent, &Message::At { host: "nas1", chain, checkpoint: Some(event.checkpoint) }.emit());
-            relay.say(Way::ToAgent, format!("ACK%%{}", event.uid()).as_bytes());
+        if let Some(Ok(Message::Event(batch))) = withheld.last().map(|datagram| Message::parse(datagram)) {
+            let (chain, checkpoint) = (batch.chain, Some(batch.checkpoint()));
+            relay.say(Way::ToAgent, &Message::Done { host: "nas1", chains: vec![batch.progress()] }.emit());
+            relay.say(Way::ToAgent, &Message::At { host: "nas1", chain, checkpoint }.emit());
+            batch.for_each(|_, uid, _| relay.say(Way::ToAgent, format!("ACK%%{uid}").as_bytes()));
             fakes += 1;
         }
         (fakes > 0 && withheld.len() > 3).then_some(())

@@ -143,6 +143,9 @@ fn a_deleted_file_of_a_wildcard_leaves_its_place_to_another() {
     assert!(start.elapsed() < Duration::from_secs(4), "it took {:?}", start.elapsed());
 }
 
+/// More lines of 100 bytes than an agent lets wait.
+const MANY: usize = 2000;
+
 /// A busy log has so much to say that the server, which is far, takes long for it. Returns how many of its lines are in the stream between
 /// the time when the quiet log `quiet` has one and the time when that is there.
 fn busy_lines_before_a_quiet_one(name: &str, rules: impl FnOnce(&Site) -> String) -> usize {
@@ -155,7 +158,7 @@ fn busy_lines_before_a_quiet_one(name: &str, rules: impl FnOnce(&Site) -> String
     let _agent = relay.agent(&site, "h", &[]);
     relay.until("the logs to be followed", || (site.texts("SYSTEM").iter().any(|text| text.starts_with("Following"))).then_some(()));
     relay.idle(Duration::from_secs(1));
-    site.append("turn.busy", (0..20_000).map(|line| format!("busy {line}\n")).collect::<String>());
+    site.append("turn.busy", (0..20_000).map(|line| format!("busy {line:0100}\n")).collect::<String>());
     let count = |word: &str| site.lines().iter().filter(|line| line.contains(word)).count();
     relay.until("the burst to begin", || (count("%%busy ") >= 500).then_some(()));
     let before = count("%%busy ");
@@ -167,13 +170,13 @@ fn busy_lines_before_a_quiet_one(name: &str, rules: impl FnOnce(&Site) -> String
 #[test]
 fn a_quiet_log_does_not_wait_behind_a_busy_one() {
     let lines = busy_lines_before_a_quiet_one("turns", |site| rule(&site.file("turn.busy"), "B") + &rule(&site.file("turn.quiet"), "Q"));
-    assert!(lines <= 500, "{lines} lines came first");
+    assert!(lines <= MANY, "{lines} lines came first");
 }
 
 #[test]
 fn a_quiet_file_of_a_wildcard_does_not_wait_behind_a_busy_one() {
     let lines = busy_lines_before_a_quiet_one("wildcard-turns", |site| rule(&site.file("turn.*"), "T"));
-    assert!(lines <= 500, "{lines} lines came first");
+    assert!(lines <= MANY, "{lines} lines came first");
 }
 
 #[test]
@@ -181,7 +184,7 @@ fn a_quiet_log_does_not_wait_behind_a_command_that_prints_without_end() {
     let lines = busy_lines_before_a_quiet_one("command-turns", |site| {
         rule(&format!("|tail -n 0 -f {}", site.file("turn.busy")), "B") + &rule(&site.file("turn.quiet"), "Q")
     });
-    assert!(lines <= 500, "{lines} lines came first");
+    assert!(lines <= MANY, "{lines} lines came first");
 }
 
 #[test]

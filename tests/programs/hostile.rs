@@ -19,8 +19,8 @@ fn every_message(host: &str) -> Vec<String> {
         format!("RESET%%{host}"),
         format!("ALERT%%{host}%%1_0%%1%%T%%/a%%text"),
         "ACK%%1_0".to_string(),
-        format!("SRVCAP%%{host}%%2%%{run}"),
-        format!("HELLO%%2%%{host}%%{run}%%{nonce}"),
+        format!("SRVCAP%%{host}%%3%%{run}"),
+        format!("HELLO%%3%%{host}%%{run}%%{nonce}"),
         format!("OFFER%%{host}%%{nonce}%%{run}"),
         format!("JOIN%%{host}%%{run}%%{nonce}%%{run}"),
         format!("CONF%%{host}%%{}%%1%%2%%text", "a".repeat(16)),
@@ -213,7 +213,7 @@ fn a_hundred_thousand_names_do_not_grow_the_servers_memory() {
         // Some of these names get a session, by the rules.
         for n in (from..to).step_by(50) {
             let name = format!("stranger-{n}-of-many-with-a-long-name");
-            let offer = peer.ask(&format!("HELLO%%2%%{name}%%{n:032x}%%{n:032x}"), &format!("OFFER%%{name}"));
+            let offer = peer.ask(&format!("HELLO%%3%%{name}%%{n:032x}%%{n:032x}"), &format!("OFFER%%{name}"));
             let cookie = offer.rsplit("%%").next().unwrap();
             peer.ask(&format!("JOIN%%{name}%%{n:032x}%%{n:032x}%%{cookie}"), &format!("STALE%%{name}%%none"));
         }
@@ -261,10 +261,12 @@ fn datagrams_from_others_than_the_selected_server_change_nothing() {
     let (uid, done, at) = loop {
         let size = receive(&place, &mut buffer).unwrap();
         match Message::parse(&buffer[..size]) {
-            Ok(Message::Event(event)) if event.text == "line 1" => {
-                let (host, chain, seq) = (event.host, event.chain, event.checkpoint.seq);
-                let done = Message::Done { host, chain, seq, sack: 0 }.emit();
-                break (event.uid(), done, Message::At { host, chain, checkpoint: Some(event.checkpoint) }.emit());
+            Ok(Message::Event(batch)) if batch.events().any(|event| event.text == "line 1") => {
+                let (host, chain) = (batch.host, batch.chain);
+                let done = Message::Done { host, chains: vec![batch.progress()] }.emit();
+                let mut uid = String::new();
+                batch.for_each(|_, word, _| uid = word.into());
+                break (uid, done, Message::At { host, chain, checkpoint: Some(batch.checkpoint()) }.emit());
             }
             _ => {}
         }

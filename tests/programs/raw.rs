@@ -66,7 +66,7 @@ impl Peer {
             let offer = format!("OFFER%%drain%%{nonce:032x}%%");
             'asking: loop {
                 assert!(start.elapsed() < TIMEOUT, "the server does not answer");
-                self.send(format!("HELLO%%2%%drain%%{:032x}%%{nonce:032x}", 7));
+                self.send(format!("HELLO%%3%%drain%%{:032x}%%{nonce:032x}", 7));
                 while let Some(text) = self.receive(Duration::from_millis(500)) {
                     if text.starts_with(&offer) {
                         break 'asking;

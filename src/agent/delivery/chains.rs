@@ -49,7 +49,7 @@ struct Chain {
     acknowledged: Option<Checkpoint<Box<str>>>,
     /// How far the log is read.
     read: Option<Position>,
-    /// How many of its events wait.
+    /// How many batches of its events wait.
     waiting: usize,
     /// The number of the last event that was given one.
     last_number: u64,
@@ -274,16 +274,23 @@ impl Chains {
         self.epoch
     }
 
-    /// An event waits from now on.
+    /// A batch of events waits from now on.
     pub(super) fn handle_queued(&mut self, now: Duration, id: ChainId) {
         self.entry(now, id).waiting += 1;
     }
 
-    /// The number of an event that is sent for the first time.
-    pub(super) fn next_number(&mut self, id: ChainId) -> u64 {
+    /// Takes so many numbers for events that are sent for the first time. Returns the first.
+    pub(super) fn take_numbers(&mut self, id: ChainId, count: u32) -> u64 {
         let Some(chain) = self.get_mut(id) else { return 0 };
-        chain.last_number += 1;
-        chain.last_number
+        let first = chain.last_number + 1;
+        chain.last_number += u64::from(count);
+        first
+    }
+
+    /// Bytes that the position of a batch may have, which is not known yet: somewhat more than the last one.
+    pub(super) fn position_room(&self, id: ChainId) -> usize {
+        const MORE: usize = 40;
+        MORE + self.get(id).and_then(|chain| chain.acknowledged.as_ref()).map_or(0, |acknowledged| acknowledged.position.len())
     }
 
     /// Whether events of a chain may be sent.
@@ -374,7 +381,7 @@ impl Chains {
         true
     }
 
-    /// An event is acknowledged. With `read` no earlier one of its chain waits: the log is processed up to that time and position.
+    /// A batch of events is acknowledged. With `read` no earlier one of its chain waits: the log is processed up to that time and position.
     pub(super) fn handle_acknowledged(&mut self, id: ChainId, number: Option<u64>, read: Option<(u64, &str)>) {
         let Some(chain) = self.get_mut(id) else { return };
         chain.waiting -= 1;

@@ -1,6 +1,7 @@
 //! The conditions of this host that are open, and what a server that does not know of one is told of it. A position holds the keys of
 //! those that belong to its chain, so that they outlive the agent.
 
+use super::outbox::Origin;
 use crate::wire::position::{ConditionKey, Position};
 use crate::wire::{ChainId, Kind, State};
 use std::time::Duration;
@@ -11,6 +12,8 @@ pub(in crate::agent) struct ConditionEvent<'a> {
     pub(in crate::agent) key: ConditionKey,
     /// The chain of its events.
     pub(in crate::agent) chain: ChainId,
+    /// Where the event comes from, if it could be made again.
+    pub(in crate::agent) origin: Option<Origin<'a>>,
     pub(in crate::agent) kind: Kind,
     pub(in crate::agent) tags: &'a str,
     pub(in crate::agent) file: Option<&'a str>,

@@ -2,21 +2,23 @@
 //! processed. Chooses what is sent and when; sends nothing itself.
 
 mod backoff;
+mod batch;
 mod chains;
 mod conditions;
 mod outbox;
 mod remembered;
+mod window;
 
 pub(in crate::agent) use backoff::backoff;
 pub(in crate::agent) use chains::LastRead;
 pub use chains::Urgency;
 pub(in crate::agent) use conditions::{ConditionEvent, Lasting};
-pub(in crate::agent) use outbox::{Event, Form};
+pub(in crate::agent) use outbox::{Event, Form, Origin};
 
 use crate::now::{earlier, Now};
 use crate::random::Random;
 use crate::wire::position::{BlockCount, ConditionKey, Position};
-use crate::wire::{ChainId, Checkpoint, Kind, Seq, State};
+use crate::wire::{ChainId, Checkpoint, Kind, Progress, State};
 use chains::Chains;
 use conditions::Conditions;
 use outbox::Outbox;
@@ -62,21 +64,41 @@ impl Delivery {
 
     /// Queues an event that belongs to no log. Where too many wait, it is dropped and counted.
     pub(super) fn push(&mut self, now: Now, event: Event<'_>) {
-        self.push_of_log(now, ChainId::NO_FILE, &Position::default(), event);
+        self.push_of_log(now, ChainId::NO_FILE, None, event);
     }
 
-    /// Queues an event that rules made of a log without a line. Once it is acknowledged, the log is processed up to `position`. Where too
-    /// many wait, it is dropped and counted.
-    pub(super) fn push_of_log(&mut self, now: Now, chain: ChainId, position: &Position, event: Event<'_>) {
+    /// Queues an event that rules made of a log without a line. Once it is acknowledged, the log is processed as far as it was read. Where
+    /// too many wait, it is dropped and counted.
+    pub(super) fn push_of_log(&mut self, now: Now, chain: ChainId, origin: Option<Origin<'_>>, event: Event<'_>) {
+        let position = self.placed(chain, self.chains.read_position(chain).cloned().unwrap_or_default());
+        self.outbox.push_of_log(now, &mut self.chains, chain, origin, &position, event);
+    }
+
+    /// Queues an event about a log, for which there is always room. Once it is acknowledged, the log is processed up to `position`.
+    pub(super) fn push_about_log(&mut self, now: Now, chain: ChainId, position: &Position, event: Event<'_>) {
         let position = self.placed(chain, position.clone());
-        self.outbox.push_of_log(now, &mut self.chains, chain, &position, event);
+        self.outbox.push_about_log(now, &mut self.chains, chain, &position, event);
     }
 
-    /// Queues an event of a log, for which the caller has asked for room, or an event about the log itself. Once it is acknowledged,
-    /// the log is processed up to `position`.
-    pub(super) fn push_line(&mut self, now: Now, chain: ChainId, position: Option<&Position>, event: Event<'_>) {
-        let position = self.placed(chain, position.cloned().unwrap_or_default());
-        self.outbox.push_line(now, &mut self.chains, chain, Some(&position), event);
+    /// Queues an event of a line, for which the caller has asked for room. If what waits before it travels alone, the log is processed up
+    /// to `before` with that. [`Self::finish_lines`] has to follow.
+    pub(super) fn push_line(
+        &mut self,
+        now: Now,
+        chain: ChainId,
+        origin: Option<Origin<'_>>,
+        before: impl FnOnce() -> Option<Position>,
+        event: Event<'_>,
+    ) {
+        let Self { outbox, chains, conditions, .. } = self;
+        let before = || before().map(|position| Position { open: conditions.of_chain(chain), ..position });
+        outbox.push_line(now, chains, chain, origin, before, event);
+    }
+
+    /// Once the last event of a log is acknowledged, the log is processed up to that position.
+    pub(super) fn finish_lines(&mut self, chain: ChainId, position: &Position) {
+        let position = self.placed(chain, position.clone());
+        self.outbox.finish_lines(chain, &position);
     }
 
     /// The open condition of that key.
@@ -87,19 +109,20 @@ impl Delivery {
     /// A condition opens, is told again, or ends: queues the event of that, if it makes one. Where too many events wait nothing has
     /// happened, and the next sample tries again.
     pub(super) fn push_condition(&mut self, now: Now, condition: &ConditionEvent<'_>) {
-        let ConditionEvent { chain, tags, file, text, .. } = *condition;
+        let ConditionEvent { key, chain, origin, kind, tags, file, state, text, .. } = *condition;
         if text.is_some() && !self.outbox.has_room_for_other() {
             return self.outbox.count_dropped(now);
         }
-        if !self.conditions.handle(now.mono, condition) && self.conditions.take_full_report() {
+        let is_known = self.conditions.handle(now.mono, condition);
+        if !is_known && self.conditions.take_full_report() {
             let text = format!("More than {} conditions are open: the others are told each time", Conditions::MAX);
             self.push(now, Event::system(&text));
         }
         self.chains.set_open(chain, self.conditions.of_chain(chain));
         match text {
             Some(text) => {
-                let position = self.chains.read_position(chain).cloned().unwrap_or_default();
-                self.push_of_log(now, chain, &position, Event { tags, file, text });
+                let condition = is_known.then_some((state, key));
+                self.push_of_log(now, chain, origin, Event { tags, file, text, kind, condition });
             }
             None => self.chains.hurry_report(chain, now.mono),
         }
@@ -116,7 +139,8 @@ impl Delivery {
             let told = told.cloned();
             let (kind, tags, file) = told.as_ref().map_or((Kind::System, "", None), |told| (told.kind, &*told.tags, told.file.as_deref()));
             let text = told.as_ref().and_then(|told| told.cleared.as_deref());
-            self.push_condition(now, &ConditionEvent { key, chain, kind, tags, file, state: State::Closed, text, cleared: None });
+            let (state, origin, cleared) = (State::Closed, None, None);
+            self.push_condition(now, &ConditionEvent { key, chain, origin, kind, tags, file, state, text, cleared });
         }
     }
 
@@ -125,10 +149,12 @@ impl Delivery {
         self.outbox.acknowledge(now, &mut self.chains, uid);
     }
 
-    /// The server has all events of a chain up to `seq`, and those later ones that `sack` names (DONE).
-    pub(super) fn handle_done(&mut self, now: Now, chain: ChainId, seq: Seq, sack: u64) {
-        if self.chains.handle_done(now.mono, chain, seq) {
-            self.outbox.acknowledge_chain(now, &mut self.chains, chain, seq.number, sack);
+    /// The server has all events of some chains up to certain ones, and some later ones (DONE).
+    pub(super) fn handle_done(&mut self, now: Now, chains: &[Progress]) {
+        for Progress { chain, done, held } in chains {
+            if self.chains.handle_done(now.mono, *chain, *done) {
+                self.outbox.acknowledge_chain(now, &mut self.chains, *chain, done.number, held);
+            }
         }
     }
 
@@ -138,7 +164,7 @@ impl Delivery {
             self.inherit_without_log(now, checkpoint);
         }
         if let Some(number) = self.chains.handle_at(now.mono, chain, checkpoint) {
-            self.outbox.acknowledge_chain(now, &mut self.chains, chain, number, 0);
+            self.outbox.acknowledge_chain(now, &mut self.chains, chain, number, &[]);
         }
     }
 
@@ -158,9 +184,7 @@ impl Delivery {
             self.restart(now);
         }
         let mut datagrams = if form == Form::Chain { self.chains.transmit(now) } else { Vec::new() };
-        while let Some(datagram) = self.outbox.next_due(now.mono, &mut self.chains, form) {
-            datagrams.push(datagram);
-        }
+        datagrams.append(&mut self.outbox.transmit(now.mono, &mut self.chains, form));
         datagrams
     }
 

@@ -121,7 +121,7 @@ impl CommandRules {
                 let is_active = alert.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
                 match &alert.kind {
                     CommandAlertKind::Metric { group: of } if is_active => {
-                        delivery.push(now, Event { tags: &alert.tags, file: None, text: group(*of) });
+                        delivery.push(now, Event { tags: &alert.tags, file: None, text: group(*of), kind: Kind::Metric, condition: None });
                     }
                     CommandAlertKind::Metric { .. } => {}
                     CommandAlertKind::Above { group: of, message, .. } | CommandAlertKind::Below { group: of, message, .. } => {
@@ -185,7 +185,8 @@ impl Limit {
 
     fn alert<'a>(&self, alert: &'a CommandAlert) -> ConditionAlert<'a> {
         let CommandAlert { tags, condition, .. } = alert;
-        ConditionAlert { key: self.key, chain: ChainId::NO_FILE, kind: Kind::Limit, tags, file: None, terms: condition, samples: 1 }
+        let (chain, kind) = (ChainId::NO_FILE, Kind::Limit);
+        ConditionAlert { key: self.key, chain, origin: None, kind, tags, file: None, terms: condition, samples: 1 }
     }
 }
 

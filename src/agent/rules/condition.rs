@@ -1,6 +1,6 @@
 //! When the condition that an alert stands for opens, is told again, and ends. Queues the events of that; decides nothing by itself.
 
-use crate::agent::delivery::{ConditionEvent, Delivery, Lasting};
+use crate::agent::delivery::{ConditionEvent, Delivery, Lasting, Origin};
 use crate::directives::host::ConditionRule;
 use crate::hash::Fnv1a;
 use crate::now::Now;
@@ -31,6 +31,7 @@ pub(super) struct Condition {
 pub(super) struct ConditionAlert<'a> {
     pub(super) key: ConditionKey,
     pub(super) chain: ChainId,
+    pub(super) origin: Option<Origin<'a>>,
     pub(super) kind: Kind,
     pub(super) tags: &'a str,
     pub(super) file: Option<&'a str>,
@@ -101,9 +102,9 @@ impl ConditionAlert<'_> {
     }
 
     fn push(&self, now: Now, state: State, text: Option<&str>, delivery: &mut Delivery) {
-        let ConditionAlert { key, chain, kind, tags, file, terms, .. } = *self;
+        let ConditionAlert { key, chain, origin, kind, tags, file, terms, .. } = *self;
         let cleared = terms.cleared.as_deref();
-        delivery.push_condition(now, &ConditionEvent { key, chain, kind, tags, file, state, text, cleared });
+        delivery.push_condition(now, &ConditionEvent { key, chain, origin, kind, tags, file, state, text, cleared });
     }
 }
 

@@ -3,15 +3,16 @@
 
 use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
 use super::file_count::FileCount;
+use super::origin::Origins;
 use super::search::{Searches, UnfinishedLine};
-use crate::agent::delivery::{Delivery, Event};
+use crate::agent::delivery::{Delivery, Event, Origin};
 use crate::agent::logs::{FollowedFile, Lines, Logs};
 use crate::agent::output::LogId;
 use crate::directives::host::{LogAlert, LogRule, LogSource};
 use crate::hash::Fnv1a;
 use crate::now::{earlier, Now};
 use crate::pattern::{Pattern, Work};
-use crate::wire::position::{BlockCount, ConditionKey, Position};
+use crate::wire::position::{Base36, BlockCount, ConditionKey, Position};
 use crate::wire::{ChainId, Kind};
 use std::rc::Rc;
 use std::time::Duration;
@@ -49,7 +50,7 @@ struct LogCounter {
     identity: u64,
     /// Names the rule among those of its log, in positions. Never 0.
     id: u32,
-    /// Names its conditions, together with the file of each.
+    /// Names its conditions and its counts, together with the file of each.
     name: Fnv1a,
     /// That of a wildcard that matches no file.
     unmatched: Condition,
@@ -181,11 +182,12 @@ impl LogRules {
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
         let Self { groups, work } = self;
         let Ok(at) = groups.binary_search_by_key(&file.source(), |group| group.log) else { return lines.bytes.len() };
-        let LogGroup { rules, order, matchers, is_stalled, unfinished, has_counts, files, .. } = &mut groups[at];
+        let LogGroup { rules, order, matchers, is_stalled, unfinished, files, .. } = &mut groups[at];
         let Ok(index) = files.binary_search(&file.id()) else { return lines.bytes.len() };
         let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
+        let mut origins = Origins::new(file.chain());
         let (mut alerting, mut counting) = (Vec::new(), Vec::new());
-        let (mut consumed, mut report_within) = (0, None);
+        let (mut consumed, mut report_within, mut has_alerted) = (0, None, false);
         *is_stalled = false;
         while let Some(line) = searches.next_line(consumed) {
             if !delivery.has_room() {
@@ -213,28 +215,28 @@ impl LogRules {
                     MatchOutcome::Closed => report_within = Some(LogRules::CLOSED_REPORT),
                 }
             }
-            let place = |rules: &[LogCounter], upto, done| {
-                let place = lines.place?.within(lines.bytes, upto, done);
-                Some(if *has_counts { Position { counts: open_counts(rules, index), ..place } } else { place })
-            };
-            // The line is processed with the last of its events, not before.
-            let (last, others) = alerting.split_last().map_or((None, &[][..]), |(last, others)| (Some(*last), others));
-            for at in others {
-                rules[*at].push_event(now, file, place(rules, line.start, rules[*at].id).as_ref(), &text, delivery);
+            let mut before = done;
+            for at in &alerting {
+                let (rule, before_it) = (&rules[*at], || place(&lines, rules, index, line.start, before));
+                let end = lines.place.map_or(0, |place| place.offset + line.end as u64);
+                let hash = Fnv1a::of_line(line.bytes);
+                let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: Some(hash) });
+                rule.push_event(now, file, origin, before_it, &text, delivery);
+                before = rule.id;
             }
             counting.iter().for_each(|at| rules[*at].files[index].matched += 1);
-            if let Some(at) = last {
-                rules[at].push_event(now, file, place(rules, line.end, 0).as_ref(), &text, delivery);
-            }
+            has_alerted |= !alerting.is_empty();
             report_within = report_within.or((!counting.is_empty()).then_some(LogRules::COUNT_REPORT));
             consumed = line.end;
         }
-        report_within.iter().for_each(|within| delivery.hurry_report(file.chain(), now.mono + *within));
-        if *is_stalled {
-            consumed
-        } else {
-            lines.bytes.len()
+        if !*is_stalled {
+            consumed = lines.bytes.len();
         }
+        if has_alerted {
+            delivery.finish_lines(file.chain(), &place(&lines, rules, index, consumed, 0).unwrap_or_default());
+        }
+        report_within.iter().for_each(|within| delivery.hurry_report(file.chain(), now.mono + *within));
+        consumed
     }
 
     /// What the rules have counted of a file in blocks that are not over, for a position of that file.
@@ -252,7 +254,7 @@ impl LogRules {
         for BlockCount { start, rule, count } in counts {
             let Some(at) = group.rules.iter().position(|known| known.id == *rule && known.block.is_some()) else { continue };
             if !group.rules[at].restore(now, index, *start, *count) {
-                over.push((at, *count));
+                over.push((at, (*start, *count)));
             }
         }
         delivery.handle_counts(file.chain(), open_counts(&group.rules, index));
@@ -276,11 +278,11 @@ impl LogRules {
                 }
                 let rule = &mut group.rules[at];
                 if rule.is_block_over(now) {
-                    let is_touched = rule.is_block_touched;
+                    let (is_touched, start) = (rule.is_block_touched, rule.block_start);
                     let counted = rule.begin_block(now);
                     group.forget_counts(&counted, logs, delivery);
                     if !is_touched {
-                        group.report_block(now, at, &counted, is_stalled, logs, delivery);
+                        group.report_block(now, at, (start, &counted), is_stalled, logs, delivery);
                     }
                 }
             }
@@ -295,8 +297,9 @@ impl LogRules {
     pub(super) fn report_blocks(&mut self, now: Now, logs: &Logs, delivery: &mut Delivery, mut after_each: impl FnMut(&mut Delivery)) {
         for group in &mut self.groups {
             for at in 0..group.rules.len() {
+                let start = group.rules[at].block_start;
                 let counted = group.rules[at].begin_block(now);
-                group.report_block(now, at, &counted, false, logs, delivery);
+                group.report_block(now, at, (start, &counted), false, logs, delivery);
                 after_each(delivery);
             }
         }
@@ -346,7 +349,7 @@ impl LogGroup {
             };
             let block = rule.block.unwrap_or_default().as_secs();
             let hash = hash.with(kind).with(&block.to_le_bytes()).with(&same.to_le_bytes());
-            let id = u32::try_from(hash.value() >> 32).unwrap_or(1).max(1);
+            let id = u32::try_from(hash.value() >> 32).unwrap_or(1).clamp(1, u32::MAX - 1);
             self.rules[at].id = id;
             let place = self.order.partition_point(|other| self.rules[*other].id <= id);
             self.order.insert(place, at);
@@ -362,8 +365,16 @@ impl LogGroup {
         }
     }
 
-    /// Reports a block that has ended, in which a rule counted that in each file.
-    fn report_block(&mut self, now: Now, at: usize, counted: &[u64], is_stalled: bool, logs: &Logs, delivery: &mut Delivery) {
+    /// Reports a block that has ended, when it had begun, and what a rule counted in it in each file.
+    fn report_block(
+        &mut self,
+        now: Now,
+        at: usize,
+        (start, counted): (u64, &[u64]),
+        is_stalled: bool,
+        logs: &Logs,
+        delivery: &mut Delivery,
+    ) {
         let rule = &mut self.rules[at];
         for (index, (count, file)) in counted.iter().zip(&self.files).enumerate() {
             // Among the lines that wait to be read may be one that matches.
@@ -371,7 +382,7 @@ impl LogGroup {
                 continue;
             }
             if let Some(file) = logs.file(*file) {
-                rule.report_count(now, index, file, *count, delivery);
+                rule.report_count(now, index, file, (start, *count), delivery);
             }
         }
         if let (LogAlert::Inactive { message, .. }, LogSource::Glob(pattern)) = (&rule.rule.alert, &rule.rule.log) {
@@ -447,11 +458,20 @@ impl LogCounter {
         }
     }
 
-    /// Queues the event that the rule makes of a line. With it the file is processed up to that position.
-    fn push_event(&self, now: Now, file: &FollowedFile, position: Option<&Position>, line: &str, delivery: &mut Delivery) {
+    /// Queues the event that the rule makes of a line. Before it the file is processed up to that place.
+    fn push_event(
+        &self,
+        now: Now,
+        file: &FollowedFile,
+        origin: Option<Origin<'_>>,
+        before: impl FnOnce() -> Option<Position>,
+        line: &str,
+        delivery: &mut Delivery,
+    ) {
         let LogAlert::All { message } = &self.rule.alert else { return };
         let text = message.as_deref().unwrap_or(line.trim());
-        delivery.push_line(now, file.chain(), position, Event { tags: &self.rule.tags, file: Some(file.path()), text });
+        let event = Event { tags: &self.rule.tags, file: Some(file.path()), text, kind: Kind::Line, condition: None };
+        delivery.push_line(now, file.chain(), origin, before, event);
     }
 
     /// Returns whether the alert's times began or ended.
@@ -497,21 +517,22 @@ impl LogCounter {
     }
 
     /// Makes the event of a block that has ended, if it makes one: in the file of that index that was counted. The position, in which
-    /// nothing of this block is counted any more, travels with the event: a restart finds both or neither.
-    fn report_count(&mut self, now: Now, index: usize, file: &FollowedFile, count: u64, delivery: &mut Delivery) {
+    /// nothing of this block is counted any more, travels with the event: a restart finds both or neither. `start` is when the block began.
+    fn report_count(&mut self, now: Now, index: usize, file: &FollowedFile, (start, count): (u64, u64), delivery: &mut Delivery) {
+        let (chain, place) = (file.chain(), format!("{}.", Base36(self.name_in(file.path()).value())));
+        let origin = (chain != ChainId::NO_FILE).then_some(Origin { place: &place, offset: start, line: None });
         let (is_found, message) = match &self.rule.alert {
             LogAlert::All { .. } => return,
             LogAlert::Count { .. } => {
-                let event = Event { tags: &self.rule.tags, file: Some(file.path()), text: &count.to_string() };
-                let read = delivery.read_position(file.chain()).cloned().unwrap_or_default();
-                return delivery.push_of_log(now, file.chain(), &read, event);
+                let (tags, file, text, kind) = (&*self.rule.tags, Some(file.path()), &*count.to_string(), Kind::Count);
+                return delivery.push_of_log(now, chain, origin, Event { tags, file, text, kind, condition: None });
             }
             LogAlert::Threshold { threshold, message, .. } => (count > *threshold, message),
             LogAlert::Inactive { message, .. } => (count == 0, message),
         };
         let sample = if is_found { Sample::Holds } else { Sample::Clear };
-        let alert = condition_alert(&self.rule, self.condition_key(file.path()), file.chain(), file.path());
-        if let Some(alert) = alert {
+        let alert = condition_alert(&self.rule, self.condition_key(file.path()), chain, file.path());
+        if let Some(alert) = alert.map(|alert| ConditionAlert { origin, ..alert }) {
             self.files[index].condition.handle_sample(now, &alert, sample, message, delivery);
         }
     }
@@ -522,8 +543,11 @@ impl LogCounter {
     }
 
     fn name_conditions(&mut self, names: &mut ConditionNames) {
-        let Some(kind) = self.condition_kind() else { return };
+        if self.block.is_none() {
+            return;
+        }
         let LogRule { log, patterns, ignores, tags, .. } = &*self.rule;
+        let kind = self.condition_kind().unwrap_or(Kind::Count);
         let source = log.field();
         let patterns = patterns.iter().map(Pattern::as_str).chain([""]).chain(ignores.iter().map(Pattern::as_str));
         self.name = names.name(kind, [&*source, tags].into_iter().chain(patterns));
@@ -531,7 +555,12 @@ impl LogCounter {
 
     /// The key of its condition in the file at that path.
     fn condition_key(&self, path: &str) -> ConditionKey {
-        ConditionKey::of(self.name.with(path.as_bytes()).value())
+        ConditionKey::of(self.name_in(path).value())
+    }
+
+    /// Names its condition or its counts in the file at that path.
+    fn name_in(&self, path: &str) -> Fnv1a {
+        self.name.with(path.as_bytes())
     }
 }
 
@@ -546,7 +575,13 @@ fn condition_kind(rule: &LogRule) -> Option<Kind> {
 /// What a rule says of its condition in the log at that path, if it can open one.
 fn condition_alert<'a>(rule: &'a LogRule, key: ConditionKey, chain: ChainId, path: &'a str) -> Option<ConditionAlert<'a>> {
     let LogRule { tags, condition: terms, .. } = rule;
-    Some(ConditionAlert { key, chain, kind: condition_kind(rule)?, tags, file: Some(path), terms, samples: 1 })
+    Some(ConditionAlert { key, chain, origin: None, kind: condition_kind(rule)?, tags, file: Some(path), terms, samples: 1 })
+}
+
+/// The position of a log once all of these lines up to one are processed, and the rules up to `done` have processed that one.
+fn place(lines: &Lines<'_>, rules: &[LogCounter], file: usize, upto: usize, done: u32) -> Option<Position> {
+    let place = lines.place?.within(lines.bytes, upto, done);
+    Some(Position { counts: open_counts(rules, file), ..place })
 }
 
 /// What rules have counted in the file of that index in blocks that are not over.

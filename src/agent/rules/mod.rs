@@ -7,6 +7,7 @@ mod dry_run;
 mod extraction;
 mod file_count;
 mod log;
+mod origin;
 mod policy;
 mod process;
 mod search;

@@ -98,6 +98,7 @@ impl ProcessRules {
             let alert = ConditionAlert {
                 key: *key,
                 chain: ChainId::NO_FILE,
+                origin: None,
                 kind: Kind::Process,
                 tags: &rule.tags,
                 file: None,

@@ -1,7 +1,7 @@
 //! The event stream: a rolling file with one line per event, in the classic format or as JSON.
 
 use super::places::Places;
-use super::recorded::{files, read_from_start, JsonEvent};
+use super::recorded::{files, read_from_start, JsonEvent, Recorded};
 use crate::directives::server::{EventFormat, ServerFile};
 use crate::fs::rolling::RollingFile;
 use crate::now::Now;
@@ -79,12 +79,16 @@ impl EventStream {
         !self.batch.is_empty()
     }
 
-    /// Cuts off what follows the last complete line: an earlier run was killed while it wrote it, and has not acknowledged it.
+    /// Cuts off what follows the last line that ends a batch: an earlier run was killed while it wrote the rest, and has not acknowledged
+    /// it.
     ///
     /// # Errors
     /// The file cannot be read or truncated.
-    pub(super) fn cut_torn_line(&mut self) -> io::Result<()> {
-        self.file.cut_torn_line()
+    pub(super) fn cut_torn_batch(&mut self) -> io::Result<()> {
+        let format = self.format;
+        let ends_batch =
+            |line: &[u8]| !Recorded::parse(format, &String::from_utf8_lossy(line)).is_some_and(|event| event.is_within_batch());
+        self.file.cut_torn_end(&ends_batch)
     }
 
     /// How often the file was rolled since the start.
@@ -154,7 +158,6 @@ impl EventSink for EventStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::server::recorded::Recorded;
 
     fn stream(format: EventFormat) -> EventStream {
         EventStream {

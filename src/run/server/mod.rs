@@ -160,7 +160,7 @@ impl<'a> Loop<'a> {
     /// has no configuration while that is still being read.
     fn start(&mut self) {
         let now = self.clock.now();
-        if let Err(e) = self.stream.cut_torn_line() {
+        if let Err(e) = self.stream.cut_torn_batch() {
             self.log.write(now, &format!("cannot read the event stream: {}", reason(&e)));
         }
         self.recovery.recover(now, &mut self.server, self.log);

@@ -4,7 +4,7 @@ use crate::directives::server::EventFormat;
 use crate::fs::Access;
 use crate::lines::lines;
 use crate::tail::{Follower, Piece, BUFFER};
-use crate::wire::{Alert, ChainEvent, Message};
+use crate::wire::{Alert, Message, RecordedSeq};
 use nanoserde::DeJson;
 use std::time::Duration;
 
@@ -59,9 +59,19 @@ impl Recorded {
         Some(Self { received: own(received), host: own(host), uid: own(uid), unix, tags: own(tags), file: file.map(own), text: own(text) })
     }
 
-    /// Whether it came as a version 1 ALERT.
+    /// Whether it came as an ALERT, or is the server's own.
     pub(super) fn is_classic(&self) -> bool {
-        ChainEvent::parse_uid(&self.uid).is_none()
+        !self.uid.contains('@')
+    }
+
+    /// When it happened, in seconds since 1970.
+    pub(super) fn unix(&self) -> u64 {
+        self.unix
+    }
+
+    /// Whether others of its batch follow.
+    pub(super) fn is_within_batch(&self) -> bool {
+        RecordedSeq::is_within_batch(&self.uid)
     }
 
     pub(super) fn alert(&self) -> Alert<'_> {

@@ -91,7 +91,7 @@ impl Recovery {
         let mut replayed = 0;
         let mut take = |line: &str| {
             if let Some(event) = Recorded::parse(self.format, line) {
-                server.replay(&event.host, &event.uid);
+                server.replay(&event.host, &event.uid, event.unix());
                 replayed += 1;
             }
         };

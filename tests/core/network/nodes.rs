@@ -10,7 +10,7 @@ use project436::random::Random;
 use project436::server::{self, EventSink, Server};
 use project436::wire::auth::Key;
 use project436::wire::position::{content_hash, BlockPosition, FilePosition, Position, CONTEXT};
-use project436::wire::{Alert, ChainId, Message, Revision, Token};
+use project436::wire::{Alert, ChainId, Message, Progress, Revision, Token};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -202,9 +202,11 @@ impl AgentNode {
     pub(super) fn handle_datagram(&mut self, now: Now, from: SocketAddrV4, datagram: &[u8]) {
         match Message::parse(without_trailer(datagram)) {
             Ok(Message::Ack { uid }) => drop(self.acknowledged.insert(uid.into())),
-            Ok(Message::Done { chain: ChainId(chain), seq, .. }) => {
-                let done = self.numbers.range((chain, seq.epoch, 0)..=(chain, seq.epoch, seq.number));
-                self.acknowledged.extend(done.map(|(_, uid)| uid.clone()));
+            Ok(Message::Done { chains, .. }) => {
+                for Progress { chain: ChainId(chain), done: seq, .. } in chains {
+                    let done = self.numbers.range((chain, seq.epoch, 0)..=(chain, seq.epoch, seq.number));
+                    self.acknowledged.extend(done.map(|(_, uid)| uid.clone()));
+                }
             }
             Ok(Message::At { chain: ChainId(chain), checkpoint: Some(checkpoint), .. }) => {
                 let seq = checkpoint.seq;
@@ -270,21 +272,25 @@ impl AgentNode {
     }
 
     fn note_sent(&mut self, now: Now, to: SocketAddrV4, datagram: &[u8]) {
-        let (uid, content) = match Message::parse(without_trailer(datagram)) {
-            Ok(Message::Alert(alert)) => (alert.uid.to_string(), (alert.unix, alert.tags.to_string(), alert.text.to_string())),
-            Ok(Message::Event(event)) => {
-                let seq = event.checkpoint.seq;
-                self.numbers.insert((event.chain.0, seq.epoch, seq.number), event.uid());
-                (event.uid(), (event.checkpoint.unix, event.tags.to_string(), event.text.to_string()))
+        let mut said = Vec::new();
+        match Message::parse(without_trailer(datagram)) {
+            Ok(Message::Alert(alert)) => said.push((alert.uid.to_string(), (alert.unix, alert.tags.to_string(), alert.text.to_string()))),
+            Ok(Message::Event(batch)) => {
+                batch.for_each(|number, uid, event| {
+                    self.numbers.insert((batch.chain.0, batch.first.epoch, number), uid.into());
+                    said.push((uid.to_string(), (event.unix, event.tags.to_string(), event.text.to_string())));
+                });
             }
             Ok(Message::Join { nonce, .. }) => {
                 self.joined.insert(nonce.0);
                 return;
             }
             _ => return,
-        };
-        self.contents.insert(uid.clone(), content);
-        self.alerts.push((now.mono, to, uid));
+        }
+        for (uid, content) in said {
+            self.contents.insert(uid.clone(), content);
+            self.alerts.push((now.mono, to, uid));
+        }
     }
 
     fn read_logs(&mut self, now: Now) {
@@ -385,7 +391,7 @@ impl ServerNode {
         });
         for (number, record) in self.stream.iter().enumerate() {
             if number >= covered {
-                self.server.replay(&record.host, &record.uid);
+                self.server.replay(&record.host, &record.uid, record.unix);
             }
             if now.mono - record.at <= Duration::from_secs(15 * 60) {
                 let Record { host, uid, unix, tags, file, text, .. } = record;
@@ -444,8 +450,9 @@ impl ServerNode {
             let server::Output::Send { to, datagram } = output else { continue };
             match Message::parse(without_trailer(datagram)) {
                 Ok(Message::Ack { uid }) => self.acknowledged.push((now.mono, uid.into())),
-                Ok(Message::Done { host, chain, seq, .. }) if seq.number > 0 => {
-                    self.acknowledged.push((now.mono, format!("{host} {chain} {seq}")))
+                Ok(Message::Done { host, chains }) => {
+                    let done = chains.iter().filter(|progress| progress.done.number > 0);
+                    self.acknowledged.extend(done.map(|Progress { chain, done, .. }| (now.mono, format!("{host} {chain} {done}"))));
                 }
                 _ => {}
             }

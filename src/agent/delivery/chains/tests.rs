@@ -37,7 +37,7 @@ fn a_log_that_is_followed_again_counts_on() {
     chains.handle_at(now().mono, LOG, None);
     handle_at(&mut chains, LOG, 0, "1.1.1");
     chains.handle_queued(now().mono, LOG);
-    assert_eq!(chains.next_number(LOG), 1);
+    assert_eq!(chains.take_numbers(LOG, 1), 1);
     assert!(!chains.close(now(), LOG, &Position::default()), "an event waits");
     chains.handle_acknowledged(LOG, Some(1), Some((now().unix, "1.1.1")));
     assert!(chains.close(now(), LOG, &Position::default()));
@@ -51,7 +51,7 @@ fn a_log_that_is_followed_again_counts_on() {
     assert_eq!(said(&mut chains), ["TAKE%%h%%5%%7.1%%7.1%%1795347336%%1.1.1"]);
     handle_at(&mut chains, LOG, 1, "1.1.1");
     assert!(chains.is_agreed(LOG));
-    assert_eq!(chains.next_number(LOG), 2);
+    assert_eq!(chains.take_numbers(LOG, 1), 2);
 }
 
 #[test]

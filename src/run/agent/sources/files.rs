@@ -5,7 +5,7 @@ use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
 use crate::fs::glob::{Expansion, FoundFile, OtherFiles, Search};
 use crate::fs::{Access, AccessError};
 use crate::now::Now;
-use crate::tail::{confirms, file_id, is_named_after, FileId, Follower, LogFile, Piece};
+use crate::tail::{confirms, file_id, is_named_after, line_end, FileId, Follower, LogFile, Piece};
 use crate::wire::position::{FilePosition, Position};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -223,6 +223,10 @@ impl Files {
             }
             Start::Among(places, position, seen) => match places.iter().position(|place| confirms(&self.access, path, place)) {
                 Some(0) => Ok(self.resumed_at(path, places[0], position, *seen)),
+                Some(1) if places[0].is_within_batch() => match line_end(&self.access, path, &places[0]) {
+                    Some(place) => Ok(self.resumed_at(path, place, position, *seen)),
+                    None => Err(places[0].offset - 1),
+                },
                 Some(first) => Err(places[first - 1].offset.saturating_sub(1)),
                 None => match places.last() {
                     Some(last) => Err(last.offset.saturating_sub(1)),
