@@ -74,7 +74,7 @@ pub struct Agent {
 struct ComingConfiguration {
     revision: Revision,
     text: String,
-    /// When it is in force in any case.
+    /// When it is in force even if the server does not know yet how far logs are read.
     deadline: Duration,
 }
 
@@ -333,8 +333,10 @@ impl Agent {
 
     /// Puts the configuration in force that waits, if it need not wait any more.
     fn adopt_coming(&mut self, now: Now) {
-        let is_told = self.delivery.are_logs_told() && self.delivery.knows_conditions(self.form());
-        let is_due = |coming: &mut ComingConfiguration| now.mono >= coming.deadline || is_told;
+        if !self.delivery.knows_conditions(self.form()) {
+            return;
+        }
+        let is_due = |coming: &mut ComingConfiguration| now.mono >= coming.deadline || self.delivery.are_logs_told();
         if let Some(ComingConfiguration { revision, text, .. }) = self.coming.take_if(is_due) {
             self.adopt(now, revision, marked_lines(&text, Configuration::CLASSIC_PATH));
         }
@@ -559,7 +561,8 @@ impl Agent {
         if self.is_ending {
             return events;
         }
-        let events = earlier(events, self.coming.as_ref().map(|coming| coming.deadline));
+        let coming = self.coming.as_ref().filter(|_| self.delivery.knows_conditions(self.form()));
+        let events = earlier(events, coming.map(|coming| coming.deadline));
         let idle = self.session.idle_due(self.delivery.waiting());
         let session = earlier(self.session.next_deadline(), self.configuration.next_deadline(self.session.phase()));
         earlier(earlier(session, idle), earlier(events, self.rules.next_deadline(now)))

@@ -33,8 +33,14 @@ impl Script {
         let mut script = Self::new();
         script.hear(SERVER, &Message::Capability { name: "pi", run: Token(1) });
         script.join(SERVER, Revision::of(text));
-        // No configuration is put in force before it is known which conditions are open.
+        // No configuration is put in force before both sides agree which conditions are open.
         script.hear(SERVER, &Message::At { host: "nas1", chain: ChainId::NO_FILE, checkpoint: None });
+        let sent = script.sent.clone();
+        let taken = sent.iter().find_map(|(_, datagram)| match Message::parse(datagram) {
+            Ok(Message::Take { chain: ChainId::NO_FILE, to, .. }) => Some(to),
+            _ => None,
+        });
+        script.hear(SERVER, &Message::At { host: "nas1", chain: ChainId::NO_FILE, checkpoint: taken });
         script.hear(SERVER, &part(text));
         script
     }

@@ -329,6 +329,12 @@ impl Chains {
         self.get(id)?.read.as_ref()
     }
 
+    /// Whether a chain that is open is new to a server that says how far it has come.
+    pub(super) fn is_new_to_server(&self, id: ChainId, checkpoint: Option<Checkpoint<&str>>) -> bool {
+        let is_asked = |chain: &Chain| chain.agreement == Agreement::Seeking && chain.acknowledged.is_some();
+        self.get(id).is_some_and(is_asked) && checkpoint.is_none_or(|checkpoint| checkpoint.seq.epoch != self.epoch)
+    }
+
     /// The server says how far a chain has come (AT). Returns the number up to which events are acknowledged by that.
     pub(super) fn handle_at(&mut self, now: Duration, id: ChainId, checkpoint: Option<Checkpoint<&str>>) -> Option<u64> {
         let epoch = self.epoch;

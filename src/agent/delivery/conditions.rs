@@ -2,6 +2,7 @@
 //! those that belong to its chain, so that they outlive the agent.
 
 use super::outbox::Origin;
+use crate::now::Now;
 use crate::wire::position::{ConditionKey, Position};
 use crate::wire::{ChainId, Kind, State};
 use std::time::Duration;
@@ -51,13 +52,41 @@ struct OpenCondition {
     told: Option<Told>,
 }
 
-/// What was told of an open condition.
+/// The event by which an open condition was told first, in this run.
 #[derive(Clone)]
 pub(super) struct Told {
+    /// Its uid, as an [`Origin`] has it.
+    pub(super) place: Box<str>,
+    pub(super) number: u64,
+    pub(super) unix: u64,
+    pub(super) state: State,
+    pub(super) text: Box<str>,
     pub(super) kind: Kind,
     pub(super) tags: Box<str>,
     pub(super) file: Option<Box<str>>,
     pub(super) cleared: Option<Box<str>>,
+}
+
+impl Told {
+    fn new(now: Now, event: &ConditionEvent<'_>, origin: Origin<'_>) -> Self {
+        let ConditionEvent { kind, tags, file, state, text, cleared, .. } = *event;
+        Self {
+            place: origin.place.into(),
+            number: origin.offset,
+            unix: now.unix,
+            state,
+            text: text.unwrap_or_default().into(),
+            kind,
+            tags: tags.into(),
+            file: file.map(Into::into),
+            cleared: cleared.map(Into::into),
+        }
+    }
+
+    /// Where the event comes from.
+    pub(super) fn origin(&self) -> Origin<'_> {
+        Origin { place: &self.place, offset: self.number, line: None }
+    }
 }
 
 impl Lasting {
@@ -118,22 +147,41 @@ impl Conditions {
         }
     }
 
-    /// Takes what happens to a condition. Returns whether it is known from now on, or was: one that finds no room has no state.
-    pub(super) fn handle(&mut self, now: Duration, event: &ConditionEvent<'_>) -> bool {
-        let ConditionEvent { key, chain, kind, tags, file, state, cleared, .. } = *event;
+    /// Of the conditions of a chain that an earlier run left open, no others are open than these.
+    pub(super) fn forget_inherited(&mut self, chain: ChainId, keys: &[ConditionKey]) {
+        self.open.retain(|open| open.chain != chain || open.told.is_some() || keys.contains(&open.key));
+    }
+
+    /// Takes what happens to a condition, and the origin of the event that tells it. Returns whether it is known from now on, or was: one
+    /// that finds no room has no state.
+    pub(super) fn handle(&mut self, now: Now, event: &ConditionEvent<'_>, origin: Origin<'_>) -> bool {
+        let ConditionEvent { key, chain, state, .. } = *event;
         let at = self.index(key);
         if state == State::Closed {
             return at.map(|at| self.open.remove(at)).is_some();
         }
-        let told = Told { kind, tags: tags.into(), file: file.map(Into::into), cleared: cleared.map(Into::into) };
         match at {
-            Some(at) => self.open[at].told = Some(told),
+            Some(at) => drop(self.open[at].told.get_or_insert_with(|| Told::new(now, event, origin))),
             None if self.open.len() < Self::MAX => {
-                self.open.push(OpenCondition { key, chain, lasting: Lasting::since(now), told: Some(told) });
+                let told = Some(Told::new(now, event, origin));
+                self.open.push(OpenCondition { key, chain, lasting: Lasting::since(now.mono), told });
             }
             None => return false,
         }
         true
+    }
+
+    /// The server knows of no open conditions in a chain but these. Returns those of others that it can be told; what an earlier run told
+    /// of the rest is forgotten, and they are told when they are found again.
+    pub(super) fn unknown_to_server(&mut self, chain: ChainId, known: &[ConditionKey]) -> Vec<(ConditionKey, Told)> {
+        let mut unknown = Vec::new();
+        for open in self.open.iter_mut().filter(|open| open.chain == chain && !known.contains(&open.key)) {
+            match &open.told {
+                Some(told) => unknown.push((open.key, told.clone())),
+                None => open.lasting.is_unknown = true,
+            }
+        }
+        unknown
     }
 
     /// Whether it is to be reported now that there is no room for more.

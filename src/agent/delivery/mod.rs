@@ -20,7 +20,7 @@ use crate::random::Random;
 use crate::wire::position::{BlockCount, ConditionKey, Position};
 use crate::wire::{ChainId, Checkpoint, Kind, Progress, State};
 use chains::Chains;
-use conditions::Conditions;
+use conditions::{Conditions, Told};
 use outbox::Outbox;
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -113,7 +113,9 @@ impl Delivery {
         if text.is_some() && !self.outbox.has_room_for_other() {
             return self.outbox.count_dropped(now);
         }
-        let is_known = self.conditions.handle(now.mono, condition);
+        let run = self.outbox.take_origin();
+        let origin = origin.unwrap_or(Origin { place: &run.0, offset: run.1, line: None });
+        let is_known = self.conditions.handle(now, condition, origin);
         if !is_known && self.conditions.take_full_report() {
             let text = format!("More than {} conditions are open: the others are told each time", Conditions::MAX);
             self.push(now, Event::system(&text));
@@ -122,9 +124,22 @@ impl Delivery {
         match text {
             Some(text) => {
                 let condition = is_known.then_some((state, key));
-                self.push_of_log(now, chain, origin, Event { tags, file, text, kind, condition });
+                self.push_of_log(now, chain, Some(origin), Event { tags, file, text, kind, condition });
             }
             None => self.chains.hurry_report(chain, now.mono),
+        }
+    }
+
+    /// Tells a server that knows of no open conditions in a chain but these what is open besides, with the events that told it before.
+    fn tell_open_conditions(&mut self, now: Now, chain: ChainId, known: &[ConditionKey]) {
+        for (key, told) in self.conditions.unknown_to_server(chain, known) {
+            // It is on its way.
+            if self.outbox.has_event(chain, told.origin()) {
+                continue;
+            }
+            let Told { unix, state, ref text, kind, ref tags, ref file, .. } = told;
+            let event = Event { tags, file: file.as_deref(), text, kind, condition: Some((state, key)) };
+            self.push_of_log(Now { unix, ..now }, chain, Some(told.origin()), event);
         }
     }
 
@@ -160,12 +175,18 @@ impl Delivery {
 
     /// The server says how far a chain has come (AT).
     pub(super) fn handle_at(&mut self, now: Now, chain: ChainId, checkpoint: Option<Checkpoint<&str>>) {
-        if chain == ChainId::NO_FILE && !std::mem::replace(&mut self.has_inherited, true) {
+        // Until both sides agree, events of an earlier run may still arrive.
+        if chain == ChainId::NO_FILE && !self.has_inherited {
             self.inherit_without_log(now, checkpoint);
+        }
+        if self.chains.is_new_to_server(chain, checkpoint) {
+            let known = checkpoint.and_then(|checkpoint| Position::parse(checkpoint.position)).unwrap_or_default().open;
+            self.tell_open_conditions(now, chain, &known);
         }
         if let Some(number) = self.chains.handle_at(now.mono, chain, checkpoint) {
             self.outbox.acknowledge_chain(now, &mut self.chains, chain, number, &[]);
         }
+        self.has_inherited |= self.chains.is_agreed(ChainId::NO_FILE);
     }
 
     /// A session begins, or a server is selected: it may know nothing of what was sent before.
@@ -288,6 +309,7 @@ impl Delivery {
     /// Takes over the conditions without a log that an earlier run left open, as the server's checkpoint and the agent's own file know.
     fn inherit_without_log(&mut self, now: Now, checkpoint: Option<Checkpoint<&str>>) {
         let keys = self.chains.inherited(ChainId::NO_FILE, checkpoint);
+        self.conditions.forget_inherited(ChainId::NO_FILE, &keys);
         self.conditions.inherit(now.mono, ChainId::NO_FILE, &keys);
         let open = self.conditions.of_chain(ChainId::NO_FILE);
         if let Some(position) = self.chains.inherit(ChainId::NO_FILE, open) {
@@ -295,9 +317,9 @@ impl Delivery {
         }
     }
 
-    /// Whether it is known which conditions without a log an earlier run left open, as far as the selected server may know.
+    /// Whether it is known which conditions without a log an earlier run left open, or the selected server cannot know that.
     pub(super) fn knows_conditions(&self, form: Option<Form>) -> bool {
-        self.has_inherited || form != Some(Form::Chain)
+        self.has_inherited || matches!(form, Some(Form::Alert | Form::Classic))
     }
 
     /// A position of a chain's log, with the conditions that are open.

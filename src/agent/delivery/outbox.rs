@@ -205,6 +205,19 @@ impl Outbox {
         self.push_of_log(now, chains, ChainId::NO_FILE, None, &position, event);
     }
 
+    /// A place and a number for an event that comes from nowhere else.
+    pub(super) fn take_origin(&mut self) -> (String, u64) {
+        self.next_event += 1;
+        (self.run.clone(), self.next_event - 1)
+    }
+
+    /// Whether the event that comes from there waits.
+    pub(super) fn has_event(&self, chain: ChainId, origin: Origin<'_>) -> bool {
+        let tail = Base36(origin.offset).to_string();
+        let mut events = self.queue.iter().filter(|batch| batch.chain == chain).flat_map(|batch| batch.text.events());
+        events.any(|event| (event.origin, event.tail) == (origin.place, &tail))
+    }
+
     /// Whether there is room for an event that is not of a line.
     pub(super) fn has_room_for_other(&self) -> bool {
         self.others < Self::MAX_OTHERS

@@ -1,7 +1,7 @@
 //! The nodes of the simulated network: one agent or server each, with the least of an outside world that it needs.
 
 use super::{without_trailer, EVERYONE, PORT};
-use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Start};
+use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Start, Urgency};
 use project436::directives::host::{HostFile, LogSource};
 use project436::directives::keys::HostKeys;
 use project436::directives::{emit_marked, Source};
@@ -29,6 +29,11 @@ pub struct AgentNode {
     keys: Vec<Key>,
     follows: Vec<(LogId, LogSource)>,
     logs: BTreeMap<String, Log>,
+    /// What every command prints here.
+    pub printed: String,
+    /// The file of positions, if there is one, and how often it could have been written.
+    pub positions: Option<String>,
+    turns: u64,
     /// What the agent wrote into its own log.
     pub said: Vec<String>,
     /// Each event as it was sent: when, to whom, which.
@@ -127,6 +132,9 @@ impl AgentNode {
             keys: Vec::new(),
             follows: Vec::new(),
             logs: BTreeMap::new(),
+            printed: String::new(),
+            positions: None,
+            turns: 0,
             said: Vec::new(),
             alerts: Vec::new(),
             numbers: BTreeMap::new(),
@@ -150,6 +158,7 @@ impl AgentNode {
         let identity = AgentIdentity { host: self.host.clone(), run: Token(random.bits128()), server_port: PORT + 1, seed: random.bits() };
         self.agent = Agent::new(now, identity);
         self.agent.set_keys(now, self.keys.clone());
+        self.positions.iter().for_each(|positions| self.agent.remember(now, positions));
         self.follows.clear();
         self.logs.values_mut().for_each(|log| log.read = None);
         self.wake = Some(now.mono);
@@ -225,6 +234,7 @@ impl AgentNode {
         let mut sent = Vec::new();
         loop {
             self.agent.handle_timeout(now);
+            self.keep_positions();
             // Before anything is read, as the real loop does.
             let changed = self.carry_out(now, &mut sent);
             self.read_logs(now);
@@ -238,9 +248,18 @@ impl AgentNode {
         sent
     }
 
+    /// Writes the positions as the real loop does: what is urgent before anything is sent, the rest only now and then.
+    fn keep_positions(&mut self) {
+        if self.positions.is_some() {
+            self.turns += 1;
+            let urgency = if self.turns % 20 == 0 { Urgency::Any } else { Urgency::Urgent };
+            self.positions = self.agent.positions(urgency).or(self.positions.take());
+        }
+    }
+
     /// Returns whether the logs that are followed changed.
     fn carry_out(&mut self, now: Now, sent: &mut Vec<(SocketAddrV4, Vec<u8>)>) -> bool {
-        let (mut changed, mut opened) = (false, Vec::new());
+        let (mut changed, mut opened, mut jobs) = (false, Vec::new(), Vec::new());
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Send { to, datagram } => {
@@ -262,11 +281,18 @@ impl AgentNode {
                     changed = true;
                 }
                 Output::Log(text) => self.said.push(text),
+                Output::Start { job, .. } => jobs.push(job),
+                Output::Stop(_) => {}
                 other => panic!("no test of the network has rules that ask for {other:?}"),
             }
         }
         for (log, position) in opened {
             self.agent.handle_log(now, log, LogEvent::Opened { position, lost: None, is_refused: false });
+        }
+        for job in jobs {
+            self.agent.handle_task_lines(now, job, self.printed.as_bytes());
+            self.agent.handle_task_end(now, job, Ok(()));
+            changed = true;
         }
         changed
     }
