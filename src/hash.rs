@@ -14,20 +14,19 @@ impl Fnv1a {
         Self::EMPTY.with(bytes).value()
     }
 
-    /// A short hash of a line, for little time: over words of eight bytes, little-endian, of which the last is filled up with zeros. Before
-    /// the multiplication, each word is added as [`Self::with`] adds a byte, and after it the upper half is added to the lower one. The upper
-    /// half counts in the end. Never 0.
+    /// A short hash of a line for little time, of 25 bits, which are five digits in base 36; never 0. It begins with the length. For each word
+    /// of eight bytes, little-endian, the last one filled up with zeros, it adds the word bit by bit, multiplies by a constant, and adds the
+    /// upper half of the product of 128 bits to the lower one.
     pub fn of_line(line: &[u8]) -> u32 {
-        let words = line.chunks(8).map(|chunk| {
+        const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15;
+        let fold = |hash: u64, chunk: &[u8]| {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
-            u64::from_le_bytes(word)
-        });
-        let hash = words.fold(Self::EMPTY.0, |hash, word| {
-            let product = (hash ^ word).wrapping_mul(Self::PRIME);
-            product ^ product >> 32
-        });
-        u32::try_from(hash >> 32).unwrap_or(1).max(1)
+            let product = u128::from(hash ^ u64::from_le_bytes(word)) * FACTOR;
+            u64::try_from(product >> 64).unwrap_or_default() ^ u64::try_from(product & u128::from(u64::MAX)).unwrap_or_default()
+        };
+        let hash = line.chunks(8).fold(line.len() as u64, fold);
+        u32::try_from(hash >> 39).unwrap_or(1).max(1)
     }
 
     /// Appends bytes.

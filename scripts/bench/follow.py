@@ -18,6 +18,9 @@ WORKLOADS = [
     ("regex", [REGEX] * 3, REGEX),
     ("alternation", [ALTERNATION] * 3, ALTERNATION),
     ("digits", [r"\d+"] * 3, "[0-9]+"),
+    ("two words", [r"^\S+ \S+"] * 3, "^[^ ]+ [^ ]+"),
+    ("seven digits", ["[0-9]{7}"] * 3, "[0-9]{7}"),
+    ("assignment", ["[a-z]+=[0-9]+"] * 3, "[a-z]+=[0-9]+"),
     ("all three", [LITERAL, REGEX, ALTERNATION], f"{LITERAL}|{REGEX}|{ALTERNATION}"),
 ]
 

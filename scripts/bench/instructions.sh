@@ -88,7 +88,8 @@ find_commit() {
 count_before() {
     echo "Counting commit $(git log -1 --format=%h "$commit") too, which wrote $counts." >&2
     mkdir "$folder/before"
-    git archive "$commit" | tar -x -C "$folder/before"
+    # -m: files are as of now. Cargo would take older ones for built, by the last build of another commit.
+    git archive "$commit" | tar -xm -C "$folder/before"
     if ! program=$(build "$folder/before" "$target/instructions-before") || ! count "$program" >"$folder/counts-before"; then
         echo "Commit $commit could not be counted. If this compiler cannot build it: scripts/bench/instructions.sh --update" >&2
         exit 1

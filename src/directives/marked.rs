@@ -1,4 +1,4 @@
-//! The text of a configuration as version 2 of the protocol carries it, with comments that say where each line stood.
+//! The text of a configuration as version 3 of the protocol carries it, with comments that say where each line stood.
 
 use super::host::HostFile;
 use super::source::SourceLine;

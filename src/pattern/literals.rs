@@ -1,12 +1,15 @@
-//! Reads from the syntax of a pattern which literals every match contains. Syntax that it does not understand yields no literals.
+//! Tells from the syntax of a pattern which literals every match contains.
 
-use crate::text::number;
+use super::syntax::{Node, Syntax};
 
 /// Most alternatives of a set of literals.
 const MAX_LITERALS: usize = 64;
 
 /// Most alternatives that result from concatenation. More would take longer to search than they save.
 const MAX_PRODUCT: usize = 8;
+
+/// Most characters of a class that are alternatives. Any larger class is unknown.
+const MAX_LISTED: u32 = 3;
 
 /// Most bytes of a literal. Longer ones exclude hardly more lines.
 const MAX_LENGTH: usize = 64;
@@ -20,29 +23,25 @@ pub(super) struct Required {
     /// They contain a literal of each of these sets. Never empty; the set that is probably on the fewest lines comes first.
     pub(super) sets: Vec<Set>,
     /// Whether an ASCII letter stands for both cases.
-    pub(super) caseless: bool,
+    pub(super) is_caseless: bool,
     /// Whether every text with a literal of the first set matches.
-    pub(super) sufficient: bool,
+    pub(super) is_sufficient: bool,
 }
 
 /// What every match of the pattern contains. `None` if that is nothing or unknown.
-pub(super) fn required(pattern: &str) -> Option<Required> {
-    let sensitive = pattern.strip_prefix("(?i)");
-    let mut reader = Reader { rest: sensitive.unwrap_or(pattern), depth: 0, conditional: false };
-    let found = reader.alternatives()?;
-    if !reader.rest.is_empty() {
-        return None;
-    }
+pub(super) fn required(syntax: &Syntax) -> Option<Required> {
+    let mut walk = Walk { is_caseless: syntax.is_caseless, is_conditional: false };
+    let found = walk.part(&syntax.root)?;
     let mut sets: Vec<Set> = Vec::new();
     for set in found.sets {
-        // A single character is on most lines. U+FFFD may stand for invalid bytes, which the search would not find.
-        if shortest(&set) >= 2 && !set.iter().any(|literal| literal.contains('\u{fffd}')) {
+        // U+FFFD may stand for invalid bytes, which the search would not find.
+        if set.iter().all(|literal| is_rare(literal)) && !set.iter().any(|literal| literal.contains('\u{fffd}')) {
             let rarer = |other: &Set| (shortest(other), set.len()) >= (shortest(&set), other.len());
             sets.insert(sets.partition_point(rarer), set);
         }
     }
-    let sufficient = found.exact && !reader.conditional;
-    (!sets.is_empty()).then_some(Required { sets, caseless: sensitive.is_some(), sufficient })
+    let is_sufficient = found.exact && !walk.is_conditional;
+    (!sets.is_empty()).then_some(Required { sets, is_caseless: syntax.is_caseless, is_sufficient })
 }
 
 /// What is known of a part of a pattern.
@@ -59,66 +58,49 @@ impl Part {
     fn exactly(set: Set) -> Self {
         Self { sets: vec![set], exact: true }
     }
-
-    fn literal(c: char) -> Self {
-        Self::exactly(vec![c.to_string()])
-    }
 }
 
-struct Reader<'a> {
-    rest: &'a str,
-    depth: usize,
+struct Walk {
+    is_caseless: bool,
     /// Whether there is an assertion, such as `^`.
-    conditional: bool,
+    is_conditional: bool,
 }
 
-impl Reader<'_> {
-    /// Deeper nesting is not understood.
-    const MAX_DEPTH: usize = 32;
-
-    fn next(&mut self) -> Option<char> {
-        let c = self.rest.chars().next()?;
-        self.rest = &self.rest[c.len_utf8()..];
-        Some(c)
+impl Walk {
+    fn part(&mut self, node: &Node) -> Option<Part> {
+        Some(match node {
+            Node::Class(class) => class.chars(MAX_LISTED, self.is_caseless).map_or(Part::UNKNOWN, Part::exactly),
+            Node::Assertion(_) => {
+                self.is_conditional = true;
+                Part::exactly(vec![String::new()])
+            }
+            Node::Repeated { node, least, .. } => {
+                let part = self.part(node)?;
+                if *least == 0 {
+                    Part::UNKNOWN
+                } else {
+                    Part { exact: false, ..part }
+                }
+            }
+            Node::Sequence(nodes) => self.sequence(nodes)?,
+            Node::Alternatives(nodes) => {
+                let (first, others) = nodes.split_first()?;
+                let mut whole = self.part(first)?;
+                for node in others {
+                    whole = either(whole, self.part(node)?);
+                }
+                whole
+            }
+        })
     }
 
-    fn skip(&mut self, c: char) -> bool {
-        let skipped = self.rest.starts_with(c);
-        if skipped {
-            self.rest = &self.rest[c.len_utf8()..];
-        }
-        skipped
-    }
-
-    /// The text before that character. The character is skipped too.
-    fn up_to(&mut self, c: char) -> Option<&str> {
-        let (before, rest) = self.rest.split_once(c)?;
-        self.rest = rest;
-        Some(before)
-    }
-
-    /// Reads up to the end of the group or pattern.
-    fn alternatives(&mut self) -> Option<Part> {
-        self.depth += 1;
-        if self.depth > Self::MAX_DEPTH {
-            return None;
-        }
-        let mut whole = self.sequence()?;
-        while self.skip('|') {
-            whole = either(whole, self.sequence()?);
-        }
-        self.depth -= 1;
-        Some(whole)
-    }
-
-    fn sequence(&mut self) -> Option<Part> {
+    fn sequence(&mut self, nodes: &[Node]) -> Option<Part> {
         let mut sets: Vec<Set> = Vec::new();
         // The possible texts directly before, as far as they are known exactly.
         let mut run = vec![String::new()];
         let mut exact = true;
-        while !self.rest.is_empty() && !self.rest.starts_with(['|', ')']) {
-            let atom = self.atom()?;
-            let mut part = self.repeated(atom)?;
+        for node in nodes {
+            let mut part = self.part(node)?;
             let next = if part.exact { part.sets.pop()? } else { vec![String::new()] };
             match product(&run, &next).filter(|_| part.exact) {
                 Some(longer) => run = longer,
@@ -134,87 +116,6 @@ impl Reader<'_> {
             sets.retain(|set| shortest(set) > 0);
         }
         Some(Part { sets, exact })
-    }
-
-    fn atom(&mut self) -> Option<Part> {
-        match self.next()? {
-            '(' => self.group(),
-            '[' => self.class(),
-            '.' => Some(Part::UNKNOWN),
-            '^' | '$' => Some(self.condition()),
-            '\\' => match self.next()? {
-                'b' | 'B' if !self.rest.starts_with('{') => Some(self.condition()),
-                c if c.is_ascii_punctuation() && c != '<' && c != '>' => Some(Part::literal(c)),
-                'd' | 'D' | 'w' | 'W' | 's' | 'S' => Some(Part::UNKNOWN),
-                _ => None,
-            },
-            '*' | '+' | '?' | '{' | '}' | ']' => None,
-            c => Some(Part::literal(c)),
-        }
-    }
-
-    fn condition(&mut self) -> Part {
-        self.conditional = true;
-        Part::exactly(vec![String::new()])
-    }
-
-    fn group(&mut self) -> Option<Part> {
-        if self.skip('?') {
-            if self.skip('P') || self.skip('<') {
-                self.up_to('>')?;
-            } else if !self.skip(':') {
-                // Flags change what literals mean.
-                return None;
-            }
-        }
-        let inner = self.alternatives()?;
-        self.skip(')').then_some(inner)
-    }
-
-    /// A class that lists a few characters stands for these; any other is unknown.
-    fn class(&mut self) -> Option<Part> {
-        let mut listed = Vec::new();
-        let mut plain = !self.skip('^');
-        let mut first = true;
-        loop {
-            match self.next()? {
-                // A bracket in the first place is a character of the class.
-                ']' if !first => break,
-                // Nested classes and set operations.
-                '[' | '&' | '~' => return None,
-                '\\' => {
-                    let c = self.next()?;
-                    if !c.is_ascii_punctuation() && !matches!(c, 'd' | 'D' | 'w' | 'W' | 's' | 'S') {
-                        return None;
-                    }
-                    plain &= c.is_ascii_punctuation();
-                    listed.push(c.to_string());
-                }
-                '-' => plain = false,
-                c => listed.push(c.to_string()),
-            }
-            first = false;
-        }
-        plain &= listed.len() <= 3;
-        Some(if plain { Part::exactly(listed) } else { Part::UNKNOWN })
-    }
-
-    /// Applies the repetitions that follow.
-    fn repeated(&mut self, atom: Part) -> Option<Part> {
-        let mut part = atom;
-        loop {
-            let least = if self.skip('*') || self.skip('?') {
-                0
-            } else if self.skip('+') {
-                1
-            } else if self.skip('{') {
-                let times = self.up_to('}')?;
-                number(times.split_once(',').map_or(times, |(least, _)| least), 10)?
-            } else {
-                return Some(part);
-            };
-            part = if least == 0 { Part::UNKNOWN } else { Part { exact: false, ..part } };
-        }
     }
 }
 
@@ -259,6 +160,15 @@ fn best(part: Part) -> Option<Set> {
     best
 }
 
+/// Whether many lines may be without it. Of single characters, most are on most lines.
+fn is_rare(literal: &str) -> bool {
+    match literal.as_bytes() {
+        [] => false,
+        [byte] => byte.is_ascii_punctuation() && !br"-.:/[]".contains(byte),
+        _ => true,
+    }
+}
+
 fn shortest(set: &[String]) -> usize {
     set.iter().map(String::len).min().unwrap_or(0)
 }
@@ -266,6 +176,10 @@ fn shortest(set: &[String]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn required(pattern: &str) -> Option<Required> {
+        Syntax::parse(pattern).as_ref().and_then(super::required)
+    }
 
     fn sets(pattern: &str) -> Vec<Set> {
         required(pattern).map(|required| required.sets).unwrap_or_default()
@@ -285,7 +199,7 @@ mod tests {
             ("a{2}bc", &["bc"]),
             (r"x\.y\b", &["x.y"]),
             ("(?P<word>warn|crit): .*", &["warn: ", "crit: "]),
-            ("(?i)Error", &["Error"]),
+            ("(?i)Error", &["error"]),
             (
                 "one|two|three|four|five|six|seven|eight|nine|ten",
                 &["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"],
@@ -312,7 +226,7 @@ mod tests {
         for (pattern, sufficient) in
             [("fail(ed|ure)", true), ("(?i)err|warn", true), ("^error", false), (r"\berr", false), ("error.", false), ("err|.*", false)]
         {
-            assert_eq!(required(pattern).is_some_and(|required| required.sufficient), sufficient, "{pattern}");
+            assert_eq!(required(pattern).is_some_and(|required| required.is_sufficient), sufficient, "{pattern}");
         }
     }
 

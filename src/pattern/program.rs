@@ -46,9 +46,17 @@ impl Program {
         Ok(found)
     }
 
+    /// How many capture groups a text has whose program fits a limit of bytes.
+    ///
+    /// # Errors
+    /// The text is wrong, or its program too large.
+    pub(super) fn check(text: &str, limit: usize) -> Result<usize, ProgramError> {
+        compile(text, limit).map(|regex| regex.captures_len() - 1)
+    }
+
     /// What `regex-lite` says of a text. Says nothing of its size.
     pub(super) fn fault(text: &str) -> Option<String> {
-        match compile(text, 0) {
+        match Self::check(text, 0) {
             Err(ProgramError::Invalid(reason)) => Some(reason),
             _ => None,
         }

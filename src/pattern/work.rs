@@ -16,6 +16,11 @@ impl Work {
         Self { left: Self::TURN }
     }
 
+    /// How many bytes each of so many automata may search in half a turn.
+    pub fn share(automata: usize) -> usize {
+        usize::try_from(Self::TURN / 2).unwrap_or(usize::MAX) / automata.max(1)
+    }
+
     /// Notes that a text of so many bytes was searched by a program of so many states.
     pub(super) fn charge(&mut self, states: u32, bytes: usize) {
         self.left = self.left.saturating_sub(u64::from(states) * bytes as u64);

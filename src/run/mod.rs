@@ -7,6 +7,7 @@ mod failure;
 mod keys;
 mod log;
 mod options;
+mod outgoing;
 pub mod server;
 
 pub use failure::Failure;

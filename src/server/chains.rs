@@ -222,7 +222,7 @@ impl Chains {
 
     /// Advances a chain by an event of the stream, if it is the last one of its batch. Events must come in the order of the stream.
     pub(super) fn replay(&mut self, host: &str, uid: &str, unix: u64) {
-        let Some(RecordedSeq { chain, seq, position: Some(position) }) = RecordedSeq::parse(uid) else { return };
+        let Some(RecordedSeq { chain, seq, position }) = RecordedSeq::parse(uid) else { return };
         let checkpoint = Checkpoint { seq, unix, position };
         let at = self.chain(host, chain).map(|chain| chain.checkpoint.seq);
         if at.is_some_and(|seq| seq.epoch == checkpoint.seq.epoch && seq.number >= checkpoint.seq.number) {
@@ -286,7 +286,7 @@ fn total_bytes(batches: &BTreeMap<u64, Waiting>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{BatchEvent, EventNames};
+    use crate::wire::EventBatch;
 
     const LOG: ChainId = ChainId(5);
 
@@ -435,20 +435,22 @@ mod tests {
         let snapshot = chains.snapshot().unwrap();
         assert_eq!(chains.snapshot(), None, "nothing changed");
         let uid = |epoch, number, position| {
-            let event = BatchEvent { unix: 5, tags: "T", file: None, origin: "f.", tail: "1", class: "line", text: "" };
-            let mut word = String::new();
-            EventNames::new(LOG, epoch).write(&mut word, &event, number, position);
-            word
+            let first = seq(epoch, number);
+            let datagram = EventBatch::emit("h", LOG, first, position, "5%%T%%NULL%%f.\n=1%%x");
+            let Ok(Message::Event(batch)) = Message::parse(&datagram) else { panic!("an event") };
+            let mut uid = String::new();
+            batch.for_each(|_, word, _| uid = word.into());
+            uid
         };
         let mut restored = Chains::default();
         assert!(restored.restore(&snapshot));
         assert_eq!(restored.checkpoint("h", LOG), chains.checkpoint("h", LOG));
         assert_eq!(restored.snapshot(), None);
         for (uid, at) in [
-            (uid(1, 1, Some("0.0.0")), checkpoint(1, 1, "1.1.1")),
-            (uid(1, 2, None), checkpoint(1, 1, "1.1.1")),
-            (uid(1, 2, Some("2.1.1")), checkpoint(1, 2, "2.1.1")),
-            (uid(2, 1, Some("3.1.1")), checkpoint(2, 1, "3.1.1")),
+            (uid(1, 1, "0.0.0"), checkpoint(1, 1, "1.1.1")),
+            ("f.r.2@".into(), checkpoint(1, 1, "1.1.1")),
+            (uid(1, 2, "2.1.1"), checkpoint(1, 2, "2.1.1")),
+            (uid(2, 1, "3.1.1"), checkpoint(2, 1, "3.1.1")),
             ("000000".into(), checkpoint(2, 1, "3.1.1")),
             ("1795347336_9".into(), checkpoint(2, 1, "3.1.1")),
         ] {

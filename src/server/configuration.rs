@@ -258,7 +258,7 @@ impl HostConfiguration {
         expand(self.host.source(), |name| include(name).map(|file| file.source()))
     }
 
-    /// The groups without faults, in the form of version 2.
+    /// The groups without faults, in the form of version 3.
     fn text(&self) -> String {
         let lines = self.expanded().lines;
         if !self.has_faults {

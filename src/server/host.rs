@@ -29,7 +29,7 @@ pub(super) enum Version {
     /// Outside a session.
     One,
     /// In a session.
-    Two,
+    Three,
 }
 
 /// What becomes of a JOIN.
@@ -192,7 +192,7 @@ impl Host {
         self.presence.forget_report();
     }
 
-    /// A version 1 agent asks for its configuration. It has replaced any version 2 agent. Returns whether CONFIG may be sent; if so, it
+    /// A version 1 agent asks for its configuration. It has replaced any version 3 agent. Returns whether CONFIG may be sent; if so, it
     /// counts as sent.
     pub(super) fn handle_config_request(&mut self, now: Duration) -> bool {
         self.session = None;
@@ -215,7 +215,7 @@ impl Host {
                 self.classic.handle_heard(now);
                 None
             }
-            Version::Two => match self.session.as_ref().filter(|session| session.address() == from) {
+            Version::Three => match self.session.as_ref().filter(|session| session.address() == from) {
                 Some(session) => Some(session.run()),
                 // A device that moved begins another session. Until then, its datagrams may be replayed ones.
                 None => return notices,

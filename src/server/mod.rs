@@ -44,6 +44,7 @@ use hosts::Hosts;
 use outputs::Outputs;
 use own_events::OwnEvents;
 use session::Session;
+use std::borrow::Cow;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::time::Duration;
@@ -225,7 +226,7 @@ impl Server {
     fn handle_alert(&mut self, now: Now, from: SocketAddrV4, alert: Alert<'_>, datagram: &[u8], sink: &mut impl EventSink) {
         let Some(host) = self.hosts.get_mut(alert.host) else { return self.accept_alert(now, from, &alert, None, sink) };
         let in_session = host.has_session_at(from);
-        self.handle_heard(now, from, alert.host, if in_session { Version::Two } else { Version::One });
+        self.handle_heard(now, from, alert.host, if in_session { Version::Three } else { Version::One });
         let hash = self.duplicates.hash(datagram);
         let Some(seen) = self.duplicates.get(now.mono, hash) else { return self.accept_alert(now, from, &alert, Some(hash), sink) };
         let too_soon = !in_session && seen.was_acknowledged_within(now.mono, Self::ACK_INTERVAL);
@@ -266,21 +267,21 @@ impl Server {
         if !self.require_session(from, batch.host) {
             return;
         }
-        self.handle_heard(now, from, batch.host, Version::Two);
+        self.handle_heard(now, from, batch.host, Version::Three);
         let Some(host) = self.hosts.name(batch.host).cloned() else { return };
-        let EventBatch { chain, first, .. } = batch;
-        match self.chains.classify(&host, chain, first, batch.last()) {
+        let (chain, first, last) = (batch.chain, batch.first, batch.last());
+        match self.chains.classify(&host, chain, first, last) {
             Arrival::InOrder => {
-                self.accept_batch(from, &host, batch, sink);
+                self.accept_batch(from, &host, &batch, sink);
                 while let Some(stored) = self.chains.take_next(&host, chain) {
                     if let Ok(Message::Event(batch)) = Message::parse(&stored) {
-                        self.accept_batch(from, &host, batch, sink);
+                        self.accept_batch(from, &host, &batch, sink);
                     }
                 }
             }
             Arrival::Duplicate => self.answers.push(from, &host, chain),
             Arrival::OutOfOrder => {
-                self.chains.store(&host, chain, first.number, batch.last().number, datagram);
+                self.chains.store(&host, chain, first.number, last.number, datagram);
                 self.answers.push(from, &host, chain);
             }
             Arrival::Overlapping => self.ignored.count_unexpected(),
@@ -288,22 +289,18 @@ impl Server {
         }
     }
 
-    fn accept_batch(&mut self, from: SocketAddrV4, host: &Rc<str>, batch: EventBatch<'_>, sink: &mut impl EventSink) {
+    fn accept_batch(&mut self, from: SocketAddrV4, host: &Rc<str>, batch: &EventBatch<'_>, sink: &mut impl EventSink) {
         let sanitized_host = sanitize_field(host);
-        let mut last = 0;
+        let mut shared: Option<(&str, Option<&str>, Cow<'_, str>, Option<Cow<'_, str>>)> = None;
         batch.for_each(|_, uid, event| {
-            last = event.unix;
-            sink.accept(&Alert {
-                host: &sanitized_host,
-                uid,
-                unix: event.unix,
-                tags: &sanitize_field(event.tags),
-                file: event.file.map(sanitize_field).as_deref(),
-                text: &sanitize(event.text),
-            });
+            // Most events of a batch have the same tags and file.
+            let known = shared.take().filter(|(tags, file, ..)| (*tags, *file) == (event.tags, event.file));
+            let (.., tags, file) = shared
+                .insert(known.unwrap_or_else(|| (event.tags, event.file, sanitize_field(event.tags), event.file.map(sanitize_field))));
+            let text = sanitize(event.text);
+            sink.accept(&Alert { host: &sanitized_host, uid, unix: event.unix, tags, file: file.as_deref(), text: &text });
         });
-        let EventBatch { chain, position, .. } = batch;
-        self.chains.accept(host, chain, Checkpoint { seq: batch.last(), unix: last, position }, from);
+        self.chains.accept(host, batch.chain, batch.checkpoint(), from);
     }
 
     fn handle_take(&mut self, from: SocketAddrV4, host: &str, chain: ChainId, before: Option<Seq>, to: Checkpoint<&str>) {
@@ -353,7 +350,7 @@ impl Server {
         }
         let reports = host.take_left_out_report(self.configurations.revision(name));
         let Some(config) = self.configurations.classic(name) else { return };
-        // An agent that speaks version 2 may ask because nothing else that says so has arrived. Version 1 agents ignore SRVCAP.
+        // An agent that speaks version 3 may ask because nothing else that says so has arrived. Version 1 agents ignore SRVCAP.
         let capability = Message::Capability { name: &self.identity.name, run: self.identity.run };
         (0..Self::CAPABILITIES).for_each(|_| self.outputs.send(from, &capability, None));
         self.outputs.send(from, &Message::Config { lines: &config.lines }, None);
@@ -400,7 +397,7 @@ impl Server {
                 JoinOutcome::Repeated => {}
                 JoinOutcome::Begun(notice) => {
                     self.report_notices(now, host, notice);
-                    self.handle_heard(now, from, host, Version::Two);
+                    self.handle_heard(now, from, host, Version::Three);
                 }
             }
         }
@@ -412,7 +409,7 @@ impl Server {
     }
 
     fn handle_alive(&mut self, now: Now, from: SocketAddrV4, name: &str, run: Token, revision: Revision) {
-        self.handle_heard(now, from, name, Version::Two);
+        self.handle_heard(now, from, name, Version::Three);
         let current = self.configurations.revision(name);
         if current == Revision::NONE {
             self.log_unknown_host(now, from, name);

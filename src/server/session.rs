@@ -1,4 +1,4 @@
-//! A version 2 session of a host: its address, its authentication, and the STALE that is still to be sent in it.
+//! A version 3 session of a host: its address, its authentication, and the STALE that is still to be sent in it.
 
 use crate::wire::auth::{Key, SessionMac, SessionName, Side};
 use crate::wire::Token;

@@ -7,6 +7,7 @@
 use super::event_word::EventWord;
 use super::fields::{ChainId, Checkpoint, Progress, Seq, WireError};
 use super::message::NO_FILE;
+use super::position::{parse_base36, Position};
 use super::reader::split_field;
 use super::writer::FieldWriter;
 use crate::text::{number, push_number};
@@ -20,7 +21,7 @@ const LINE: &str = "line";
 pub const MAX_BATCH: u32 = 512;
 
 /// The fields of an EVENT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventBatch<'a> {
     /// Name of the host that the events come from.
     pub host: &'a str,
@@ -30,10 +31,10 @@ pub struct EventBatch<'a> {
     pub first: Seq,
     /// How far the log is read once all of them are delivered: one word, see [`super::position::Position`].
     pub position: &'a str,
-    /// The events, as [`BatchText`] makes them.
+    /// The events as [`BatchText`] writes them.
     pub text: &'a str,
-    /// How many events that are; never 0.
-    pub count: u32,
+    /// The same events, at least one.
+    pub events: Vec<BatchEvent<'a>>,
 }
 
 /// One event of a batch.
@@ -78,14 +79,27 @@ pub struct BatchText {
 }
 
 impl<'a> EventBatch<'a> {
-    /// The sequence number of the last event.
-    pub fn last(&self) -> Seq {
-        Seq { number: self.first.number.saturating_add(u64::from(self.count) - 1), ..self.first }
+    /// The datagram of these events, without a MAC.
+    pub fn emit(host: &str, chain: ChainId, first: Seq, position: &str, text: &str) -> Vec<u8> {
+        let mut datagram = String::with_capacity(64 + host.len() + position.len() + text.len());
+        Self::write(FieldWriter { text: &mut datagram }, host, chain, first, position, text);
+        datagram.into_bytes()
     }
 
-    /// Its events, in their order.
-    pub fn events(&self) -> BatchEvents<'a> {
-        BatchEvents::of(self.text)
+    pub(super) fn write<'t>(
+        writer: FieldWriter<'t>,
+        host: &str,
+        chain: ChainId,
+        first: Seq,
+        position: &str,
+        text: &str,
+    ) -> FieldWriter<'t> {
+        writer.raw("EVENT").field(host).chain(chain).seq(first).field(position).field(text)
+    }
+
+    /// The sequence number of the last event.
+    pub fn last(&self) -> Seq {
+        Seq { number: self.first.number.saturating_add(self.events.len() as u64 - 1), ..self.first }
     }
 
     /// What a server says of the chain once the whole batch is in its stream, and holds nothing else.
@@ -95,23 +109,20 @@ impl<'a> EventBatch<'a> {
 
     /// How far the chain has come with it.
     pub fn checkpoint(&self) -> Checkpoint<&'a str> {
-        let unix = self.events().last().map_or(0, |event| event.unix);
+        let unix = self.events.last().map_or(0, |event| event.unix);
         Checkpoint { seq: self.last(), unix, position: self.position }
     }
 
     /// Hands over its events, each with its number and the word that names it in the stream.
-    pub fn for_each(&self, mut take: impl FnMut(u64, &str, BatchEvent<'a>)) {
-        let (names, last) = (EventNames::new(self.chain, self.first.epoch), self.last().number);
-        let (mut word, mut known) = (String::new(), LINE);
-        for (number, mut event) in (self.first.number..).zip(self.events()) {
+    pub fn for_each(&self, mut take: impl FnMut(u64, &str, &BatchEvent<'a>)) {
+        let (names, last) = (EventNames::new(self), self.last().number);
+        let (mut word, mut known) = (String::with_capacity(EventNames::ROOM), LINE);
+        for (number, event) in (self.first.number..).zip(&self.events) {
             word.clear();
             // Nobody could read the line of an event whose class is none.
-            if event.class != known && EventWord::parse(&["0;", event.class].concat()).is_none() {
-                event.class = "";
-            } else {
-                known = event.class;
-            }
-            names.write(&mut word, &event, number, (number == last).then_some(self.position));
+            let is_known = event.class == known || EventWord::parse(&["0;", event.class].concat()).is_some();
+            known = if is_known { event.class } else { known };
+            names.write(&mut word, event, if is_known { event.class } else { "" }, number == last);
             take(number, &word, event);
         }
     }
@@ -122,18 +133,20 @@ impl<'a> BatchEvents<'a> {
         Self { rest: Some(text), shared: None, is_malformed: false }
     }
 
-    /// Counts the events.
+    /// Reads all events.
     ///
     /// # Errors
     /// There are none, there are more than [`MAX_BATCH`], or one is malformed.
-    pub(super) fn count_events(text: &'a str) -> Result<u32, WireError> {
+    pub(super) fn read_all(text: &'a str) -> Result<Vec<BatchEvent<'a>>, WireError> {
         let mut events = Self::of(text);
-        let count = u32::try_from(events.by_ref().count()).unwrap_or(u32::MAX);
-        match count {
+        // Few datagrams have more.
+        let mut all = Vec::with_capacity(16);
+        all.extend(events.by_ref().take(MAX_BATCH as usize + 1));
+        match all.len() {
             _ if events.is_malformed => Err(WireError::MalformedField),
             0 => Err(WireError::MissingField),
-            count if count > MAX_BATCH => Err(WireError::MalformedField),
-            count => Ok(count),
+            count if count > MAX_BATCH as usize => Err(WireError::MalformedField),
+            _ => Ok(all),
         }
     }
 
@@ -299,7 +312,16 @@ impl BatchText {
 fn is_part_of_uid(word: &str) -> bool {
     /// Most bytes of one part.
     const MAX: usize = 48;
-    !word.is_empty() && word.len() <= MAX && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'.'))
+    const IS_PART: [bool; 256] = {
+        let mut table = [false; 256];
+        let (all, mut at) = (b"0123456789abcdefghijklmnopqrstuvwxyz.", 0);
+        while at < all.len() {
+            table[all[at] as usize] = true;
+            at += 1;
+        }
+        table
+    };
+    !word.is_empty() && word.len() <= MAX && word.as_bytes().iter().all(|byte| IS_PART[usize::from(*byte)])
 }
 
 /// Whether a word may be a class.
@@ -315,64 +337,63 @@ fn file_of(field: &str) -> Option<&str> {
 
 /// Writes the words that name the events of a batch in the stream.
 ///
-/// A word is `UID;CLASS@CHAIN:EPOCH:NUMBER`. The word of the last event of a batch continues with `:POSITION`: so a starting server learns from the
+/// A word is `UID;CLASS@`. The word of the last event of a batch continues with `CHAIN:EPOCH:NUMBER:POSITION`: so a starting server learns from the
 /// stream how far the chain had come, and which lines are no complete batch.
 pub struct EventNames {
-    /// `@CHAIN:EPOCH:`.
-    chain: String,
+    /// What the word of the last event has behind its uid.
+    end: String,
 }
 
-/// What the word of an event says of its chain.
+/// What the word of the last event of a batch says of its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordedSeq<'a> {
     /// The chain.
     pub chain: ChainId,
     /// The event.
     pub seq: Seq,
-    /// How far the log is read with it. `None` unless the event is the last one of its batch.
-    pub position: Option<&'a str>,
+    /// How far the log is read with it.
+    pub position: &'a str,
 }
 
 impl EventNames {
-    /// The names of events of that chain and epoch.
-    pub fn new(chain: ChainId, epoch: u64) -> Self {
-        let mut text = String::from("@");
-        let writer = FieldWriter { text: &mut text };
-        let _ = writer.digits(chain.0, 36, 1).raw(":").digits(epoch, 36, 1).raw(":");
-        Self { chain: text }
+    /// Room for most words.
+    const ROOM: usize = 160;
+
+    /// The names of events of a batch.
+    pub fn new(batch: &EventBatch<'_>) -> Self {
+        let mut end = String::new();
+        let writer = FieldWriter { text: &mut end }.digits(batch.chain.0, 36, 1).raw(":").digits(batch.first.epoch, 36, 1);
+        let _ = writer.raw(":").digits(batch.last().number, 36, 1).raw(":").raw(batch.position);
+        Self { end }
     }
 
-    /// Appends the word of the event of that number. `position` is that of the batch, for its last event.
-    pub fn write(&self, text: &mut String, event: &BatchEvent<'_>, number: u64, position: Option<&str>) {
+    /// Appends the word of an event, with that class.
+    pub fn write(&self, text: &mut String, event: &BatchEvent<'_>, class: &str, is_last: bool) {
         let mut writer = FieldWriter { text }.raw(event.origin).raw(event.tail);
-        if !event.class.is_empty() {
-            writer = writer.raw(";").raw(event.class);
+        if !class.is_empty() {
+            writer = writer.raw(";").raw(class);
         }
-        let writer = writer.raw(&self.chain).digits(number, 36, 1);
-        if let Some(position) = position {
-            let _ = writer.raw(":").raw(position);
+        let writer = writer.raw("@");
+        if is_last {
+            let _ = writer.raw(&self.end);
         }
     }
 }
 
 impl<'a> RecordedSeq<'a> {
-    /// Reads what [`EventNames::write`] writes. `None` for the uid of an event without a chain.
+    /// Reads what [`EventNames::write`] writes for the last event of a batch. `None` for any other word.
     pub fn parse(word: &'a str) -> Option<Self> {
-        use super::position::{parse_base36, Position};
-        let (_, at) = word.split_once('@')?;
-        let mut fields = at.splitn(4, ':');
+        let (_, end) = word.split_once('@')?;
+        let mut fields = end.splitn(4, ':');
         let mut next = || fields.next().and_then(parse_base36);
         let (chain, epoch, number) = (ChainId(next()?), next()?, next()?);
-        let position = match fields.next() {
-            Some(position) => Some(Position::parse(position).map(|_| position)?),
-            None => None,
-        };
+        let position = fields.next().filter(|position| Position::parse(position).is_some())?;
         Some(Self { chain, seq: Seq { epoch, number }, position })
     }
 
     /// Whether the event is not the last of its batch, or its word is cut.
     pub fn is_within_batch(word: &'a str) -> bool {
-        word.contains('@') && Self::parse(word).is_none_or(|recorded| recorded.position.is_none())
+        word.contains('@') && Self::parse(word).is_none()
     }
 }
 
@@ -405,7 +426,7 @@ mod tests {
             }
             assert_eq!((batch.as_str(), batch.count() as usize), (text, events.len()));
             assert_eq!(batch.events().collect::<Vec<_>>(), events);
-            assert_eq!(BatchEvents::count_events(text), Ok(batch.count()));
+            assert_eq!(BatchEvents::read_all(text), Ok(events.to_vec()));
         }
     }
 
@@ -430,23 +451,24 @@ mod tests {
             "9%%T%%NULL%%o\nkline@1:1:1:-\n=1%%a",
             &many,
         ] {
-            assert!(BatchEvents::count_events(text).is_err(), "{text:?}");
+            assert!(BatchEvents::read_all(text).is_err(), "{text:?}");
         }
         // What a later version says of an event does no harm.
-        assert_eq!(BatchEvents::count_events("9%%T%%NULL%%o\n=1%%a\nz5\n=2%%b"), Ok(2));
+        assert_eq!(BatchEvents::read_all("9%%T%%NULL%%o\n=1%%a\nz5\n=2%%b").unwrap().len(), 2);
     }
 
     #[test]
-    fn the_word_of_an_event_holds_the_checkpoint_of_its_chain_if_it_is_the_last_one() {
-        let (chain, seq) = (ChainId(36), Seq { epoch: 35, number: 40 });
-        for (position, expected) in [(None, "f.r.1;line@10:z:14"), (Some("2s.1.2"), "f.r.1;line@10:z:14:2s.1.2")] {
-            let mut word = String::new();
-            EventNames::new(chain, seq.epoch).write(&mut word, &EVENT, seq.number, position);
-            assert_eq!(word, expected);
-            assert_eq!(RecordedSeq::parse(&word), Some(RecordedSeq { chain, seq, position }));
-            assert_eq!(RecordedSeq::is_within_batch(&word), position.is_none());
-        }
-        for word in ["000000", "1795347336_2", "1.2@10:z", "1.2@10:z:", "1.2@10:z:1:", "1.2@10:z:1:x", "1.2@10:z:1:-:-", "@", ""] {
+    fn the_word_of_the_last_event_of_a_batch_holds_the_checkpoint_of_its_chain() {
+        let (chain, first) = (ChainId(36), Seq { epoch: 35, number: 39 });
+        let text = "9%%T%%/log%%f.r.\n=1%%a\n=2%%b";
+        let batch = EventBatch { host: "h", chain, first, position: "2s.1.2", text, events: BatchEvents::read_all(text).unwrap() };
+        let mut words = Vec::new();
+        batch.for_each(|number, word, event| words.push((number, word.to_string(), event.text)));
+        assert_eq!(words, [(39, "f.r.1;line@".to_string(), "a"), (40, "f.r.2;line@10:z:14:2s.1.2".to_string(), "b")]);
+        let recorded = RecordedSeq { chain, seq: Seq { epoch: 35, number: 40 }, position: "2s.1.2" };
+        assert_eq!(RecordedSeq::parse(&words[1].1), Some(recorded));
+        assert!(RecordedSeq::is_within_batch(&words[0].1) && !RecordedSeq::is_within_batch(&words[1].1));
+        for word in ["000000", "1_2", "1.2@", "1.2@10:z", "1.2@10:z:1", "1.2@10:z:1:", "1.2@10:z:1:x", "1.2@10:z:1:-:-", "@", ""] {
             assert_eq!(RecordedSeq::parse(word), None, "{word}");
             assert_eq!(RecordedSeq::is_within_batch(word), word.contains('@'), "{word}");
         }
@@ -458,8 +480,8 @@ mod tests {
         for class in ["line", "limit;opened;k8", "metric;;;-4.5", "bogus", "limit;bogus", "limit;;;;;"] {
             text.push(BatchEvent { class, ..EVENT });
         }
-        let (chain, first, count) = (ChainId(1), Seq { epoch: 1, number: 1 }, text.count());
-        let batch = EventBatch { host: "h", chain, first, position: "-", text: text.as_str(), count };
+        let (chain, first, text) = (ChainId(1), Seq { epoch: 1, number: 1 }, text.as_str());
+        let batch = EventBatch { host: "h", chain, first, position: "-", text, events: BatchEvents::read_all(text).unwrap() };
         let mut words = Vec::new();
         batch.for_each(|_, word, _| words.push(word.split('@').next().unwrap().to_string()));
         assert_eq!(words, ["f.r.1;line", "f.r.1;limit;opened;k8", "f.r.1;metric;;;-4.5", "f.r.1", "f.r.1", "f.r.1"]);

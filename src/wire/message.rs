@@ -1,6 +1,6 @@
 //! The messages: UTF-8 fields joined by `%%`, the command first. `parse` and `emit` are inverses.
 //!
-//! The first six are version 1, which peers in the field speak byte for byte. The others are version 2, which only this program speaks;
+//! The first six are version 1, which peers in the field speak byte for byte. The others are version 3, which only this program speaks;
 //! version 1 peers ignore them.
 
 use super::batch::{BatchEvents, EventBatch};
@@ -29,7 +29,7 @@ pub enum Message<'a> {
     /// `ACK%%uid`: server to agent; the event is in the stream.
     Ack { uid: &'a str },
 
-    /// `SRVCAP%%name%%3%%run`: server to everyone, with each SRVHB; the server also speaks version 2.
+    /// `SRVCAP%%name%%3%%run`: server to everyone, with each SRVHB; the server also speaks version 3.
     Capability { name: &'a str, run: Token },
     /// `HELLO%%3%%host%%run%%nonce`: agent to server; asks for a session.
     Hello { host: &'a str, run: Token, nonce: Token },
@@ -233,9 +233,7 @@ impl<'a> Message<'a> {
             Self::Take { host, chain, from, to } => writer.raw("TAKE").field(host).chain(*chain).seq_or_none(*from).checkpoint(to),
             Self::Back { host, chain, inode, offset } => writer.raw("BACK").field(host).chain(*chain).base36(*inode).base36(*offset),
             Self::Past { host, chain, offset, places } => writer.raw("PAST").field(host).chain(*chain).base36(*offset).field(places),
-            Self::Event(EventBatch { host, chain, first, position, text, .. }) => {
-                writer.raw("EVENT").field(host).chain(*chain).seq(*first).field(position).field(text)
-            }
+            Self::Event(batch) => EventBatch::write(writer, batch.host, batch.chain, batch.first, batch.position, batch.text),
             Self::Done { host, chains } => chains.iter().fold(writer.raw("DONE").field(host), FieldWriter::progress),
         };
     }
@@ -260,8 +258,8 @@ impl<'a> Alert<'a> {
 
 fn read_batch<'a>(fields: &mut FieldReader<'a>) -> EventBatch<'a> {
     let (host, chain, first, position, text) = (fields.next(), fields.chain(), fields.seq(), fields.position(), fields.rest());
-    let count = fields.checked(BatchEvents::count_events(text));
-    EventBatch { host, chain, first, position, text, count }
+    let events = fields.checked(BatchEvents::read_all(text));
+    EventBatch { host, chain, first, position, text, events }
 }
 
 fn read_file<'a>(fields: &mut FieldReader<'a>) -> Option<&'a str> {

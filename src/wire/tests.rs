@@ -6,14 +6,13 @@ const RUN: Token = Token(0x0123_4567_89ab_cdef);
 const RUN_HEX: &str = "00000000000000000123456789abcdef";
 
 const CHECKPOINT: Checkpoint<&str> = Checkpoint { seq: Seq { epoch: 35, number: 2 }, unix: 1_795_347_336, position: "2s.1.2" };
-const EVENT: EventBatch<'_> = EventBatch {
-    host: "nas1",
-    chain: ChainId(36),
-    first: CHECKPOINT.seq,
-    position: "2s.1.2",
-    text: "1795347336%%TAG1%%/var/log/messages%%f.r.\n=9%%A%%Message",
-    count: 1,
-};
+const ONE: &str = "1795347336%%TAG1%%/var/log/messages%%f.r.\n=9%%A%%Message";
+const THREE: &str = "5%%T%%NULL%%o.\n=1%%one\n=2%%two\nt6\n=3%%three";
+
+fn event(text: &'static str) -> Message<'static> {
+    let events = batch::BatchEvents::read_all(text).unwrap();
+    Message::Event(EventBatch { host: "nas1", chain: ChainId(36), first: CHECKPOINT.seq, position: "2s.1.2", text, events })
+}
 
 fn progress(chain: u64, held: &[(u64, u64)]) -> Progress {
     Progress { chain: ChainId(chain), done: CHECKPOINT.seq, held: held.to_vec() }
@@ -64,11 +63,8 @@ fn every_message() -> Vec<(Message<'static>, String)> {
         (Message::Back { host: "nas1", chain: ChainId(1), inode: 36, offset: 35 }, "BACK%%nas1%%1%%10%%z".into()),
         (Message::Past { host: "nas1", chain: ChainId(1), offset: 35, places: "9.1.10+8.1.10" }, "PAST%%nas1%%1%%z%%9.1.10+8.1.10".into()),
         (Message::Past { host: "nas1", chain: ChainId(1), offset: 35, places: "-" }, "PAST%%nas1%%1%%z%%-".into()),
-        (Message::Event(EVENT), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%f.r.\n=9%%A%%Message".into()),
-        (
-            Message::Event(EventBatch { text: "5%%T%%NULL%%o.\n=1%%one\n=2%%two\nt6\n=3%%three", count: 3, ..EVENT }),
-            "EVENT%%nas1%%10%%z.2%%2s.1.2%%5%%T%%NULL%%o.\n=1%%one\n=2%%two\nt6\n=3%%three".into(),
-        ),
+        (event(ONE), "EVENT%%nas1%%10%%z.2%%2s.1.2%%1795347336%%TAG1%%/var/log/messages%%f.r.\n=9%%A%%Message".into()),
+        (event(THREE), "EVENT%%nas1%%10%%z.2%%2s.1.2%%5%%T%%NULL%%o.\n=1%%one\n=2%%two\nt6\n=3%%three".into()),
         (Message::Done { host: "nas1", chains: vec![progress(0, &[])] }, "DONE%%nas1%%0%%z.2%%0".into()),
         (
             Message::Done { host: "nas1", chains: vec![progress(0, &[(4, 4), (6, 36)]), progress(36, &[])] },

@@ -277,7 +277,7 @@ fn a_reset_makes_the_agent_request_the_configuration_again() {
 fn a_log_starts_at_its_end_once_the_server_certainly_keeps_no_positions() {
     assert_eq!(Site::configured().opened, [17], "a second after the configuration");
 
-    // A version 2 server says with the configuration that it is one: the log waits for the session.
+    // A version 3 server says with the configuration that it is one: the log waits for the session.
     let mut site = Site::new();
     site.hear(SERVER, b"SRVHB%%pi");
     site.run_to(16);

@@ -14,7 +14,9 @@ const RULES: &str =
 /// Two servers, of which the first is heard first, and an agent with a file of positions.
 fn begun(seed: u64, servers: usize) -> World {
     let mut world = World::new(seed, Conditions::of(seed));
-    (0..servers).for_each(|_| drop(world.add_server()));
+    for _ in 0..servers {
+        world.add_server();
+    }
     (1..servers).for_each(|server| world.servers[server].cut_off = true);
     let agent = world.add_agent("h");
     world.agents[agent].printed = "load 1\n".into();

@@ -1,4 +1,4 @@
-//! Version 2 with datagrams that come late, twice or from a peer that was replaced: scripted, one by one.
+//! Version 3 with datagrams that come late, twice or from a peer that was replaced: scripted, one by one.
 
 use project436::agent::{Agent, AgentIdentity, LogId, Output};
 use project436::directives::host::LogSource;
@@ -66,7 +66,7 @@ impl Script {
                         self.hear(server, &Message::At { host: "nas1", chain, checkpoint: Some(to) });
                     }
                     Ok(Message::Event(batch)) => {
-                        events += batch.events().count();
+                        events += batch.events.len();
                         self.hear(server, &Message::Done { host: "nas1", chains: vec![batch.progress()] });
                     }
                     _ => {}
@@ -199,7 +199,7 @@ fn an_agent_whose_server_turns_out_to_speak_version_1_is_not_idle_at_once() {
         script.hear(SERVER, &Message::Heartbeat { name: "pi" });
         if let Some((_, event)) = script.sent.iter().find(|(_, datagram)| datagram.starts_with(b"ALERT")) {
             assert!(event.ends_with(b"%%SYSTEM%%NULL%%Idle"));
-            // After two minutes of heartbeats without version 2, the agent knows that.
+            // After two minutes of heartbeats without version 3, the agent knows that.
             return assert!((120 + 67..=120 + 67 + 10).contains(&second), "{second}");
         }
     }

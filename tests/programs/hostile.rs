@@ -261,7 +261,7 @@ fn datagrams_from_others_than_the_selected_server_change_nothing() {
     let (uid, done, at) = loop {
         let size = receive(&place, &mut buffer).unwrap();
         match Message::parse(&buffer[..size]) {
-            Ok(Message::Event(batch)) if batch.events().any(|event| event.text == "line 1") => {
+            Ok(Message::Event(batch)) if batch.events.iter().any(|event| event.text == "line 1") => {
                 let (host, chain) = (batch.host, batch.chain);
                 let done = Message::Done { host, chains: vec![batch.progress()] }.emit();
                 let mut uid = String::new();

@@ -9,7 +9,7 @@ use project436::directives::keys::{parse_own, HostKeys};
 use project436::directives::server::ServerFile;
 use project436::directives::{emit_marked, expand, marked_lines, text_of, Source};
 use project436::lines::{lines, LineSplitter, MAX_LINE};
-use project436::pattern::Pattern;
+use project436::pattern::{Pattern, Work};
 use project436::wire::auth::{Key, SessionName, Side};
 use project436::wire::{Message, Token};
 
@@ -129,17 +129,20 @@ pub fn pattern(data: &[u8]) {
         (parsed, plain) => panic!("{text:?}: {parsed:?}, but {plain:?}"),
     };
     let mut candidates = parsed.candidates(block);
-    let mut next = candidates.next_from(0);
+    let mut next = candidates.next_from(0, usize::MAX, &mut Work::turn());
     let mut start = 0;
     for line in block.split_inclusive(|b| *b == b'\n') {
         let end = start + line.len();
-        let text_of_line = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let text_of_line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
         let expected = plain.is_match(&text_of_line);
         assert_eq!(parsed.is_match(&text_of_line), expected, "{text:?} in {text_of_line:?}");
-        if next.is_some_and(|at| at < start) {
-            next = candidates.next_from(start);
+        if next.is_some_and(|line| line.at < start) {
+            next = candidates.next_from(start, usize::MAX, &mut Work::turn());
         }
-        assert!(!expected || next.is_some_and(|at| at < end), "{text:?} passes over {text_of_line:?}");
+        let found = next.filter(|line| line.at < end);
+        assert!(!expected || found.is_some(), "{text:?} passes over {text_of_line:?}");
+        assert!(expected || !found.is_some_and(|line| line.is_certain), "{text:?} takes {text_of_line:?}");
         start = end;
     }
 }

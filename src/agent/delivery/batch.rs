@@ -112,8 +112,7 @@ impl Batch {
     /// The datagram of a batch whose first event has that sequence number.
     pub(super) fn event(&self, host: &str, first: Seq) -> Vec<u8> {
         let position = self.position.as_deref().unwrap_or("-");
-        let batch = EventBatch { host, chain: self.chain, first, position, text: self.text.as_str(), count: self.text.count() };
-        Message::Event(batch).emit()
+        EventBatch::emit(host, self.chain, first, position, self.text.as_str())
     }
 
     /// One batch for each event. Only the last one knows how far the log is processed with it.

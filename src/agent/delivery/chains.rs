@@ -204,14 +204,6 @@ impl Chains {
         Some(read.clone())
     }
 
-    /// These conditions are open in a chain from now on.
-    pub(super) fn set_open(&mut self, id: ChainId, open: Vec<ConditionKey>) {
-        if let Some(read) = self.read_position(id) {
-            let position = Position { open, ..read.clone() };
-            self.handle_read(id, position);
-        }
-    }
-
     /// A log is read from that position on.
     pub(super) fn open(&mut self, now: Now, id: ChainId, position: &Position) {
         let epoch = self.epoch;

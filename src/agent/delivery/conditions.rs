@@ -161,7 +161,10 @@ impl Conditions {
             return at.map(|at| self.open.remove(at)).is_some();
         }
         match at {
-            Some(at) => drop(self.open[at].told.get_or_insert_with(|| Told::new(now, event, origin))),
+            Some(at) => {
+                let told = self.open[at].told.get_or_insert_with(|| Told::new(now, event, origin));
+                told.cleared = event.cleared.map(Into::into);
+            }
             None if self.open.len() < Self::MAX => {
                 let told = Some(Told::new(now, event, origin));
                 self.open.push(OpenCondition { key, chain, lasting: Lasting::since(now.mono), told });

@@ -120,7 +120,9 @@ impl Delivery {
             let text = format!("More than {} conditions are open: the others are told each time", Conditions::MAX);
             self.push(now, Event::system(&text));
         }
-        self.chains.set_open(chain, self.conditions.of_chain(chain));
+        if let Some(read) = self.chains.read_position(chain).cloned() {
+            self.handle_read(chain, read);
+        }
         match text {
             Some(text) => {
                 let condition = is_known.then_some((state, key));

@@ -63,7 +63,7 @@ pub(in crate::agent) struct Origin<'a> {
 pub(in crate::agent) enum Form {
     /// As ALERT to a version 1 server, which writes every repeat into its stream: repeated after [`Outbox::REPEAT_INTERVAL`] each time.
     Classic,
-    /// As ALERT to a version 2 server that keeps no checkpoints of this host: repeated soon, then less and less often.
+    /// As ALERT to a version 3 server that keeps no checkpoints of this host: repeated soon, then less and less often.
     Alert,
     /// As EVENT, in chains.
     Chain,

@@ -189,14 +189,14 @@ impl LogRules {
         let (mut alerting, mut counting) = (Vec::new(), Vec::new());
         let (mut consumed, mut report_within, mut has_alerted) = (0, None, false);
         *is_stalled = false;
-        while let Some(line) = searches.next_line(consumed) {
+        while let Some(line) = searches.next_line(consumed, work) {
             if !delivery.has_room() {
                 *is_stalled = true;
                 consumed = line.start;
                 break;
             }
-            let (text, position) = (String::from_utf8_lossy(line.bytes), lines.position + line.start as u64);
-            if !searches.match_line(&line, &text, (file.id(), position), unfinished, work) {
+            let position = lines.position + line.start as u64;
+            if !searches.match_line(&line, (file.id(), position), unfinished, work) {
                 *is_stalled = true;
                 consumed = line.start;
                 break;
@@ -221,7 +221,7 @@ impl LogRules {
                 let end = lines.place.map_or(0, |place| place.offset + line.end as u64);
                 let hash = Fnv1a::of_line(line.bytes);
                 let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: Some(hash) });
-                rule.push_event(now, file, origin, before_it, &text, delivery);
+                rule.push_event(now, file, origin, before_it, line.text(), delivery);
                 before = rule.id;
             }
             counting.iter().for_each(|at| rules[*at].files[index].matched += 1);

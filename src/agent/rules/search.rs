@@ -3,21 +3,26 @@
 
 use crate::agent::output::LogId;
 use crate::directives::host::LogRule;
-use crate::pattern::{Candidates, Work};
+use crate::pattern::{Candidate, Candidates, Work};
+use crate::text::lossy;
 use memchr::{memchr, memrchr};
+use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// The searches of one stretch of lines: one for each set of patterns.
 pub(super) struct Searches<'a> {
     bytes: &'a [u8],
     searches: Vec<PatternSearch<'a>>,
+    /// Most bytes that are searched at once by each pattern for which that is work.
+    most: usize,
 }
 
 /// Searches for one set of patterns.
 struct PatternSearch<'a> {
     rule: &'a LogRule,
     patterns: Vec<Candidates<'a>>,
-    /// A byte of the next line that may match, as far as it was searched for; `None` if there is no more.
-    next: Option<usize>,
+    /// The next line that may match, as far as it was searched for; `None` if there is no more.
+    next: Option<Candidate>,
     /// Whether the line that was found last matches.
     is_match: bool,
 }
@@ -39,6 +44,7 @@ pub(super) struct FoundLine<'a> {
     pub(super) end: usize,
     /// Its bytes, without the newline and a carriage return before that.
     pub(super) bytes: &'a [u8],
+    text: OnceCell<Cow<'a, str>>,
 }
 
 impl<'a> Searches<'a> {
@@ -46,27 +52,34 @@ impl<'a> Searches<'a> {
     pub(super) fn new(rules: impl Iterator<Item = &'a LogRule>, bytes: &'a [u8]) -> Self {
         let searches = rules.map(|rule| {
             let patterns = rule.patterns.iter().map(|pattern| pattern.candidates(bytes)).collect();
-            PatternSearch { rule, patterns, next: Some(0), is_match: false }
+            PatternSearch { rule, patterns, next: Some(Candidate::possible(0)), is_match: false }
         });
-        Self { bytes, searches: searches.collect() }
+        let searches: Vec<_> = searches.collect();
+        let working = searches.iter().flat_map(|search| &search.patterns).filter(|pattern| pattern.is_work()).count();
+        Self { bytes, searches, most: Work::share(working) }
     }
 
-    /// The next line, from the byte `from` on, that one of the rules may match.
-    pub(super) fn next_line(&mut self, from: usize) -> Option<FoundLine<'a>> {
-        let at = self.searches.iter_mut().filter_map(|search| search.next_from(from)).min()?;
-        let start = memrchr(b'\n', &self.bytes[..at]).map_or(0, |newline| newline + 1);
+    /// The next line, from the byte `from` on, that one of the rules may match. If the work is done, that is the first line.
+    pub(super) fn next_line(&mut self, from: usize, work: &mut Work) -> Option<FoundLine<'a>> {
+        let at = if work.is_done() && from < self.bytes.len() {
+            self.searches.iter_mut().for_each(|search| search.next = Some(Candidate::possible(from)));
+            from
+        } else {
+            self.searches.iter_mut().filter_map(|search| search.next_from(from, self.most, work)).min()?
+        };
+        let is_start = at == 0 || self.bytes[at - 1] == b'\n';
+        let start = if is_start { at } else { memrchr(b'\n', &self.bytes[..at]).map_or(0, |newline| newline + 1) };
         let end = memchr(b'\n', &self.bytes[at..]).map_or(self.bytes.len(), |newline| at + newline + 1);
         let line = &self.bytes[start..end];
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        Some(FoundLine { start, end, bytes: line.strip_suffix(b"\r").unwrap_or(line) })
+        Some(FoundLine { start, end, bytes: line.strip_suffix(b"\r").unwrap_or(line), text: OnceCell::new() })
     }
 
-    /// Decides which of the rules match the line that was found last, at that position of a file. `text` is that line as text. Returns
-    /// whether all is decided: if the work is done before that, the next call for the line goes on.
+    /// Decides which of the rules match the line that was found last, at that position of a file. Returns whether all is decided: if
+    /// the work is done before that, the next call for the line goes on.
     pub(super) fn match_line(
         &mut self,
         line: &FoundLine<'_>,
-        text: &str,
         (file, position): (LogId, u64),
         unfinished: &mut Option<Box<UnfinishedLine>>,
         work: &mut Work,
@@ -77,8 +90,7 @@ impl<'a> Searches<'a> {
             let search = &mut self.searches[at];
             search.is_match = match decided.get(at) {
                 Some(is_match) => *is_match,
-                None if search.next.is_none_or(|next| next >= line.end) => false,
-                None => match search.rule.matches(text, &mut searched, work) {
+                None => match search.matches(line, &mut searched, work) {
                     Some(is_match) => is_match,
                     None => {
                         let decided = self.searches[..at].iter().map(|search| search.is_match).collect();
@@ -100,12 +112,32 @@ impl<'a> Searches<'a> {
     }
 }
 
+impl FoundLine<'_> {
+    /// The line as text. It is made when it is first asked for.
+    pub(super) fn text(&self) -> &str {
+        self.text.get_or_init(|| lossy(self.bytes))
+    }
+}
+
 impl PatternSearch<'_> {
     #[inline(never)]
-    fn next_from(&mut self, from: usize) -> Option<usize> {
+    fn next_from(&mut self, from: usize, most: usize, work: &mut Work) -> Option<usize> {
         if self.next.is_some() {
-            self.next = self.patterns.iter_mut().filter_map(|pattern| pattern.next_from(from)).min();
+            let lines = self.patterns.iter_mut().filter_map(|pattern| pattern.next_from(from, most, work));
+            self.next = lines.min_by_key(|line| line.at);
         }
-        self.next
+        self.next.map(|line| line.at)
+    }
+
+    /// Whether a line matches that is the next one or comes before that. See [`LogRule::matches`].
+    fn matches(&self, line: &FoundLine<'_>, searched: &mut usize, work: &mut Work) -> Option<bool> {
+        let Some(next) = self.next.filter(|next| next.at < line.end) else { return Some(false) };
+        if next.is_certain {
+            if self.rule.ignores.is_empty() {
+                return Some(true);
+            }
+            *searched = (*searched).max(self.rule.found());
+        }
+        self.rule.matches(line.text(), searched, work)
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct HeardServers {
 pub(super) struct Heard {
     pub(super) ip: Ipv4Addr,
     last_heard: Duration,
-    /// In which run it said last that it speaks version 2, and when.
+    /// In which run it said last that it speaks version 3, and when.
     capability: Option<(Token, Duration)>,
     pub(super) timer: KeepaliveTimer,
     pub(super) keepalive: KeepaliveSession,
@@ -53,7 +53,7 @@ impl HeardServers {
     /// Bytes of one server that count at most.
     const MAX_BYTES: usize = 4096;
 
-    /// A heartbeat of so many bytes came, or with a run the announcement that the server speaks version 2. Where there is no more room, a
+    /// A heartbeat of so many bytes came, or with a run the announcement that the server speaks version 3. Where there is no more room, a
     /// server that is heard for the first time is ignored. In a contest it may take the place of another one instead, since heartbeats
     /// can be forged: they must not keep the true server out for good.
     pub(super) fn handle_heartbeat(&mut self, now: Duration, ip: Ipv4Addr, run: Option<Token>, bytes: usize, contest: Option<Contest<'_>>) {
@@ -155,12 +155,12 @@ impl HeardServers {
         self.servers.iter_mut()
     }
 
-    /// In which run the server at that address said last that it speaks version 2.
+    /// In which run the server at that address said last that it speaks version 3.
     pub(super) fn run(&self, ip: Ipv4Addr) -> Option<Token> {
         self.servers.iter().find(|heard| heard.ip == ip)?.run()
     }
 
-    /// In which run the server at that address said lately that it speaks version 2.
+    /// In which run the server at that address said lately that it speaks version 3.
     pub(super) fn capability(&self, now: Duration, ip: Ipv4Addr) -> Option<Token> {
         let heard = self.servers.iter().find(|heard| heard.ip == ip)?;
         heard.capability.filter(|(_, at)| now.saturating_sub(*at) < Self::SILENCE).map(|(run, _)| run)
@@ -168,19 +168,19 @@ impl HeardServers {
 }
 
 impl Heard {
-    /// In which run the server said last that it speaks version 2.
+    /// In which run the server said last that it speaks version 3.
     pub(super) fn run(&self) -> Option<Token> {
         self.capability.map(|(run, _)| run)
     }
 
-    /// Whether the server ever said that it speaks version 2.
-    pub(super) fn speaks_v2(&self) -> bool {
+    /// Whether the server ever said that it speaks version 3.
+    pub(super) fn speaks_v3(&self) -> bool {
         self.capability.is_some()
     }
 
     /// When a keepalive is due, or what leads to one.
     pub(super) fn keepalive_due(&self, is_keyed: bool) -> Duration {
-        if self.speaks_v2() && (!is_keyed || self.keepalive.has_session()) {
+        if self.speaks_v3() && (!is_keyed || self.keepalive.has_session()) {
             self.timer.due_where_heard(self.last_heard)
         } else {
             self.timer.due()
@@ -247,7 +247,7 @@ mod tests {
         servers.handle_heartbeat(at(0), ip(1), Some(Token(7)), 10, None);
         servers.handle_heartbeat(at(20), ip(1), None, 10, None);
         assert_eq!((servers.capability(at(29), ip(1)), servers.capability(at(30), ip(1))), (Some(Token(7)), None));
-        assert!(servers.iter().all(Heard::speaks_v2));
+        assert!(servers.iter().all(Heard::speaks_v3));
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Session {
         self.unproven.take()
     }
 
-    /// A heartbeat of a server came, of so many bytes, or with its run the announcement that it speaks version 2. Returns whether it is
+    /// A heartbeat of a server came, of so many bytes, or with its run the announcement that it speaks version 3. Returns whether it is
     /// selected now and was not before.
     pub(super) fn handle_heartbeat(&mut self, now: Now, ip: Ipv4Addr, run: Option<Token>, bytes: usize) -> bool {
         let now = now.mono;
@@ -236,7 +236,7 @@ impl Session {
         }
         selected.last_heard = now;
         match run {
-            Some(_) => selected.version.handle_v2(now),
+            Some(_) => selected.version.handle_v3(now),
             None => selected.version.handle_heartbeat(now),
         }
         let in_session = selected.version.phase() == Phase::Session;
@@ -292,7 +292,7 @@ impl Session {
     /// The server at that address answered a keepalive.
     pub(super) fn handle_alive_answer(&mut self, now: Now, ip: Ipv4Addr) {
         if let Some(selected) = self.selected.as_mut().filter(|selected| *selected.address.ip() == ip) {
-            selected.version.handle_v2(now.mono);
+            selected.version.handle_v3(now.mono);
             selected.keepalive.handle_answer();
         }
         if let Some(heard) = self.heard.get_mut(ip) {
@@ -307,10 +307,10 @@ impl Session {
         }
     }
 
-    /// The selected server, which speaks version 2, refuses the handshake.
+    /// The selected server, which speaks version 3, refuses the handshake.
     pub(super) fn handle_locked(&mut self, now: Now) {
         if let Some(selected) = &mut self.selected {
-            selected.version.handle_v2(now.mono);
+            selected.version.handle_v3(now.mono);
         }
     }
 
@@ -472,7 +472,7 @@ impl Session {
     fn continue_handshake(&mut self, now: Duration, asked: Option<Ipv4Addr>, outputs: &mut Outputs) {
         let may_ask = self.address().is_some_and(|address| !self.is_limited(*address.ip()) || asked == Some(*address.ip()));
         let Some(selected) = &mut self.selected else { return };
-        let announces_v2 = self.heard.capability(now, *selected.address.ip()).is_some();
+        let announces_v3 = self.heard.capability(now, *selected.address.ip()).is_some();
         let silence = selected.silence(now);
         let Selected { address, version, handshake: slot, .. } = &mut **selected;
         let Some(handshake) = slot.as_mut().filter(|handshake| handshake.due() <= now) else { return };
@@ -484,7 +484,7 @@ impl Session {
         }
         let is_keyed = self.keys.is_keyed();
         if !is_keyed {
-            let unanswered = Unanswered { hellos: handshake.unanswered(), silence, announces_v2, reach: self.reach };
+            let unanswered = Unanswered { hellos: handshake.unanswered(), silence, announces_v3, reach: self.reach };
             if version.handle_unanswered(now, unanswered) == Probe::Stop {
                 *slot = None;
                 return;
@@ -528,7 +528,7 @@ impl Session {
             if !is_free && asked != Some(heard.ip) {
                 continue;
             }
-            heard.timer.handle_sent(now, Self::ALIVE_INTERVAL, heard.speaks_v2().then_some(repeat));
+            heard.timer.handle_sent(now, Self::ALIVE_INTERVAL, heard.speaks_v3().then_some(repeat));
             let datagram =
                 if is_keyed { heard.keepalive.next_datagram(&mut self.keys, Token(self.random.bits128()), &alive) } else { alive.emit() };
             outputs.send(SocketAddrV4::new(heard.ip, self.server_port), datagram);

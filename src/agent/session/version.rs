@@ -10,7 +10,7 @@ pub(in crate::agent) enum Phase {
     Probing,
     /// It speaks version 1.
     Classic,
-    /// It speaks version 2, and there is a session.
+    /// It speaks version 3, and there is a session.
     Session,
 }
 
@@ -30,8 +30,8 @@ pub(super) struct Unanswered {
     pub(super) hellos: u32,
     /// How long ago the server was last heard.
     pub(super) silence: Duration,
-    /// Whether the server has said lately, to everyone, that it speaks version 2.
-    pub(super) announces_v2: bool,
+    /// Whether the server has said lately, to everyone, that it speaks version 3.
+    pub(super) announces_v3: bool,
     pub(super) reach: Reach,
 }
 
@@ -47,12 +47,12 @@ pub(super) struct VersionDetector {
     phase: Phase,
     /// Whether the server said what version 1 servers say. Otherwise it is only silent.
     was_heard_as_classic: bool,
-    /// When it last said something that only version 2 has.
-    last_v2: Option<Duration>,
+    /// When it last said something that only version 3 has.
+    last_v3: Option<Duration>,
     /// How many heartbeats came, and when the last one was counted.
     heartbeats: u32,
     last_counted: Duration,
-    /// Since when it says what version 1 servers say, and nothing that only version 2 has.
+    /// Since when it says what version 1 servers say, and nothing that only version 3 has.
     classic_since: Option<Duration>,
     /// When the first version 1 configuration came since then.
     configured: Option<Duration>,
@@ -63,7 +63,7 @@ pub(super) struct VersionDetector {
 impl VersionDetector {
     /// After so many unanswered HELLOs a server that is heard speaks version 1 …
     pub(super) const MAX_HELLOS: u32 = 5;
-    /// … if so many of its heartbeats were heard, and never that it speaks version 2. If a server is taken for older than it is, the
+    /// … if so many of its heartbeats were heard, and never that it speaks version 3. If a server is taken for older than it is, the
     /// agent does not learn how far logs were read.
     const MIN_HEARTBEATS: u32 = 4;
     /// Two heartbeats that come closer together are one that the network doubled.
@@ -72,12 +72,12 @@ impl VersionDetector {
     pub(super) const MAX_HELLOS_TO_FIXED: u32 = 12;
     /// A server that was heard more recently is not silent.
     pub(super) const HEARD_WITHIN: Duration = Duration::from_secs(10);
-    /// A server that spoke version 2 and was heard for so long without a sign of it was replaced. A silent one was not.
+    /// A server that spoke version 3 and was heard for so long without a sign of it was replaced. A silent one was not.
     const REPLACED_AFTER: Duration = Duration::from_secs(120);
-    /// After so long with nothing but version 1 it is certain that the server speaks version 1. A version 2 server says more with every
+    /// After so long with nothing but version 1 it is certain that the server speaks version 1. A version 3 server says more with every
     /// heartbeat and answers HELLO: much of that may get lost, but not all.
     const CERTAIN_AFTER: Duration = Duration::from_secs(60);
-    /// After a version 1 configuration that takes less long: a version 2 server says several times around it that it speaks version 2.
+    /// After a version 1 configuration that takes less long: a version 3 server says several times around it that it speaks version 3.
     const CERTAIN_AFTER_CONFIGURATION: Duration = Duration::from_secs(1);
 
     /// Nothing is known but that one heartbeat came.
@@ -85,7 +85,7 @@ impl VersionDetector {
         Self {
             phase: Phase::Probing,
             was_heard_as_classic: false,
-            last_v2: None,
+            last_v3: None,
             heartbeats: 1,
             last_counted: now,
             classic_since: None,
@@ -98,7 +98,7 @@ impl VersionDetector {
         self.phase
     }
 
-    /// The phase as far as it is certain: if a version 2 server were taken for version 1, the place in every log would be lost.
+    /// The phase as far as it is certain: if a version 3 server were taken for version 1, the place in every log would be lost.
     pub(super) fn certain_phase(&self) -> Phase {
         if self.phase == Phase::Classic && !self.is_certain {
             Phase::Probing
@@ -122,15 +122,15 @@ impl VersionDetector {
         }
     }
 
-    /// The server said something that only version 2 has.
-    pub(super) fn handle_v2(&mut self, now: Duration) {
-        self.last_v2 = Some(now);
+    /// The server said something that only version 3 has.
+    pub(super) fn handle_v3(&mut self, now: Duration) {
+        self.last_v3 = Some(now);
         self.forget_classic();
     }
 
-    /// The server said to this agent what version 1 servers say. A version 2 server says it too, to agents that speak version 1.
+    /// The server said to this agent what version 1 servers say. A version 3 server says it too, to agents that speak version 1.
     pub(super) fn handle_classic_answer(&mut self, now: Duration) {
-        if self.phase != Phase::Session && self.last_v2.is_none() {
+        if self.phase != Phase::Session && self.last_v3.is_none() {
             self.phase = Phase::Classic;
             self.was_heard_as_classic = true;
             self.handle_classic(now);
@@ -158,11 +158,11 @@ impl VersionDetector {
 
     /// HELLOs stay without an answer: the server may speak version 1. Returns whether another HELLO makes sense.
     pub(super) fn handle_unanswered(&mut self, now: Duration, unanswered: Unanswered) -> Probe {
-        let Unanswered { hellos, silence, announces_v2, reach } = unanswered;
+        let Unanswered { hellos, silence, announces_v3, reach } = unanswered;
         let is_heard = silence < Self::HEARD_WITHIN;
-        let spoke_v2 = self.last_v2.is_some_and(|at| !is_heard || now.saturating_sub(at) < Self::REPLACED_AFTER);
+        let spoke_v3 = self.last_v3.is_some_and(|at| !is_heard || now.saturating_sub(at) < Self::REPLACED_AFTER);
         let max = if reach == Reach::Fixed { Self::MAX_HELLOS_TO_FIXED } else { Self::MAX_HELLOS };
-        if hellos < max || announces_v2 || spoke_v2 {
+        if hellos < max || announces_v3 || spoke_v3 {
             return Probe::Continue;
         }
         let is_heard = is_heard && self.heartbeats >= Self::MIN_HEARTBEATS;
@@ -211,7 +211,7 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Says {
         Heartbeat,
-        V2,
+        V3,
         ClassicAnswer,
         Configuration,
         Offer,
@@ -219,7 +219,7 @@ mod tests {
         Nothing,
         /// So many HELLOs had no answer, from a server that was heard so many seconds ago.
         Unanswered(u32, u64, Reach),
-        /// The same of a server that announces version 2.
+        /// The same of a server that announces version 3.
         Announcing(u32, u64),
     }
     use Says::*;
@@ -230,7 +230,7 @@ mod tests {
             let now = Duration::from_secs(*seconds);
             match *says {
                 Heartbeat => detector.handle_heartbeat(now),
-                V2 => detector.handle_v2(now),
+                V3 => detector.handle_v3(now),
                 ClassicAnswer => detector.handle_classic_answer(now),
                 Configuration => detector.handle_classic_configuration(now),
                 Offer => detector.handle_offer(),
@@ -248,8 +248,8 @@ mod tests {
         detector
     }
 
-    fn unanswered(hellos: u32, silence: u64, announces_v2: bool, reach: Reach) -> super::Unanswered {
-        super::Unanswered { hellos, silence: Duration::from_secs(silence), announces_v2, reach }
+    fn unanswered(hellos: u32, silence: u64, announces_v3: bool, reach: Reach) -> super::Unanswered {
+        super::Unanswered { hellos, silence: Duration::from_secs(silence), announces_v3, reach }
     }
 
     const HEARD: [(u64, Says); 3] = [(5, Heartbeat), (10, Heartbeat), (15, Heartbeat)];
@@ -275,21 +275,21 @@ mod tests {
             (vec![(24, Unanswered(12, 24, Fixed)), (99, Nothing)], Classic, Probing),
             (vec![(3, ClassicAnswer)], Classic, Probing),
             (vec![(3, ClassicAnswer), (63, Nothing)], Classic, Classic),
-            (vec![(3, ClassicAnswer), (50, V2), (70, Nothing)], Classic, Probing),
-            // A configuration hastens that, unless the server says with it that it speaks version 2.
+            (vec![(3, ClassicAnswer), (50, V3), (70, Nothing)], Classic, Probing),
+            // A configuration hastens that, unless the server says with it that it speaks version 3.
             (vec![(3, ClassicAnswer), (4, Configuration)], Classic, Probing),
             (vec![(3, ClassicAnswer), (4, Configuration), (5, Nothing)], Classic, Classic),
-            (vec![(3, ClassicAnswer), (4, V2), (4, Configuration), (5, Nothing)], Classic, Classic),
-            (vec![(3, ClassicAnswer), (4, Configuration), (4, V2), (5, Nothing)], Classic, Probing),
+            (vec![(3, ClassicAnswer), (4, V3), (4, Configuration), (5, Nothing)], Classic, Classic),
+            (vec![(3, ClassicAnswer), (4, Configuration), (4, V3), (5, Nothing)], Classic, Probing),
             (vec![(3, ClassicAnswer), (50, Offer), (70, Nothing)], Classic, Probing),
             (vec![(3, ClassicAnswer), (50, Says::Session)], Session, Session),
-            // A version 2 server answers an ALERT as version 1 does.
-            (vec![(3, V2), (4, ClassicAnswer)], Probing, Probing),
+            // A version 3 server answers an ALERT as version 1 does.
+            (vec![(3, V3), (4, ClassicAnswer)], Probing, Probing),
             (vec![(3, Says::Session), (4, ClassicAnswer), (200, Heartbeat)], Session, Session),
-            // A server that spoke version 2 was replaced if it is heard for long without that.
-            (heard(&[(16, V2), (135, Unanswered(5, 1, Broadcast))]), Probing, Probing),
-            (heard(&[(16, V2), (136, Unanswered(5, 1, Broadcast))]), Classic, Probing),
-            (heard(&[(16, V2), (136, Unanswered(5, 20, Broadcast))]), Probing, Probing),
+            // A server that spoke version 3 was replaced if it is heard for long without that.
+            (heard(&[(16, V3), (135, Unanswered(5, 1, Broadcast))]), Probing, Probing),
+            (heard(&[(16, V3), (136, Unanswered(5, 1, Broadcast))]), Classic, Probing),
+            (heard(&[(16, V3), (136, Unanswered(5, 20, Broadcast))]), Probing, Probing),
         ] {
             let detector = detector(&script);
             assert_eq!((detector.phase(), detector.certain_phase()), (phase, certain), "{script:?}");

@@ -9,7 +9,7 @@ use super::rule::{CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use crate::directives::arguments::Arguments;
 use crate::directives::source::{directive, Fault, SourceLine};
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Purpose};
 use crate::schedule::Schedule;
 
 /// Returns the groups without faults in the order of the lines, and all faults.
@@ -160,7 +160,7 @@ impl<'a> Parser<'a, '_> {
     /// Takes a line in front of the opener of its group.
     fn early(&mut self, name: &str, argument: &str) -> Result<(), String> {
         if name == "match" {
-            self.early.patterns.push(self.patterns.parse(argument)?);
+            self.early.patterns.push(self.patterns.parse(argument, Purpose::Find)?);
             return Ok(());
         }
         let schedule = Schedule::parse(argument)?;
@@ -197,7 +197,7 @@ impl<'a> Parser<'a, '_> {
                 Rule::Log(LogRule { log, patterns: Vec::new(), ignores: Vec::new(), tags: String::new(), alert, condition, active: None })
             }
             "process" => {
-                let (pattern, condition) = (self.patterns.parse(argument)?, ConditionRule::default());
+                let (pattern, condition) = (self.patterns.parse(argument, Purpose::Find)?, ConditionRule::default());
                 let (tags, message) = (String::new(), String::new());
                 Rule::Process(ProcessRule { pattern, tags, min: 0, max: 0, message, condition, active: None })
             }
@@ -205,7 +205,7 @@ impl<'a> Parser<'a, '_> {
                 let mut arguments = Arguments::parse(name, argument, keys_of(name));
                 let (command, extract) = (arguments.required("command"), arguments.required("extract"));
                 arguments.done()?;
-                let (command, extract) = (CommandLine::parse_runnable(command)?, self.patterns.parse(extract)?);
+                let (command, extract) = (CommandLine::parse_runnable(command)?, self.patterns.parse(extract, Purpose::Capture)?);
                 Rule::Command(CommandRule { command, extract, alerts: Vec::new() })
             }
             _ => Rule::ProcessList(CommandLine::parse(argument)?),
@@ -228,7 +228,7 @@ impl<'a> Parser<'a, '_> {
         if !matches!(self.rule(), Some(Rule::Log(_))) {
             return Err(misplaced(name));
         }
-        let pattern = self.patterns.parse(argument)?;
+        let pattern = self.patterns.parse(argument, Purpose::Find)?;
         let Some(Rule::Log(rule)) = self.rule() else { return Ok(()) };
         if name == "match" {
             rule.patterns.push(pattern);

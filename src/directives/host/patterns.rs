@@ -1,12 +1,12 @@
 //! Compiled patterns that rules and host files share.
 
-use crate::pattern::{Pattern, PatternError};
+use crate::pattern::{Pattern, PatternError, Purpose};
 
 /// Compiles each pattern once. Remembers also the invalid ones.
 #[derive(Debug)]
 pub struct Patterns {
-    /// Ordered by the texts.
-    known: Vec<(Box<str>, Result<Pattern, String>)>,
+    /// Ordered by the texts and purposes.
+    known: Vec<(Box<str>, Purpose, Result<Pattern, String>)>,
     /// What is compiled is to be searched for, within this budget; `None` if it is only checked.
     budget: Option<Budget>,
 }
@@ -42,20 +42,20 @@ impl Patterns {
         self.budget.as_ref().map_or(0, |budget| budget.whole - budget.left)
     }
 
-    pub(super) fn parse(&mut self, text: &str) -> Result<Pattern, String> {
-        let at = match self.known.binary_search_by(|(known, _)| (**known).cmp(text)) {
-            Ok(at) => return self.known[at].1.clone(),
+    pub(super) fn parse(&mut self, text: &str, purpose: Purpose) -> Result<Pattern, String> {
+        let at = match self.known.binary_search_by(|(known, other, _)| (&**known, *other).cmp(&(text, purpose))) {
+            Ok(at) => return self.known[at].2.clone(),
             Err(at) => at,
         };
         let pattern = match &mut self.budget {
-            None => Pattern::parse(text).map(|pattern| pattern.without_program()),
-            Some(budget) => budget.compile(text),
+            None => Pattern::check(text),
+            Some(budget) => budget.compile(text, purpose),
         };
         if self.budget.is_none() && self.known.len() >= Self::MAX_CHECKED {
             self.known.clear();
-            self.known.push((text.into(), pattern.clone()));
+            self.known.push((text.into(), purpose, pattern.clone()));
         } else {
-            self.known.insert(at, (text.into(), pattern.clone()));
+            self.known.insert(at, (text.into(), purpose, pattern.clone()));
         }
         pattern
     }
@@ -65,8 +65,8 @@ impl Budget {
     /// Most invalid patterns of which the position of the fault is told: it takes time to find.
     const MAX_EXAMINED: usize = 100;
 
-    fn compile(&mut self, text: &str) -> Result<Pattern, String> {
-        let pattern = Pattern::parse_within(text, self.left).map_err(|error| match error {
+    fn compile(&mut self, text: &str, purpose: Purpose) -> Result<Pattern, String> {
+        let pattern = Pattern::parse_within(text, purpose, self.left).map_err(|error| match error {
             PatternError::NoRoom => {
                 format!("pattern \"{text}\": the patterns of this host take more than {} bytes of memory", self.whole)
             }
@@ -90,13 +90,13 @@ mod tests {
         let mut patterns = Patterns::checked();
         for number in 0..200 {
             for text in [format!("{number}"), format!("{number}(")] {
-                assert_eq!(patterns.parse(&text), Pattern::parse(&text));
-                assert_eq!(patterns.parse(&text), Pattern::parse(&text));
+                assert_eq!(patterns.parse(&text, Purpose::Find), Pattern::parse(&text));
+                assert_eq!(patterns.parse(&text, Purpose::Find), Pattern::parse(&text));
                 assert!(patterns.known.len() <= Patterns::MAX_CHECKED);
             }
         }
-        assert!(!patterns.parse("1|").unwrap().is_match("1"));
-        assert_eq!(patterns.parse("(1)(2)").unwrap().groups(), 2);
+        assert!(!patterns.parse("1|", Purpose::Find).unwrap().is_match("1"));
+        assert_eq!(patterns.parse("(1)(2)", Purpose::Capture).unwrap().groups(), 2);
     }
 
     #[test]
@@ -104,12 +104,12 @@ mod tests {
         let memory = |text: &str| Pattern::parse(text).unwrap().memory();
         let mut patterns = Patterns::within(memory("a.{100}") + memory("b+"));
         for text in ["a.{100}", "a.{100}", "b+", "a.{100}", "b+"] {
-            assert!(patterns.parse(text).is_ok());
+            assert!(patterns.parse(text, Purpose::Find).is_ok());
         }
-        let reason = patterns.parse("c").unwrap_err();
+        let reason = patterns.parse("c", Purpose::Find).unwrap_err();
         assert!(reason.starts_with("pattern \"c\": the patterns of this host take more than "), "{reason}");
         assert_eq!(patterns.memory(), memory("a.{100}") + memory("b+"));
         let mut patterns = Patterns::within(memory("b+"));
-        assert!(patterns.parse("a.{100}").is_err() && patterns.parse("b+").is_ok(), "what fits is taken");
+        assert!(patterns.parse("a.{100}", Purpose::Find).is_err() && patterns.parse("b+", Purpose::Find).is_ok(), "what fits is taken");
     }
 }

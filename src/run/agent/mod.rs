@@ -12,9 +12,10 @@ mod watches;
 
 use crate::agent::{Agent, AgentIdentity, Output};
 use crate::now::{earlier, Now};
-use crate::run::failure::{Failure, SendFailures};
+use crate::run::failure::Failure;
 use crate::run::keys;
 use crate::run::log::Log;
+use crate::run::outgoing::Outgoing;
 use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::signals::Signals;
@@ -26,7 +27,7 @@ use positions::PositionsFile;
 use settings::{Settings, PROGRAM};
 use sources::Sources;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 use tasks::Tasks;
@@ -98,8 +99,7 @@ struct Loop<'a> {
     buffer: Vec<u8>,
     /// Whether the buffer was used since it was new.
     buffer_used: bool,
-    /// Datagrams that could not be sent.
-    send_failures: SendFailures,
+    outgoing: Outgoing,
 }
 
 /// Room for the largest thing that is read. The system gives its memory only once it is used.
@@ -144,7 +144,7 @@ impl<'a> Loop<'a> {
             log,
             buffer: new_buffer(),
             buffer_used: false,
-            send_failures: SendFailures::default(),
+            outgoing: Outgoing::default(),
         }
     }
 
@@ -229,6 +229,7 @@ impl<'a> Loop<'a> {
         if quiet && self.buffer_used {
             self.buffer = Vec::new();
             self.buffer = new_buffer();
+            self.outgoing.give_back();
         }
         self.buffer_used = !quiet;
     }
@@ -284,7 +285,7 @@ impl<'a> Loop<'a> {
             }
             for output in outputs {
                 match output {
-                    Output::Send { to, datagram } => self.send(now, to, &datagram),
+                    Output::Send { to, datagram } => self.outgoing.push(now, to, &datagram, &self.socket, self.log),
                     Output::Follow(logs) => self.sources.replace(now, logs),
                     Output::Open { source, log, path, start } => self.sources.open(now, source, log, &path, &start),
                     Output::Measure => self.sources.measure(),
@@ -293,14 +294,8 @@ impl<'a> Loop<'a> {
                     Output::Log(text) => self.log.write(now, &text),
                 }
             }
+            self.outgoing.flush(now, &self.socket, self.log);
             self.sources.report(now, &mut self.agent);
-        }
-    }
-
-    fn send(&mut self, now: Now, to: SocketAddrV4, datagram: &[u8]) {
-        let failure = self.socket.send_to(datagram, to).err();
-        if let Some(line) = failure.and_then(|e| self.send_failures.note(to, &e)) {
-            self.log.write(now, &line);
         }
     }
 }

@@ -25,22 +25,27 @@ impl<'a> Places<'a> {
     /// How many places back from the last one are handed out. The asker narrows its search between two of them.
     const RANKS: [usize; Position::MAX_FILES - 1] = [0, 1, 4, 16, 64, 256, 1024];
 
+    /// What a line has whose event is not the last of its batch, in the classic form and in JSON.
+    const WITHIN_BATCH: [&'static str; 2] = ["@%%", "@\""];
+
     pub(super) fn new(format: EventFormat, host: &'a str, chain: ChainId, inode: u64) -> Self {
         Self { format, host, chain, inode, mark: format!("@{chain}:"), places: Vec::new(), line_ends: Vec::new(), of_batch: Vec::new() }
     }
 
     /// Takes a line of the stream.
     pub(super) fn take(&mut self, line: &str) {
-        if !line.contains(&self.mark) {
-            return;
+        let is_within_batch = line.contains(Self::WITHIN_BATCH[usize::from(self.format == EventFormat::Json)]);
+        if !is_within_batch && !line.contains(&self.mark) {
+            // The lines of a batch stand together.
+            return self.of_batch.clear();
         }
-        let Some(event) = Recorded::parse(self.format, line).filter(|event| event.host == self.host) else { return };
-        let Some(recorded) = RecordedSeq::parse(&event.uid).filter(|recorded| recorded.chain == self.chain) else { return };
-        let Some(position) = recorded.position.and_then(Position::parse) else {
-            self.of_batch.extend(line_end(&event.uid));
-            return;
-        };
+        let Some(event) = Recorded::parse(self.format, line).filter(|event| event.host == self.host) else { return self.of_batch.clear() };
+        if is_within_batch {
+            return self.of_batch.extend(line_end(&event.uid));
+        }
         let of_batch = std::mem::take(&mut self.of_batch);
+        let Some(recorded) = RecordedSeq::parse(&event.uid).filter(|recorded| recorded.chain == self.chain) else { return };
+        let position = Position::parse(recorded.position).unwrap_or_default();
         let is_only_file = position.files.len() == 1;
         let Some(place) = position.files.into_iter().find(|file| file.inode == self.inode && file.offset > 0) else { return };
         // The file was cut and begun anew.
@@ -97,8 +102,8 @@ mod tests {
         }
         places.take(&line("h", 5, 90, ":290.1.9.4"));
         // What is within a batch is known by its offset.
-        places.take("Mon Nov 30 12:00:00 2026%%h%%f.r.291.7@5:7:95%%1%%T%%/log%%text");
-        places.take("Mon Nov 30 12:00:00 2026%%h%%f.r.293.8@5:7:96%%1%%T%%/log%%text");
+        places.take("Mon Nov 30 12:00:00 2026%%h%%f.r.291.7@%%1%%T%%/log%%text");
+        places.take("Mon Nov 30 12:00:00 2026%%h%%f.r.293.8@%%1%%T%%/log%%text");
         places.take(&line("h", 5, 97, ":295.1.9"));
         assert_eq!(places.up_to(2920)[..2], [FilePosition::within_batch(2919, 9, 8), places.up_to(2916)[0]]);
         assert_eq!(places.up_to(2921)[0].offset, 2921);

@@ -275,7 +275,7 @@ fn an_event_keeps_the_form_in_which_the_server_may_have_it() {
     (1..4).for_each(|n| outbox.push_line(at(0), log, &position(n), event(&format!("x{n}"))));
     assert_eq!(sent(&mut outbox, at(0), Form::Classic).len(), 3);
     outbox.push_line(at(0), log, &position(4), event("x4"));
-    // The server turns out to speak version 2. What it may have as ALERT stays one, and the next event waits for that.
+    // The server turns out to speak version 3. What it may have as ALERT stays one, and the next event waits for that.
     outbox.restart(at(1));
     outbox.chains.handle_at(at(1).mono, log, Some(Checkpoint { seq: Seq { epoch: 7, number: 0 }, unix: 1, position: "-" }));
     let again = sent(&mut outbox, at(1), Form::Chain);

@@ -382,3 +382,28 @@ fn the_condition_of_a_file_ends_with_its_times_and_that_of_a_wildcard_when_it_ha
         assert_eq!(events(&mut bench.delivery).join(","), made, "{seconds}");
     }
 }
+
+#[test]
+fn lines_that_no_literal_excludes_are_found_in_any_form() {
+    let rule = |pattern: &str| format!("file: /log\nmatch: {pattern}\nignore: ^[0-9]\nalert_all: tags={}\n", pattern.len());
+    let mut bench = Bench::new(&(rule("[0-9]{3}$") + &rule("[a-z]=[a-z]")));
+    bench.lines(1, "a 123\r\nb 12\n\u{fc} 456\nkey=x 1\n7 123\n\n\u{fc}=y 78\nx=y 999");
+    assert_eq!(bench.events(), ["9 a 123", "9 \u{fc} 456", "11 key=x 1", "9 x=y 999", "11 x=y 999"]);
+}
+
+#[test]
+fn many_patterns_without_literals_take_several_turns_and_each_comes_further() {
+    let pattern = |n: usize| format!("[a-z]{{{}}}[0-9]{{{}}}$", 1 + n % 30, 1 + n / 30);
+    let rules = (0..600).map(|n| format!("file: /log\nmatch: {}\nalert_all: tags=T{n}\n", pattern(n)));
+    let mut bench = Bench::new(&rules.collect::<String>());
+    let lines = format!("{}{}\nx1\n", "no line of these is found\n".repeat(2000), "a long line ".repeat(1500));
+    let (mut read, mut turns) = (0, 0);
+    while read < lines.len() {
+        let consumed = bench.lines(1, &lines[read..]);
+        assert!(consumed > 0 || bench.rules.is_turn_over());
+        (read, turns) = (read + consumed, turns + 1);
+        bench.rules.begin_turn();
+    }
+    assert!((3..20).contains(&turns), "{turns}");
+    assert_eq!(bench.events(), ["T0 x1"]);
+}

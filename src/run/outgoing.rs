@@ -6,6 +6,7 @@ use crate::run::log::Log;
 use crate::sys::datagrams::Sender;
 use std::net::{SocketAddrV4, UdpSocket};
 
+/// A batch of datagrams, and what could not be sent.
 #[derive(Default)]
 pub(super) struct Outgoing {
     sender: Sender,
@@ -19,6 +20,11 @@ impl Outgoing {
             self.flush(now, socket, log);
         }
         self.sender.push(to, datagram);
+    }
+
+    /// Gives the memory of the batch back, which must have been sent.
+    pub(super) fn give_back(&mut self) {
+        self.sender = Sender::default();
     }
 
     /// Sends the batch. Datagrams that cannot be sent are dropped, and logged once for each address and reason.
