@@ -26,10 +26,11 @@ impl<'a> Places<'a> {
     const RANKS: [usize; Position::MAX_FILES - 1] = [0, 1, 4, 16, 64, 256, 1024];
 
     /// What a line has whose event is not the last of its batch, in the classic form and in JSON.
-    const WITHIN_BATCH: [&'static str; 2] = ["@%%", "@\""];
+    const WITHIN_BATCH: [&'static str; 2] = ["@%%", "\"at\":\"\""];
 
     pub(super) fn new(format: EventFormat, host: &'a str, chain: ChainId, inode: u64) -> Self {
-        Self { format, host, chain, inode, mark: format!("@{chain}:"), places: Vec::new(), line_ends: Vec::new(), of_batch: Vec::new() }
+        let mark = if format == EventFormat::Json { format!("\"at\":\"{chain}:") } else { format!("@{chain}:") };
+        Self { format, host, chain, inode, mark, places: Vec::new(), line_ends: Vec::new(), of_batch: Vec::new() }
     }
 
     /// Takes a line of the stream.
