@@ -95,7 +95,12 @@ pub fn number(digits: &str, base: u8) -> Option<u64> {
         if digit >= base {
             return None;
         }
-        number = number.checked_mul(base.into())?.checked_add(digit.into())?;
+        // So few digits never overflow, and most numbers have fewer.
+        number = if digits.len() <= 12 {
+            number * u64::from(base) + u64::from(digit)
+        } else {
+            number.checked_mul(base.into())?.checked_add(digit.into())?
+        };
     }
     (!digits.is_empty()).then_some(number)
 }

@@ -44,7 +44,6 @@ use hosts::Hosts;
 use outputs::Outputs;
 use own_events::OwnEvents;
 use session::Session;
-use std::borrow::Cow;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::time::Duration;
@@ -290,16 +289,7 @@ impl Server {
     }
 
     fn accept_batch(&mut self, from: SocketAddrV4, host: &Rc<str>, batch: &EventBatch<'_>, sink: &mut impl EventSink) {
-        let sanitized_host = sanitize_field(host);
-        let mut shared: Option<(&str, Option<&str>, Cow<'_, str>, Option<Cow<'_, str>>)> = None;
-        batch.for_each(|_, uid, event| {
-            // Most events of a batch have the same tags and file.
-            let known = shared.take().filter(|(tags, file, ..)| (*tags, *file) == (event.tags, event.file));
-            let (.., tags, file) = shared
-                .insert(known.unwrap_or_else(|| (event.tags, event.file, sanitize_field(event.tags), event.file.map(sanitize_field))));
-            let text = sanitize(event.text);
-            sink.accept(&Alert { host: &sanitized_host, uid, unix: event.unix, tags, file: file.as_deref(), text: &text });
-        });
+        sink::accept_batch(host, batch, sink);
         self.chains.accept(host, batch.chain, batch.checkpoint(), from);
     }
 

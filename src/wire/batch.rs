@@ -5,8 +5,7 @@
 //! Without a `k` before them events are of the class `line`. Further letters are ignored.
 
 use super::event_word::EventWord;
-use super::fields::{ChainId, Checkpoint, Progress, Seq, WireError};
-use super::message::NO_FILE;
+use super::fields::{ChainId, Checkpoint, Progress, Seq, WireError, NO_FILE};
 use super::position::{parse_base36, Position};
 use super::reader::split_field;
 use super::writer::FieldWriter;

@@ -7,6 +7,9 @@ use std::fmt;
 /// The protocol version that SRVCAP and HELLO name.
 pub const VERSION: &str = "3";
 
+/// What stands in the file field of an event that has no file.
+pub(super) const NO_FILE: &str = "NULL";
+
 /// Stands for a sequence number or a revision that does not exist.
 pub(super) const NONE: &str = "none";
 

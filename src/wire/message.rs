@@ -4,14 +4,11 @@
 //! version 1 peers ignore them.
 
 use super::batch::{BatchEvents, EventBatch};
-use super::fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, VERSION};
+use super::fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, NO_FILE, VERSION};
 use super::limits::{MAX_CHAINS_AT_ONCE, MAX_PARTS_AT_ONCE};
 use super::reader::{split_field, FieldReader};
 use super::writer::FieldWriter;
 use std::fmt;
-
-/// What stands in the file field of an event that has no file.
-pub(super) const NO_FILE: &str = "NULL";
 
 /// One datagram, borrowed from its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

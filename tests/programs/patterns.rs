@@ -53,7 +53,7 @@ fn a_line_that_takes_long_to_search_delays_neither_other_logs_nor_the_end() {
     for number in 0..RULES {
         let _ = write!(
             text,
-            "file: {}\nmatch: (.|[{}x]|\\S){{25}}[A-Z][A-Y]{{{}}}$\nalert_all: tags=HEAVY\n",
+            "file: {}\nmatch: (.|[{}é]|\\S){{25}}[A-Z][A-Y]{{{}}}$\nalert_all: tags=HEAVY\n",
             site.file("heavy"),
             number % 10,
             number / 10 + 1

@@ -60,14 +60,18 @@ fn after_a_kill_without_a_snapshot_both_programs_continue_from_the_stream() {
 }
 
 #[test]
-fn a_torn_last_line_is_cut_off_and_its_event_is_sent_again() {
-    let site = expect_all_lines_once("torn", "", |site| {
-        let text = fs::read_to_string(site.path("events.log")).unwrap();
-        assert!(text.ends_with("line 2\n"));
-        // The write of the second event was torn, so it was never acknowledged.
-        fs::write(site.path("events.log"), &text[..text.len() - 4]).unwrap();
-    });
-    assert!(stream(&site).lines().all(|line| line.splitn(7, "%%").count() == 7), "every line is whole");
+fn a_torn_batch_is_cut_off_and_its_events_are_sent_again() {
+    for (name, more, is_line_torn) in [("torn-line", "", true), ("torn-batch", "", false), ("torn-json", "event_format: json\n", false)] {
+        let site = expect_all_lines_once(name, more, |site| {
+            let text = fs::read_to_string(site.path("events.log")).unwrap();
+            let (before, last) = text.trim_end().rsplit_once('\n').unwrap();
+            assert!(last.contains("line 2") && before.lines().last().unwrap().contains("line 1"));
+            // The write of the two events was torn, so they were never acknowledged.
+            let torn = if is_line_torn { &text[..text.len() - 4] } else { &text[..=before.len()] };
+            fs::write(site.path("events.log"), torn).unwrap();
+        });
+        assert!(more != "" || stream(&site).lines().all(|line| line.splitn(7, "%%").count() == 7), "every line is whole");
+    }
 }
 
 #[test]

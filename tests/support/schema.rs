@@ -1,5 +1,7 @@
 //! Checks each line of an event stream in JSON against the schema in `docs`. Knows the keywords of that schema, and fails at any other.
 
+#![allow(clippy::cast_precision_loss, unreachable_pub, reason = "tests share it")]
+
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;

@@ -1,6 +1,5 @@
 //! Waiting events of one chain that travel in one datagram: one piece of memory, ready to be sent.
 
-use super::outbox::Class;
 use super::window::Sent;
 use crate::wire::{Alert, BatchEvent, BatchText, ChainId, EventBatch, Message, Seq, MAX_BATCH};
 use std::time::Duration;
@@ -31,6 +30,15 @@ pub(super) enum SentAs {
     Alert,
     /// As EVENT. The first event has that number in its chain.
     Events(u64),
+}
+
+/// What can be done when there is no room for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// A line of a log: it waits in the file, so the caller asks for room first.
+    Line,
+    /// Nothing that could be read again: it is dropped and counted.
+    Other,
 }
 
 impl Batch {

@@ -1,6 +1,6 @@
 //! Events that wait until the server has acknowledged them: a bounded queue of batches. The first of them are in flight.
 
-use super::batch::{Batch, SentAs};
+use super::batch::{Batch, Class, SentAs};
 use super::chains::Chains;
 use super::window::{Sent, Window};
 use crate::now::{earlier, Now};
@@ -69,15 +69,6 @@ pub(in crate::agent) enum Form {
     Chain,
 }
 
-/// What can be done when there is no room for an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// A line of a log: it waits in the file, so the caller asks for room first.
-    Line,
-    /// Nothing that could be read again: it is dropped and counted.
-    Other,
-}
-
 pub(super) struct Outbox {
     host: String,
     random: Random,
@@ -140,6 +131,8 @@ impl Outbox {
     const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
     /// Shortest time between two reports of truncated events.
     const TRUNCATED_INTERVAL: Duration = Duration::from_secs(60);
+    /// Most datagrams of one call: a window of them would take as much memory again as the events that wait.
+    const AT_ONCE: usize = 16;
     /// Most bytes of an EVENT beside those of its host, position and events.
     const HEADER: usize = 60;
 
@@ -440,7 +433,7 @@ impl Outbox {
         self.window.restart(now);
     }
 
-    /// The datagrams that are due. They count as sent.
+    /// The first datagrams that are due, at most [`Self::AT_ONCE`]. They count as sent.
     pub(super) fn transmit(&mut self, now: Duration, chains: &mut Chains, form: Form) -> Vec<Vec<u8>> {
         self.is_batching = form == Form::Chain;
         if !self.is_batching {
@@ -451,7 +444,7 @@ impl Outbox {
             self.window.handle_timeout(now);
             schedule = self.schedule(now, chains, form);
         }
-        schedule.due.into_iter().map(|at| self.send(now, chains, form, at)).collect()
+        schedule.due.into_iter().take(Self::AT_ONCE).map(|at| self.send(now, chains, form, at)).collect()
     }
 
     /// A server that takes only single events may not have been known before: it gets each on its own.

@@ -239,7 +239,8 @@ impl AgentNode {
             let changed = self.carry_out(now, &mut sent);
             self.read_logs(now);
             self.agent.handle_timeout(now);
-            if !self.carry_out(now, &mut sent) && !changed {
+            let is_all_done = self.agent.next_deadline(now).is_none_or(|at| at > now.mono);
+            if !self.carry_out(now, &mut sent) && !changed && is_all_done {
                 break;
             }
         }
