@@ -101,8 +101,15 @@ fn log_lines() -> Vec<u8> {
 
 /// Lines of a file that is read up to that position.
 fn read(position: u64, bytes: &[u8]) -> LogEvent<'_> {
-    let place =
-        BlockPosition { earlier: &[], later: &[], inode: 7, head: &[b'x'; CONTEXT], offset: position + 1000, before: &[b'y'; CONTEXT] };
+    let place = BlockPosition {
+        earlier: &[],
+        later: &[],
+        inode: 7,
+        serial: 1,
+        head: &[b'x'; CONTEXT],
+        offset: position + 1000,
+        before: &[b'y'; CONTEXT],
+    };
     LogEvent::Lines(Lines { position, place: Some(place), bytes })
 }
 

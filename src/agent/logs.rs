@@ -43,6 +43,13 @@ pub enum LogEvent<'a> {
     Vanished { path: String },
 }
 
+impl LogEvent<'_> {
+    /// Whether the event may open or close a file.
+    pub(super) fn changes_files(&self) -> bool {
+        matches!(self, Self::Renamed { .. } | Self::Opened { .. } | Self::Gone | Self::SetAside | Self::Vanished { .. })
+    }
+}
+
 /// Lines of one log, one behind the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a> {

@@ -69,11 +69,12 @@ pub struct Agent {
     is_ending: bool,
 }
 
-/// A configuration that is complete. Its rules must not see lines that were read before them: the server has to know of these.
+/// A configuration that is complete. Its rules must not see lines that were read before them: the server has to know of these. And
+/// they have to know which conditions are open.
 struct ComingConfiguration {
     revision: Revision,
     text: String,
-    /// When it is in force in any case.
+    /// When it is in force even if the server does not know yet how far logs are read.
     deadline: Duration,
 }
 
@@ -142,8 +143,8 @@ impl Agent {
     }
 
     /// Takes over the positions that an earlier run kept, as [`Self::positions`] gave them.
-    pub fn remember(&mut self, text: &str) {
-        self.delivery.remember(text);
+    pub fn remember(&mut self, now: Now, text: &str) {
+        self.delivery.remember(now, text);
     }
 
     /// The positions up to which logs are processed, and those of an earlier run that were not needed yet, as a text; `None` if none
@@ -337,6 +338,9 @@ impl Agent {
 
     /// Puts the configuration in force that waits, if it need not wait any more.
     fn adopt_coming(&mut self, now: Now) {
+        if !self.delivery.knows_conditions(self.form()) {
+            return;
+        }
         let is_due = |coming: &mut ComingConfiguration| now.mono >= coming.deadline || self.delivery.are_logs_told();
         if let Some(ComingConfiguration { revision, text, .. }) = self.coming.take_if(is_due) {
             self.adopt(now, revision, marked_lines(&text, Configuration::CLASSIC_PATH));
@@ -358,6 +362,7 @@ impl Agent {
         for refused in self.rules.replace(now, file.groups, &mut self.logs, &mut self.outputs) {
             self.system_event(now, format!("Refused by this host: {refused}"));
         }
+        self.close_conditions(now);
         let Self { failures, rules, logs, .. } = self;
         failures.retain(|source| match source {
             FailingSource::Log(path) => logs.follows(path),
@@ -371,9 +376,25 @@ impl Agent {
         self.system_event(now, format!("Configuration {revision} in force: {rules} rule{plural}"));
     }
 
+    /// Ends the open conditions of rules and logs that are gone.
+    fn close_conditions(&mut self, now: Now) {
+        if self.delivery.has_conditions() {
+            self.delivery.close_other_conditions(now, &self.rules.condition_keys(&self.logs));
+        }
+    }
+
     /// Takes what happens to a log. Returns how many bytes of [`LogEvent::Lines`] are processed: fewer than all when events find no
     /// room, or when so much was searched that [`Self::handle_timeout`] is to be called before; 0 for any other event. Events of a log that is not followed any more are ignored.
     pub fn handle_log(&mut self, now: Now, log: LogId, event: LogEvent<'_>) -> usize {
+        let changes_files = event.changes_files();
+        let consumed = self.handle_log_event(now, log, event);
+        if changes_files {
+            self.close_conditions(now);
+        }
+        consumed
+    }
+
+    fn handle_log_event(&mut self, now: Now, log: LogId, event: LogEvent<'_>) -> usize {
         let Self { logs, rules, delivery, outputs, .. } = self;
         match event {
             LogEvent::Lines(lines) => {
@@ -545,7 +566,8 @@ impl Agent {
         if self.is_ending {
             return events;
         }
-        let events = earlier(events, self.coming.as_ref().map(|coming| coming.deadline));
+        let coming = self.coming.as_ref().filter(|_| self.delivery.knows_conditions(self.form()));
+        let events = earlier(events, coming.map(|coming| coming.deadline));
         let idle = self.session.idle_due(self.delivery.waiting());
         let session = earlier(self.session.next_deadline(), self.configuration.next_deadline(self.session.phase()));
         earlier(earlier(session, idle), earlier(events, self.rules.next_deadline(now)))

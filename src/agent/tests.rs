@@ -4,6 +4,7 @@ use super::*;
 use crate::directives::host::LogSource;
 use crate::schedule::WeekMinute;
 use crate::wire::position::Position;
+use crate::wire::{ChainId, Checkpoint, Seq};
 
 fn at(seconds: u64) -> Now {
     Now { mono: Duration::from_secs(seconds), unix: 1_795_347_336 + seconds, local: WeekMinute::new(0, 0, 0), second: 0 }
@@ -19,13 +20,20 @@ struct Bench {
     outputs: Vec<Output>,
     /// Whether the server answers nothing by itself any more.
     is_silent: bool,
+    /// How far the server knows the chain without a log, from an earlier run.
+    left: Option<&'static str>,
 }
 
 impl Bench {
     /// An agent that has a session with a server, and that host file in force.
     fn new(text: &str) -> Self {
+        Self::after(None, text)
+    }
+
+    /// As [`Self::new`], where the server knows from an earlier run how far the chain without a log had come.
+    fn after(left: Option<&'static str>, text: &str) -> Self {
         let identity = AgentIdentity { host: "h".into(), run: Token(2), server_port: 4361, seed: 1 };
-        let mut bench = Self { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new(), is_silent: false };
+        let mut bench = Self { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new(), is_silent: false, left };
         bench.receive(&Message::Heartbeat { name: "s" });
         let hello = bench.sent("HELLO");
         let nonce = match Message::parse(hello.as_bytes()) {
@@ -70,7 +78,11 @@ impl Bench {
                 if let (Output::Send { datagram, .. }, false) = (&output, self.is_silent) {
                     match Message::parse(datagram) {
                         Ok(Message::Seek { chains, .. }) => {
-                            answers.extend(chains.into_iter().map(|chain| Message::At { host: "h", chain, checkpoint: None }.emit()));
+                            let left = self.left.map(|position| Checkpoint { seq: Seq { epoch: 9, number: 9 }, unix: 9, position });
+                            let left = |chain: &ChainId| left.filter(|_| *chain == ChainId::NO_FILE);
+                            answers.extend(
+                                chains.iter().map(|chain| Message::At { host: "h", chain: *chain, checkpoint: left(chain) }.emit()),
+                            );
                         }
                         Ok(Message::Take { chain, to, .. }) => {
                             answers.push(Message::At { host: "h", chain, checkpoint: Some(to) }.emit());
@@ -229,7 +241,7 @@ fn a_file_that_is_gone_and_comes_back_while_its_events_wait_is_read_from_its_beg
 #[test]
 fn a_file_that_vanishes_before_it_is_opened_is_not_opened() {
     let identity = AgentIdentity { host: "h".into(), run: Token(2), server_port: 4361, seed: 1 };
-    let mut bench = Bench { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new(), is_silent: false };
+    let mut bench = Bench { agent: Agent::new(at(0), identity), seconds: 0, outputs: Vec::new(), is_silent: false, left: None };
     bench.receive(&Message::Heartbeat { name: "s" });
     bench.receive(&Message::Ack { uid: "1_1" });
     bench.receive(&Message::Config { lines: &WILDCARD.trim().replace('\n', "%%") });
@@ -325,4 +337,54 @@ fn an_agent_that_ends_reports_how_far_logs_are_read_and_starts_nothing() {
         .delivery
         .handle_done(at(bench.seconds), &[crate::wire::Progress { chain: crate::wire::ChainId::NO_FILE, done, held: Vec::new() }]);
     assert!(bench.agent.is_told());
+}
+
+#[test]
+fn what_is_open_is_known_to_the_next_run_and_ends_with_its_rule() {
+    const LIMIT: &str =
+        "run: command=df extract=(x) (.*)\nalert_if: tags=D match=1,x upper_limit=2,90 repeat=0 message=Full\ncleared: Room\n";
+    /// The EVENT that was sent last. The outputs stay.
+    fn last_event(bench: &Bench) -> String {
+        let sent = bench.outputs.iter().rev().filter_map(|output| match output {
+            Output::Send { datagram, .. } => Some(String::from_utf8(datagram.clone()).unwrap()),
+            _ => None,
+        });
+        sent.into_iter().find(|datagram| datagram.starts_with("EVENT")).unwrap_or_default()
+    }
+    /// What the rules make of that line, which the command prints in its next run: positions and texts.
+    fn run(bench: &mut Bench, line: &str) -> (String, String) {
+        let starts = std::mem::take(&mut bench.outputs).into_iter().filter_map(|output| match output {
+            Output::Start { job, .. } => Some(job),
+            _ => None,
+        });
+        drop(bench.agent.delivery.drain());
+        for job in starts.collect::<Vec<_>>() {
+            bench.agent.handle_task_lines(at(bench.seconds), job, line.as_bytes());
+            bench.agent.handle_task_end(at(bench.seconds), job, Ok(()));
+        }
+        bench.turn();
+        let event = last_event(bench);
+        let made = bench.agent.delivery.drain().map(|alert| String::from_utf8(alert).unwrap().rsplit("%%").next().unwrap().to_string());
+        let made = made.collect::<Vec<_>>().join(",");
+        bench.seconds += 60;
+        bench.receive(&Message::Heartbeat { name: "s" });
+        (made, event)
+    }
+    let key = |event: &str| event.split("%%").find(|field| field.starts_with("-~")).map(str::to_string);
+    let mut first = Bench::new(LIMIT);
+    let (made, event) = run(&mut first, "x 95\n");
+    let position = key(&event).unwrap();
+    assert_eq!(made, "Full");
+    let left: &'static str = Box::leak(position.clone().into_boxed_str());
+
+    let mut second = Bench::after(Some(left), LIMIT);
+    assert_eq!(key(&last_event(&second)), Some(position), "what came before the answer of the server too");
+    assert_eq!(run(&mut second, "x 95\n").0, "");
+    assert_eq!(run(&mut second, "x 5\n").0, "Room");
+
+    // Its rule goes while the agent does not run: there is nobody to say what the event would be.
+    let mut third = Bench::after(Some(left), &LIMIT.replace("=D", "=E"));
+    assert_eq!(run(&mut third, "x 95\n").0, "Full");
+    third.configure("");
+    assert_eq!(third.agent.delivery.drain().filter(|alert| alert.ends_with(b"%%Room")).count(), 1);
 }

@@ -88,6 +88,11 @@ impl<'a> Arguments<'a> {
         })
     }
 
+    /// A whole number of at least `least`, if the key is given.
+    pub(super) fn optional_number(&mut self, key: &str, least: u64) -> Option<u64> {
+        self.get(key).map(|_| self.number(key, least))
+    }
+
     /// The required `tags=`.
     pub(super) fn tags(&mut self) -> &'a str {
         let value = self.required("tags");

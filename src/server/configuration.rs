@@ -291,8 +291,10 @@ impl HostConfiguration {
                         config.lines += "%%";
                     }
                     config.lines += &lines;
-                    let ignored = |part| group.fault(format!("ignored by the agent of {host}: {part}"));
-                    config.left_out.extend(group.ignored_by_classic().map(ignored));
+                    let ignored = group.ignored_by_classic().join(", ");
+                    if !ignored.is_empty() {
+                        config.left_out.push(group.fault(format!("ignored by the agent of {host}: {ignored}")));
+                    }
                 }
                 Ok(_) => config.left_out.push(group.fault(format!("left out for {host}: the configuration does not fit one datagram"))),
                 Err(reason) => {
@@ -483,6 +485,7 @@ mod tests {
             (log(r"\<a"), false, None),
             (alert("match=1,my disk upper_limit=2,9"), false, Some("ignored by the agent of h: white space in match=")),
             (alert("match=1,x lower_limit=2,-9"), false, Some("ignored by the agent of h: a negative limit")),
+            (alert("match=1,x lower_limit=2,-9 for=2 repeat=0"), false, Some("ignored by the agent of h: a negative limit, for=, repeat=")),
             (alert("match=1,x lower_limit=2,9"), false, None),
         ];
         for (text, is_left_out, reason) in cases {

@@ -30,6 +30,8 @@ pub(super) struct LogFiles {
     /// What the log held before the current file was begun, until it is known whether that file is a copy.
     predecessor: Option<Box<Predecessor>>,
     progress: Progress,
+    /// The highest number of a file so far.
+    last_serial: u32,
 }
 
 /// Behind which file others are looked for, and by what these are recognised as newer.
@@ -52,6 +54,7 @@ impl LogFiles {
             truncated: None,
             predecessor: None,
             progress: Progress::default(),
+            last_serial: 0,
         }
     }
 
@@ -102,6 +105,23 @@ impl LogFiles {
         self.note_target();
     }
 
+    /// Numbers the files of a log that is followed for the first time, beginning with the one after `serial`.
+    pub(super) fn number_from(&mut self, serial: u32) {
+        self.last_serial = serial;
+        self.number();
+    }
+
+    /// Gives each file that has no number the next one.
+    fn number(&mut self) {
+        let Self { rotated, current, last_serial, .. } = self;
+        for file in rotated.files_mut().chain(current.as_mut()) {
+            if file.serial == 0 {
+                file.serial = *last_serial + 1;
+            }
+            *last_serial = (*last_serial).max(file.serial);
+        }
+    }
+
     /// Notes what the path leads to, if it is a link.
     fn note_target(&mut self) {
         let path = Path::new(&self.places.log);
@@ -124,6 +144,8 @@ impl LogFiles {
         let Some(Resumed { rotated, current, lost }) = resumed else { return false };
         self.rotated.extend(rotated);
         self.current = current;
+        self.last_serial = position.files.iter().map(|file| file.serial).max().unwrap_or(0);
+        self.number();
         self.note_target();
         self.progress.add_loss_text(lost);
         true
@@ -193,6 +215,7 @@ impl LogFiles {
     /// # Errors
     /// The current file cannot be read. Rotated files that cannot be read are given up.
     pub(super) fn read(&mut self, now: Duration, buffer: &mut [u8], take: TakeLines<'_>) -> Result<ReadOutcome, AccessError> {
+        self.number();
         let mut files = self.positions();
         let mut at = 0;
         loop {
@@ -326,7 +349,7 @@ impl LogFiles {
     fn handle_truncated(&mut self, since: Option<Mtime>, release: Release<'_>) {
         let Some(truncated) = &self.current else { return };
         // Opened before the search, so that another truncation during it is noticed.
-        let Ok(from_start) = truncated.at_offset(0) else { return };
+        let Ok(from_start) = truncated.anew(0) else { return };
         let Some(copy) = find_copy(&self.access, &self.places, truncated) else { return };
         let Some(mut truncated) = self.current.replace(from_start) else { return };
         if truncated.offset() == 0 {
@@ -453,7 +476,9 @@ fn find_copy(access: &Access, places: &Places, truncated: &LogFile) -> Option<Op
     let copy = Siblings::with_stable(access, places, &|_| false, &mut |siblings| {
         siblings.find_copy(&known, original).or_else(|| siblings.find_copy(&read, original))
     })?;
-    Some(copy.and_then(|copy| copy.at_offset(truncated.offset()).ok()))
+    let mut copy = copy.and_then(|copy| copy.at_offset(truncated.offset()).ok());
+    copy.iter_mut().for_each(|copy| copy.serial = truncated.serial);
+    Some(copy)
 }
 
 /// Gives up what is known of a truncated file and is not in its copy.

@@ -92,6 +92,12 @@ impl Follower {
         (follower, lost)
     }
 
+    /// Tells the files of a log that is followed for the first time from those that had its name earlier: they are numbered from the one
+    /// after `serial` on, which is such that no number comes twice.
+    pub fn number_from(&mut self, serial: u32) {
+        self.files.number_from(serial);
+    }
+
     /// How far everything that was handed on goes.
     pub fn position(&self) -> Position {
         self.pending.as_ref().map_or_else(|| self.files.position(), |pending| pending.position.clone())

@@ -20,6 +20,8 @@ pub type Release<'a> = &'a mut dyn FnMut(FileId) -> Option<LogFile>;
 pub struct LogFile {
     file: File,
     file_id: FileId,
+    /// Tells it from the log's other files; 0 until it has a number.
+    pub(super) serial: u32,
     offset: u64,
     splitter: LineSplitter,
     /// The first bytes of the file: [`CONTEXT`] of them, or at least those before the offset.
@@ -59,6 +61,7 @@ impl LogFile {
         let mut log_file = Self {
             file,
             file_id: file_id(meta),
+            serial: 0,
             offset,
             splitter: LineSplitter::default(),
             head,
@@ -77,14 +80,20 @@ impl LogFile {
     /// Opens a file that was read up to a position. `None` if it cannot be read or its content is not that of the position. A file of
     /// which nothing was read is recognised by its inode only.
     pub(super) fn resume(access: &Access, path: &Path, position: &FilePosition) -> Option<Self> {
-        let file = Self::open(access, path, position.offset).ok()?;
+        let mut file = Self::open(access, path, position.offset).ok()?;
         let there = file.position();
+        file.serial = position.serial;
         let is_same = there.offset == position.offset && there.hash == position.hash;
         (is_same && (position.offset > 0 || there.inode == position.inode)).then_some(file)
     }
 
     /// The same file, to be read on at another offset.
     pub(super) fn at_offset(&self, offset: u64) -> io::Result<Self> {
+        Ok(Self { serial: self.serial, ..self.anew(offset)? })
+    }
+
+    /// The same file with other content than before, to be read from an offset on.
+    pub(super) fn anew(&self, offset: u64) -> io::Result<Self> {
         Self::at(self.file.try_clone()?, &self.file.metadata()?, offset)
     }
 
@@ -100,7 +109,7 @@ impl LogFile {
     /// How far it is read.
     pub(super) fn position(&self) -> FilePosition {
         let hash = content_hash(&self.head, &self.before, self.offset);
-        FilePosition { offset: self.offset, hash, inode: self.file_id.1, done: 0 }
+        FilePosition { offset: self.offset, hash, inode: self.file_id.1, done: 0, serial: self.serial }
     }
 
     /// How far it is known to go, as a position by which a copy of it is recognised.
@@ -109,7 +118,7 @@ impl LogFile {
         if *offset <= self.offset {
             return self.position();
         }
-        FilePosition { offset: *offset, hash: content_hash(&self.head, before, *offset), inode: self.file_id.1, done: 0 }
+        FilePosition { offset: *offset, hash: content_hash(&self.head, before, *offset), ..self.position() }
     }
 
     /// How far it is known to go.
@@ -360,7 +369,15 @@ impl LogFile {
         skipped: usize,
         before: &'a [u8],
     ) -> BlockPosition<'a> {
-        BlockPosition { earlier, later, inode: self.file_id.1, head: &self.head, offset: self.offset + skipped as u64, before }
+        BlockPosition {
+            earlier,
+            later,
+            inode: self.file_id.1,
+            serial: self.serial,
+            head: &self.head,
+            offset: self.offset + skipped as u64,
+            before,
+        }
     }
 
     /// Moves the offset. `before` ends with the bytes before the new one.

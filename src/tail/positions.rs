@@ -37,7 +37,7 @@ mod tests {
 
     /// Files with the inodes from 0 on. Those below `begun` were begun.
     fn files(count: u64, begun: u64) -> Vec<FilePosition> {
-        (0..count).map(|inode| FilePosition { offset: u64::from(inode < begun), hash: 0, inode, done: 0 }).collect()
+        (0..count).map(|inode| FilePosition { offset: u64::from(inode < begun), hash: 0, inode, done: 0, serial: 0 }).collect()
     }
 
     fn inodes(files: &[FilePosition]) -> Vec<u64> {

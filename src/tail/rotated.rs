@@ -199,7 +199,7 @@ impl RotatedFiles {
             let Some(copy) = find_copy(&rotated.file) else { continue };
             let truncated = self.open.remove(at - 1).file;
             give_up(&truncated, copy.as_ref());
-            anew.extend(truncated.at_offset(0).ok().filter(|file| file.size() > 0));
+            anew.extend(truncated.anew(0).ok().filter(|file| file.size() > 0));
             match copy {
                 Some(copy) => self.open.insert(at - 1, RotatedFile::new(copy)),
                 None => at -= 1,

@@ -1,9 +1,10 @@
 //! Consecutive events of one chain in one datagram. What they share is said once.
 //!
 //! The first line has the fields `time%%tags%%file%%origin`, which the events after it share. Each other line begins with a letter that says
-//! what it is: `=tail%%text` an event; `t`, `g`, `f` and `o` another time, tags, file and origin of the events that follow. Further letters
-//! are ignored.
+//! what it is: `=tail%%text` an event; `t`, `g`, `f`, `o` and `k` another time, tags, file, origin and class of the events that follow.
+//! Without a `k` before them events are of the class `line`. Further letters are ignored.
 
+use super::event_word::EventWord;
 use super::fields::{ChainId, Checkpoint, Progress, Seq, WireError, NO_FILE};
 use super::position::{parse_base36, Position};
 use super::reader::split_field;
@@ -11,6 +12,9 @@ use super::writer::FieldWriter;
 use crate::text::{number, push_number};
 use memchr::memchr;
 use std::ops::Range;
+
+/// The class of most events.
+const LINE: &str = "line";
 
 /// Most events of one batch.
 pub const MAX_BATCH: u32 = 512;
@@ -45,6 +49,8 @@ pub struct BatchEvent<'a> {
     pub origin: &'a str,
     /// The rest of the uid, of digits, lower-case letters and points, as the origin is.
     pub tail: &'a str,
+    /// What kind of event it is, as [`EventWord`] says behind the uid: `KIND[;STATE[;KEY[;VALUE]]]`.
+    pub class: &'a str,
     /// The text; may contain `%%`, and no newline.
     pub text: &'a str,
 }
@@ -64,10 +70,11 @@ pub struct BatchText {
     text: String,
     count: u32,
     unix: u64,
-    /// Where the tags, the file and the origin of the last event stand in the text.
+    /// Where the tags, the file, the origin and the class of the last event stand in the text. The class is empty for [`LINE`].
     tags: Range<usize>,
     file: Range<usize>,
     origin: Range<usize>,
+    class: Range<usize>,
 }
 
 impl<'a> EventBatch<'a> {
@@ -108,11 +115,14 @@ impl<'a> EventBatch<'a> {
     /// Hands over its events, each with the word that names it in the stream.
     pub fn for_each(&self, mut take: impl FnMut(&str, &BatchEvent<'a>)) {
         let names = EventNames::new(self);
-        let mut word = String::with_capacity(EventNames::ROOM);
+        let (mut word, mut known) = (String::with_capacity(EventNames::ROOM), LINE);
         let Some((last, others)) = self.events.split_last() else { return };
         for (event, is_last) in others.iter().map(|event| (event, false)).chain([(last, true)]) {
             word.clear();
-            names.write(&mut word, event, is_last);
+            // Nobody could read the line of an event whose class is none.
+            let is_known = event.class == known || EventWord::parse(&["0;", event.class].concat()).is_some();
+            known = if is_known { event.class } else { known };
+            names.write(&mut word, event, if is_known { event.class } else { "" }, is_last);
             take(&word, event);
         }
     }
@@ -146,7 +156,7 @@ impl<'a> BatchEvents<'a> {
         let (tags, rest) = split_field(rest)?;
         let (file, origin) = split_field(rest)?;
         let is_complete = !tags.is_empty() && !file.is_empty() && is_part_of_uid(origin);
-        is_complete.then_some(BatchEvent { unix: number(unix, 10)?, tags, file: file_of(file), origin, tail: "", text: "" })
+        is_complete.then_some(BatchEvent { unix: number(unix, 10)?, tags, file: file_of(file), origin, tail: "", class: LINE, text: "" })
     }
 
     /// Takes any other line. Returns the event that it is, if it is one; `None` if it is malformed.
@@ -161,6 +171,7 @@ impl<'a> BatchEvents<'a> {
             b'g' => shared.tags = value?,
             b'f' => shared.file = file_of(value?),
             b'o' => shared.origin = value.filter(|origin| is_part_of_uid(origin))?,
+            b'k' => shared.class = value.filter(|class| is_class(class))?,
             _ => {}
         }
         Some(None)
@@ -199,7 +210,7 @@ impl<'a> Iterator for BatchEvents<'a> {
 impl BatchText {
     /// Appends an event. Its tags and file contain no `%%`, and nothing of it a newline.
     pub fn push(&mut self, event: BatchEvent<'_>) {
-        let BatchEvent { unix, tags, file, origin, tail, text } = event;
+        let BatchEvent { unix, tags, file, origin, tail, class, text } = event;
         let file = file.unwrap_or(NO_FILE);
         if self.count == 0 {
             self.text.reserve_exact(self.needs(event));
@@ -222,6 +233,9 @@ impl BatchText {
                 self.origin = self.append("\no", origin);
             }
         }
+        if class != self.class() {
+            self.class = self.append("\nk", class);
+        }
         self.append("\n=", tail);
         self.append("%%", text);
         self.unix = unix;
@@ -230,7 +244,7 @@ impl BatchText {
 
     /// How many bytes an event would add.
     pub fn needs(&self, event: BatchEvent<'_>) -> usize {
-        let BatchEvent { unix, tags, file, origin, tail, text } = event;
+        let BatchEvent { unix, tags, file, origin, tail, class, text } = event;
         let file = file.unwrap_or(NO_FILE);
         let needs = |differs: bool, bytes: usize| if differs { bytes + 2 } else { 0 };
         let is_first = self.count == 0;
@@ -239,6 +253,16 @@ impl BatchText {
             + needs(is_first || tags != &self.text[self.tags.clone()], tags.len())
             + needs(is_first || file != &self.text[self.file.clone()], file.len())
             + needs(is_first || origin != &self.text[self.origin.clone()], origin.len())
+            + needs(class != self.class(), class.len())
+    }
+
+    /// The class of the last event.
+    fn class(&self) -> &str {
+        if self.class.is_empty() {
+            LINE
+        } else {
+            &self.text[self.class.clone()]
+        }
     }
 
     fn append(&mut self, mark: &str, value: &str) -> Range<usize> {
@@ -300,13 +324,20 @@ fn is_part_of_uid(word: &str) -> bool {
     !word.is_empty() && word.len() <= MAX && word.as_bytes().iter().all(|byte| IS_PART[usize::from(*byte)])
 }
 
+/// Whether a word may be a class.
+fn is_class(word: &str) -> bool {
+    /// Most bytes: a kind, a state, a key and a number.
+    const MAX: usize = 96;
+    word.len() <= MAX && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'.' | b';' | b'-' | b'+' | b'E'))
+}
+
 fn file_of(field: &str) -> Option<&str> {
     Some(field).filter(|file| *file != NO_FILE)
 }
 
 /// Writes the words that name the events of a batch in the stream.
 ///
-/// A word is `UID@`. The word of the last event of a batch continues with `CHAIN:EPOCH:NUMBER:POSITION`: so a starting server learns from the
+/// A word is `UID;CLASS@`. The word of the last event of a batch continues with `CHAIN:EPOCH:NUMBER:POSITION`: so a starting server learns from the
 /// stream how far the chain had come, and which lines are no complete batch.
 pub struct EventNames {
     /// What the word of the last event has behind its uid.
@@ -336,9 +367,13 @@ impl EventNames {
         Self { end }
     }
 
-    /// Appends the word of an event.
-    pub fn write(&self, text: &mut String, event: &BatchEvent<'_>, is_last: bool) {
-        let writer = FieldWriter { text }.raw(event.origin).raw(event.tail).raw("@");
+    /// Appends the word of an event, with that class.
+    pub fn write(&self, text: &mut String, event: &BatchEvent<'_>, class: &str, is_last: bool) {
+        let mut writer = FieldWriter { text }.raw(event.origin).raw(event.tail);
+        if !class.is_empty() {
+            writer = writer.raw(";").raw(class);
+        }
+        let writer = writer.raw("@");
         if is_last {
             let _ = writer.raw(&self.end);
         }
@@ -366,15 +401,18 @@ impl<'a> RecordedSeq<'a> {
 mod tests {
     use super::*;
 
-    const EVENT: BatchEvent<'_> = BatchEvent { unix: 9, tags: "T", file: Some("/log"), origin: "f.r.", tail: "1", text: "a%%b" };
+    const EVENT: BatchEvent<'_> =
+        BatchEvent { unix: 9, tags: "T", file: Some("/log"), origin: "f.r.", tail: "1", class: "line", text: "a%%b" };
 
     #[test]
     fn what_events_share_is_said_once() {
         let later = BatchEvent { unix: 10, text: "", tail: "2", ..EVENT };
         let other = BatchEvent { tags: "U", file: None, text: "=x", origin: "q.", ..later };
+        let metric = BatchEvent { class: "metric;;;5", ..EVENT };
         for (events, text) in [
             (&[EVENT][..], "9%%T%%/log%%f.r.\n=1%%a%%b"),
             (&[EVENT, EVENT], "9%%T%%/log%%f.r.\n=1%%a%%b\n=1%%a%%b"),
+            (&[metric, metric, EVENT], "9%%T%%/log%%f.r.\nkmetric;;;5\n=1%%a%%b\n=1%%a%%b\nkline\n=1%%a%%b"),
             (
                 &[EVENT, later, later, other, EVENT],
                 "9%%T%%/log%%f.r.\n=1%%a%%b\nt10\n=2%%\n=2%%\ngU\nfNULL\noq.\n=2%%=x\nt9\ngT\nf/log\nof.r.\n=1%%a%%b",
@@ -409,12 +447,14 @@ mod tests {
             "9%%T%%NULL%%o\n=%%a",
             "9%%T%%NULL%%o\n=1@%%a",
             "9%%T%%NULL%%o\n=1",
+            "9%%T%%NULL%%o\nk\n=1%%a",
+            "9%%T%%NULL%%o\nkline@1:1:1:-\n=1%%a",
             &many,
         ] {
             assert!(BatchEvents::read_all(text).is_err(), "{text:?}");
         }
         // What a later version says of an event does no harm.
-        assert_eq!(BatchEvents::read_all("9%%T%%NULL%%o\n=1%%a\nk5\n=2%%b").unwrap().len(), 2);
+        assert_eq!(BatchEvents::read_all("9%%T%%NULL%%o\n=1%%a\nz5\n=2%%b").unwrap().len(), 2);
     }
 
     #[test]
@@ -424,7 +464,7 @@ mod tests {
         let batch = EventBatch { host: "h", chain, first, position: "2s.1.2", text, events: BatchEvents::read_all(text).unwrap() };
         let mut words = Vec::new();
         batch.for_each(|word, event| words.push((word.to_string(), event.text)));
-        assert_eq!(words, [("f.r.1@".to_string(), "a"), ("f.r.2@10:z:14:2s.1.2".to_string(), "b")]);
+        assert_eq!(words, [("f.r.1;line@".to_string(), "a"), ("f.r.2;line@10:z:14:2s.1.2".to_string(), "b")]);
         let recorded = RecordedSeq { chain, seq: Seq { epoch: 35, number: 40 }, position: "2s.1.2" };
         assert_eq!(RecordedSeq::parse(&words[1].0), Some(recorded));
         assert!(RecordedSeq::is_within_batch(&words[0].0) && !RecordedSeq::is_within_batch(&words[1].0));
@@ -432,5 +472,18 @@ mod tests {
             assert_eq!(RecordedSeq::parse(word), None, "{word}");
             assert_eq!(RecordedSeq::is_within_batch(word), word.contains('@'), "{word}");
         }
+    }
+
+    #[test]
+    fn a_class_that_is_none_is_left_out() {
+        let mut text = BatchText::default();
+        for class in ["line", "limit;opened;k8", "metric;;;-4.5", "bogus", "limit;bogus", "limit;;;;;"] {
+            text.push(BatchEvent { class, ..EVENT });
+        }
+        let (chain, first, text) = (ChainId(1), Seq { epoch: 1, number: 1 }, text.as_str());
+        let batch = EventBatch { host: "h", chain, first, position: "-", text, events: BatchEvents::read_all(text).unwrap() };
+        let mut words = Vec::new();
+        batch.for_each(|word, _| words.push(word.split('@').next().unwrap().to_string()));
+        assert_eq!(words, ["f.r.1;line", "f.r.1;limit;opened;k8", "f.r.1;metric;;;-4.5", "f.r.1", "f.r.1", "f.r.1"]);
     }
 }

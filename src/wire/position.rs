@@ -19,6 +19,9 @@ pub struct FilePosition {
     pub inode: u64,
     /// The last rule that has processed the line at the offset, if others still have to; 0 for none.
     pub done: u32,
+    /// Tells the file from those that had the log's name before, and from what it held before it was truncated. 0 if there is no number
+    /// yet.
+    pub serial: u32,
 }
 
 /// How far a log was read: the rotated files that may still grow, then the current file. Empty if no file existed yet.
@@ -28,7 +31,13 @@ pub struct Position {
     pub files: Vec<FilePosition>,
     /// What rules have counted in their open blocks up to there, at most [`Self::MAX_COUNTS`]; of rules that counted nothing, nothing.
     pub counts: Vec<BlockCount>,
+    /// The conditions that are open there, at most [`Self::MAX_OPEN`].
+    pub open: Vec<ConditionKey>,
 }
+
+/// Names a condition among those of its host, whatever its message and limits are. Below 36¹⁰.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConditionKey(pub u64);
 
 /// What one rule has counted in a block that is not over yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +59,8 @@ pub struct BlockPosition<'a> {
     pub later: &'a [FilePosition],
     /// The inode of the block's file.
     pub inode: u64,
+    /// As in [`FilePosition`].
+    pub serial: u32,
     /// The first [`CONTEXT`] bytes of that file, or all bytes up to the end of the block if these are fewer.
     pub head: &'a [u8],
     /// The offset in that file at which the block begins.
@@ -82,7 +93,9 @@ impl BlockPosition<'_> {
     pub fn within(&self, block: &[u8], start: usize, done: u32) -> Position {
         let offset = self.offset + start as u64;
         let hash = hash_of(self.head, self.before, &block[..start], offset);
-        Position::of_files([self.earlier, &[FilePosition { offset, hash, inode: self.inode, done }], self.later].concat())
+        Position::of_files(
+            [self.earlier, &[FilePosition { offset, hash, inode: self.inode, done, serial: self.serial }], self.later].concat(),
+        )
     }
 }
 
@@ -91,17 +104,19 @@ impl Position {
     pub const MAX_FILES: usize = 8;
     /// Most counts of one position.
     pub const MAX_COUNTS: usize = 32;
-    /// Most bytes of a position as text, which is one word of `[0-9a-z.+_-]`.
-    pub const MAX_TEXT: usize = Self::MAX_FILES * 56 + Self::MAX_COUNTS * 36;
+    /// Most open conditions of one position.
+    pub const MAX_OPEN: usize = 64;
+    /// Most bytes of a position as text, which is one word of `[0-9a-z.+_~-]`.
+    pub const MAX_TEXT: usize = Self::MAX_FILES * 64 + Self::MAX_COUNTS * 36 + Self::MAX_OPEN * 11;
 
     /// So far in these files, and nothing is counted.
     pub fn of_files(files: Vec<FilePosition>) -> Self {
-        Self { files, counts: Vec::new() }
+        Self { files, ..Self::default() }
     }
 
     /// The end of a log, wherever it is: the position of a log that no rule follows any more.
     pub fn end() -> Self {
-        Self::of_files(vec![FilePosition { offset: u64::MAX, hash: 0, inode: 0, done: 0 }])
+        Self::of_files(vec![FilePosition { offset: u64::MAX, hash: 0, inode: 0, done: 0, serial: 0 }])
     }
 
     /// Parses what [`fmt::Display`] writes. `None` for anything else.
@@ -110,7 +125,11 @@ impl Position {
             return None;
         }
         let mut position = Self::default();
-        let mut blocks = text.split('_');
+        let mut words = text.split('~');
+        let mut blocks = words.next()?.split('_');
+        for key in words {
+            position.open.push(ConditionKey(parse_base36(key).filter(|key| *key < ConditionKey::END)?));
+        }
         let files = blocks.next()?;
         if files != "-" {
             for file in files.split('+') {
@@ -120,7 +139,24 @@ impl Position {
         for block in blocks {
             BlockCount::parse_block(block, &mut position.counts)?;
         }
-        (position.files.len() <= Self::MAX_FILES && position.counts.len() <= Self::MAX_COUNTS).then_some(position)
+        let is_bounded = position.files.len() <= Self::MAX_FILES && position.counts.len() <= Self::MAX_COUNTS;
+        (is_bounded && position.open.len() <= Self::MAX_OPEN).then_some(position)
+    }
+}
+
+impl ConditionKey {
+    /// Keys are below this.
+    const END: u64 = 36u64.pow(10);
+
+    /// The key of a condition with that hash.
+    pub fn of(hash: u64) -> Self {
+        Self((hash >> 8) % Self::END)
+    }
+}
+
+impl fmt::Display for ConditionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Base36(self.0).fmt(f)
     }
 }
 
@@ -143,7 +179,7 @@ impl FilePosition {
 
     /// A place within a batch of events: the end of a line with that [`Fnv1a::of_line`], which stands for the content hash.
     pub fn within_batch(offset: u64, inode: u64, line: u32) -> Self {
-        Self { offset, hash: line.into(), inode, done: Self::WITHIN_BATCH }
+        Self { offset, hash: line.into(), inode, done: Self::WITHIN_BATCH, serial: 0 }
     }
 
     /// Whether it is what [`Self::within_batch`] returns.
@@ -152,14 +188,15 @@ impl FilePosition {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (mut fields, mut count) = ([0; 4], 0);
+        let (mut fields, mut count) = ([0; 5], 0);
         for field in text.split('.') {
             *fields.get_mut(count)? = parse_base36(field)?;
             count += 1;
         }
-        let [offset, hash, inode, done] = fields;
-        let done = u32::try_from(done).ok()?;
-        (count == 3 || (count == 4 && done > 0)).then_some(Self { offset, hash, inode, done })
+        let [offset, hash, inode, done, serial] = fields;
+        let (done, serial) = (u32::try_from(done).ok()?, u32::try_from(serial).ok()?);
+        // Zeros at the end are left out.
+        (count >= 3 && (count == 3 || fields[count - 1] > 0)).then_some(Self { offset, hash, inode, done, serial })
     }
 }
 
@@ -168,18 +205,17 @@ impl fmt::Display for Position {
         if self.files.is_empty() {
             f.write_char('-')?;
         }
-        for (at, FilePosition { offset, hash, inode, done }) in self.files.iter().enumerate() {
+        for (at, FilePosition { offset, hash, inode, done, serial }) in self.files.iter().enumerate() {
             if at > 0 {
                 f.write_char('+')?;
             }
-            for (at, field) in [*offset, *hash, *inode, u64::from(*done)].into_iter().enumerate() {
-                if at == 3 && field == 0 {
-                    break;
-                }
+            let fields = [*offset, *hash, *inode, u64::from(*done), u64::from(*serial)];
+            let count = if *serial > 0 { 5 } else { 3 + usize::from(*done > 0) };
+            for (at, field) in fields[..count].iter().enumerate() {
                 if at > 0 {
                     f.write_char('.')?;
                 }
-                Base36(field).fmt(f)?;
+                Base36(*field).fmt(f)?;
             }
         }
         let mut block = None;
@@ -188,6 +224,9 @@ impl fmt::Display for Position {
                 write!(f, "_{}", Base36(*start))?;
             }
             write!(f, ".{}.{}", Base36(u64::from(*rule)), Base36(*count))?;
+        }
+        for key in &self.open {
+            write!(f, "~{key}")?;
         }
         Ok(())
     }
@@ -226,6 +265,7 @@ mod tests {
             earlier: &[],
             later: &[],
             inode: 7,
+            serial: 0,
             head,
             offset: start as u64,
             before: &file[start.saturating_sub(CONTEXT)..start],
@@ -262,10 +302,12 @@ mod tests {
 
     #[test]
     fn parse_and_display_are_inverses() {
-        let file = |offset, done| FilePosition { offset, hash: u64::MAX, inode: 35, done };
+        let numbered = |offset, done, serial| FilePosition { offset, hash: u64::MAX, inode: 35, done, serial };
+        let file = |offset, done| numbered(offset, done, 0);
         for (files, text) in [
             (vec![], "-"),
             (vec![file(0, 0)], "0.3w5e11264sgsf.z"),
+            (vec![numbered(0, 0, 36), numbered(0, 1, u32::MAX)], "0.3w5e11264sgsf.z.0.10+0.3w5e11264sgsf.z.1.1z141z3"),
             (vec![file(36, 0), file(1, u32::MAX)], "10.3w5e11264sgsf.z+1.3w5e11264sgsf.z.1z141z3"),
         ] {
             let count = |start, rule, count| BlockCount { start, rule, count };
@@ -274,15 +316,19 @@ mod tests {
                 (vec![count(36, 1, 1)], "_10.1.1"),
                 (vec![count(36, 1, 1), count(36, u32::MAX, 35), count(1, 1, u64::MAX)], "_10.1.1.1z141z3.z_1.1.3w5e11264sgsf"),
             ] {
-                let position = Position { files: files.clone(), counts };
-                let text = format!("{text}{counts_text}");
-                assert_eq!(position.to_string(), text);
-                assert_eq!(Position::parse(&text), Some(position));
+                for (open, open_text) in [(vec![], ""), (vec![0], "~0"), (vec![36, ConditionKey::END - 1], "~10~zzzzzzzzzz")] {
+                    let open = open.into_iter().map(ConditionKey).collect();
+                    let position = Position { files: files.clone(), counts: counts.clone(), open };
+                    let text = format!("{text}{counts_text}{open_text}");
+                    assert_eq!(position.to_string(), text);
+                    assert_eq!(Position::parse(&text), Some(position));
+                }
             }
         }
-        let longest = FilePosition { offset: u64::MAX, hash: u64::MAX, inode: u64::MAX, done: u32::MAX };
+        let longest = FilePosition { offset: u64::MAX, hash: u64::MAX, inode: u64::MAX, done: u32::MAX, serial: u32::MAX };
         let counts = (0..Position::MAX_COUNTS as u64).map(|at| BlockCount { start: u64::MAX - at, rule: u32::MAX, count: u64::MAX });
-        let longest = Position { files: vec![longest; Position::MAX_FILES], counts: counts.collect() };
+        let open = vec![ConditionKey(ConditionKey::END - 1); Position::MAX_OPEN];
+        let longest = Position { files: vec![longest; Position::MAX_FILES], counts: counts.collect(), open };
         assert!(longest.to_string().len() <= Position::MAX_TEXT);
         assert_eq!(Position::parse(&longest.to_string()), Some(longest));
     }
@@ -291,13 +337,16 @@ mod tests {
     fn malformed_positions_are_refused() {
         let many = ["1.2.3"; Position::MAX_FILES + 1].join("+");
         let many_counts = "-_1".to_string() + &".1.1".repeat(Position::MAX_COUNTS + 1);
+        let many_open = "-".to_string() + &"~1".repeat(Position::MAX_OPEN + 1);
         for text in [
             "",
             "1",
             "1.2",
             "1.2.3.",
             "1.2.3.0",
-            "1.2.3.4.5",
+            "1.2.3.4.0",
+            "1.2.3.0.0",
+            "1.2.3.4.5.6",
             "1.2.3+",
             "+1.2.3",
             "01.2.3",
@@ -312,9 +361,16 @@ mod tests {
             "-_1.1",
             "-_1.1z141z4.1",
             "-_1.1.1_",
+            "-~",
+            "-~1~",
+            "-~01",
+            "-~10000000000",
+            "-~1_1.1.1",
+            "~1",
             "--",
             &many,
             &many_counts,
+            &many_open,
         ] {
             assert_eq!(Position::parse(text), None, "{text}");
         }

@@ -5,7 +5,7 @@ use project436::directives::host::LogSource;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
-use project436::wire::{Alert, Message, Revision, Token};
+use project436::wire::{Alert, ChainId, Message, Revision, Token};
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
@@ -33,6 +33,14 @@ impl Script {
         let mut script = Self::new();
         script.hear(SERVER, &Message::Capability { name: "pi", run: Token(1) });
         script.join(SERVER, Revision::of(text));
+        // No configuration is put in force before both sides agree which conditions are open.
+        script.hear(SERVER, &Message::At { host: "nas1", chain: ChainId::NO_FILE, checkpoint: None });
+        let sent = script.sent.clone();
+        let taken = sent.iter().find_map(|(_, datagram)| match Message::parse(datagram) {
+            Ok(Message::Take { chain: ChainId::NO_FILE, to, .. }) => Some(to),
+            _ => None,
+        });
+        script.hear(SERVER, &Message::At { host: "nas1", chain: ChainId::NO_FILE, checkpoint: taken });
         script.hear(SERVER, &part(text));
         script
     }

@@ -2,6 +2,7 @@
 
 mod classic_agent;
 mod classic_server;
+mod conditions;
 mod crashes;
 mod fuzz;
 mod late_datagrams;

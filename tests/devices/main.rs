@@ -6,6 +6,8 @@ mod namespaces;
 #[path = "../support/numbered.rs"]
 mod numbered;
 mod rotations;
+#[path = "../support/schema.rs"]
+mod schema;
 
 mod emulated;
 mod faults;

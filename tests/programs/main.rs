@@ -6,6 +6,8 @@ mod harness;
 mod numbered;
 mod raw;
 mod relay;
+#[path = "../support/schema.rs"]
+mod schema;
 
 mod agent_options;
 mod attacks;

@@ -309,6 +309,7 @@ pub fn lines_of(path: &Path) -> Vec<String> {
         text += &String::from_utf8(fs::read(name).unwrap_or_default()).unwrap();
     }
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    whole.lines().filter(|line| line.starts_with('{')).for_each(crate::schema::check);
     whole.lines().map(str::to_string).collect()
 }
 

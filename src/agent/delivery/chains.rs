@@ -4,7 +4,7 @@
 use super::backoff::backoff;
 use super::remembered::Remembered;
 use crate::now::Now;
-use crate::wire::position::{BlockCount, Position};
+use crate::wire::position::{BlockCount, ConditionKey, Position};
 use crate::wire::{ChainId, Checkpoint, Message, Seq, MAX_CHAINS_AT_ONCE};
 use std::time::Duration;
 
@@ -178,6 +178,32 @@ impl Chains {
         }
     }
 
+    /// The conditions that an earlier run left open at the end of a chain, as that checkpoint of the server and the agent's own file know.
+    pub(super) fn inherited(&self, id: ChainId, server: Option<Checkpoint<&str>>) -> Vec<ConditionKey> {
+        let server = server.map_or(LastRead::Never, |checkpoint| LastRead::At(checkpoint.to_owned()));
+        match self.further(server, id) {
+            LastRead::At(checkpoint) => Position::parse(&checkpoint.position).unwrap_or_default().open,
+            _ => Vec::new(),
+        }
+    }
+
+    /// As [`Self::inherited`], for a chain whose log is about to be opened; none if that was open before.
+    pub(super) fn inherited_when_opened(&self, id: ChainId) -> Vec<ConditionKey> {
+        match self.get(id) {
+            Some(Chain { acknowledged: Some(_), .. }) => Vec::new(),
+            chain => self.inherited(id, chain.and_then(|chain| chain.server.as_ref()).map(Checkpoint::borrowed)),
+        }
+    }
+
+    /// These conditions are open in a chain of which nothing was acknowledged yet. Returns its position.
+    pub(super) fn inherit(&mut self, id: ChainId, open: Vec<ConditionKey>) -> Option<Position> {
+        let chain = self.get_mut(id)?;
+        let (Some(read), Some(acknowledged)) = (&mut chain.read, &mut chain.acknowledged) else { return None };
+        read.open = open;
+        acknowledged.position = read.to_string().into();
+        Some(read.clone())
+    }
+
     /// A log is read from that position on.
     pub(super) fn open(&mut self, now: Now, id: ChainId, position: &Position) {
         let epoch = self.epoch;
@@ -293,6 +319,12 @@ impl Chains {
     /// How far a log is read.
     pub(super) fn read_position(&self, id: ChainId) -> Option<&Position> {
         self.get(id)?.read.as_ref()
+    }
+
+    /// Whether a chain that is open is new to a server that says how far it has come.
+    pub(super) fn is_new_to_server(&self, id: ChainId, checkpoint: Option<Checkpoint<&str>>) -> bool {
+        let is_asked = |chain: &Chain| chain.agreement == Agreement::Seeking && chain.acknowledged.is_some();
+        self.get(id).is_some_and(is_asked) && checkpoint.is_none_or(|checkpoint| checkpoint.seq.epoch != self.epoch)
     }
 
     /// The server says how far a chain has come (AT). Returns the number up to which events are acknowledged by that.

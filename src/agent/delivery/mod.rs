@@ -4,6 +4,7 @@
 mod backoff;
 mod batch;
 mod chains;
+mod conditions;
 mod outbox;
 mod remembered;
 mod window;
@@ -11,13 +12,15 @@ mod window;
 pub(in crate::agent) use backoff::backoff;
 pub(in crate::agent) use chains::LastRead;
 pub use chains::Urgency;
+pub(in crate::agent) use conditions::{ConditionEvent, Lasting};
 pub(in crate::agent) use outbox::{Event, Form, Origin};
 
 use crate::now::{earlier, Now};
 use crate::random::Random;
-use crate::wire::position::{BlockCount, Position};
-use crate::wire::{ChainId, Checkpoint, Progress};
+use crate::wire::position::{BlockCount, ConditionKey, Position};
+use crate::wire::{ChainId, Checkpoint, Kind, Progress, State};
 use chains::Chains;
+use conditions::{Conditions, Told};
 use outbox::Outbox;
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -25,6 +28,9 @@ use std::time::Duration;
 pub(super) struct Delivery {
     outbox: Outbox,
     chains: Chains,
+    conditions: Conditions,
+    /// Whether it is known which conditions without a log an earlier run left open.
+    has_inherited: bool,
     /// The server that events went to last, and in which form.
     last_server: Option<(SocketAddrV4, Form)>,
 }
@@ -32,7 +38,13 @@ pub(super) struct Delivery {
 impl Delivery {
     /// Nothing waits. `epoch` names this run of the agent.
     pub(super) fn new(now: Now, host: &str, epoch: u64, random: Random) -> Self {
-        Self { outbox: Outbox::new(now.mono, host, random), chains: Chains::new(now, host, epoch), last_server: None }
+        Self {
+            outbox: Outbox::new(now.mono, host, random),
+            chains: Chains::new(now, host, epoch),
+            conditions: Conditions::default(),
+            has_inherited: false,
+            last_server: None,
+        }
     }
 
     /// Whether the events of a line find room.
@@ -52,18 +64,20 @@ impl Delivery {
 
     /// Queues an event that belongs to no log. Where too many wait, it is dropped and counted.
     pub(super) fn push(&mut self, now: Now, event: Event<'_>) {
-        self.outbox.push(now, &mut self.chains, event);
+        self.push_of_log(now, ChainId::NO_FILE, None, event);
     }
 
-    /// Queues an event that rules made of a log without a line. Once it is acknowledged, the log is processed up to `position`. Where too
-    /// many wait, it is dropped and counted.
-    pub(super) fn push_of_log(&mut self, now: Now, chain: ChainId, position: &Position, event: Event<'_>) {
-        self.outbox.push_of_log(now, &mut self.chains, chain, position, event);
+    /// Queues an event that rules made of a log without a line. Once it is acknowledged, the log is processed as far as it was read. Where
+    /// too many wait, it is dropped and counted.
+    pub(super) fn push_of_log(&mut self, now: Now, chain: ChainId, origin: Option<Origin<'_>>, event: Event<'_>) {
+        let position = self.placed(chain, self.chains.read_position(chain).cloned().unwrap_or_default());
+        self.outbox.push_of_log(now, &mut self.chains, chain, origin, &position, event);
     }
 
     /// Queues an event about a log, for which there is always room. Once it is acknowledged, the log is processed up to `position`.
     pub(super) fn push_about_log(&mut self, now: Now, chain: ChainId, position: &Position, event: Event<'_>) {
-        self.outbox.push_about_log(now, &mut self.chains, chain, position, event);
+        let position = self.placed(chain, position.clone());
+        self.outbox.push_about_log(now, &mut self.chains, chain, &position, event);
     }
 
     /// Queues an event of a line, for which the caller has asked for room. If what waits before it travels alone, the log is processed up
@@ -76,12 +90,75 @@ impl Delivery {
         before: impl FnOnce() -> Option<Position>,
         event: Event<'_>,
     ) {
-        self.outbox.push_line(now, &mut self.chains, chain, origin, before, event);
+        let Self { outbox, chains, conditions, .. } = self;
+        let before = || before().map(|position| Position { open: conditions.of_chain(chain), ..position });
+        outbox.push_line(now, chains, chain, origin, before, event);
     }
 
     /// Once the last event of a log is acknowledged, the log is processed up to that position.
     pub(super) fn finish_lines(&mut self, chain: ChainId, position: &Position) {
-        self.outbox.finish_lines(chain, position);
+        let position = self.placed(chain, position.clone());
+        self.outbox.finish_lines(chain, &position);
+    }
+
+    /// The open condition of that key.
+    pub(super) fn condition_mut(&mut self, key: ConditionKey) -> Option<&mut Lasting> {
+        self.conditions.get_mut(key)
+    }
+
+    /// A condition opens, is told again, or ends: queues the event of that, if it makes one. Where too many events wait nothing has
+    /// happened, and the next sample tries again.
+    pub(super) fn push_condition(&mut self, now: Now, condition: &ConditionEvent<'_>) {
+        let ConditionEvent { key, chain, origin, kind, tags, file, state, text, .. } = *condition;
+        if text.is_some() && !self.outbox.has_room_for_other() {
+            return self.outbox.count_dropped(now);
+        }
+        let run = self.outbox.take_origin();
+        let origin = origin.unwrap_or(Origin { place: &run.0, offset: run.1, line: None });
+        let is_known = self.conditions.handle(now, condition, origin);
+        if !is_known && self.conditions.take_full_report() {
+            let text = format!("More than {} conditions are open: the others are told each time", Conditions::MAX);
+            self.push(now, Event::system(&text));
+        }
+        if let Some(read) = self.chains.read_position(chain).cloned() {
+            self.handle_read(chain, read);
+        }
+        match text {
+            Some(text) => {
+                let condition = is_known.then_some((state, key));
+                self.push_of_log(now, chain, Some(origin), Event { tags, file, text, kind, condition });
+            }
+            None => self.chains.hurry_report(chain, now.mono),
+        }
+    }
+
+    /// Tells a server that knows of no open conditions in a chain but these what is open besides, with the events that told it before.
+    fn tell_open_conditions(&mut self, now: Now, chain: ChainId, known: &[ConditionKey]) {
+        for (key, told) in self.conditions.unknown_to_server(chain, known) {
+            // It is on its way.
+            if self.outbox.has_event(chain, told.origin()) {
+                continue;
+            }
+            let Told { unix, state, ref text, kind, ref tags, ref file, .. } = told;
+            let event = Event { tags, file: file.as_deref(), text, kind, condition: Some((state, key)) };
+            self.push_of_log(Now { unix, ..now }, chain, Some(told.origin()), event);
+        }
+    }
+
+    /// Whether a condition is open.
+    pub(super) fn has_conditions(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Ends the open conditions that are none of these: their rules are gone.
+    pub(super) fn close_other_conditions(&mut self, now: Now, keys: &[ConditionKey]) {
+        while let Some((key, chain, told)) = self.conditions.other_than(keys) {
+            let told = told.cloned();
+            let (kind, tags, file) = told.as_ref().map_or((Kind::System, "", None), |told| (told.kind, &*told.tags, told.file.as_deref()));
+            let text = told.as_ref().and_then(|told| told.cleared.as_deref());
+            let (state, origin, cleared) = (State::Closed, None, None);
+            self.push_condition(now, &ConditionEvent { key, chain, origin, kind, tags, file, state, text, cleared });
+        }
     }
 
     /// The server has the event of that uid (ACK).
@@ -100,9 +177,18 @@ impl Delivery {
 
     /// The server says how far a chain has come (AT).
     pub(super) fn handle_at(&mut self, now: Now, chain: ChainId, checkpoint: Option<Checkpoint<&str>>) {
+        // Until both sides agree, events of an earlier run may still arrive.
+        if chain == ChainId::NO_FILE && !self.has_inherited {
+            self.inherit_without_log(now, checkpoint);
+        }
+        if self.chains.is_new_to_server(chain, checkpoint) {
+            let known = checkpoint.and_then(|checkpoint| Position::parse(checkpoint.position)).unwrap_or_default().open;
+            self.tell_open_conditions(now, chain, &known);
+        }
         if let Some(number) = self.chains.handle_at(now.mono, chain, checkpoint) {
             self.outbox.acknowledge_chain(now, &mut self.chains, chain, number, &[]);
         }
+        self.has_inherited |= self.chains.is_agreed(ChainId::NO_FILE);
     }
 
     /// A session begins, or a server is selected: it may know nothing of what was sent before.
@@ -157,7 +243,10 @@ impl Delivery {
 
     /// The log of a chain is read from that position on.
     pub(super) fn open(&mut self, now: Now, chain: ChainId, position: &Position) {
-        self.chains.open(now, chain, position);
+        let keys = self.chains.inherited_when_opened(chain);
+        self.conditions.inherit(now.mono, chain, &keys);
+        let position = self.placed(chain, position.clone());
+        self.chains.open(now, chain, &position);
     }
 
     /// The log of a chain is not followed any more. If it is again, reading begins at that position. Returns whether the chain is
@@ -189,6 +278,7 @@ impl Delivery {
 
     /// The log of a chain is read up to that position.
     pub(super) fn handle_read(&mut self, chain: ChainId, position: Position) {
+        let position = self.placed(chain, position);
         self.chains.handle_read(chain, position);
     }
 
@@ -213,8 +303,30 @@ impl Delivery {
     }
 
     /// Takes over the text that [`Self::positions`] gave an earlier run.
-    pub(super) fn remember(&mut self, text: &str) {
+    pub(super) fn remember(&mut self, now: Now, text: &str) {
         self.chains.remember(text);
+        self.inherit_without_log(now, None);
+    }
+
+    /// Takes over the conditions without a log that an earlier run left open, as the server's checkpoint and the agent's own file know.
+    fn inherit_without_log(&mut self, now: Now, checkpoint: Option<Checkpoint<&str>>) {
+        let keys = self.chains.inherited(ChainId::NO_FILE, checkpoint);
+        self.conditions.forget_inherited(ChainId::NO_FILE, &keys);
+        self.conditions.inherit(now.mono, ChainId::NO_FILE, &keys);
+        let open = self.conditions.of_chain(ChainId::NO_FILE);
+        if let Some(position) = self.chains.inherit(ChainId::NO_FILE, open) {
+            self.outbox.set_positions(ChainId::NO_FILE, &position);
+        }
+    }
+
+    /// Whether it is known which conditions without a log an earlier run left open, or the selected server cannot know that.
+    pub(super) fn knows_conditions(&self, form: Option<Form>) -> bool {
+        self.has_inherited || matches!(form, Some(Form::Alert | Form::Classic))
+    }
+
+    /// A position of a chain's log, with the conditions that are open.
+    fn placed(&self, chain: ChainId, position: Position) -> Position {
+        Position { open: self.conditions.of_chain(chain), ..position }
     }
 
     /// The acknowledged positions of all logs as a text, if one changed since the last call.

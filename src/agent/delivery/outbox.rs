@@ -7,8 +7,9 @@ use crate::now::{earlier, Now};
 use crate::random::Random;
 use crate::text::{number, push_number, sanitize, sanitize_field, truncate, MAX_EVENT_TEXT};
 use crate::wire::auth::MAX_TRAILER;
-use crate::wire::position::{Base36, Position};
-use crate::wire::{BatchEvent, ChainId, Seq, MAX_USUAL_DATAGRAM};
+use crate::wire::position::{Base36, ConditionKey, Position};
+use crate::wire::{BatchEvent, ChainId, Kind, Seq, State, MAX_USUAL_DATAGRAM};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -22,24 +23,39 @@ pub(in crate::agent) struct Event<'a> {
     /// The followed file, if there is one.
     pub(in crate::agent) file: Option<&'a str>,
     pub(in crate::agent) text: &'a str,
+    pub(in crate::agent) kind: Kind,
+    /// What becomes of a condition with it.
+    pub(in crate::agent) condition: Option<(State, ConditionKey)>,
 }
 
 impl<'a> Event<'a> {
     /// An event about the monitoring itself.
     pub(in crate::agent) fn system(text: &'a str) -> Self {
-        Self { tags: SYSTEM, file: None, text }
+        Self { tags: SYSTEM, file: None, text, kind: Kind::System, condition: None }
+    }
+
+    /// What stands behind its uid in the stream.
+    fn class(&self) -> Cow<'static, str> {
+        let kind = self.kind.as_str();
+        match self.condition {
+            Some((state, key)) => format!("{kind};{};{key}", state.as_str()).into(),
+            None if matches!(self.kind, Kind::Count | Kind::Metric) && is_json_number(self.text) => {
+                format!("{kind};;;{}", self.text).into()
+            }
+            None => kind.into(),
+        }
     }
 }
 
-/// Where the event of a line comes from.
+/// Where an event comes from, so that whoever makes it again makes the same one.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::agent) struct Origin<'a> {
     /// Names the file and the rule.
     pub(in crate::agent) place: &'a str,
-    /// Where the line ends in the file.
+    /// Where the line ends in the file, or when the block began in which lines were counted.
     pub(in crate::agent) offset: u64,
     /// The hash of the line.
-    pub(in crate::agent) line: u32,
+    pub(in crate::agent) line: Option<u32>,
 }
 
 /// In which form events are sent.
@@ -177,16 +193,57 @@ impl Outbox {
     }
 
     /// Queues any other event, or counts it as dropped.
-    pub(super) fn push(&mut self, now: Now, chains: &mut Chains, event: Event<'_>) {
-        self.push_of_log(now, chains, ChainId::NO_FILE, &Position::default(), event);
+    fn push(&mut self, now: Now, chains: &mut Chains, event: Event<'_>) {
+        let position = chains.read_position(ChainId::NO_FILE).cloned().unwrap_or_default();
+        self.push_of_log(now, chains, ChainId::NO_FILE, None, &position, event);
+    }
+
+    /// A place and a number for an event that comes from nowhere else.
+    pub(super) fn take_origin(&mut self) -> (String, u64) {
+        self.next_event += 1;
+        (self.run.clone(), self.next_event - 1)
+    }
+
+    /// Whether the event that comes from there waits.
+    pub(super) fn has_event(&self, chain: ChainId, origin: Origin<'_>) -> bool {
+        let tail = Base36(origin.offset).to_string();
+        let mut events = self.queue.iter().filter(|batch| batch.chain == chain).flat_map(|batch| batch.text.events());
+        events.any(|event| (event.origin, event.tail) == (origin.place, &tail))
+    }
+
+    /// Whether there is room for an event that is not of a line.
+    pub(super) fn has_room_for_other(&self) -> bool {
+        self.others < Self::MAX_OTHERS
+    }
+
+    /// An event finds no room.
+    pub(super) fn count_dropped(&mut self, now: Now) {
+        Count::add(&mut self.dropped, now.unix);
+    }
+
+    /// With each event of a chain that was not sent yet, its log is processed up to that position.
+    pub(super) fn set_positions(&mut self, chain: ChainId, position: &Position) {
+        for at in 0..self.queue.len() {
+            if self.queue[at].chain == chain {
+                self.set_position(at, position);
+            }
+        }
     }
 
     /// Queues an event of a log that is not of one of its lines, or counts it as dropped. With it the log is processed up to that position.
-    pub(super) fn push_of_log(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>) {
-        if self.others >= Self::MAX_OTHERS {
-            return Count::add(&mut self.dropped, now.unix);
+    pub(super) fn push_of_log(
+        &mut self,
+        now: Now,
+        chains: &mut Chains,
+        chain: ChainId,
+        origin: Option<Origin<'_>>,
+        position: &Position,
+        event: Event<'_>,
+    ) {
+        if !self.has_room_for_other() {
+            return self.count_dropped(now);
         }
-        self.enqueue(now, chains, chain, (event, None), Class::Other, || None);
+        self.enqueue(now, chains, chain, (event, origin), Class::Other, || None);
         self.finish_lines(chain, position);
     }
 
@@ -215,7 +272,7 @@ impl Outbox {
         self.next_event += u64::from(origin.is_none());
         tail.clear();
         push_number(&mut tail, number, 36, 1);
-        if let Some(Origin { line, .. }) = origin {
+        if let Some(Origin { line: Some(line), .. }) = origin {
             tail.push('.');
             push_number(&mut tail, line.into(), 36, 1);
         }
@@ -225,6 +282,7 @@ impl Outbox {
             file: file.as_deref(),
             origin: origin.map_or(&run, |origin| origin.place),
             tail: &tail,
+            class: &event.class(),
             text: truncate(&text, MAX_EVENT_TEXT),
         };
         let last = self.last_of(chain);
@@ -501,6 +559,20 @@ impl Turn {
         self.last = Some((batch.chain, agreed));
         agreed && !self.blocked.contains(&batch.chain)
     }
+}
+
+/// Whether a text is a number as JSON has it, and not a long one.
+fn is_json_number(text: &str) -> bool {
+    const MAX: usize = 40;
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = !unsigned.starts_with('.')
+        && !unsigned.ends_with('.')
+        && (unsigned == "0" || unsigned.starts_with("0.") || !unsigned.starts_with('0'));
+    text.len() <= MAX
+        && is_plain
+        && !unsigned.is_empty()
+        && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && unsigned.matches('.').count() <= 1
 }
 
 /// The time and serial number of a uid that version 1 knows.

@@ -4,7 +4,7 @@ use super::log::LogRules;
 use crate::agent::delivery::Delivery;
 use crate::agent::logs::{Lines, Logs};
 use crate::agent::output::LogId;
-use crate::directives::host::{LogRule, LogSource};
+use crate::directives::host::{ConditionRule, LogRule, LogSource};
 use crate::now::Now;
 use crate::random::Random;
 
@@ -19,9 +19,10 @@ pub struct DryRun {
 }
 
 impl DryRun {
-    /// The rules. Their `active:` is ignored: the lines do not say when they were written.
+    /// The rules. Their `active:` and the terms of their conditions are ignored: the lines do not say when they were written.
     pub fn new(now: Now, host: &str, rules: impl IntoIterator<Item = LogRule>) -> Self {
-        let rules: Vec<(u64, LogRule)> = (0..).zip(rules.into_iter().map(|rule| LogRule { active: None, ..rule })).collect();
+        let rules: Vec<(u64, LogRule)> =
+            (0..).zip(rules.into_iter().map(|rule| LogRule { active: None, condition: ConditionRule::default(), ..rule })).collect();
         let sources: Vec<LogSource> = rules.iter().map(|(_, rule)| rule.log.clone()).collect();
         let delivery = Delivery::new(now, host, 0, Random::new(0));
         let mut dry = Self { logs: Logs::default(), rules: LogRules::default(), files: Vec::new(), delivery, now };

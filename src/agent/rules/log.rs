@@ -1,6 +1,8 @@
 //! Rules that follow logs: which lines match, and what becomes of them now or at the end of a block of time.
 //! Lines come in as they were read; no file is read here.
 
+use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
+use super::file_count::FileCount;
 use super::origin::Origins;
 use super::search::{Searches, UnfinishedLine};
 use crate::agent::delivery::{Delivery, Event, Origin};
@@ -9,9 +11,9 @@ use crate::agent::output::LogId;
 use crate::directives::host::{LogAlert, LogRule, LogSource};
 use crate::hash::Fnv1a;
 use crate::now::{earlier, Now};
-use crate::pattern::Work;
-use crate::wire::position::{BlockCount, Position};
-use crate::wire::ChainId;
+use crate::pattern::{Pattern, Work};
+use crate::wire::position::{Base36, BlockCount, ConditionKey, Position};
+use crate::wire::{ChainId, Kind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -48,6 +50,10 @@ struct LogCounter {
     identity: u64,
     /// Names the rule among those of its log, in positions. Never 0.
     id: u32,
+    /// Names its conditions and its counts, together with the file of each.
+    name: Fnv1a,
+    /// That of a wildcard that matches no file.
+    unmatched: Condition,
     /// Whether the alert's times include the present.
     is_active: bool,
     /// The length of its blocks, if it has blocks.
@@ -62,17 +68,6 @@ struct LogCounter {
     files: Vec<FileCount>,
     /// Lines that matched since the rule took effect.
     matched: u64,
-}
-
-/// What a rule counts in one file.
-#[derive(Clone)]
-struct FileCount {
-    /// Lines that matched in the present block.
-    matched: u64,
-    /// Whether the lines that are being read were written within the alert's times …
-    is_active: bool,
-    /// … and the positions from which that changes.
-    edges: Vec<u64>,
 }
 
 /// What a rule does with a line that matches.
@@ -93,6 +88,7 @@ impl LogRules {
     /// Replaces all rules, each given with its identity. A rule that was there before keeps what it counted.
     pub(super) fn replace(&mut self, now: Now, rules: Vec<(u64, LogRule)>, logs: &Logs) {
         let mut before = std::mem::take(&mut self.groups);
+        let mut names = ConditionNames::default();
         for (log, source) in logs.sources() {
             let known = before.iter().position(|group| group.log == log);
             let mut group = known.map_or_else(|| LogGroup::new(log, source), |at| before.swap_remove(at));
@@ -100,10 +96,12 @@ impl LogRules {
             for (identity, rule) in rules.iter().filter(|(_, rule)| rule.log == *source) {
                 let known = counters.iter().position(|old| old.identity == *identity);
                 // The patterns of the new rules are shared, so no old ones stay.
-                group.rules.push(match known {
+                let mut counter = match known {
                     Some(at) => LogCounter { rule: Rc::new(rule.clone()), ..counters.swap_remove(at) },
                     None => LogCounter::new(now, *identity, rule.clone(), group.files.len()),
-                });
+                };
+                counter.name_conditions(&mut names);
+                group.rules.push(counter);
             }
             group.share_matchers();
             group.name_rules();
@@ -129,6 +127,19 @@ impl LogRules {
     /// How many rules there are.
     pub(super) fn len(&self) -> usize {
         self.groups.iter().map(|group| group.rules.len()).sum()
+    }
+
+    /// The keys of all conditions that the rules can open.
+    pub(super) fn condition_keys(&self, logs: &Logs) -> Vec<ConditionKey> {
+        let mut keys = Vec::new();
+        for group in &self.groups {
+            for rule in group.rules.iter().filter(|rule| rule.condition_kind().is_some()) {
+                let files = group.files.iter().filter_map(|file| logs.file(*file));
+                keys.extend(files.map(|file| rule.condition_key(file.path())));
+                keys.push(rule.condition_key(&rule.rule.log.field()));
+            }
+        }
+        keys
     }
 
     /// Each rule, and how many lines matched since it took effect.
@@ -209,7 +220,7 @@ impl LogRules {
                 let (rule, before_it) = (&rules[*at], || place(&lines, rules, index, line.start, before));
                 let end = lines.place.map_or(0, |place| place.offset + line.end as u64);
                 let hash = Fnv1a::of_line(line.bytes);
-                let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: hash });
+                let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: Some(hash) });
                 rule.push_event(now, file, origin, before_it, line.text(), delivery);
                 before = rule.id;
             }
@@ -243,12 +254,12 @@ impl LogRules {
         for BlockCount { start, rule, count } in counts {
             let Some(at) = group.rules.iter().position(|known| known.id == *rule && known.block.is_some()) else { continue };
             if !group.rules[at].restore(now, index, *start, *count) {
-                over.push((at, *count));
+                over.push((at, (*start, *count)));
             }
         }
         delivery.handle_counts(file.chain(), open_counts(&group.rules, index));
         for (at, count) in over {
-            group.rules[at].report_count(now, file, count, delivery);
+            group.rules[at].report_count(now, index, file, count, delivery);
         }
     }
 
@@ -261,13 +272,17 @@ impl LogRules {
             let is_stalled = group.is_stalled || !delivery.has_room_for_block();
             for at in 0..group.rules.len() {
                 let rule = &mut group.rules[at];
-                edge |= rule.update_schedule(now);
+                if rule.update_schedule(now) {
+                    edge = true;
+                    group.close_conditions(now, at, logs, delivery);
+                }
+                let rule = &mut group.rules[at];
                 if rule.is_block_over(now) {
-                    let is_touched = rule.is_block_touched;
+                    let (is_touched, start) = (rule.is_block_touched, rule.block_start);
                     let counted = rule.begin_block(now);
                     group.forget_counts(&counted, logs, delivery);
                     if !is_touched {
-                        group.report_block(now, at, &counted, is_stalled, logs, delivery);
+                        group.report_block(now, at, (start, &counted), is_stalled, logs, delivery);
                     }
                 }
             }
@@ -282,8 +297,9 @@ impl LogRules {
     pub(super) fn report_blocks(&mut self, now: Now, logs: &Logs, delivery: &mut Delivery, mut after_each: impl FnMut(&mut Delivery)) {
         for group in &mut self.groups {
             for at in 0..group.rules.len() {
+                let start = group.rules[at].block_start;
                 let counted = group.rules[at].begin_block(now);
-                group.report_block(now, at, &counted, false, logs, delivery);
+                group.report_block(now, at, (start, &counted), false, logs, delivery);
                 after_each(delivery);
             }
         }
@@ -349,21 +365,49 @@ impl LogGroup {
         }
     }
 
-    /// Reports a block that has ended, in which a rule counted that in each file.
-    fn report_block(&self, now: Now, at: usize, counted: &[u64], is_stalled: bool, logs: &Logs, delivery: &mut Delivery) {
-        let rule = &self.rules[at];
-        for (count, file) in counted.iter().zip(&self.files) {
+    /// Reports a block that has ended, when it had begun, and what a rule counted in it in each file.
+    fn report_block(
+        &mut self,
+        now: Now,
+        at: usize,
+        (start, counted): (u64, &[u64]),
+        is_stalled: bool,
+        logs: &Logs,
+        delivery: &mut Delivery,
+    ) {
+        let rule = &mut self.rules[at];
+        for (index, (count, file)) in counted.iter().zip(&self.files).enumerate() {
             // Among the lines that wait to be read may be one that matches.
             if let (LogAlert::Inactive { .. }, true) = (&rule.rule.alert, is_stalled) {
                 continue;
             }
             if let Some(file) = logs.file(*file) {
-                rule.report_count(now, file, *count, delivery);
+                rule.report_count(now, index, file, (start, *count), delivery);
             }
         }
-        if let (LogAlert::Inactive { message, .. }, [], Some(pattern)) = (&rule.rule.alert, &self.files[..], logs.name(self.log)) {
-            delivery.push(now, Event { tags: &rule.rule.tags, file: Some(&pattern), text: message });
+        if let (LogAlert::Inactive { message, .. }, LogSource::Glob(pattern)) = (&rule.rule.alert, &rule.rule.log) {
+            let alert = condition_alert(&rule.rule, rule.condition_key(pattern), ChainId::NO_FILE, pattern);
+            let sample = if self.files.is_empty() { Sample::Holds } else { Sample::Clear };
+            if let Some(alert) = alert {
+                rule.unmatched.handle_sample(now, &alert, sample, message, delivery);
+            }
         }
+    }
+
+    /// Ends the conditions of a rule if its times are over.
+    fn close_conditions(&self, now: Now, at: usize, logs: &Logs, delivery: &mut Delivery) {
+        let rule = &self.rules[at];
+        if rule.is_active {
+            return;
+        }
+        let close = |chain, path: &str, delivery: &mut Delivery| {
+            let alert = condition_alert(&rule.rule, rule.condition_key(path), chain, path);
+            alert.iter().for_each(|alert| alert.close(now, delivery));
+        };
+        for file in self.files.iter().filter_map(|file| logs.file(*file)) {
+            close(file.chain(), file.path(), delivery);
+        }
+        close(ChainId::NO_FILE, &rule.rule.log.field(), delivery);
     }
 
     /// Gives rules that search for the same one matcher.
@@ -390,6 +434,8 @@ impl LogCounter {
         Self {
             identity,
             id: 0,
+            name: Fnv1a::EMPTY,
+            unmatched: Condition::default(),
             is_active,
             block,
             block_end: now.mono + block.unwrap_or_default(),
@@ -424,7 +470,8 @@ impl LogCounter {
     ) {
         let LogAlert::All { message } = &self.rule.alert else { return };
         let text = message.as_deref().unwrap_or(line.trim());
-        delivery.push_line(now, file.chain(), origin, before, Event { tags: &self.rule.tags, file: Some(file.path()), text });
+        let event = Event { tags: &self.rule.tags, file: Some(file.path()), text, kind: Kind::Line, condition: None };
+        delivery.push_line(now, file.chain(), origin, before, event);
     }
 
     /// Returns whether the alert's times began or ended.
@@ -469,25 +516,66 @@ impl LogCounter {
         true
     }
 
-    /// Makes the event of a block that has ended, if it makes one: in that file that was counted.
-    fn report_count(&self, now: Now, file: &FollowedFile, count: u64, delivery: &mut Delivery) {
-        let number;
-        let text = match &self.rule.alert {
-            LogAlert::Threshold { threshold, message, .. } if count > *threshold => message,
+    /// Makes the event of a block that has ended, if it makes one: in the file of that index that was counted. The position, in which
+    /// nothing of this block is counted any more, travels with the event: a restart finds both or neither. `start` is when the block began.
+    fn report_count(&mut self, now: Now, index: usize, file: &FollowedFile, (start, count): (u64, u64), delivery: &mut Delivery) {
+        let (chain, place) = (file.chain(), format!("{}.", Base36(self.name_in(file.path()).value())));
+        let origin = (chain != ChainId::NO_FILE).then_some(Origin { place: &place, offset: start, line: None });
+        let (is_found, message) = match &self.rule.alert {
+            LogAlert::All { .. } => return,
             LogAlert::Count { .. } => {
-                number = count.to_string();
-                &number
+                let (tags, file, text, kind) = (&*self.rule.tags, Some(file.path()), &*count.to_string(), Kind::Count);
+                return delivery.push_of_log(now, chain, origin, Event { tags, file, text, kind, condition: None });
             }
-            LogAlert::Inactive { message, .. } if count == 0 => message,
-            _ => return,
+            LogAlert::Threshold { threshold, message, .. } => (count > *threshold, message),
+            LogAlert::Inactive { message, .. } => (count == 0, message),
         };
-        let event = Event { tags: &self.rule.tags, file: Some(file.path()), text };
-        // The position, in which nothing of this block is counted any more, travels with the event: a restart finds both or neither.
-        match delivery.read_position(file.chain()).filter(|_| file.chain() != ChainId::NO_FILE).cloned() {
-            Some(read) => delivery.push_of_log(now, file.chain(), &read, event),
-            None => delivery.push(now, event),
+        let sample = if is_found { Sample::Holds } else { Sample::Clear };
+        let alert = condition_alert(&self.rule, self.condition_key(file.path()), chain, file.path());
+        if let Some(alert) = alert.map(|alert| ConditionAlert { origin, ..alert }) {
+            self.files[index].condition.handle_sample(now, &alert, sample, message, delivery);
         }
     }
+
+    /// What kind of condition the rule can open.
+    fn condition_kind(&self) -> Option<Kind> {
+        condition_kind(&self.rule)
+    }
+
+    fn name_conditions(&mut self, names: &mut ConditionNames) {
+        if self.block.is_none() {
+            return;
+        }
+        let LogRule { log, patterns, ignores, tags, .. } = &*self.rule;
+        let kind = self.condition_kind().unwrap_or(Kind::Count);
+        let source = log.field();
+        let patterns = patterns.iter().map(Pattern::as_str).chain([""]).chain(ignores.iter().map(Pattern::as_str));
+        self.name = names.name(kind, [&*source, tags].into_iter().chain(patterns));
+    }
+
+    /// The key of its condition in the file at that path.
+    fn condition_key(&self, path: &str) -> ConditionKey {
+        ConditionKey::of(self.name_in(path).value())
+    }
+
+    /// Names its condition or its counts in the file at that path.
+    fn name_in(&self, path: &str) -> Fnv1a {
+        self.name.with(path.as_bytes())
+    }
+}
+
+fn condition_kind(rule: &LogRule) -> Option<Kind> {
+    match rule.alert {
+        LogAlert::Threshold { .. } => Some(Kind::Threshold),
+        LogAlert::Inactive { .. } => Some(Kind::Absence),
+        LogAlert::All { .. } | LogAlert::Count { .. } => None,
+    }
+}
+
+/// What a rule says of its condition in the log at that path, if it can open one.
+fn condition_alert<'a>(rule: &'a LogRule, key: ConditionKey, chain: ChainId, path: &'a str) -> Option<ConditionAlert<'a>> {
+    let LogRule { tags, condition: terms, .. } = rule;
+    Some(ConditionAlert { key, chain, origin: None, kind: condition_kind(rule)?, tags, file: Some(path), terms, samples: 1 })
 }
 
 /// The position of a log once all of these lines up to one are processed, and the rules up to `done` have processed that one.
@@ -501,35 +589,6 @@ fn open_counts(rules: &[LogCounter], file: usize) -> Vec<BlockCount> {
     let counted = rules.iter().filter(|rule| rule.block.is_some() && rule.files[file].matched > 0);
     let counts = counted.map(|rule| BlockCount { start: rule.block_start, rule: rule.id, count: rule.files[file].matched });
     counts.take(Position::MAX_COUNTS).collect()
-}
-
-impl FileCount {
-    fn new(is_active: bool) -> Self {
-        Self { matched: 0, is_active, edges: Vec::new() }
-    }
-
-    /// The file ends at that position while the times of this or another alert begin or end.
-    fn handle_end(&mut self, is_active: bool, position: u64) {
-        let is_active_at_end = self.is_active ^ (self.edges.len() % 2 == 1);
-        if is_active_at_end == is_active {
-            return;
-        }
-        // Two edges with no line between them undo each other.
-        if self.edges.last() == Some(&position) {
-            self.edges.pop();
-        } else {
-            self.edges.push(position);
-        }
-    }
-
-    /// Whether a line at that position was written within the alert's times. Positions never decrease.
-    fn is_active_at(&mut self, position: u64) -> bool {
-        while self.edges.first().is_some_and(|edge| *edge <= position) {
-            self.edges.remove(0);
-            self.is_active = !self.is_active;
-        }
-        self.is_active
-    }
 }
 
 #[cfg(test)]

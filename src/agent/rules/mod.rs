@@ -2,8 +2,10 @@
 //! Runs no task and reads no file.
 
 mod command;
+mod condition;
 mod dry_run;
 mod extraction;
+mod file_count;
 mod log;
 mod origin;
 mod policy;
@@ -22,7 +24,7 @@ use super::output::{JobId, LogId, Output, Outputs, Task};
 use crate::directives::host::{CommandLine, Group, LogSource, Rule};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
-use crate::wire::position::BlockCount;
+use crate::wire::position::{BlockCount, ConditionKey};
 use command::CommandRules;
 use log::LogRules;
 use process::ProcessRules;
@@ -78,6 +80,13 @@ impl Rules {
         self.commands.replace(now, commands);
         self.stop_tasks(outputs);
         refused
+    }
+
+    /// The keys of all conditions that the rules can open.
+    pub(super) fn condition_keys(&self, logs: &Logs) -> Vec<ConditionKey> {
+        let mut keys = self.logs.condition_keys(logs);
+        keys.extend(self.processes.condition_keys().chain(self.commands.condition_keys()));
+        keys
     }
 
     /// Stops tasks that no rule needs any more, and a process list: it may be another one now.
@@ -162,7 +171,7 @@ impl Rules {
         let (_, purpose) = self.jobs.swap_remove(at);
         match purpose {
             Purpose::Command(command) => {
-                for text in self.commands.end_run(&command, is_success) {
+                for text in self.commands.end_run(now, &command, is_success, delivery) {
                     delivery.push(now, Event::system(&text));
                     outputs.log(text);
                 }

@@ -6,8 +6,8 @@ use crate::text::push_number;
 use crate::wire::position::{BlockPosition, CONTEXT};
 use crate::wire::ChainId;
 
-/// The origins of events of one block of lines: `FILE.RULE.`, in base 36. FILE is a hash of the chain, of the file's inode and of its first
-/// bytes, up to 256, as far as they are before the end of the line.
+/// The origins of events of one block of lines: `FILE.RULE.`, in base 36. FILE is a hash of the chain, of the file's number in its log and of
+/// its first bytes, up to 256, as far as they are before the end of the line. The inode does not count: a copy of a file has another one.
 pub(super) struct Origins {
     chain: ChainId,
     /// The hash of a file of which so many first bytes count.
@@ -27,7 +27,7 @@ impl Origins {
         let first = usize::try_from(end).unwrap_or(CONTEXT).min(CONTEXT).min(place.head.len());
         let file = match self.file {
             Some((known, hash)) if known == first => hash,
-            _ => Fnv1a::EMPTY.with(&self.chain.0.to_le_bytes()).with(&place.inode.to_le_bytes()).with(&place.head[..first]).value(),
+            _ => Fnv1a::EMPTY.with(&self.chain.0.to_le_bytes()).with(&place.serial.to_le_bytes()).with(&place.head[..first]).value(),
         };
         self.file = Some((first, file));
         if self.last.replace((file, rule)) != Some((file, rule)) {
@@ -46,11 +46,12 @@ mod tests {
     use super::*;
 
     /// The origin of a line that ends there in a file of these bytes, which was read in blocks that end there.
-    fn origin(chain: u64, inode: u64, file: &[u8], block: std::ops::Range<usize>, rule: u32, end: usize) -> String {
+    fn origin(chain: u64, serial: u32, file: &[u8], block: std::ops::Range<usize>, rule: u32, end: usize) -> String {
         let place = BlockPosition {
             earlier: &[],
             later: &[],
-            inode,
+            inode: 3,
+            serial,
             head: &file[..block.end.min(CONTEXT)],
             offset: block.start as u64,
             before: &file[block.start.saturating_sub(CONTEXT)..block.start],
@@ -83,7 +84,7 @@ mod tests {
             assert_ne!(one, another);
         }
         let mut origins = Origins::new(ChainId(5));
-        let place = BlockPosition { earlier: &[], later: &[], inode: 7, head: &file[..CONTEXT], offset: 0, before: &[] };
+        let place = BlockPosition { earlier: &[], later: &[], inode: 3, serial: 7, head: &file[..CONTEXT], offset: 0, before: &[] };
         let said: Vec<String> = [9, 10, 9].iter().map(|rule| origins.of(&place, *rule, 300).to_string()).collect();
         assert_eq!((&said[0], &said[2]), (&one, &one));
         assert!(said[1].ends_with(".a."), "{said:?}");

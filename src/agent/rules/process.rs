@@ -1,8 +1,11 @@
 //! Rules that count processes: samples of the process list, and events for counts that stay out of bounds. Reads no process table.
 
+use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
 use crate::agent::delivery::{Delivery, Event};
 use crate::directives::host::ProcessRule;
 use crate::now::Now;
+use crate::wire::position::ConditionKey;
+use crate::wire::{ChainId, Kind};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -18,10 +21,10 @@ pub(super) struct ProcessRules {
 pub(super) struct Counter {
     rule: ProcessRule,
     identity: u64,
+    key: ConditionKey,
     /// Matching lines of the sample that is being taken.
     count: u64,
-    /// Samples in a row that were out of bounds, since the last event.
-    out_of_bounds: u32,
+    condition: Condition,
 }
 
 impl ProcessRules {
@@ -36,12 +39,14 @@ impl ProcessRules {
         if before.is_empty() {
             self.next_sample = now.mono + Self::SAMPLE_INTERVAL;
         }
+        let mut names = ConditionNames::default();
         for (identity, rule) in rules {
             let known = before.iter().position(|old| old.identity == identity);
+            let key = ConditionKey::of(names.name(Kind::Process, [rule.pattern.as_str(), &rule.tags]).value());
             // The patterns of the new rules are shared, so no old ones stay.
             self.rules.push(match known {
-                Some(at) => Counter { rule, ..before.swap_remove(at) },
-                None => Counter { rule, identity, count: 0, out_of_bounds: 0 },
+                Some(at) => Counter { rule, key, ..before.swap_remove(at) },
+                None => Counter { rule, identity, key, count: 0, condition: Condition::default() },
             });
         }
         if self.rules.is_empty() {
@@ -51,6 +56,11 @@ impl ProcessRules {
 
     pub(super) fn len(&self) -> usize {
         self.rules.len()
+    }
+
+    /// The keys of all conditions that the rules can open.
+    pub(super) fn condition_keys(&self) -> impl Iterator<Item = ConditionKey> + '_ {
+        self.rules.iter().map(|rule| rule.key)
     }
 
     /// Whether a sample is due. If so, it begins with that.
@@ -80,18 +90,24 @@ impl ProcessRules {
     /// The process list is complete.
     pub(super) fn end_sample(&mut self, now: Now, delivery: &mut Delivery) {
         self.is_last_sample_good = true;
-        for Counter { rule, count, out_of_bounds, .. } in &mut self.rules {
+        for Counter { rule, key, count, condition, .. } in &mut self.rules {
             let is_good = (rule.min..=rule.max).contains(count);
             self.is_last_sample_good &= is_good;
-            if is_good || rule.active.as_ref().is_some_and(|schedule| !schedule.is_active(now.local)) {
-                *out_of_bounds = 0;
-                continue;
-            }
-            *out_of_bounds += 1;
-            if *out_of_bounds == Self::SAMPLES_FOR_EVENT {
-                *out_of_bounds = 0;
+            let is_active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
+            let sample = if is_good || !is_active { Sample::Clear } else { Sample::Holds };
+            let alert = ConditionAlert {
+                key: *key,
+                chain: ChainId::NO_FILE,
+                origin: None,
+                kind: Kind::Process,
+                tags: &rule.tags,
+                file: None,
+                terms: &rule.condition,
+                samples: Self::SAMPLES_FOR_EVENT,
+            };
+            let is_told = condition.handle_sample(now, &alert, sample, &format!("{} [{count}]", rule.message), delivery);
+            if is_told && sample == Sample::Holds {
                 self.all_clear = Some(now.mono + Self::ALL_CLEAR_AFTER);
-                delivery.push(now, Event { tags: &rule.tags, file: None, text: &format!("{} [{count}]", rule.message) });
             }
         }
     }
@@ -174,6 +190,32 @@ mod tests {
             found.extend(sample(&mut processes, seconds, &lines).into_iter().map(|event| (seconds, event)));
         }
         assert_eq!(found, [(80, "P M [0]".to_string()), (150, "SYSTEM Process check: All clear".to_string())]);
+    }
+
+    #[test]
+    fn an_alert_tells_of_its_condition_by_its_terms() {
+        let (mut processes, mut delivery) = (ProcessRules::default(), delivery());
+        let mut made = Vec::new();
+        let text = format!("{}cleared: Fine\n", ONE.replace("message", "for=3 repeat=0 message"));
+        processes.replace(at(0), rules(&text));
+        for (number, count) in (1..).zip([0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1]) {
+            let now = at(number * 20);
+            assert!(processes.begin_sample(now));
+            (0..count).for_each(|_| processes.handle_line("x"));
+            processes.end_sample(now, &mut delivery);
+            made.push(events(&mut delivery).join(","));
+        }
+        assert_eq!(made, ["", "", "", "", "", "P M [0]", "", "", "", "P Fine", ""]);
+        // Its times end at one minute past twelve.
+        let (mut processes, text) =
+            (ProcessRules::default(), text.replace("alert_", "active: 3;00:00-12:01\nalert_").replace("for=3", "for=1"));
+        processes.replace(at(0), rules(&text));
+        for (seconds, expected) in [(20, "P M [0]"), (60, ""), (100, ""), (120, "P Fine")] {
+            if processes.begin_sample(at(seconds)) {
+                processes.end_sample(at(seconds), &mut delivery);
+            }
+            assert_eq!(events(&mut delivery).join(","), expected, "{seconds}");
+        }
     }
 
     #[test]

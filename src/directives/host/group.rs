@@ -1,7 +1,7 @@
 //! A group of directives: its lines and the rule that they make.
 
 use super::rule::Rule;
-use super::syntax::keys_of;
+use super::syntax::{keys_of, CONDITION_KEYS};
 use crate::directives::arguments::Arguments;
 use crate::directives::source::{directive, Fault, SourceLine};
 use crate::hash::Fnv1a;
@@ -32,34 +32,37 @@ impl Group<'_> {
         self.lines.iter().fold(Fnv1a::EMPTY, |hash, line| hash.with(line.text.as_bytes()).with(b"\n")).value()
     }
 
-    /// The lines for version 1 agents, with arguments in the order that these expect.
+    /// The lines for version 1 agents, with arguments in the order that these expect, and without the terms of conditions.
     ///
     /// # Errors
     /// The part that such an agent does not know, or that ends it.
     pub fn classic_lines(&self) -> Result<Vec<String>, &'static str> {
-        if self.lines.iter().any(|line| has_separator(line.text)) {
+        let lines: Vec<String> = self.lines.iter().filter_map(classic_line).collect();
+        if lines.iter().any(|line| has_separator(line)) {
             return Err("a line with %% in it");
         }
-        if let Some(extension) = self.rule.extension() {
-            return Err(extension);
-        }
-        Ok(self.lines.iter().map(classic_line).collect())
+        self.rule.extension().map_or(Ok(lines), Err)
     }
 
-    /// The part of these lines that version 1 agents ignore without a word.
-    pub fn ignored_by_classic(&self) -> Option<&'static str> {
+    /// The parts of these lines that version 1 agents ignore without a word, or that are taken out for them.
+    pub fn ignored_by_classic(&self) -> Vec<String> {
         self.rule.ignored()
     }
 }
 
-fn classic_line(line: &SourceLine<'_>) -> String {
+/// The line for version 1 agents; `None` if it is not for them.
+fn classic_line(line: &SourceLine<'_>) -> Option<String> {
     if let Ok((name, argument)) = directive(line) {
         let (keys, text) = (keys_of(name), line.text);
+        if name == "cleared" {
+            return None;
+        }
         if !keys.is_empty() {
             let arguments = Arguments::parse(name, argument, keys);
-            let ordered = arguments.in_order(keys);
-            return arguments.done().map_or(text.to_string(), |()| format!("{name}: {ordered}"));
+            let known: Vec<&str> = keys.iter().copied().filter(|key| !CONDITION_KEYS.contains(key)).collect();
+            let ordered = arguments.in_order(&known);
+            return Some(arguments.done().map_or(text.to_string(), |()| format!("{name}: {ordered}")));
         }
     }
-    line.text.to_string()
+    Some(line.text.to_string())
 }

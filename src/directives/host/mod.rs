@@ -1,6 +1,8 @@
 //! A host file: groups of directives. Each group makes one rule.
 
+mod alert;
 mod command_line;
+mod condition;
 mod group;
 mod parser;
 mod pattern_doubts;
@@ -12,6 +14,7 @@ mod syntax;
 mod warnings;
 
 pub use command_line::{Builtin, CommandLine};
+pub use condition::ConditionRule;
 pub use group::Group;
 pub use patterns::Patterns;
 pub use rule::{CommandAlert, CommandAlertKind, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
@@ -165,6 +168,30 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         );
         let file = parse("file: /a\nmatch: 100%%\nalert_all: tags=T");
         assert_eq!(file.groups[0].classic_lines(), Err("a line with %% in it"));
+    }
+
+    #[test]
+    fn what_version_1_agents_cannot_do_with_an_alert_is_taken_out_and_named() {
+        let disk = "alert_if: tags=D match=2,/ upper_limit=1,90";
+        for (opener, alert, taken_out) in [
+            ("file: /a\nmatch: a", "alert_n: tags=T threshold=2 seconds=5", "for= repeat= cleared:"),
+            ("file: /a\nmatch: a", "alert_inactive: tags=T seconds=5", "repeat="),
+            ("process: a", "alert_running: tags=T min=1 max=2", "for= cleared:"),
+            ("run: command=df extract=(.*) (.*)", disk, "for= until= repeat= cleared:"),
+        ] {
+            let arguments: String = [(" for=3", "for="), (" until=80", "until="), (" repeat=60", "repeat=")]
+                .iter()
+                .filter(|(_, name)| taken_out.contains(name))
+                .map(|(argument, _)| *argument)
+                .collect();
+            let cleared = if taken_out.contains("cleared:") { "\ncleared: over" } else { "" };
+            let file_text = format!("{opener}\n{alert}{arguments} message=for= a while{cleared}");
+            let file = parse(&file_text);
+            assert_eq!(file.faults, [], "{file_text}");
+            let classic = file.groups[0].classic_lines().unwrap();
+            assert_eq!(classic.join("\n"), format!("{opener}\n{alert} message=for= a while"));
+            assert_eq!(file.groups[0].ignored_by_classic(), taken_out.split(' ').collect::<Vec<_>>());
+        }
     }
 
     #[test]

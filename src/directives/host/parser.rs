@@ -1,17 +1,16 @@
 //! Reads the lines of a host file into groups, and collects all that is wrong with them.
 
+use super::alert::{command_alert, log_alert, process_alert};
 use super::command_line::CommandLine;
+use super::condition::ConditionRule;
 use super::group::Group;
 use super::patterns::Patterns;
-use super::rule::{CommandAlert, CommandAlertKind, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
+use super::rule::{CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use crate::directives::arguments::Arguments;
-use crate::directives::decimal::Decimal;
 use crate::directives::source::{directive, Fault, SourceLine};
 use crate::pattern::{Pattern, Purpose};
 use crate::schedule::Schedule;
-use crate::text::number;
-use std::time::Duration;
 
 /// Returns the groups without faults in the order of the lines, and all faults.
 pub(super) fn parse<'a>(lines: impl IntoIterator<Item = SourceLine<'a>>, patterns: &mut Patterns) -> (Vec<Group<'a>>, Vec<Fault>) {
@@ -22,6 +21,7 @@ pub(super) fn parse<'a>(lines: impl IntoIterator<Item = SourceLine<'a>>, pattern
         open: OpenGroup::Nothing,
         early: Early::default(),
         active: None,
+        last_alert: LastAlert::Elsewhere,
         faulty: false,
     };
     for line in lines {
@@ -43,6 +43,17 @@ enum OpenGroup {
     Group,
 }
 
+/// Which alert the line before ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LastAlert {
+    /// None, or not the line before.
+    Elsewhere,
+    /// One with a fault, which is that of its group.
+    Faulty,
+    /// The last one of the last group.
+    Good,
+}
+
 /// `match:` and `active:` in front of the opener of their group, as Python agents allow it.
 #[derive(Default)]
 struct Early<'a> {
@@ -62,14 +73,25 @@ struct Parser<'a, 'p> {
     early: Early<'a>,
     /// The last `active:`, until the alert that it belongs to.
     active: Option<Schedule>,
+    /// The alert that a `cleared:` in the next line belongs to.
+    last_alert: LastAlert,
     /// Whether the open group has a fault.
     faulty: bool,
 }
 
 impl<'a> Parser<'a, '_> {
     fn line(&mut self, line: &SourceLine<'a>) {
-        let outcome =
-            directive(line).and_then(|(name, argument)| self.directive(line, name, argument).map_err(|reason| line.fault(reason)));
+        let (last_alert, faulty) = (std::mem::replace(&mut self.last_alert, LastAlert::Elsewhere), self.faulty);
+        let outcome = directive(line).and_then(|(name, argument)| {
+            let outcome = match name {
+                "cleared" => self.cleared(line, argument, last_alert),
+                _ => self.directive(line, name, argument),
+            };
+            if name.starts_with("alert") {
+                self.last_alert = if outcome.is_ok() && !faulty { LastAlert::Good } else { LastAlert::Faulty };
+            }
+            outcome.map_err(|reason| line.fault(reason))
+        });
         if let Err(fault) = outcome {
             self.faults.push(fault);
             self.faulty = true;
@@ -160,7 +182,7 @@ impl<'a> Parser<'a, '_> {
 
     /// An alert or another directive follows early lines. The fault is that of the alert.
     fn refuse_early_before(&mut self, name: &str) {
-        if name.starts_with("alert") {
+        if name.starts_with("alert") || name == "cleared" {
             self.early = Early::default();
         } else {
             self.refuse_early();
@@ -171,12 +193,13 @@ impl<'a> Parser<'a, '_> {
     fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Rule, String> {
         Ok(match name {
             "file" => {
-                let (log, alert) = (LogSource::parse(argument)?, LogAlert::All { message: None });
-                Rule::Log(LogRule { log, patterns: Vec::new(), ignores: Vec::new(), tags: String::new(), alert, active: None })
+                let (log, alert, condition) = (LogSource::parse(argument)?, LogAlert::All { message: None }, ConditionRule::default());
+                Rule::Log(LogRule { log, patterns: Vec::new(), ignores: Vec::new(), tags: String::new(), alert, condition, active: None })
             }
             "process" => {
-                let pattern = self.patterns.parse(argument, Purpose::Find)?;
-                Rule::Process(ProcessRule { pattern, tags: String::new(), min: 0, max: 0, message: String::new(), active: None })
+                let (pattern, condition) = (self.patterns.parse(argument, Purpose::Find)?, ConditionRule::default());
+                let (tags, message) = (String::new(), String::new());
+                Rule::Process(ProcessRule { pattern, tags, min: 0, max: 0, message, condition, active: None })
             }
             "run" => {
                 let mut arguments = Arguments::parse(name, argument, keys_of(name));
@@ -268,6 +291,26 @@ impl<'a> Parser<'a, '_> {
         outcome
     }
 
+    /// Takes the text for the end of the condition that the alert above stands for, whose group may have ended.
+    fn cleared(&mut self, line: &SourceLine<'a>, text: &str, last_alert: LastAlert) -> Result<(), String> {
+        self.refuse_early_before("cleared");
+        match last_alert {
+            LastAlert::Elsewhere => return Err("cleared: must follow its alert".into()),
+            LastAlert::Faulty => return Ok(()),
+            LastAlert::Good => {}
+        }
+        let Some(group) = self.groups.last_mut() else { return Ok(()) };
+        group.lines.push(*line);
+        if let Some(condition) = group.rule.last_condition() {
+            condition.cleared = Some(text.into());
+            return Ok(());
+        }
+        if self.open == OpenGroup::Nothing {
+            self.groups.pop();
+        }
+        Err("cleared: belongs to alert_n:, alert_inactive:, alert_running: or alert_if:".into())
+    }
+
     /// Ends the open group, if any. An incomplete group is a fault.
     fn close(&mut self) {
         let Some(group) = self.groups.last().filter(|_| self.open == OpenGroup::Group) else { return self.abandon() };
@@ -317,87 +360,12 @@ fn no_alert(opener: &SourceLine<'_>) -> String {
     format!("{name}: no alert ends its group")
 }
 
-fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule) {
-    rule.tags += arguments.tags();
-    rule.alert = match arguments.name {
-        "alert_all" => LogAlert::All { message: arguments.optional("message").map(str::to_string) },
-        "alert_n" => {
-            let block = block(arguments);
-            LogAlert::Threshold { block, threshold: arguments.number("threshold", 0), message: arguments.message() }
-        }
-        "alert_count" => LogAlert::Count { block: block(arguments) },
-        _ => LogAlert::Inactive { block: block(arguments), message: arguments.message() },
-    };
-}
-
-fn block(arguments: &mut Arguments<'_>) -> Duration {
-    const LONGEST: u64 = 366 * 24 * 60 * 60;
-    let seconds = arguments.number("seconds", 1);
-    if seconds > LONGEST {
-        arguments.fault.get_or_insert_with(|| format!("seconds= is at most {LONGEST}, a year, got {seconds}"));
-    }
-    Duration::from_secs(seconds)
-}
-
-fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule) {
-    rule.tags += arguments.tags();
-    (rule.min, rule.max) = (arguments.number("min", 0), arguments.number("max", 0));
-    rule.message += arguments.required("message");
-}
-
-/// Reads an alert of `run:`. `None` if it has not exactly one limit.
-fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active: Option<Schedule>) -> Option<CommandAlert> {
-    let (tags, matched) = (arguments.tags(), arguments.required("match"));
-    let (group, text) = group_and_value(arguments, "match", matched, groups);
-    let kind = if arguments.name == "alert_metric" {
-        let metric = arguments.required("metric");
-        CommandAlertKind::Metric { group: group_number(arguments, "metric", metric, groups) }
-    } else {
-        let (upper, lower) = (limit(arguments, "upper_limit", groups), limit(arguments, "lower_limit", groups));
-        let message = arguments.message();
-        match (upper, lower) {
-            (Some((group, limit)), None) => CommandAlertKind::Above { group, limit, message },
-            (None, Some((group, limit))) => CommandAlertKind::Below { group, limit, message },
-            _ => {
-                arguments.fail(format_args!("needs either upper_limit= or lower_limit="));
-                return None;
-            }
-        }
-    };
-    Some(CommandAlert { tags: tags.to_string(), group, text: text.to_string(), kind, active })
-}
-
-fn limit(arguments: &mut Arguments<'_>, key: &str, groups: usize) -> Option<(usize, Decimal)> {
-    let value = arguments.optional(key)?;
-    let (group, limit) = group_and_value(arguments, key, value, groups);
-    let number = Decimal::parse(limit);
-    if number.is_none() {
-        arguments.fail(format_args!("{key}= ends in a number, got \"{limit}\""));
-    }
-    number.map(|number| (group, number))
-}
-
-/// Reads `GROUP,VALUE`.
-fn group_and_value<'a>(arguments: &mut Arguments<'_>, key: &str, value: &'a str, groups: usize) -> (usize, &'a str) {
-    let Some((group, rest)) = value.split_once(',') else {
-        arguments.fail(format_args!("{key}= is GROUP,VALUE, got \"{value}\""));
-        return (0, "");
-    };
-    (group_number(arguments, key, group, groups), rest.trim())
-}
-
-fn group_number(arguments: &mut Arguments<'_>, key: &str, value: &str, groups: usize) -> usize {
-    let number = number(value.trim(), 10).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
-    if !(1..=groups).contains(&number) {
-        arguments.fail(format_args!("{key}= names group \"{value}\", but extract= has {groups} (counted from 1)"));
-    }
-    number
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directives::decimal::Decimal;
     use crate::directives::source::Source;
+    use std::time::Duration;
 
     fn parse(text: &str) -> (Vec<Group<'_>>, Vec<Fault>) {
         super::parse(Source { path: "nas1", text }.lines(), &mut Patterns::checked())
@@ -430,6 +398,12 @@ mod tests {
             "run: command=df extract=(a)\nalert_if: tags=T match=1,a upper_limit=1,inf message=m",
             "run: command=@what extract=(a)\nalert_metric: tags=T match=1,a metric=1",
             "run: command=df extract=(a)\nalert_metric: tags=T match=1,a metric=1\nactive: 0;00:00-01:00",
+            "file: /a\nmatch: a\nalert_all: tags=T\ncleared: m",
+            "file: /a\nmatch: a\nalert_n: tags=T threshold=x seconds=1 message=m\ncleared: m",
+            "file: /a\nmatch: (\nalert_n: tags=T threshold=1 seconds=1 message=m\ncleared: m",
+            "file: /a\nmatch: a\ncleared: m\nalert_n: tags=T threshold=1 seconds=1 message=m",
+            "process: a\nalert_running: tags=T min=1 max=1 for=0 message=m\ncleared: m",
+            "run: command=df extract=(a)\nalert_metric: tags=T match=1,a metric=1\ncleared: m",
         ] {
             let good = "file: /good\nmatch: a\nalert_all: tags=GOOD\n";
             let text = format!("{good}{bad}\n{good}");
@@ -440,7 +414,28 @@ mod tests {
     }
 
     #[test]
+    fn cleared_belongs_to_the_alert_above_it() {
+        let limit = |tags: &str| format!("alert_if: tags={tags} match=1,a upper_limit=1,9 until=7.5 for=3 repeat=0 message=m");
+        let text = format!("run: command=df extract=(a)\n{}\ncleared: a = b\n{}\n", limit("A"), limit("B"));
+        let (groups, faults) = parse(&text);
+        let Rule::Command(rule) = &groups[0].rule else { panic!("{faults:?}") };
+        let expected =
+            ConditionRule { count: Some(3), until: Decimal::parse("7.5"), repeat: Some(Duration::ZERO), cleared: Some("a = b".into()) };
+        assert_eq!(rule.alerts[0].condition, expected);
+        assert_eq!(rule.alerts[1].condition, ConditionRule { cleared: None, ..expected });
+        let text =
+            "file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=9 message=cleared: m\n\n# Over\n cleared:  over\nmatch: b\nfile: /b\n\
+                    alert_inactive: tags=T seconds=1 repeat=60 message=m\n";
+        let (groups, faults) = parse(text);
+        let [Rule::Log(over), Rule::Log(other)] = [&groups[0].rule, &groups[1].rule] else { panic!("{faults:?}") };
+        assert_eq!((over.condition.cleared.as_deref(), groups[0].lines.len()), (Some("over"), 4));
+        assert_eq!(other.condition, ConditionRule { repeat: Some(Duration::from_secs(60)), ..ConditionRule::default() });
+        assert_eq!(groups[1].lines.len(), 3);
+    }
+
+    #[test]
     fn faults_name_file_line_and_reason() {
+        let limit = |limit: &str| format!("run: command=df extract=(a)\nalert_if: tags=T match=1,a {limit} message=m");
         for (text, fault) in [
             ("\nfoo: bar", "nas1:2: foo: unknown directive"),
             ("file: /a\nmatch: a(\nalert_all: tags=T", "nas1:2: pattern \"a(\": "),
@@ -456,6 +451,21 @@ mod tests {
             ("file: /a\nmatch: a\nalert_count: tags=T seconds=99999999999", "nas1:3: seconds= is at most"),
             ("ps_command: @df", "nas1:1: a built-in command such as @df"),
             ("run: command=df extract=(a)\nalert_if: tags=T match=a upper_limit=1,2 message=m", "nas1:2: alert_if: match= is GROUP,VALUE"),
+            (
+                "process: a\nalert_running: tags=T min=1 max=1 for=x message=m",
+                "nas1:2: alert_running: for= is a whole number of at least 1",
+            ),
+            ("process: a\nalert_running: tags=T min=1 max=1 for=70000 message=m", "nas1:2: alert_running: for= is at most 65535"),
+            ("process: a\nalert_running: tags=T min=1 max=1 repeat=-1 message=m", "nas1:2: alert_running: repeat= is a whole number"),
+            ("process: a\nalert_running: tags=T min=1 max=1 repeat=99999999 message=m", "nas1:2: alert_running: repeat= is at most"),
+            ("process: a\nalert_running: tags=T min=1 max=1 until=1 message=m", "nas1:2: alert_running: max= is a whole number"),
+            ("file: /a\nmatch: a\nalert_all: tags=T repeat=1", "nas1:3: alert_all: tags= must have no spaces"),
+            (&limit("upper_limit=1,2 until=x"), "nas1:2: alert_if: until= is a number, got \"x\""),
+            (&limit("upper_limit=1,2 until=2.1"), "nas1:2: alert_if: until=2.1 is above the upper limit"),
+            (&limit("lower_limit=1,2 until=1"), "nas1:2: alert_if: until=1 is below the lower limit"),
+            ("cleared: m", "nas1:1: cleared: must follow its alert"),
+            ("file: /a\nmatch: a\nalert_all: tags=T\ncleared: m", "nas1:4: cleared: belongs to alert_n:"),
+            ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1 message=m\ncleared: m\ncleared: m", "nas1:5: cleared: must follow"),
         ] {
             let faults = faults(text);
             assert_eq!(faults.len(), 1, "{text}: {faults:?}");

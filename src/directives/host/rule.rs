@@ -1,10 +1,12 @@
 //! What a group of directives asks for. Decides nothing; the agent carries rules out.
 
 use super::command_line::CommandLine;
+use super::condition::ConditionRule;
 use super::python::refused_by_re;
 use crate::directives::decimal::Decimal;
 use crate::pattern::{Pattern, Work};
 use crate::schedule::Schedule;
+use std::cmp::Ordering;
 use std::time::Duration;
 
 /// What one group asks for.
@@ -33,6 +35,8 @@ pub struct LogRule {
     pub tags: String,
     /// What events are made.
     pub alert: LogAlert,
+    /// Of `alert_n:` and `alert_inactive:`.
+    pub condition: ConditionRule,
     /// When the alert is active; `None` for always.
     pub active: Option<Schedule>,
 }
@@ -74,6 +78,8 @@ pub struct ProcessRule {
     pub max: u64,
     /// The text of the event; the count is appended.
     pub message: String,
+    /// The terms of the alert.
+    pub condition: ConditionRule,
     /// When the alert is active; `None` for always.
     pub active: Option<Schedule>,
 }
@@ -100,6 +106,8 @@ pub struct CommandAlert {
     pub text: String,
     /// What event is made from such a line.
     pub kind: CommandAlertKind,
+    /// Of `alert_if:`.
+    pub condition: ConditionRule,
     /// When the alert is active; `None` for always.
     pub active: Option<Schedule>,
 }
@@ -197,16 +205,43 @@ impl Rule {
         extension.or_else(|| self.patterns().find_map(|pattern| refused_by_re(pattern.as_str())))
     }
 
-    /// The part of this rule that version 1 agents ignore without a word.
-    pub(super) fn ignored(&self) -> Option<&'static str> {
-        let Self::Command(rule) = self else { return None };
-        rule.alerts.iter().find_map(|alert| match &alert.kind {
-            _ if alert.text.contains(char::is_whitespace) => Some("white space in match="),
-            CommandAlertKind::Above { limit, .. } | CommandAlertKind::Below { limit, .. } if limit.is_negative() => {
-                Some("a negative limit")
+    /// The parts of this rule that version 1 agents ignore without a word, or that are taken out for them.
+    pub(super) fn ignored(&self) -> Vec<String> {
+        let mut ignored = Vec::new();
+        if let Self::Command(rule) = self {
+            ignored.extend(rule.alerts.iter().find_map(CommandAlert::ignored).map(str::to_string));
+        }
+        for term in self.conditions().flat_map(ConditionRule::given) {
+            let term = if term == "cleared" { "cleared:".into() } else { format!("{term}=") };
+            if !ignored.contains(&term) {
+                ignored.push(term);
             }
-            _ => None,
-        })
+        }
+        ignored
+    }
+
+    /// The terms of its alerts.
+    fn conditions(&self) -> impl Iterator<Item = &ConditionRule> {
+        let (one, several) = match self {
+            Self::Log(rule) => (Some(&rule.condition), &[][..]),
+            Self::Process(rule) => (Some(&rule.condition), &[][..]),
+            Self::Command(rule) => (None, &rule.alerts[..]),
+            Self::ProcessList(_) => (None, &[][..]),
+        };
+        one.into_iter().chain(several.iter().map(|alert| &alert.condition))
+    }
+
+    /// The terms of the last alert, for its `cleared:`; `None` if that alert stands for no condition.
+    pub(super) fn last_condition(&mut self) -> Option<&mut ConditionRule> {
+        match self {
+            Self::Log(LogRule { alert: LogAlert::Threshold { .. } | LogAlert::Inactive { .. }, condition, .. }) => Some(condition),
+            Self::Process(rule) => Some(&mut rule.condition),
+            Self::Command(rule) => {
+                let alert = rule.alerts.last_mut()?;
+                (!matches!(alert.kind, CommandAlertKind::Metric { .. })).then_some(&mut alert.condition)
+            }
+            Self::Log(_) | Self::ProcessList(_) => None,
+        }
     }
 
     fn patterns(&self) -> impl Iterator<Item = &Pattern> {
@@ -217,6 +252,31 @@ impl Rule {
             Self::ProcessList(_) => (&[][..], None),
         };
         several.iter().chain(one)
+    }
+}
+
+impl CommandAlert {
+    /// Whether a number is beyond the limit, if there is one: `Some(true)`. `Some(false)` if it is not, and not back either where an open
+    /// condition ends.
+    pub fn passes(&self, number: &Decimal) -> Option<bool> {
+        let (order, limit) = match &self.kind {
+            CommandAlertKind::Above { limit, .. } => (Ordering::Greater, limit),
+            CommandAlertKind::Below { limit, .. } => (Ordering::Less, limit),
+            CommandAlertKind::Metric { .. } => return None,
+        };
+        let is_beyond = |end: &Decimal| number.cmp(end) == order;
+        (is_beyond(limit) || self.condition.until.as_ref().is_some_and(is_beyond)).then(|| is_beyond(limit))
+    }
+
+    /// The part that version 1 agents ignore without a word.
+    fn ignored(&self) -> Option<&'static str> {
+        match &self.kind {
+            _ if self.text.contains(char::is_whitespace) => Some("white space in match="),
+            CommandAlertKind::Above { limit, .. } | CommandAlertKind::Below { limit, .. } if limit.is_negative() => {
+                Some("a negative limit")
+            }
+            _ => None,
+        }
     }
 }
 
@@ -240,6 +300,7 @@ mod tests {
                 ignores: patterns(ignored),
                 tags: String::new(),
                 alert: LogAlert::All { message: None },
+                condition: ConditionRule::default(),
                 active: None,
             };
             let (mut searched, mut turns) = (0, 1);

@@ -1,7 +1,7 @@
 //! The directives of a host file and their keys.
 
 /// All directives of a host file.
-pub const DIRECTIVES: [&str; 15] = [
+pub const DIRECTIVES: [&str; 16] = [
     "include",
     "file",
     "match",
@@ -16,22 +16,26 @@ pub const DIRECTIVES: [&str; 15] = [
     "run",
     "alert_if",
     "alert_metric",
+    "cleared",
     "active",
 ];
 
 /// The directives that open a group.
 pub(super) const OPENERS: [&str; 4] = ["file", "process", "run", "ps_command"];
 
+/// The keys that version 1 agents do not know.
+pub(super) const CONDITION_KEYS: [&str; 3] = ["for", "until", "repeat"];
+
 /// The keys of a directive with `key=value` arguments, in the order that version 1 agents expect; none for other directives.
 pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
     match name {
         "alert_all" => &["tags", "message"],
-        "alert_n" => &["tags", "threshold", "seconds", "message"],
+        "alert_n" => &["tags", "threshold", "seconds", "for", "repeat", "message"],
         "alert_count" => &["tags", "seconds"],
-        "alert_inactive" => &["tags", "seconds", "message"],
-        "alert_running" => &["tags", "min", "max", "message"],
+        "alert_inactive" => &["tags", "seconds", "for", "repeat", "message"],
+        "alert_running" => &["tags", "min", "max", "for", "repeat", "message"],
         "run" => &["command", "extract"],
-        "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "message"],
+        "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "until", "for", "repeat", "message"],
         "alert_metric" => &["tags", "match", "metric"],
         _ => &[],
     }

@@ -24,7 +24,7 @@ impl PositionsFile {
     pub(super) fn recall(&self, now: Now, agent: &mut Agent, log: &mut Log) {
         let (text, faults) = self.kept.read();
         faults.iter().for_each(|fault| log.write(now, fault));
-        agent.remember(&text.unwrap_or_default());
+        agent.remember(now, &text.unwrap_or_default());
     }
 
     /// Writes the positions if they have changed. To be called before anything is sent. What fails makes an event.

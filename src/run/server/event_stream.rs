@@ -141,11 +141,11 @@ impl EventSink for EventStream {
                     received: received.clone(),
                     received_unix: *unix,
                     host: alert.host.into(),
-                    uid: alert.uid.into(),
                     time: alert.unix,
                     tags: alert.tags.into(),
                     file: alert.file.map(str::to_string),
                     text: alert.text.into(),
+                    ..JsonEvent::of_word(alert.uid)
                 };
                 self.batch.push_str(&event.serialize_json());
             }
@@ -204,16 +204,23 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], format!("{{{fields},\"file\":\"/var/log/messages\",\"text\":\"A \\\"quoted\\\" \\\\ message %% ü\"}}"));
         assert_eq!(lines[1], format!("{{{fields},\"text\":\"\"}}"));
+        let mut stream = self::stream(EventFormat::Json);
+        stream.accept(&Alert { uid: "q.1;count;;;7@5:3:c:-", file: None, text: "7", ..EVENT });
+        let fields = fields.replace("1795347336_2\"", "q.1\",\"kind\":\"count\",\"value\":7,\"at\":\"5:3:c:-\"");
+        assert_eq!(stream.batch, format!("{{{fields},\"text\":\"7\"}}\n"));
     }
 
     #[test]
     fn a_written_line_is_parsed_as_the_same_event() {
         for format in [EventFormat::Classic, EventFormat::Json] {
-            for event in [EVENT, Alert { file: None, text: "", ..EVENT }] {
+            let words = ["f.r.1;line@", "f.r.1;line@5:3:c:9.1.1", "q.1;metric;;;-42.50@", "q.2;limit;opened;k8@0:3:1:-~k8", "q.3;system"];
+            let events = words.map(|uid| Alert { uid, ..EVENT });
+            for event in [EVENT, Alert { file: None, text: "", ..EVENT }].into_iter().chain(events) {
                 let mut stream = stream(format);
                 stream.accept(&event);
                 let recorded = Recorded::parse(format, stream.batch.trim_end_matches('\n')).unwrap();
-                assert_eq!((recorded.alert(), &*recorded.received, recorded.is_classic()), (event, "Sun Nov 22 11:35:36 2026", true));
+                let is_classic = !event.uid.contains('@');
+                assert_eq!((recorded.alert(), &*recorded.received, recorded.is_classic()), (event, "Sun Nov 22 11:35:36 2026", is_classic));
                 assert_eq!(Recorded::parse(format, &stream.batch[..30]), None);
             }
         }

@@ -26,10 +26,11 @@ impl<'a> Places<'a> {
     const RANKS: [usize; Position::MAX_FILES - 1] = [0, 1, 4, 16, 64, 256, 1024];
 
     /// What a line has whose event is not the last of its batch, in the classic form and in JSON.
-    const WITHIN_BATCH: [&'static str; 2] = ["@%%", "@\""];
+    const WITHIN_BATCH: [&'static str; 2] = ["@%%", "\"at\":\"\""];
 
     pub(super) fn new(format: EventFormat, host: &'a str, chain: ChainId, inode: u64) -> Self {
-        Self { format, host, chain, inode, mark: format!("@{chain}:"), places: Vec::new(), line_ends: Vec::new(), of_batch: Vec::new() }
+        let mark = if format == EventFormat::Json { format!("\"at\":\"{chain}:") } else { format!("@{chain}:") };
+        Self { format, host, chain, inode, mark, places: Vec::new(), line_ends: Vec::new(), of_batch: Vec::new() }
     }
 
     /// Takes a line of the stream.
@@ -75,7 +76,7 @@ impl<'a> Places<'a> {
 
 /// Where the line ends in its file that an event is made of, and the hash of the line. The last parts of its uid say so.
 fn line_end(word: &str) -> Option<(u64, u32)> {
-    let (uid, _) = word.split_once('@')?;
+    let uid = word.split(['@', ';']).next()?;
     let (rest, line) = uid.rsplit_once('.')?;
     Some((parse_base36(rest.rsplit_once('.')?.1)?, u32::try_from(parse_base36(line)?).ok()?))
 }
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     fn line(host: &str, chain: u64, number: u64, position: &str) -> String {
-        format!("Mon Nov 30 12:00:00 2026%%{host}%%f.r.{number}.1@{}:7:{number}{position}%%1%%T%%/log%%text", ChainId(chain))
+        format!("Mon Nov 30 12:00:00 2026%%{host}%%f.r.{number}.1;line@{}:7:{number}{position}%%1%%T%%/log%%text", ChainId(chain))
     }
 
     #[test]

@@ -13,16 +13,86 @@ pub(super) use json::JsonEvent;
 mod json {
     #![allow(clippy::question_mark, unreachable_pub, reason = "generated code, and what it requires")]
 
-    use nanoserde::{DeJson, SerJson};
+    use crate::wire::EventWord;
+    use nanoserde::{DeJson, DeJsonErr, DeJsonState, DeJsonTok, SerJson, SerJsonState};
+
+    /// A number with the digits that the line has.
+    pub struct Number(String);
+
+    impl SerJson for Number {
+        fn ser_json(&self, _indent: usize, state: &mut SerJsonState) {
+            state.out.push_str(&self.0);
+        }
+    }
+
+    impl DeJson for Number {
+        fn de_json(state: &mut DeJsonState, input: &mut std::str::Chars<'_>) -> Result<Self, DeJsonErr> {
+            let (DeJsonTok::U64(_) | DeJsonTok::I64(_) | DeJsonTok::F64(_)) = state.tok else { return Err(state.err_token("a number")) };
+            let number = Self(state.numbuf.clone());
+            state.next_tok(input)?;
+            Ok(number)
+        }
+    }
+
+    impl JsonEvent {
+        /// The fields of an event whose word in a classic line is that; all others are still empty.
+        pub fn of_word(word: &str) -> Self {
+            let (name, at) = word.split_once('@').map_or((word, None), |(name, at)| (name, Some(at)));
+            let EventWord { uid, kind, state, key, value, .. } = EventWord::parse(name).unwrap_or(EventWord::of_uid(name));
+            Self {
+                uid: uid.into(),
+                kind: kind.map(|kind| kind.as_str().into()),
+                state: state.map(|state| state.as_str().into()),
+                key: key.map(str::to_string),
+                value: value.filter(|value| is_number(value)).map(|value| Number(value.into())),
+                at: at.map(str::to_string),
+                ..Self::default()
+            }
+        }
+
+        /// The word that stands for the event in a classic line.
+        pub fn word(&self) -> String {
+            let Self { uid, kind, state, key, value, at, .. } = self;
+            let parts = [kind.as_deref(), state.as_deref(), key.as_deref(), value.as_ref().map(|number| &*number.0)];
+            let last = parts.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+            let mut word = uid.clone();
+            for part in &parts[..last] {
+                word.push(';');
+                word.push_str(part.unwrap_or_default());
+            }
+            if let Some(at) = at {
+                word.push('@');
+                word.push_str(at);
+            }
+            word
+        }
+    }
+
+    /// Whether a text is a number as JSON has it.
+    fn is_number(text: &str) -> bool {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let whole = whole.strip_prefix('-').unwrap_or(whole);
+        let is_digits = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+        is_digits(whole) && is_digits(fraction) && (whole == "0" || !whole.starts_with('0'))
+    }
 
     /// A line of the stream in JSON.
-    #[derive(DeJson, SerJson)]
+    #[derive(Default, DeJson, SerJson)]
     pub struct JsonEvent {
         /// The server's local time of receipt, as in the classic format.
         pub received: String,
         pub received_unix: u64,
         pub host: String,
         pub uid: String,
+        /// What kind of event it is. Omitted for events of Python agents.
+        pub kind: Option<String>,
+        /// Of the events of a condition.
+        pub state: Option<String>,
+        pub key: Option<String>,
+        /// Of metrics and counts.
+        pub value: Option<Number>,
+        /// What recovery needs; empty within a batch.
+        pub at: Option<String>,
         pub time: u64,
         pub tags: String,
         /// Omitted if the event has no file.
@@ -48,7 +118,9 @@ impl Recorded {
     /// Parses a line. `None` if it is not an event.
     pub(super) fn parse(format: EventFormat, line: &str) -> Option<Self> {
         if format == EventFormat::Json {
-            let JsonEvent { received, received_unix: _, host, uid, time: unix, tags, file, text } = DeJson::deserialize_json(line).ok()?;
+            let event: JsonEvent = DeJson::deserialize_json(line).ok()?;
+            let uid = event.word();
+            let JsonEvent { received, host, time: unix, tags, file, text, .. } = event;
             return Some(Self { received, host, uid, unix, tags, file, text });
         }
         // The rest has the fields of an ALERT.

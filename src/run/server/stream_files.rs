@@ -117,7 +117,7 @@ impl StreamFiles {
     /// The place as another run will find it again. `None` if the file is gone.
     pub(super) fn saved(&self, place: Place) -> Option<FilePosition> {
         let file = self.open(self.number_of(place.inode)?).filter(|file| file.inode == place.inode)?;
-        Some(FilePosition { offset: place.offset, hash: file.hash_at(place.offset).ok()?, inode: place.inode, done: 0 })
+        Some(FilePosition { offset: place.offset, hash: file.hash_at(place.offset).ok()?, inode: place.inode, done: 0, serial: 0 })
     }
 
     /// How many bytes the stream has behind a place.

@@ -5,6 +5,7 @@ mod names;
 mod random;
 mod replaced;
 mod restart;
+mod serials;
 mod siblings;
 mod unread;
 

@@ -1,7 +1,7 @@
 //! The nodes of the simulated network: one agent or server each, with the least of an outside world that it needs.
 
 use super::{without_trailer, EVERYONE, PORT};
-use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Start};
+use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Start, Urgency};
 use project436::directives::host::{HostFile, LogSource};
 use project436::directives::keys::HostKeys;
 use project436::directives::{emit_marked, Source};
@@ -29,6 +29,11 @@ pub struct AgentNode {
     keys: Vec<Key>,
     follows: Vec<(LogId, LogSource)>,
     logs: BTreeMap<String, Log>,
+    /// What every command prints here.
+    pub printed: String,
+    /// The file of positions, if there is one, and how often it could have been written.
+    pub positions: Option<String>,
+    turns: u64,
     /// What the agent wrote into its own log.
     pub said: Vec<String>,
     /// Each event as it was sent: when, to whom, which.
@@ -63,7 +68,7 @@ impl Log {
 
     fn position(&self, offset: usize) -> Position {
         let hash = content_hash(&self.bytes, &self.bytes[..offset], offset as u64);
-        Position::of_files(vec![FilePosition { offset: offset as u64, hash, inode: Self::INODE, done: 0 }])
+        Position::of_files(vec![FilePosition { offset: offset as u64, hash, inode: Self::INODE, done: 0, serial: 0 }])
     }
 
     /// Where reading begins. A position that is none of this file fails the test: it never changes but by growing.
@@ -132,6 +137,9 @@ impl AgentNode {
             keys: Vec::new(),
             follows: Vec::new(),
             logs: BTreeMap::new(),
+            printed: String::new(),
+            positions: None,
+            turns: 0,
             said: Vec::new(),
             alerts: Vec::new(),
             numbers: BTreeMap::new(),
@@ -155,6 +163,7 @@ impl AgentNode {
         let identity = AgentIdentity { host: self.host.clone(), run: Token(random.bits128()), server_port: PORT + 1, seed: random.bits() };
         self.agent = Agent::new(now, identity);
         self.agent.set_keys(now, self.keys.clone());
+        self.positions.iter().for_each(|positions| self.agent.remember(now, positions));
         self.follows.clear();
         self.logs.values_mut().for_each(|log| log.read = None);
         self.wake = Some(now.mono);
@@ -230,6 +239,7 @@ impl AgentNode {
         let mut sent = Vec::new();
         loop {
             self.agent.handle_timeout(now);
+            self.keep_positions();
             // Before anything is read, as the real loop does.
             let changed = self.carry_out(now, &mut sent);
             self.read_logs(now);
@@ -244,9 +254,18 @@ impl AgentNode {
         sent
     }
 
+    /// Writes the positions as the real loop does: what is urgent before anything is sent, the rest only now and then.
+    fn keep_positions(&mut self) {
+        if self.positions.is_some() {
+            self.turns += 1;
+            let urgency = if self.turns % 20 == 0 { Urgency::Any } else { Urgency::Urgent };
+            self.positions = self.agent.positions(urgency).or(self.positions.take());
+        }
+    }
+
     /// Returns whether the logs that are followed changed.
     fn carry_out(&mut self, now: Now, sent: &mut Vec<(SocketAddrV4, Vec<u8>)>) -> bool {
-        let (mut changed, mut opened) = (false, Vec::new());
+        let (mut changed, mut opened, mut jobs) = (false, Vec::new(), Vec::new());
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Send { to, datagram } => {
@@ -268,11 +287,18 @@ impl AgentNode {
                     changed = true;
                 }
                 Output::Log(text) => self.said.push(text),
+                Output::Start { job, .. } => jobs.push(job),
+                Output::Stop(_) => {}
                 other => panic!("no test of the network has rules that ask for {other:?}"),
             }
         }
         for (log, position) in opened {
             self.agent.handle_log(now, log, LogEvent::Opened { position, lost: None, is_refused: false });
+        }
+        for job in jobs {
+            self.agent.handle_task_lines(now, job, self.printed.as_bytes());
+            self.agent.handle_task_end(now, job, Ok(()));
+            changed = true;
         }
         changed
     }
@@ -308,6 +334,7 @@ impl AgentNode {
             let Some(read) = log.read.filter(|read| *read < log.bytes.len()) else { continue };
             if self.agent.has_room() {
                 let place = BlockPosition {
+                    serial: 0,
                     earlier: &[],
                     later: &[],
                     inode: Log::INODE,

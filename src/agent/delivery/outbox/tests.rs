@@ -67,7 +67,7 @@ fn outbox() -> Bench {
 }
 
 fn event(text: &str) -> Event<'_> {
-    Event { tags: "T", file: None, text }
+    Event { tags: "T", file: None, text, kind: Kind::Line, condition: None }
 }
 
 fn sent(outbox: &mut Bench, now: Now, form: Form) -> Vec<String> {
@@ -89,7 +89,7 @@ fn an_event_is_the_classic_datagram() {
         at(0),
         ChainId::NO_FILE,
         &Position::default(),
-        Event { tags: "TAG1", file: Some("/var/log/messages"), text: "A Message" },
+        Event { tags: "TAG1", file: Some("/var/log/messages"), ..event("A Message") },
     );
     outbox.push(at(5), event("two\nlines"));
     assert_eq!(

@@ -341,6 +341,49 @@ fn a_turn_that_is_over_searches_nothing_more() {
 }
 
 #[test]
+fn alerts_of_blocks_tell_of_their_conditions_by_their_terms() {
+    let text = |alert: &str| format!("file: /log\nmatch: x\n{alert} seconds=10 for=2 repeat=0 message=M\ncleared: C\n");
+    for (alert, made) in [("alert_n: tags=N threshold=1", "--M-C---"), ("alert_inactive: tags=N", "------MC")] {
+        let mut bench = Bench::new(&text(alert));
+        let mut found = String::new();
+        for (block, lines) in (0..).zip([0, 2, 2, 2, 1, 0, 0, 1]) {
+            bench.lines(block * 10 + 1, &"x\n".repeat(lines));
+            bench.time(block * 10 + 10, 0);
+            found += events(&mut bench.delivery).first().map_or("-", |event| &event[2..]);
+        }
+        assert_eq!(found, made, "{alert}");
+    }
+}
+
+#[test]
+fn the_condition_of_a_file_ends_with_its_times_and_that_of_a_wildcard_when_it_has_files() {
+    let text = |source: &str, active: &str| {
+        format!("file: {source}\nmatch: x\n{active}alert_inactive: tags=I seconds=30 repeat=0 message=M\ncleared: C\n")
+    };
+    let mut bench = Bench::new(&text("/log", "active: 3;00:00-12:01\n"));
+    for (seconds, made) in [(30, "I M"), (60, ""), (119, ""), (120, "I C"), (150, "")] {
+        bench.time(seconds, 0);
+        assert_eq!(events(&mut bench.delivery).join(","), made, "{seconds}");
+    }
+    let mut bench = Bench::new(&text("/logs/*", ""));
+    for (seconds, made) in [(30, "I M"), (60, ""), (90, "I M,I C"), (120, ""), (150, "I C")] {
+        if seconds == 90 {
+            bench.found("/logs/a");
+        }
+        if seconds == 150 {
+            let wildcard = bench.logs.sources().next().unwrap().0;
+            let file = bench.file("/logs/a");
+            bench.rules.remove_file(wildcard, file);
+            let keys = bench.rules.condition_keys(&bench.logs);
+            bench.delivery.close_other_conditions(at(seconds), &keys);
+        } else {
+            bench.time(seconds, 0);
+        }
+        assert_eq!(events(&mut bench.delivery).join(","), made, "{seconds}");
+    }
+}
+
+#[test]
 fn lines_that_no_literal_excludes_are_found_in_any_form() {
     let rule = |pattern: &str| format!("file: /log\nmatch: {pattern}\nignore: ^[0-9]\nalert_all: tags={}\n", pattern.len());
     let mut bench = Bench::new(&(rule("[0-9]{3}$") + &rule("[a-z]=[a-z]")));

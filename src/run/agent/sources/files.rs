@@ -194,6 +194,10 @@ impl Files {
             // If two of them have found one file, only one reads it, from the further place. The next look reports what is wrong.
             let _ = follower.look(now.mono, &mut |wanted| self.release(wanted));
         }
+        if matches!(start, Start::End | Start::Beginning) {
+            // Files change their names more seldom than once a second.
+            follower.number_from(u32::try_from(now.unix).unwrap_or(0));
+        }
         let mut position = follower.position();
         // A file that cannot be read yet, whatever it holds, is not one that does not exist.
         if position.files.is_empty() && *start == Start::End && is_file(&self.access, path) {
@@ -260,9 +264,11 @@ impl Files {
     fn resumed_at(&self, path: &str, place: FilePosition, position: &Position, seen: u64) -> (Box<Follower>, Option<String>) {
         let mut position = position.clone();
         let mut gone = 0;
+        let last_serial = position.files.iter().map(|file| file.serial).max().unwrap_or(0);
         if let Some(stopped) = position.files.iter_mut().rfind(|file| file.offset > 0) {
             gone = stopped.offset.saturating_sub(place.offset);
-            *stopped = place;
+            // Other lines stand now where the lost ones stood.
+            *stopped = FilePosition { serial: last_serial + 1, ..place };
         }
         let (follower, lost) = self.resumed(path, &position, seen);
         (follower, lost.or(Some(format!("{path}: {gone} bytes that were read are gone from the file"))))

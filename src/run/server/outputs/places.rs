@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn emit_and_parse_are_inverses() {
-        let place = Some(FilePosition { offset: 100, hash: 7, inode: 9, done: 0 });
+        let place = Some(FilePosition { offset: 100, hash: 7, inode: 9, done: 0, serial: 0 });
         for saved in [
             SavedPlace { output: "mail".into(), place, period: Period::parse("1000 2 3") },
             SavedPlace { output: "new".into(), place: None, period: Period::default() },

@@ -1,0 +1,164 @@
+//! Checks each line of an event stream in JSON against the schema in `docs`. Knows the keywords of that schema, and fails at any other.
+
+#![allow(clippy::cast_precision_loss, unreachable_pub, reason = "tests share it")]
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::str::Chars;
+use std::sync::OnceLock;
+
+/// Fails unless a line is what the schema says.
+pub fn check(line: &str) {
+    static SCHEMA: OnceLock<Json> = OnceLock::new();
+    let schema = SCHEMA.get_or_init(|| Json::parse(include_str!("../../docs/event-stream.schema.json")));
+    validate(schema, &Json::parse(line)).unwrap_or_else(|reason| panic!("{reason}: {line}"));
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Json {
+    Text(String),
+    Number(f64),
+    Flag(bool),
+    List(Vec<Json>),
+    Object(BTreeMap<String, Json>),
+}
+
+impl Json {
+    fn parse(text: &str) -> Self {
+        let mut rest = text.chars().peekable();
+        let value = Self::value(&mut rest);
+        assert_eq!(rest.find(|c| !c.is_whitespace()), None, "more than one value: {text}");
+        value
+    }
+
+    fn value(rest: &mut Peekable<Chars<'_>>) -> Self {
+        match next(rest) {
+            '"' => Self::Text(text(rest)),
+            '{' => Self::Object(
+                members(rest, '}', |rest| {
+                    assert_eq!(next(rest), '"');
+                    let key = text(rest);
+                    assert_eq!(next(rest), ':');
+                    (key, Self::value(rest))
+                })
+                .into_iter()
+                .collect(),
+            ),
+            '[' => Self::List(members(rest, ']', Self::value)),
+            first => {
+                let mut word = String::from(first);
+                while let Some(c) = rest.next_if(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-')) {
+                    word.push(c);
+                }
+                match &*word {
+                    "true" | "false" => Self::Flag(word == "true"),
+                    number => Self::Number(number.parse().unwrap_or_else(|_| panic!("no value: {word}"))),
+                }
+            }
+        }
+    }
+
+    fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.get(key),
+            other => panic!("no object: {other:?}"),
+        }
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        let Self::List(list) = self else { panic!("no list: {self:?}") };
+        list.iter().map(|text| if let Self::Text(text) = text { &**text } else { panic!("no text: {text:?}") }).collect()
+    }
+}
+
+fn next(rest: &mut Peekable<Chars<'_>>) -> char {
+    rest.find(|c| !c.is_whitespace()).expect("the value ends early")
+}
+
+/// The members of a list or an object behind its opening bracket.
+fn members<T>(rest: &mut Peekable<Chars<'_>>, end: char, mut member: impl FnMut(&mut Peekable<Chars<'_>>) -> T) -> Vec<T> {
+    let mut members = Vec::new();
+    while rest.next_if(|c| c.is_whitespace()).is_some() {}
+    if rest.next_if_eq(&end).is_some() {
+        return members;
+    }
+    loop {
+        members.push(member(rest));
+        match next(rest) {
+            ',' => {}
+            c => {
+                assert_eq!(c, end);
+                return members;
+            }
+        }
+    }
+}
+
+/// A text behind its opening quotation mark.
+fn text(rest: &mut Peekable<Chars<'_>>) -> String {
+    let mut text = String::new();
+    loop {
+        match rest.next().expect("the text ends early") {
+            '"' => return text,
+            '\\' => text.push(match rest.next().unwrap() {
+                'n' => '\n',
+                't' => '\t',
+                'u' => {
+                    let digits: String = rest.take(4).collect();
+                    char::from_u32(u32::from_str_radix(&digits, 16).unwrap()).unwrap_or('\u{fffd}')
+                }
+                other => other,
+            }),
+            c => text.push(c),
+        }
+    }
+}
+
+/// Why a value is not what a schema says.
+fn validate(schema: &Json, value: &Json) -> Result<(), String> {
+    let Json::Object(keywords) = schema else { panic!("no schema: {schema:?}") };
+    for (keyword, argument) in keywords {
+        let is_right = match (&**keyword, argument, value) {
+            ("$schema" | "title", ..) => true,
+            ("type", Json::Text(name), value) => match (&**name, value) {
+                ("object", Json::Object(_)) | ("string", Json::Text(_)) | ("number", Json::Number(_)) => true,
+                ("integer", Json::Number(number)) => number.fract() == 0.0,
+                _ => false,
+            },
+            ("enum", Json::List(list), value) => list.contains(value),
+            ("minLength", Json::Number(least), Json::Text(text)) => text.chars().count() as f64 >= *least,
+            ("minimum", Json::Number(least), Json::Number(number)) => number >= least,
+            ("required", list, value) => list.texts().iter().all(|key| value.get(key).is_some()),
+            ("dependentRequired", Json::Object(keys), value) => {
+                keys.iter().all(|(key, others)| value.get(key).is_none() || others.texts().iter().all(|other| value.get(other).is_some()))
+            }
+            ("additionalProperties", Json::Flag(false), Json::Object(members)) => {
+                members.keys().all(|key| schema.get("properties").unwrap().get(key).is_some())
+            }
+            ("properties", Json::Object(properties), value) => {
+                for (key, schema) in properties {
+                    value.get(key).map_or(Ok(()), |value| validate(schema, value).map_err(|reason| format!("{key}: {reason}")))?;
+                }
+                true
+            }
+            (other, ..) => panic!("no keyword that is known here, or not for such a value: {other}"),
+        };
+        if !is_right {
+            return Err(format!("not as {keyword} says: {value:?}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_schema_takes_what_a_server_writes_and_nothing_else() {
+    let event = r#"{"received":"r","received_unix":1,"host":"h","uid":"u","time":1,"tags":"T","text":"\u00fc"MORE}"#;
+    check(&event.replace("MORE", ""));
+    check(&event.replace("MORE", r#","file":"/f","kind":"limit","state":"opened","key":"k","at":"""#));
+    check(&event.replace("MORE", r#","kind":"metric","value":-4.50"#));
+    let schema = Json::parse(include_str!("../../docs/event-stream.schema.json"));
+    for more in [r#","kind":"odd""#, r#","state":"opened""#, r#","other":1"#, r#","value":"5","kind":"count""#, r#","file":"""#] {
+        assert!(validate(&schema, &Json::parse(&event.replace("MORE", more))).is_err(), "{more}");
+    }
+    assert!(validate(&schema, &Json::parse(&event.replace("MORE", "").replace("\"time\":1", "\"time\":1.5"))).is_err());
+}
