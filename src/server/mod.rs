@@ -239,8 +239,7 @@ impl Server {
     fn accept_alert(&mut self, now: Now, from: SocketAddrV4, alert: &Alert<'_>, hash: Option<u64>, sink: &mut impl EventSink) {
         sink.accept(&Alert {
             host: &sanitize_field(alert.host),
-            // Behind such a mark stands what only this program says of its chains.
-            uid: &sanitize_field(alert.uid).replace(['@', ';'], "_"),
+            uid: &sink::sanitize_uid(alert.uid),
             unix: alert.unix,
             tags: &sanitize_field(alert.tags),
             file: alert.file.map(sanitize_field).as_deref(),

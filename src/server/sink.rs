@@ -3,6 +3,7 @@
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::position::FilePosition;
 use crate::wire::{Alert, BatchEvent, ChainId, EventBatch};
+use memchr::memchr2;
 use std::borrow::Cow;
 
 /// Takes the events that the server accepts. They count as written only after [`super::Server::handle_committed`].
@@ -24,6 +25,15 @@ pub enum Written {
     All,
     /// None of them is in the stream.
     Nothing,
+}
+
+/// Sanitizes the uid of an event of version 1. Behind `@` and `;` stands what only this program says of an event.
+pub(super) fn sanitize_uid(uid: &str) -> Cow<'_, str> {
+    let uid = sanitize_field(uid);
+    match memchr2(b'@', b';', uid.as_bytes()) {
+        Some(_) => uid.replace(['@', ';'], "_").into(),
+        None => uid,
+    }
 }
 
 /// The tags and the file of an event, and both sanitized.
