@@ -10,7 +10,7 @@ pub mod position;
 mod reader;
 mod writer;
 
-pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, EventNames, RecordedSeq, MAX_BATCH};
+pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, RecordedSeq, MAX_BATCH};
 pub use fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, VERSION};
 pub use limits::{
     MAX_CHAINS_AT_ONCE, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_HELD, MAX_HELLO, MAX_PARTS, MAX_PARTS_AT_ONCE, MAX_PART_TEXT,
