@@ -40,7 +40,7 @@ pub(super) struct Class {
 pub(super) enum Others {
     None,
     One(char),
-    /// Several, of which nothing else is known.
+    /// Several. Which ones is not known.
     Some,
     All,
 }

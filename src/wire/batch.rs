@@ -339,7 +339,7 @@ fn file_of(field: &str) -> Option<&str> {
 ///
 /// A word is `UID;CLASS@`. The word of the last event of a batch continues with `CHAIN:EPOCH:NUMBER:POSITION`: so a starting server learns from the
 /// stream how far the chain had come, and which lines are no complete batch.
-pub struct EventNames {
+struct EventNames {
     /// What the word of the last event has behind its uid.
     end: String,
 }
@@ -360,7 +360,7 @@ impl EventNames {
     const ROOM: usize = 160;
 
     /// The names of events of a batch.
-    pub fn new(batch: &EventBatch<'_>) -> Self {
+    fn new(batch: &EventBatch<'_>) -> Self {
         let mut end = String::new();
         let writer = FieldWriter { text: &mut end }.digits(batch.chain.0, 36, 1).raw(":").digits(batch.first.epoch, 36, 1);
         let _ = writer.raw(":").digits(batch.last().number, 36, 1).raw(":").raw(batch.position);
@@ -368,7 +368,7 @@ impl EventNames {
     }
 
     /// Appends the word of an event, with that class.
-    pub fn write(&self, text: &mut String, event: &BatchEvent<'_>, class: &str, is_last: bool) {
+    fn write(&self, text: &mut String, event: &BatchEvent<'_>, class: &str, is_last: bool) {
         let mut writer = FieldWriter { text }.raw(event.origin).raw(event.tail);
         if !class.is_empty() {
             writer = writer.raw(";").raw(class);
@@ -381,7 +381,7 @@ impl EventNames {
 }
 
 impl<'a> RecordedSeq<'a> {
-    /// Reads what [`EventNames::write`] writes for the last event of a batch. `None` for any other word.
+    /// Reads the word of the last event of a batch, as [`EventBatch::for_each`] gives it. `None` for any other word.
     pub fn parse(word: &'a str) -> Option<Self> {
         let (_, end) = word.split_once('@')?;
         let mut fields = end.splitn(4, ':');

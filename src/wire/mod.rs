@@ -13,7 +13,7 @@ mod reader;
 mod stream_event;
 mod writer;
 
-pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, EventNames, RecordedSeq, MAX_BATCH};
+pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, RecordedSeq, MAX_BATCH};
 pub use build::Build;
 pub use event_word::{EventWord, Kind, State};
 pub use fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, VERSION};

@@ -37,8 +37,6 @@ struct LogGroup {
     files: Vec<LogId>,
     /// Reading stands still because there is no room for more events, or the work of the turn is done.
     is_stalled: bool,
-    /// Whether a rule counts lines.
-    has_counts: bool,
     unfinished: Option<Box<UnfinishedLine>>,
 }
 
@@ -105,7 +103,6 @@ impl LogRules {
             }
             group.share_matchers();
             group.name_rules();
-            group.has_counts = group.rules.iter().any(|rule| rule.block.is_some());
             self.groups.push(group);
         }
     }
@@ -241,7 +238,7 @@ impl LogRules {
 
     /// What the rules have counted of a file in blocks that are not over, for a position of that file.
     pub(super) fn open_counts(&self, file: &FollowedFile) -> Vec<BlockCount> {
-        let group = self.groups.iter().find(|group| group.log == file.source() && group.has_counts);
+        let group = self.groups.iter().find(|group| group.log == file.source());
         let counts = group.and_then(|group| Some(open_counts(&group.rules, group.files.binary_search(&file.id()).ok()?)));
         counts.unwrap_or_default()
     }
@@ -315,16 +312,7 @@ impl LogRules {
 impl LogGroup {
     fn new(log: LogId, source: &LogSource) -> Self {
         let files = if matches!(source, LogSource::Glob(_)) { Vec::new() } else { vec![log] };
-        Self {
-            log,
-            rules: Vec::new(),
-            order: Vec::new(),
-            matchers: Vec::new(),
-            files,
-            is_stalled: false,
-            has_counts: false,
-            unfinished: None,
-        }
+        Self { log, rules: Vec::new(), order: Vec::new(), matchers: Vec::new(), files, is_stalled: false, unfinished: None }
     }
 
     /// Names rules by their patterns, their alert and their block, and those that are alike in these by their order too.
