@@ -23,7 +23,7 @@ pub fn emit(format: Format, events: &[&StreamEvent], zone: Zone) -> String {
 }
 
 /// When the event was received, in seconds since 1970. A classic line has it as local time.
-fn received(event: &StreamEvent, zone: Zone) -> u64 {
+pub fn received(event: &StreamEvent, zone: Zone) -> u64 {
     event.received_unix.or_else(|| Some(zone.unix(Date::parse_ctime(&event.received)?))).unwrap_or(event.unix)
 }
 

@@ -120,6 +120,16 @@ impl StreamFiles {
         Some(FilePosition { offset: place.offset, hash: file.hash_at(place.offset).ok()?, inode: place.inode, done: 0, serial: 0 })
     }
 
+    /// Whether a line ends at a place, which comes from outside.
+    pub(super) fn is_at_line(&self, place: Place) -> bool {
+        let file = self.number_of(place.inode).and_then(|number| self.open(number)).filter(|file| file.inode == place.inode);
+        let mut last = [0];
+        file.is_some_and(|file| match place.offset.checked_sub(1) {
+            Some(before) => file.read_at(&mut last, before).is_ok_and(|read| read == 1) && last == *b"\n",
+            None => true,
+        })
+    }
+
     /// How many bytes the stream has behind a place.
     pub(super) fn bytes_behind(&self, place: Place) -> u64 {
         let size = |number: u32| fs::metadata(self.numbered(number)).map_or(0, |meta| meta.len());
@@ -168,6 +178,15 @@ impl StreamFile {
 }
 
 impl Place {
+    pub(super) fn new(inode: u64, offset: u64) -> Self {
+        Self { inode, offset }
+    }
+
+    /// Whether it is a later place of the same file.
+    pub(super) fn is_behind(self, other: Self) -> bool {
+        self.inode == other.inode && self.offset > other.offset
+    }
+
     pub(super) fn inode(self) -> u64 {
         self.inode
     }
