@@ -11,7 +11,6 @@ mod outage;
 mod output_command;
 mod outputs;
 mod places;
-mod recorded;
 mod reload;
 mod settings;
 mod silence_file;
