@@ -9,6 +9,6 @@ mod open_conditions;
 mod selection;
 
 pub use delivery::{Delivery, End};
-pub use format::{emit, received};
+pub use format::emit;
 pub use limit::Period;
 pub use notice::Notice;

@@ -14,7 +14,6 @@ mod output_command;
 mod outputs;
 mod places;
 mod prometheus;
-mod recorded;
 mod reload;
 mod settings;
 mod silence_file;

@@ -3,7 +3,7 @@
 use crate::sys::{open_to_read, Links};
 use crate::wire::position::{content_hash, FilePosition, CONTEXT};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
@@ -96,6 +96,17 @@ impl StreamFiles {
         let since = written(&of.file);
         let newer = |number: u32| self.open(number).filter(|file| written(&file.file) >= since);
         self.numbers().into_iter().map_while(newer).last()
+    }
+
+    /// Hands over every line, the oldest first, whether it is an event or not.
+    pub(super) fn for_each_line(&self, take: &mut dyn FnMut(&str)) {
+        for file in self.numbers().into_iter().rev().filter_map(|number| self.open(number)) {
+            let (mut reader, mut line) = (BufReader::with_capacity(64 * 1024, &file.file), Vec::new());
+            while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                take(&String::from_utf8_lossy(line.trim_ascii_end()));
+                line.clear();
+            }
+        }
     }
 
     /// The place at the end of the stream; `None` if there is no stream yet.

@@ -4,10 +4,8 @@ use super::filter::Filter;
 use super::latest::Latest;
 use super::query::Query;
 use crate::date::Zone;
-use crate::directives::output::Format;
 use crate::directives::Silences;
 use crate::now::Now;
-use crate::outputs::emit;
 use crate::run::server::http::Progress;
 use crate::run::server::stream_files::{Place, StreamFiles};
 use crate::run::server::stream_reader::StreamReader;
@@ -144,8 +142,8 @@ impl Events {
 
 /// Appends an event: the fields that a stream in JSON has, and what only an answer has.
 fn push_event(event: &StreamEvent, place: Place, is_silenced: bool, text: &mut String) {
-    let line = emit(Format::Json, &[event], Zone(LocalTime::offset));
-    text.push_str(line.trim_end().trim_end_matches('}'));
+    StreamEvent { at: None, ..event.clone() }.emit_json(Zone(LocalTime::offset), text);
+    text.pop();
     *text += &format!(",\"place\":{},\"silenced\":{is_silenced}}}", emit_place(place).serialize_json());
 }
 

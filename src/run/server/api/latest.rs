@@ -3,7 +3,6 @@
 use super::filter::Filter;
 use crate::date::Zone;
 use crate::lines::lines;
-use crate::outputs::received;
 use crate::run::server::http::Progress;
 use crate::run::server::stream_files::{Place, StreamFile, StreamFiles};
 use crate::sys::clock::LocalTime;
@@ -81,7 +80,7 @@ impl Latest {
         let (mut begin, mut starts, mut oldest) = (self.offset, Vec::new(), None);
         for (end, line) in lines(block) {
             if let Some(event) = StreamEvent::parse(&String::from_utf8_lossy(line)) {
-                oldest = oldest.or_else(|| Some(received(&event, Zone(LocalTime::offset))));
+                oldest = oldest.or_else(|| Some(event.received_at(Zone(LocalTime::offset))));
                 if filter.chooses(&event) {
                     starts.push(begin);
                 }
