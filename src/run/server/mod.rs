@@ -10,6 +10,7 @@ mod generate_key;
 mod outage;
 mod output_command;
 mod outputs;
+mod page;
 mod places;
 mod recorded;
 mod reload;
