@@ -12,6 +12,7 @@ mod http;
 mod outage;
 mod output_command;
 mod outputs;
+mod page;
 mod places;
 mod prometheus;
 mod reload;
