@@ -1,6 +1,7 @@
 //! The server: its start and its loop.
 
 mod api;
+mod backfill;
 mod check;
 mod commands;
 mod config_dir;
@@ -26,6 +27,7 @@ mod tee;
 mod terminal;
 
 use self::api::{Long, Texts, View};
+use self::backfill::Backfill;
 use self::config_dir::{ConfigDirs, Debounce};
 use self::control::ControlSocket;
 use self::event_stream::EventStream;
@@ -46,6 +48,7 @@ use crate::run::failure::Failure;
 use crate::run::keys;
 use crate::run::log::Log;
 use crate::run::outgoing::Outgoing;
+use crate::series::Series;
 use crate::server::{is_held_back, Output, Server, ServerIdentity, Written};
 use crate::sys::clock::Clock;
 use crate::sys::datagrams::Receiver;
@@ -110,6 +113,10 @@ struct Loop<'a> {
     web: Web<Long>,
     texts: Texts,
     tally: Tally,
+    series: Series,
+    backfill: Backfill,
+    /// When the series are tidied next.
+    next_tidying: Duration,
     turns: TurnTimes,
     started: Now,
     next_scan: Duration,
@@ -127,6 +134,8 @@ impl<'a> Loop<'a> {
     const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(2);
     /// Scans may take one part in this many of the time.
     const SCAN_SHARE: u32 = 80;
+    /// Time between two looks for numbers that are older than a day.
+    const TIDYING: Duration = Duration::from_secs(Series::STEP);
 
     fn new(
         clock: Clock,
@@ -161,6 +170,9 @@ impl<'a> Loop<'a> {
             web: Web::open(now, &settings.http, passwords.as_ref(), log),
             texts: Texts::default(),
             tally: Tally::default(),
+            series: Series::default(),
+            backfill: Backfill::default(),
+            next_tidying: now.mono + Self::TIDYING,
             turns: TurnTimes::default(),
             started: now,
             next_scan: now.mono,
@@ -237,6 +249,9 @@ impl<'a> Loop<'a> {
         if let Err(e) = self.stream.cut_torn_batch() {
             self.log.write(now, &format!("cannot read the event stream: {}", reason(&e)));
         }
+        if self.web.is_on() {
+            self.backfill = Backfill::new(now, &[&self.reload.settings().event_stream]);
+        }
         self.recovery.recover(now, &mut self.server, self.log);
         self.outputs.start(now, self.reload.settings(), &mut self.stream, self.log);
         self.scan(now, Debounce::None);
@@ -253,11 +268,18 @@ impl<'a> Loop<'a> {
         self.commit(now);
         self.web.handle_timeout(now, self.log);
         self.texts.forget(now);
+        if !self.backfill.is_over() {
+            self.backfill.handle_turn(&self.clock, now, &mut self.series);
+        }
+        if now.mono >= self.next_tidying {
+            self.series.tidy(now.unix);
+            self.next_tidying = now.mono + Self::TIDYING;
+        }
         self.carry_out(now);
     }
 
     fn next_deadline(&self, now: Now) -> Option<Duration> {
-        let next_scan = if self.config_dirs.has_changes() { now.mono } else { self.next_scan };
+        let next_scan = if self.config_dirs.has_changes() || !self.backfill.is_over() { now.mono } else { self.next_scan };
         let deadlines =
             [self.stream.next_deadline(), self.outputs.next_deadline(now), self.control.next_deadline(), self.web.next_deadline()];
         deadlines.into_iter().fold(Some(self.server.next_deadline().min(next_scan)), earlier)
@@ -272,6 +294,7 @@ impl<'a> Loop<'a> {
             stream: &self.reload.settings().event_stream,
             started_unix: self.started.unix,
             tally: &mut self.tally,
+            series: &self.series,
             turns: &self.turns,
             connections: self.web.connections(),
             texts: &mut self.texts,
@@ -337,7 +360,7 @@ impl<'a> Loop<'a> {
             let outcome = self.stream.commit(now);
             self.outputs.handle_written();
             match outcome {
-                Ok(()) => self.tally.commit(now),
+                Ok(()) => self.tally.commit(now, &mut self.series),
                 Err(_) => self.tally.drop_pending(),
             }
             self.server.handle_committed(now, if outcome.is_ok() { Written::All } else { Written::Nothing });

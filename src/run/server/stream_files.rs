@@ -141,6 +141,14 @@ impl StreamFiles {
         })
     }
 
+    /// The start of the oldest file that was written to from a time on, in seconds since 1970.
+    pub(super) fn oldest_written_since(&self, unix: u64) -> Option<Place> {
+        let since = i64::try_from(unix).unwrap_or(i64::MAX);
+        let is_new = |number: &u32| fs::metadata(self.numbered(*number)).is_ok_and(|meta| meta.mtime() >= since);
+        let number = self.numbers().into_iter().take_while(is_new).last()?;
+        Some(self.open(number)?.place(0))
+    }
+
     /// How many bytes the stream has behind a place.
     pub(super) fn bytes_behind(&self, place: Place) -> u64 {
         let size = |number: u32| fs::metadata(self.numbered(number)).map_or(0, |meta| meta.len());

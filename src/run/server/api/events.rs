@@ -173,7 +173,10 @@ mod tests {
         let (event, mut text) = (StreamEvent::parse(line).unwrap(), String::new());
         push_event(&event, Place::new(7, 9), true, &mut text);
         assert!(text.starts_with("{\"received\":\"") && text.contains("\"uid\":\"q7.1\""), "{text}");
-        assert!(text.ends_with("\"state\":\"opened\",\"key\":\"k1\",\"place\":\"7.9\",\"silenced\":true}"), "{text}");
+        assert!(
+            text.contains("\"key\":\"k1\"") && text.ends_with("\"text\":\"}\\\"full\\\"}\",\"place\":\"7.9\",\"silenced\":true}"),
+            "{text}"
+        );
         let (event, mut text) = (StreamEvent { key: None, kind: None, state: None, text: "}".into(), ..event }, String::new());
         push_event(&event, Place::new(7, 9), false, &mut text);
         assert!(text.ends_with("\"text\":\"}\",\"place\":\"7.9\",\"silenced\":false}"), "{text}");

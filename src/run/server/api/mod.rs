@@ -3,6 +3,7 @@
 mod events;
 mod filter;
 mod latest;
+mod metrics;
 mod query;
 mod shared;
 mod silence;
@@ -10,14 +11,18 @@ mod silence;
 pub(super) use self::shared::SharedText;
 
 use self::events::Events;
+use self::metrics::Metrics;
 use super::http::{Body, Progress, Request, Response, Site, Status, Visitor};
 use super::outputs::Outputs;
+use super::page;
 use super::prometheus::{self, Measured, Tally, TurnTimes};
 use super::silence_file::SilenceFile;
 use super::status::{Report, Surroundings};
 use crate::now::Now;
 use crate::run::log::Log;
+use crate::series::Series;
 use crate::server::Server;
+use nanoserde::SerJson;
 
 /// All that can be asked, for one turn of the loop.
 pub(super) struct View<'a> {
@@ -27,6 +32,7 @@ pub(super) struct View<'a> {
     pub(super) stream: &'a str,
     pub(super) started_unix: u64,
     pub(super) tally: &'a mut Tally,
+    pub(super) series: &'a Series,
     pub(super) turns: &'a TurnTimes,
     pub(super) connections: usize,
     pub(super) texts: &'a mut Texts,
@@ -43,6 +49,7 @@ pub(super) struct Texts {
 /// An answer that is made while it is sent.
 pub(super) enum Long {
     Events(Box<Events>),
+    Metrics(Metrics),
 }
 
 impl Texts {
@@ -87,9 +94,9 @@ impl View<'_> {
         }
     }
 
-    fn events(&self, query: &str) -> Response<Long> {
-        match Events::new(self.stream, query) {
-            Ok(events) => Response::json(Body::Long(Long::Events(Box::new(events)))),
+    fn long(long: Result<Long, String>) -> Response<Long> {
+        match long {
+            Ok(long) => Response::json(Body::Long(long)),
             Err(reason) => Response::refusal(Status::BadRequest, &reason),
         }
     }
@@ -109,7 +116,7 @@ impl View<'_> {
                 self.server.handle_silences(now, self.silences.current());
                 // Who changed something sees that at once.
                 *self.texts = Texts::default();
-                Response { status: Status::Ok, media_type: Response::<Long>::TEXT, body: Body::Text(done + "\n") }
+                Response::json(Body::Text(format!("{{\"done\":{}}}\n", done.serialize_json())))
             }
             Err((status, reason)) => Response::refusal(status, &reason),
         }
@@ -130,16 +137,21 @@ impl Site for View<'_> {
             "/api/silence" => Response::of(Status::OnlyPost),
             _ if !is_read => Response::of(Status::MethodNotAllowed),
             Report::PATH | "/api/status" => self.status(now, visitor),
-            "/api/events" => self.events(request.query()),
+            "/api/events" => Self::long(Events::new(self.stream, request.query()).map(Box::new).map(Long::Events)),
+            "/api/metrics" => Self::long(Metrics::new(request.query()).map(Long::Metrics)),
             "/api/session" => Response::json(Body::Text(format!("{{\"can_silence\":{}}}\n", may_silence(visitor)))),
             "/metrics" => self.exposition(now),
-            _ => Response::of(Status::NotFound),
+            path => match page::asset(path) {
+                Some((media_type, bytes)) => Response { status: Status::Ok, media_type, body: Body::Static(bytes) },
+                None => Response::of(Status::NotFound),
+            },
         }
     }
 
     fn next_piece(&mut self, now: Now, long: &mut Long, text: &mut String) -> Progress {
         match long {
             Long::Events(events) => events.next_piece(now, self.stream, self.silences.current(), text),
+            Long::Metrics(metrics) => metrics.next_piece(self.series, text),
         }
     }
 }

@@ -206,7 +206,7 @@ impl Status {
 
 impl<L> Response<L> {
     /// A text in plain words.
-    pub(in crate::run::server) const TEXT: &'static str = "text/plain; charset=utf-8";
+    const TEXT: &'static str = "text/plain; charset=utf-8";
     const JSON: &'static str = "application/json";
 
     /// A JSON text.

@@ -36,7 +36,6 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
 ];
 
 /// The file of the page at a path, without the query.
-#[allow(dead_code, reason = "served once the server listens for HTTP")]
 pub(super) fn asset(path: &str) -> Option<Asset> {
     ASSETS.iter().find(|(name, ..)| *name == path).map(|(_, media_type, bytes)| (*media_type, *bytes))
 }

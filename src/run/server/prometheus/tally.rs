@@ -1,6 +1,7 @@
 //! Counts the events that are written, and keeps the last value of each metric, in bounded memory.
 
 use crate::now::Now;
+use crate::series::Series;
 use crate::wire::{Alert, EventWord, Kind};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -38,6 +39,8 @@ struct Pending {
     tags: Box<str>,
     events: u64,
     value: Option<(Kind, f64)>,
+    /// When the event happened, in seconds since 1970.
+    unix: u64,
 }
 
 impl Tally {
@@ -62,12 +65,15 @@ impl Tally {
             last.events += 1;
             return;
         }
-        self.pending.push(Pending { host: alert.host.into(), tags: alert.tags.into(), events: 1, value });
+        self.pending.push(Pending { host: alert.host.into(), tags: alert.tags.into(), events: 1, value, unix: alert.unix });
     }
 
-    /// The events that were taken are written.
-    pub(in crate::run::server) fn commit(&mut self, now: Now) {
-        for Pending { host, tags, events, value } in std::mem::take(&mut self.pending) {
+    /// The events that were taken are written. `series` gets their values.
+    pub(in crate::run::server) fn commit(&mut self, now: Now, series: &mut Series) {
+        for Pending { host, tags, events, value, unix } in std::mem::take(&mut self.pending) {
+            if let Some((_, value)) = value {
+                series.record(&host, &tags, Series::sample_time(unix, now.unix), value);
+            }
             let of_host = self.hosts.get(&*host);
             let is_known = of_host.is_some_and(|of_host| of_host.contains_key(&*tags));
             if !is_known && (self.series == Self::MAX_SERIES || of_host.is_some_and(|of_host| of_host.len() == Self::MAX_OF_A_HOST)) {
@@ -151,12 +157,12 @@ mod tests {
         take(&mut tally, "nas", "CPU", "q.1;metric;;;-4.50@5:3:1:9");
         assert_eq!(shown(&tally, at(1)), [""; 0]);
         tally.drop_pending();
-        tally.commit(at(1));
+        tally.commit(at(1), &mut Series::default());
         assert_eq!(shown(&tally, at(1)), [""; 0]);
         take(&mut tally, "nas", "CPU", "q.1;metric;;;-4.50@5:3:1:9");
         take(&mut tally, "nas", "CPU", "q.2;count;;;7@5:3:1:9");
         take(&mut tally, "nas", "CPU", "1795347336_2");
-        tally.commit(at(1));
+        tally.commit(at(1), &mut Series::default());
         assert_eq!(shown(&tally, at(1)), ["nas CPU 3 [(\"metric\", -4.5), (\"count\", 7.0)]"]);
         tally.retain(|host| host != "nas");
         assert_eq!((shown(&tally, at(1)).len(), tally.series()), (0, 0));
@@ -167,7 +173,7 @@ mod tests {
         let mut tally = Tally::default();
         let send = |tally: &mut Tally, now| {
             take(tally, "nas", "CPU", "q.1;metric;;;1@");
-            tally.commit(at(now));
+            tally.commit(at(now), &mut Series::default());
         };
         let counts = |tally: &Tally, times: [u64; 2]| times.map(|now| tally.sorted()[0].2.values(at(now)).count());
         send(&mut tally, 0);
@@ -182,15 +188,15 @@ mod tests {
         for number in 0..2 * Tally::MAX_OF_A_HOST {
             take(&mut tally, "evil", &format!("T{number}"), "q.1;line@");
         }
-        tally.commit(at(1));
+        tally.commit(at(1), &mut Series::default());
         assert_eq!((tally.series(), tally.uncounted()), (Tally::MAX_OF_A_HOST, Tally::MAX_OF_A_HOST as u64));
         for number in 0..2 * Tally::MAX_SERIES {
             take(&mut tally, &format!("host{number}"), "T", "q.1;line@");
         }
-        tally.commit(at(1));
+        tally.commit(at(1), &mut Series::default());
         assert_eq!(tally.series(), Tally::MAX_SERIES);
         take(&mut tally, "evil", "T0", "q.1;line@");
-        tally.commit(at(1));
+        tally.commit(at(1), &mut Series::default());
         assert!(shown(&tally, at(1)).contains(&"evil T0 2 []".into()), "what is known goes on");
     }
 }
