@@ -18,6 +18,10 @@ need qemu-mips-static qemu-user-static
 need busybox busybox-static
 need systemd-analyze systemd
 need mandoc mandoc
+need promtool prometheus
+need nginx nginx-light
+need openssl openssl
+need curl curl
 
 always "Formatting" cargo fmt --check
 always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh
