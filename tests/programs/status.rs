@@ -187,6 +187,29 @@ fn open_conditions_outlive_a_restart_and_end_with_the_host_file() {
 }
 
 #[test]
+fn a_condition_that_ends_without_an_event_is_open_no_longer_also_after_a_crash_of_the_server() {
+    let site = Site::new("status-silent-end");
+    site.write("app.log", "");
+    site.host("nas", &format!("file: {}\nmatch: .\nalert_inactive: tags=QUIET seconds=1 message=Nothing is logged\n", site.file("app.log")));
+    let server = site.server();
+    let _agent = site.agent("nas", &[]);
+    let open = || printed(&site, &["status", "ax436.conf"]);
+    let (text, _) = wait_for("the condition", || Some(open()).filter(|(text, status)| *status == 1 && text.contains("Nothing is logged")));
+    assert!(text.contains("absence") && text.contains("QUIET") && text.contains("1 condition open"), "{text}");
+    let ends = || {
+        wait_for("its end", || {
+            site.append("app.log", "line\n");
+            Some(open()).filter(|(text, status)| *status == 0 && text.contains("nothing is open"))
+        })
+    };
+    ends();
+    server.kill();
+    let _server = site.server();
+    ends();
+    assert!(!site.lines().iter().any(|line| line.contains(";closed;")), "nothing in the host file asks for an event of the end");
+}
+
+#[test]
 fn parents_that_cannot_be_are_errors_of_the_check_and_events() {
     let site = Site::new("status-parents");
     for (host, parent) in [("a", "b"), ("b", "a"), ("c", "gone"), ("d", "e"), ("e", "f")] {
