@@ -229,9 +229,9 @@ impl Chains {
         committed
     }
 
-    /// Advances a chain by an event of the stream, if it is the last one of its batch. Events must come in the order of the stream.
-    pub(super) fn replay(&mut self, host: &str, uid: &str, unix: u64) {
-        let Some(RecordedSeq { chain, seq, position }) = RecordedSeq::parse(uid) else { return };
+    /// Advances a chain by what stands behind the `@` of an event of the stream, if it is the last one of its batch. Events must come in the order of the stream.
+    pub(super) fn replay(&mut self, host: &str, at: &str, unix: u64) {
+        let Some(RecordedSeq { chain, seq, position }) = RecordedSeq::parse(at) else { return };
         let checkpoint = Checkpoint { seq, unix, position };
         let at = self.chain(host, chain).map(|chain| chain.checkpoint.seq);
         if at.is_some_and(|seq| seq.epoch == checkpoint.seq.epoch && seq.number >= checkpoint.seq.number) {
@@ -452,9 +452,9 @@ mod tests {
             let first = seq(epoch, number);
             let datagram = EventBatch::emit("h", LOG, first, position, "5%%T%%NULL%%f.\n=1%%x");
             let Ok(Message::Event(batch)) = Message::parse(&datagram) else { panic!("an event") };
-            let mut uid = String::new();
-            batch.for_each(|word, _| uid = word.into());
-            uid
+            let mut at = String::new();
+            batch.for_each(|word, _| at = word.split_once('@').unwrap().1.into());
+            at
         };
         let mut restored = Chains::default();
         assert!(restored.restore(&snapshot));
@@ -462,7 +462,7 @@ mod tests {
         assert_eq!(restored.snapshot(), None);
         for (uid, at) in [
             (uid(1, 1, "0.0.0"), checkpoint(1, 1, "1.1.1")),
-            ("f.r.2@".into(), checkpoint(1, 1, "1.1.1")),
+            (String::new(), checkpoint(1, 1, "1.1.1")),
             (uid(1, 2, "2.1.1"), checkpoint(1, 2, "2.1.1")),
             (uid(2, 1, "3.1.1"), checkpoint(2, 1, "3.1.1")),
             ("000000".into(), checkpoint(2, 1, "3.1.1")),

@@ -480,9 +480,9 @@ impl Server {
         ServerStatus { name: &identity.name, hosts, strangers: unknown_hosts.asking(), conditions: &reports.conditions, refusals }
     }
 
-    /// Adds an event that an earlier run has written, with its uid and time. Events must come in the order of the stream.
-    pub fn replay(&mut self, host: &str, uid: &str, unix: u64) {
-        self.chains.replay(host, uid, unix);
+    /// Adds an event that an earlier run has written: what its word has behind the `@`, and its time. Events must come in the order of the stream.
+    pub fn replay(&mut self, host: &str, at: &str, unix: u64) {
+        self.chains.replay(host, at, unix);
     }
 
     /// Adds a version 1 event that was written within the last 15 minutes, so that a repeat of it is recognised.

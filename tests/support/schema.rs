@@ -114,6 +114,12 @@ fn text(rest: &mut Peekable<Chars<'_>>) -> String {
     }
 }
 
+/// Whether a text is a time of RFC 3339 with its offset.
+fn is_date_time(text: &str) -> bool {
+    let form: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    ["0000-00-00T00:00:00Z", "0000-00-00T00:00:00+00:00", "0000-00-00T00:00:00-00:00"].contains(&&*form)
+}
+
 /// Why a value is not what a schema says.
 fn validate(schema: &Json, value: &Json) -> Result<(), String> {
     let Json::Object(keywords) = schema else { panic!("no schema: {schema:?}") };
@@ -126,6 +132,7 @@ fn validate(schema: &Json, value: &Json) -> Result<(), String> {
                 _ => false,
             },
             ("enum", Json::List(list), value) => list.contains(value),
+            ("format", Json::Text(format), value) if format == "date-time" => matches!(value, Json::Text(text) if is_date_time(text)),
             ("minLength", Json::Number(least), Json::Text(text)) => text.chars().count() as f64 >= *least,
             ("minimum", Json::Number(least), Json::Number(number)) => number >= least,
             ("required", list, value) => list.texts().iter().all(|key| value.get(key).is_some()),
@@ -152,7 +159,8 @@ fn validate(schema: &Json, value: &Json) -> Result<(), String> {
 
 #[test]
 fn the_schema_takes_what_a_server_writes_and_nothing_else() {
-    let event = r#"{"received":"r","received_unix":1,"host":"h","uid":"u","time":1,"tags":"T","text":"\u00fc"MORE}"#;
+    let event = r#"{"received":"2026-11-22T12:35:36+01:00","received_unix":1,"host":"h","uid":"u","time":"2026-11-22T11:35:36Z",
+        "time_unix":1,"tags":"T","text":"\u00fc"MORE}"#;
     check(&event.replace("MORE", ""));
     check(&event.replace("MORE", r#","file":"/f","kind":"limit","state":"opened","key":"k","at":"""#));
     check(&event.replace("MORE", r#","kind":"metric","value":-4.50"#));
@@ -160,5 +168,7 @@ fn the_schema_takes_what_a_server_writes_and_nothing_else() {
     for more in [r#","kind":"odd""#, r#","state":"opened""#, r#","other":1"#, r#","value":"5","kind":"count""#, r#","file":"""#] {
         assert!(validate(&schema, &Json::parse(&event.replace("MORE", more))).is_err(), "{more}");
     }
-    assert!(validate(&schema, &Json::parse(&event.replace("MORE", "").replace("\"time\":1", "\"time\":1.5"))).is_err());
+    for (right, wrong) in [("unix\":1", "unix\":1.5"), ("36Z", "36"), ("T12", " 12"), ("\"2026-11-22T11:35:36Z\"", "1")] {
+        assert!(validate(&schema, &Json::parse(&event.replace("MORE", "").replace(right, wrong))).is_err(), "{wrong}");
+    }
 }
