@@ -3,6 +3,7 @@
 
 mod command;
 mod condition;
+mod counter;
 mod dry_run;
 mod extraction;
 mod file_count;

@@ -1,28 +1,49 @@
 //! Reads the arguments of alerts.
 
 use super::condition::ConditionRule;
+use super::event_text::{missing_group, EventText};
+use super::patterns::Patterns;
 use super::rule::{CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
+use crate::pattern::{Pattern, Purpose};
 use crate::schedule::Schedule;
 use crate::text::number;
 use std::time::Duration;
 
 /// Reads an alert of `file:` into its rule.
-pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule) {
+pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule, patterns: &mut Patterns) {
     rule.tags += arguments.tags();
     if matches!(arguments.name, "alert_n" | "alert_inactive") {
         rule.condition = ConditionRule::parse(arguments);
     }
     rule.alert = match arguments.name {
-        "alert_all" => LogAlert::All { message: arguments.optional("message").map(str::to_string) },
+        "alert_all" => LogAlert::All { message: EventText::take_optional(arguments) },
         "alert_n" => {
             let block = block(arguments);
-            LogAlert::Threshold { block, threshold: arguments.number("threshold", 0), message: arguments.message() }
+            LogAlert::Threshold { block, threshold: arguments.number("threshold", 0), message: EventText::take(arguments) }
         }
         "alert_count" => LogAlert::Count { block: block(arguments) },
         _ => LogAlert::Inactive { block: block(arguments), message: arguments.message() },
     };
+    rule.captures = captures(arguments, rule, patterns);
+}
+
+/// The patterns of a rule once more, if its alert asks for their groups, which all of them must have.
+fn captures(arguments: &mut Arguments<'_>, rule: &LogRule, patterns: &mut Patterns) -> Vec<Pattern> {
+    let missing =
+        rule.patterns.iter().flat_map(|pattern| rule.alert.groups().filter_map(move |(key, group)| missing_group(key, group, pattern)));
+    for fault in missing {
+        arguments.fail(format_args!("{fault}"));
+    }
+    if arguments.fault.is_some() || rule.alert.groups().next().is_none() {
+        return Vec::new();
+    }
+    let compiled: Result<_, _> = rule.patterns.iter().map(|pattern| patterns.parse(pattern.as_str(), Purpose::Capture)).collect();
+    compiled.unwrap_or_else(|reason| {
+        arguments.fail(format_args!("{reason}"));
+        Vec::new()
+    })
 }
 
 fn block(arguments: &mut Arguments<'_>) -> Duration {
@@ -43,7 +64,8 @@ pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRul
 }
 
 /// Reads an alert of `run:`. `None` if it has not exactly one limit.
-pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active: Option<Schedule>) -> Option<CommandAlert> {
+pub(super) fn command_alert(arguments: &mut Arguments<'_>, extract: &Pattern, active: Option<Schedule>) -> Option<CommandAlert> {
+    let groups = extract.groups();
     let (tags, matched) = (arguments.tags(), arguments.required("match"));
     let (group, text) = group_and_value(arguments, "match", matched, groups);
     let mut condition = ConditionRule::default();
@@ -52,7 +74,10 @@ pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active
         CommandAlertKind::Metric { group: group_number(arguments, "metric", metric, groups) }
     } else {
         let (upper, lower) = (limit(arguments, "upper_limit", groups), limit(arguments, "lower_limit", groups));
-        let message = arguments.message();
+        let message = EventText::take(arguments);
+        for fault in message.groups().filter_map(|group| missing_group("text", group, extract)) {
+            arguments.fail(format_args!("{fault}"));
+        }
         condition = ConditionRule::parse(arguments);
         condition.until = until(arguments, upper.as_ref().map(|(_, limit)| limit), lower.as_ref().map(|(_, limit)| limit));
         match (upper, lower) {

@@ -341,6 +341,22 @@ fn a_turn_that_is_over_searches_nothing_more() {
 }
 
 #[test]
+fn a_text_has_the_captures_of_the_first_pattern_that_is_found() {
+    let rules =
+        "file: /log\nmatch: ([a-z]+) failed from (?P<ip>[0-9.]+)\nmatch: (x)(?P<ip>y)?\nalert_all: tags=A text={1} at {ip}: {line}\n\
+                 file: /log\nmatch: user=(\\w*)\nalert_n: tags=N threshold=1 seconds=10 text=More than one: {1}\n";
+    let mut bench = Bench::new(rules);
+    bench.lines(1, "  root failed from 192.0.2.7 x \nno\nx user=a\nuser=b\r\n");
+    assert_eq!(bench.events(), ["A root at 192.0.2.7: root failed from 192.0.2.7 x", "A x at : x user=a"]);
+    let counts = bench.counts();
+    bench.time(10, 0);
+    assert_eq!(bench.events(), ["N More than one: b"], "that of the last line");
+    let mut bench = Bench::restarted(5, rules, &counts);
+    bench.time(10, 0);
+    assert_eq!(bench.events(), ["N More than one: "], "the line is not known any more");
+}
+
+#[test]
 fn alerts_of_blocks_tell_of_their_conditions_by_their_terms() {
     let text = |alert: &str| format!("file: /log\nmatch: x\n{alert} seconds=10 for=2 repeat=0 message=M\ncleared: C\n");
     for (alert, made) in [("alert_n: tags=N threshold=1", "--M-C---"), ("alert_inactive: tags=N", "------MC")] {
