@@ -1,15 +1,17 @@
 //! One rule of a log: which of the lines that match become events, what it counts in its present block of time, and what that makes.
 //! Searches no lines.
 
+use super::by_value::{EndedBlock, ValueCounts};
 use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
 use super::file_count::FileCount;
+use super::repeated;
 use super::search::FoundLine;
 use crate::agent::delivery::{Delivery, Event, Origin};
 use crate::agent::logs::{FollowedFile, Lines};
 use crate::directives::host::{EventText, LogAlert, LogRule};
 use crate::hash::Fnv1a;
 use crate::now::Now;
-use crate::pattern::{Pattern, Work};
+use crate::pattern::{GroupName, Pattern, Work};
 use crate::text::truncate;
 use crate::wire::position::{Base36, BlockCount, ConditionKey, Position};
 use crate::wire::{ChainId, Kind};
@@ -40,6 +42,8 @@ pub(super) struct LogCounter {
     pub(super) is_block_touched: bool,
     /// What it counted in each of the log's files.
     pub(super) files: Vec<FileCount>,
+    /// What it counted for each value.
+    pub(super) values: Option<Box<ValueCounts>>,
     /// Lines that matched since the rule took effect.
     pub(super) matched: u64,
 }
@@ -68,7 +72,7 @@ impl LogCounter {
         let is_active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
         let block = match rule.alert {
             LogAlert::All { .. } => None,
-            LogAlert::Threshold { block, .. } | LogAlert::Count { block } | LogAlert::Inactive { block, .. } => Some(block),
+            LogAlert::Threshold { block, .. } | LogAlert::Count { block, .. } | LogAlert::Inactive { block, .. } => Some(block),
         };
         Self {
             identity,
@@ -82,6 +86,7 @@ impl LogCounter {
             is_block_touched: !is_active,
             files: vec![FileCount::new(is_active); files],
             matched: 0,
+            values: rule.alert.by().map(|_| Box::default()),
             rule: Rc::new(rule),
             matcher: 0,
         }
@@ -118,10 +123,14 @@ impl LogCounter {
     }
 
     /// Counts a line of the file of that index.
-    pub(super) fn count(&mut self, file: usize, line: &FoundLine<'_>) {
-        let file = &mut self.files[file];
-        file.matched += 1;
-        if matches!(self.rule.alert.text(), Some(EventText::Template(_))) {
+    pub(super) fn count(&mut self, index: usize, MatchedLine { file, line, .. }: &MatchedLine<'_, '_>, work: &mut Work) {
+        let times = repeated::times(line);
+        if let (Some(values), Some(by)) = (&mut self.values, self.rule.alert.by()) {
+            values.add(file.id(), &self.rule, by, (line.text(), times), work);
+        }
+        let file = &mut self.files[index];
+        file.matched = file.matched.saturating_add(times);
+        if self.values.is_none() && matches!(self.rule.alert.text(), Some(EventText::Template(_))) {
             file.last_line.clear();
             file.last_line += truncate(line.text(), FileCount::MAX_LINE);
         }
@@ -157,6 +166,7 @@ impl LogCounter {
         let late = Duration::from_nanos(u64::try_from(late).unwrap_or(0));
         (self.block_end, self.block_start) = (now.mono + block.saturating_sub(late), now.unix.saturating_sub(late.as_secs()));
         self.is_block_touched = !self.is_active;
+        self.values.iter_mut().for_each(|values| values.begin_block());
         self.files.iter_mut().map(|file| std::mem::take(&mut file.matched)).collect()
     }
 
@@ -165,7 +175,8 @@ impl LogCounter {
         let elapsed = Duration::from_secs(now.unix.saturating_sub(start));
         let Some(left) = self.block.and_then(|block| block.checked_sub(elapsed)).filter(|left| !left.is_zero()) else { return false };
         (self.block_end, self.block_start) = (now.mono + left, start.min(now.unix));
-        self.files[file].matched += count;
+        let matched = &mut self.files[file].matched;
+        *matched = matched.saturating_add(count);
         true
     }
 
@@ -179,6 +190,10 @@ impl LogCounter {
         (start, count): (u64, u64),
         delivery: &mut Delivery,
     ) {
+        if let Some(values) = &mut self.values {
+            let name = self.name.with(file.path().as_bytes());
+            return values.report(now, &EndedBlock { rule: &self.rule, file, name, start, count }, delivery);
+        }
         let (chain, place) = (file.chain(), format!("{}.", Base36(self.name_in(file.path()).value())));
         let origin = (chain != ChainId::NO_FILE).then_some(Origin { place: &place, offset: start, line: None });
         let (is_found, message) = match &self.rule.alert {
@@ -213,12 +228,28 @@ impl LogCounter {
         let kind = self.condition_kind().unwrap_or(Kind::Count);
         let source = log.field();
         let patterns = patterns.iter().map(Pattern::as_str).chain([""]).chain(ignores.iter().map(Pattern::as_str));
-        self.name = names.name(kind, [&*source, tags].into_iter().chain(patterns));
+        let by = self.rule.alert.by().map(GroupName::to_string);
+        self.name = names.name(kind, [&*source, tags].into_iter().chain(patterns).chain(by.as_deref()));
     }
 
-    /// The key of its condition in the file at that path.
+    /// The key of its condition in the file at that path, or of the family of those that it has there.
     pub(super) fn condition_key(&self, path: &str) -> ConditionKey {
-        ConditionKey::of(self.name_in(path).value())
+        let name = self.name_in(path).value();
+        if self.values.is_some() {
+            ConditionKey::family(name)
+        } else {
+            ConditionKey::of(name)
+        }
+    }
+
+    /// Ends its conditions in the file at that path.
+    pub(super) fn close_conditions(&self, now: Now, chain: ChainId, path: &str, delivery: &mut Delivery) {
+        let key = self.condition_key(path);
+        let keys = if self.values.is_some() { delivery.open_conditions(key) } else { vec![key] };
+        for key in keys {
+            let alert = condition_alert(&self.rule, key, chain, path);
+            alert.iter().for_each(|alert| alert.close(now, delivery));
+        }
     }
 
     /// Names its condition or its counts in the file at that path.

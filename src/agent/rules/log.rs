@@ -124,6 +124,7 @@ impl LogRules {
             group.files.remove(at);
             for rule in &mut group.rules {
                 rule.files.remove(at);
+                rule.values.iter_mut().for_each(|values| values.forget(file));
             }
         }
     }
@@ -184,7 +185,8 @@ impl LogRules {
                 rule.push_event(now, &MatchedLine { file, line: &line, origin }, before_it, work, delivery);
                 before = rule.id;
             }
-            counting.iter().for_each(|at| rules[*at].count(index, &line));
+            let matched = MatchedLine { file, line: &line, origin: None };
+            counting.iter().for_each(|at| rules[*at].count(index, &matched, work));
             has_alerted |= !alerting.is_empty();
             report_within = report_within.or((!counting.is_empty()).then_some(LogRules::COUNT_REPORT));
             consumed = line.end;
@@ -281,7 +283,7 @@ impl LogGroup {
     /// Names rules by their patterns, their alert and their block, and those that are alike in these by their order too.
     fn name_rules(&mut self) {
         self.order.clear();
-        let key = |rule: &LogCounter| (rule.matcher, std::mem::discriminant(&rule.rule.alert), rule.block);
+        let key = |rule: &LogCounter| (rule.matcher, std::mem::discriminant(&rule.rule.alert), rule.block, rule.rule.alert.by().cloned());
         for at in 0..self.rules.len() {
             let rule = &self.rules[at];
             let same = self.rules[..at].iter().filter(|other| key(other) == key(rule)).count() as u64;
@@ -299,6 +301,7 @@ impl LogGroup {
                 LogAlert::Inactive { .. } => b"inactive",
             };
             let block = rule.block.unwrap_or_default().as_secs();
+            let hash = rule.rule.alert.by().map_or(hash, |by| hash.with(b"by").with(by.to_string().as_bytes()));
             let hash = hash.with(kind).with(&block.to_le_bytes()).with(&same.to_le_bytes());
             let id = u32::try_from(hash.value() >> 32).unwrap_or(1).clamp(1, u32::MAX - 1);
             self.rules[at].id = id;
@@ -351,14 +354,10 @@ impl LogGroup {
         if rule.is_active {
             return;
         }
-        let close = |chain, path: &str, delivery: &mut Delivery| {
-            let alert = condition_alert(&rule.rule, rule.condition_key(path), chain, path);
-            alert.iter().for_each(|alert| alert.close(now, delivery));
-        };
         for file in self.files.iter().filter_map(|file| logs.file(*file)) {
-            close(file.chain(), file.path(), delivery);
+            rule.close_conditions(now, file.chain(), file.path(), delivery);
         }
-        close(ChainId::NO_FILE, &rule.rule.log.field(), delivery);
+        rule.close_conditions(now, ChainId::NO_FILE, &rule.rule.log.field(), delivery);
     }
 
     /// Gives rules that search for the same one matcher.

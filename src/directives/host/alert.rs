@@ -6,7 +6,7 @@ use super::patterns::Patterns;
 use super::rule::{CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
-use crate::pattern::{Pattern, Purpose};
+use crate::pattern::{GroupName, Pattern, Purpose};
 use crate::schedule::Schedule;
 use crate::text::number;
 use std::time::Duration;
@@ -20,10 +20,14 @@ pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule, patte
     rule.alert = match arguments.name {
         "alert_all" => LogAlert::All { message: EventText::take_optional(arguments) },
         "alert_n" => {
-            let block = block(arguments);
-            LogAlert::Threshold { block, threshold: arguments.number("threshold", 0), message: EventText::take(arguments) }
+            let (block, by) = (block(arguments), by(arguments));
+            let (threshold, message) = (arguments.number("threshold", 0), EventText::take(arguments));
+            if let Some(by) = by.as_ref().filter(|by| !message.depends_only_on(by)) {
+                arguments.fail(format_args!("text= can only have {{{by}}} with by={by}: in the rest its lines differ"));
+            }
+            LogAlert::Threshold { block, threshold, by, message }
         }
-        "alert_count" => LogAlert::Count { block: block(arguments) },
+        "alert_count" => LogAlert::Count { block: block(arguments), by: by(arguments) },
         _ => LogAlert::Inactive { block: block(arguments), message: arguments.message() },
     };
     rule.captures = captures(arguments, rule, patterns);
@@ -44,6 +48,16 @@ fn captures(arguments: &mut Arguments<'_>, rule: &LogRule, patterns: &mut Patter
         arguments.fail(format_args!("{reason}"));
         Vec::new()
     })
+}
+
+/// Reads the group whose values are counted apart.
+fn by(arguments: &mut Arguments<'_>) -> Option<GroupName> {
+    let value = arguments.optional("by")?;
+    let group = GroupName::parse(value);
+    if group.is_none() {
+        arguments.fail(format_args!("by= is the number or the name of a group, got \"{value}\""));
+    }
+    group
 }
 
 fn block(arguments: &mut Arguments<'_>) -> Duration {

@@ -88,6 +88,27 @@ impl EventText {
         })
     }
 
+    /// The text for a value, which stands for every group.
+    pub fn expand_value<'a>(&'a self, value: &'a str) -> Cow<'a, str> {
+        match self {
+            Self::Literal(text) => text.into(),
+            Self::Template(parts) => {
+                let parts = parts.iter().map(|part| if let TextPart::Literal(literal) = part { literal } else { value });
+                parts.collect::<String>().into()
+            }
+        }
+    }
+
+    /// Whether it is the same for all lines in which that group is the same.
+    pub(super) fn depends_only_on(&self, group: &GroupName) -> bool {
+        match self {
+            Self::Literal(_) => true,
+            Self::Template(parts) => {
+                parts.iter().all(|part| matches!(part, TextPart::Literal(_)) || *part == TextPart::Group(group.clone()))
+            }
+        }
+    }
+
     /// The text for a line with these captures. Without them, groups are empty. Ends soon behind [`MAX_EVENT_TEXT`].
     pub fn expand<'a>(&'a self, line: &'a str, captures: Option<&Captures<'a>>) -> Cow<'a, str> {
         let parts = match self {

@@ -114,9 +114,9 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         assert_eq!(threshold.log, LogSource::Path("/var/log/auth.log".into()));
         assert_eq!(threshold.active, None);
         let message = EventText::Literal("Too many failures".into());
-        assert_eq!(threshold.alert, LogAlert::Threshold { threshold: 3, block: Duration::from_secs(60), message });
+        assert_eq!(threshold.alert, LogAlert::Threshold { threshold: 3, block: Duration::from_secs(60), by: None, message });
         assert_eq!(count.log, LogSource::Glob("/var/log/*.log".into()));
-        assert_eq!(count.alert, LogAlert::Count { block: Duration::from_secs(300) });
+        assert_eq!(count.alert, LogAlert::Count { block: Duration::from_secs(300), by: None });
         assert_eq!(inactive.log, LogSource::Command(CommandLine::parse("logread -f").unwrap()));
         assert_eq!(list.words().collect::<Vec<_>>(), ["ps", "ax"]);
         assert_eq!((process.min, process.max, &*process.message), (1, 5, "sshd processes"));
@@ -180,11 +180,12 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         let disk = "alert_if: tags=D match=2,/ upper_limit=1,90";
         for (opener, alert, taken_out) in [
             ("file: /a\nmatch: a", "alert_n: tags=T threshold=2 seconds=5", "for= repeat= cleared:"),
+            ("file: /a\nmatch: (a)", "alert_n: tags=T threshold=2 seconds=5", "by="),
             ("file: /a\nmatch: a", "alert_inactive: tags=T seconds=5", "repeat="),
             ("process: a", "alert_running: tags=T min=1 max=2", "for= cleared:"),
             ("run: command=df extract=(.*) (.*)", disk, "for= until= repeat= cleared:"),
         ] {
-            let arguments: String = [(" for=3", "for="), (" until=80", "until="), (" repeat=60", "repeat=")]
+            let arguments: String = [(" by=1", "by="), (" for=3", "for="), (" until=80", "until="), (" repeat=60", "repeat=")]
                 .iter()
                 .filter(|(_, name)| taken_out.contains(name))
                 .map(|(argument, _)| *argument)

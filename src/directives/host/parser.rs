@@ -467,6 +467,15 @@ mod tests {
             ),
             ("file: /a\nmatch: (?P<n>a)\nmatch: (c)\nalert_all: tags=T text={n}", "nas1:4: alert_all: text= names group n, but \"(c)\""),
             ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1 text={", "nas1:3: alert_n: text= has a { without a }"),
+            (
+                "file: /a\nmatch: (a)\nmatch: b\nalert_count: tags=T seconds=1 by=1",
+                "nas1:4: alert_count: by= names group 1, but \"b\" has 0",
+            ),
+            ("file: /a\nmatch: (a)\nalert_count: tags=T seconds=1 by=0", "nas1:3: alert_count: by= is the number or the name of a group"),
+            (
+                "file: /a\nmatch: (a)(b)\nalert_n: tags=T threshold=1 seconds=1 by=1 text={2}",
+                "nas1:3: alert_n: text= can only have {1} with by=1",
+            ),
             ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1", "nas1:3: alert_n: message= is missing"),
             ("file: /a\nmatch: a\nalert_inactive: tags=T seconds=1 text=m", "nas1:3: alert_inactive: seconds= is a whole number"),
             ("cleared: m", "nas1:1: cleared: must follow its alert"),

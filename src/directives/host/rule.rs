@@ -60,10 +60,11 @@ pub enum LogSource {
 pub enum LogAlert {
     /// One event for each line: with the message, or with the line itself.
     All { message: Option<EventText> },
-    /// The message, at the end of a block of time in which more than `threshold` lines matched: that of the last of them.
-    Threshold { threshold: u64, block: Duration, message: EventText },
-    /// The number of lines that matched, at the end of each block.
-    Count { block: Duration },
+    /// The message, at the end of a block of time in which more than `threshold` lines matched: that of the last of them. With `by` the
+    /// lines are counted for each value of that group.
+    Threshold { threshold: u64, block: Duration, by: Option<GroupName>, message: EventText },
+    /// The number of lines that matched, at the end of each block. With `by` that for each value of that group.
+    Count { block: Duration, by: Option<GroupName> },
     /// The message, at the end of a block in which no line matched.
     Inactive { block: Duration, message: String },
 }
@@ -236,6 +237,9 @@ impl Rule {
         if self.texts().any(|text| matches!(text, EventText::Template(_))) {
             ignored.push("text=".into());
         }
+        if matches!(self, Self::Log(rule) if rule.alert.by().is_some()) {
+            ignored.push("by=".into());
+        }
         for term in self.conditions().flat_map(ConditionRule::given) {
             let term = if term == "cleared" { "cleared:".into() } else { format!("{term}=") };
             if !ignored.contains(&term) {
@@ -300,9 +304,18 @@ impl LogAlert {
         }
     }
 
+    /// The group whose values are counted apart.
+    pub fn by(&self) -> Option<&GroupName> {
+        match self {
+            Self::Threshold { by, .. } | Self::Count { by, .. } => by.as_ref(),
+            Self::All { .. } | Self::Inactive { .. } => None,
+        }
+    }
+
     /// The groups that it asks for, each with the key that names it.
     pub(super) fn groups(&self) -> impl Iterator<Item = (&'static str, &GroupName)> {
-        self.text().into_iter().flat_map(EventText::groups).map(|group| ("text", group))
+        let of_text = self.text().into_iter().flat_map(EventText::groups).map(|group| ("text", group));
+        self.by().map(|group| ("by", group)).into_iter().chain(of_text)
     }
 }
 
