@@ -70,10 +70,7 @@ pub(super) enum MatchOutcome {
 impl LogCounter {
     pub(super) fn new(now: Now, identity: u64, rule: LogRule, files: usize) -> Self {
         let is_active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
-        let block = match rule.alert {
-            LogAlert::All { .. } => None,
-            LogAlert::Threshold { block, .. } | LogAlert::Count { block, .. } | LogAlert::Inactive { block, .. } => Some(block),
-        };
+        let block = rule.alert.block();
         Self {
             identity,
             id: 0,
@@ -98,6 +95,7 @@ impl LogCounter {
         match self.files[file].is_active_at(position) {
             false => MatchOutcome::Closed,
             true if self.block.is_none() => MatchOutcome::Alert,
+            true if self.rule.alert.limit().is_some_and(|limit| self.files[file].matched < limit) => MatchOutcome::Alert,
             true => MatchOutcome::Count,
         }
     }
@@ -111,7 +109,7 @@ impl LogCounter {
         work: &mut Work,
         delivery: &mut Delivery,
     ) {
-        let LogAlert::All { message } = &self.rule.alert else { return };
+        let LogAlert::All { message, .. } = &self.rule.alert else { return };
         let MatchedLine { file, line, origin, .. } = *matched;
         let line = line.text();
         let text = match message {
@@ -122,9 +120,14 @@ impl LogCounter {
         delivery.push_line(now, file.chain(), origin, before, event);
     }
 
+    /// An event was made of a line of the file of that index: it counts, if the events are limited.
+    pub(super) fn count_event(&mut self, file: usize) {
+        self.files[file].matched += u64::from(self.block.is_some());
+    }
+
     /// Counts a line of the file of that index.
     pub(super) fn count(&mut self, index: usize, MatchedLine { file, line, .. }: &MatchedLine<'_, '_>, work: &mut Work) {
-        let times = repeated::times(line);
+        let times = if self.rule.alert.limit().is_some() { 1 } else { repeated::times(line) };
         if let (Some(values), Some(by)) = (&mut self.values, self.rule.alert.by()) {
             values.add(file.id(), &self.rule, by, (line.text(), times), work);
         }
@@ -197,7 +200,9 @@ impl LogCounter {
         let (chain, place) = (file.chain(), format!("{}.", Base36(self.name_in(file.path()).value())));
         let origin = (chain != ChainId::NO_FILE).then_some(Origin { place: &place, offset: start, line: None });
         let (is_found, message) = match &self.rule.alert {
-            LogAlert::All { .. } => return,
+            LogAlert::All { limit, .. } => {
+                return self.report_more(now, file, origin, count.saturating_sub(limit.map_or(count, |limit| limit.events)), delivery);
+            }
             LogAlert::Count { .. } => {
                 let (tags, file, text, kind) = (&*self.rule.tags, Some(file.path()), &*count.to_string(), Kind::Count);
                 return delivery.push_of_log(now, chain, origin, Event { tags, file, text, kind, condition: None });
@@ -215,6 +220,16 @@ impl LogCounter {
         }
     }
 
+    /// Tells how many more lines matched than the events that were allowed.
+    fn report_more(&self, now: Now, file: &FollowedFile, origin: Option<Origin<'_>>, more: u64, delivery: &mut Delivery) {
+        if more > 0 {
+            let (seconds, plural) = (self.block.unwrap_or_default().as_secs(), if more == 1 { "" } else { "s" });
+            let (tags, path, text) = (&*self.rule.tags, Some(file.path()), format!("{more} more line{plural} matched in {seconds} s"));
+            let event = Event { tags, file: path, text: &text, kind: Kind::Line, condition: None };
+            delivery.push_of_log(now, file.chain(), origin, event);
+        }
+    }
+
     /// What kind of condition the rule can open.
     pub(super) fn condition_kind(&self) -> Option<Kind> {
         condition_kind(&self.rule)
@@ -225,7 +240,8 @@ impl LogCounter {
             return;
         }
         let LogRule { log, patterns, ignores, tags, .. } = &*self.rule;
-        let kind = self.condition_kind().unwrap_or(Kind::Count);
+        let of_events = if self.rule.alert.limit().is_some() { Kind::Line } else { Kind::Count };
+        let kind = self.condition_kind().unwrap_or(of_events);
         let source = log.field();
         let patterns = patterns.iter().map(Pattern::as_str).chain([""]).chain(ignores.iter().map(Pattern::as_str));
         let by = self.rule.alert.by().map(GroupName::to_string);

@@ -26,6 +26,15 @@ pub(super) struct LogRules {
     work: Work,
 }
 
+/// The rules that match a line, by their indexes.
+#[derive(Default)]
+struct Matching {
+    /// Those that make an event of it, in the order of their ids.
+    alerting: Vec<usize>,
+    /// Those that count it.
+    counting: Vec<usize>,
+}
+
 /// The rules of one log.
 struct LogGroup {
     log: LogId,
@@ -147,7 +156,7 @@ impl LogRules {
         let Ok(index) = files.binary_search(&file.id()) else { return lines.bytes.len() };
         let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
         let mut origins = Origins::new(file.chain());
-        let (mut alerting, mut counting) = (Vec::new(), Vec::new());
+        let mut matching = Matching::default();
         let (mut consumed, mut report_within, mut has_alerted) = (0, None, false);
         *is_stalled = false;
         while let Some(line) = searches.next_line(consumed, work) {
@@ -163,27 +172,19 @@ impl LogRules {
                 break;
             }
             let done = file.take_partial(&lines, line.start);
-            [&mut alerting, &mut counting].into_iter().for_each(Vec::clear);
-            for at in &*order {
-                let rule = &mut rules[*at];
-                if !searches.is_match(rule.matcher) {
-                    continue;
-                }
-                match rule.handle_match(index, position) {
-                    MatchOutcome::Alert if rule.id > done => alerting.push(*at),
-                    MatchOutcome::Alert => {}
-                    MatchOutcome::Count => counting.push(*at),
-                    MatchOutcome::Closed => report_within = Some(LogRules::CLOSED_REPORT),
-                }
+            if matching.find(&searches, rules, order, (index, position, done)) {
+                report_within = Some(LogRules::CLOSED_REPORT);
             }
+            let Matching { alerting, counting } = &matching;
             let mut before = done;
-            for at in &alerting {
+            for at in alerting {
                 let (rule, before_it) = (&rules[*at], || place(&lines, rules, index, line.start, before));
                 let end = lines.place.map_or(0, |place| place.offset + line.end as u64);
                 let hash = Fnv1a::of_line(line.bytes);
                 let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: Some(hash) });
                 rule.push_event(now, &MatchedLine { file, line: &line, origin }, before_it, work, delivery);
                 before = rule.id;
+                rules[*at].count_event(index);
             }
             let matched = MatchedLine { file, line: &line, origin: None };
             counting.iter().for_each(|at| rules[*at].count(index, &matched, work));
@@ -243,7 +244,8 @@ impl LogRules {
                     let (is_touched, start) = (rule.is_block_touched, rule.block_start);
                     let counted = rule.begin_block(now);
                     group.forget_counts(&counted, logs, delivery);
-                    if !is_touched {
+                    // What was not told is told whatever the times are now.
+                    if !is_touched || group.rules[at].rule.alert.limit().is_some() {
                         group.report_block(now, at, (start, &counted), is_stalled, logs, delivery);
                     }
                 }
@@ -271,6 +273,35 @@ impl LogRules {
     pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
         let rules = self.groups.iter().flat_map(|group| &group.rules);
         rules.fold(None, |next, rule| earlier(earlier(next, rule.block_end()), rule.next_edge(now)))
+    }
+}
+
+impl Matching {
+    /// Finds the rules that match the line that was searched last, at that position of the file of that index, and have not made their event
+    /// of it: their id is above the last one. Returns whether one ignores the line since it was written outside of its times.
+    fn find(
+        &mut self,
+        searches: &Searches<'_>,
+        rules: &mut [LogCounter],
+        order: &[usize],
+        (file, position, done): (usize, u64, u32),
+    ) -> bool {
+        let (mut is_closed, Self { alerting, counting }) = (false, self);
+        alerting.clear();
+        counting.clear();
+        for at in order {
+            let rule = &mut rules[*at];
+            if !searches.is_match(rule.matcher) {
+                continue;
+            }
+            match rule.handle_match(file, position) {
+                MatchOutcome::Alert if rule.id > done => alerting.push(*at),
+                MatchOutcome::Alert => {}
+                MatchOutcome::Count => counting.push(*at),
+                MatchOutcome::Closed => is_closed = true,
+            }
+        }
+        is_closed
     }
 }
 

@@ -3,7 +3,7 @@
 use super::condition::ConditionRule;
 use super::event_text::{missing_group, EventText};
 use super::patterns::Patterns;
-use super::rule::{CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
+use super::rule::{CommandAlert, CommandAlertKind, EventLimit, LogAlert, LogRule, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
 use crate::pattern::{GroupName, Pattern, Purpose};
@@ -18,7 +18,7 @@ pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule, patte
         rule.condition = ConditionRule::parse(arguments);
     }
     rule.alert = match arguments.name {
-        "alert_all" => LogAlert::All { message: EventText::take_optional(arguments) },
+        "alert_all" => LogAlert::All { limit: limit_of_events(arguments), message: EventText::take_optional(arguments) },
         "alert_n" => {
             let (block, by) = (block(arguments), by(arguments));
             let (threshold, message) = (arguments.number("threshold", 0), EventText::take(arguments));
@@ -60,8 +60,24 @@ fn by(arguments: &mut Arguments<'_>) -> Option<GroupName> {
     group
 }
 
+/// Reads how many events there may be in how many seconds.
+fn limit_of_events(arguments: &mut Arguments<'_>) -> Option<EventLimit> {
+    let value = arguments.optional("limit")?;
+    let positive = |text: &str| number(text, 10).filter(|number| *number > 0);
+    let limit = value.split_once('/').and_then(|(events, seconds)| Some((positive(events)?, positive(seconds)?)));
+    match limit.filter(|(_, seconds)| *seconds <= LONGEST) {
+        Some((events, seconds)) => Some(EventLimit { events, block: Duration::from_secs(seconds) }),
+        None => {
+            arguments.fail(format_args!("limit= is EVENTS/SECONDS, as in 10/60, with at most {LONGEST} seconds, got \"{value}\""));
+            None
+        }
+    }
+}
+
+/// Most seconds of a block of time.
+const LONGEST: u64 = 366 * 24 * 60 * 60;
+
 fn block(arguments: &mut Arguments<'_>) -> Duration {
-    const LONGEST: u64 = 366 * 24 * 60 * 60;
     let seconds = arguments.number("seconds", 1);
     if seconds > LONGEST {
         arguments.fault.get_or_insert_with(|| format!("seconds= is at most {LONGEST}, a year, got {seconds}"));

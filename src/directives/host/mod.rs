@@ -19,7 +19,7 @@ pub use condition::ConditionRule;
 pub use event_text::EventText;
 pub use group::Group;
 pub use patterns::Patterns;
-pub use rule::{CommandAlert, CommandAlertKind, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
+pub use rule::{CommandAlert, CommandAlertKind, CommandRule, EventLimit, LogAlert, LogRule, LogSource, ProcessRule, Rule};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
 pub use syntax::DIRECTIVES;
 pub use warnings::warnings;
@@ -109,7 +109,7 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             panic!("{rules:?}")
         };
         assert_eq!((all.patterns.len(), all.ignores.len(), &*all.tags), (2, 1, "LOG"));
-        assert_eq!(all.alert, LogAlert::All { message: None });
+        assert_eq!(all.alert, LogAlert::All { message: None, limit: None });
         assert!(all.active.is_some());
         assert_eq!(threshold.log, LogSource::Path("/var/log/auth.log".into()));
         assert_eq!(threshold.active, None);
@@ -203,7 +203,7 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
     #[test]
     fn version_1_agents_get_a_template_as_a_message_where_they_need_one() {
         for (opener, alert, classic) in [
-            ("file: /a\nmatch: (a)", "alert_all: tags=T text={1}", "alert_all: tags=T"),
+            ("file: /a\nmatch: (a)", "alert_all: tags=T limit=5/60 text={1}", "alert_all: tags=T"),
             (
                 "file: /a\nmatch: (a)",
                 "alert_n: tags=T threshold=1 seconds=2 text=x {1}",
@@ -220,7 +220,8 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             let file = parse(&file_text);
             assert_eq!(file.faults, [], "{file_text}");
             assert_eq!(file.groups[0].classic_lines().unwrap().last().unwrap(), classic);
-            assert_eq!(file.groups[0].ignored_by_classic(), ["text="]);
+            let taken_out = if alert.contains(" limit=") { &["text=", "limit="][..] } else { &["text="] };
+            assert_eq!(file.groups[0].ignored_by_classic(), taken_out);
         }
     }
 

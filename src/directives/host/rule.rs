@@ -58,8 +58,9 @@ pub enum LogSource {
 /// What events are made from the lines that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogAlert {
-    /// One event for each line: with the message, or with the line itself.
-    All { message: Option<EventText> },
+    /// One event for each line: with the message, or with the line itself. With a limit no more than that in a block of time, and at its
+    /// end one that says how many more lines matched.
+    All { message: Option<EventText>, limit: Option<EventLimit> },
     /// The message, at the end of a block of time in which more than `threshold` lines matched: that of the last of them. With `by` the
     /// lines are counted for each value of that group.
     Threshold { threshold: u64, block: Duration, by: Option<GroupName>, message: EventText },
@@ -67,6 +68,15 @@ pub enum LogAlert {
     Count { block: Duration, by: Option<GroupName> },
     /// The message, at the end of a block in which no line matched.
     Inactive { block: Duration, message: String },
+}
+
+/// Most events of a block of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventLimit {
+    /// At least 1.
+    pub events: u64,
+    /// The length of a block.
+    pub block: Duration,
 }
 
 /// Counts matching lines of the process list.
@@ -152,7 +162,7 @@ impl LogRule {
             ignores: Vec::new(),
             captures: Vec::new(),
             tags: String::new(),
-            alert: LogAlert::All { message: None },
+            alert: LogAlert::All { message: None, limit: None },
             condition: ConditionRule::default(),
             active: None,
         }
@@ -240,6 +250,9 @@ impl Rule {
         if matches!(self, Self::Log(rule) if rule.alert.by().is_some()) {
             ignored.push("by=".into());
         }
+        if matches!(self, Self::Log(rule) if rule.alert.limit().is_some()) {
+            ignored.push("limit=".into());
+        }
         for term in self.conditions().flat_map(ConditionRule::given) {
             let term = if term == "cleared" { "cleared:".into() } else { format!("{term}=") };
             if !ignored.contains(&term) {
@@ -298,9 +311,25 @@ impl LogAlert {
     /// The text of its events, if that is given and may have captures.
     pub fn text(&self) -> Option<&EventText> {
         match self {
-            Self::All { message } => message.as_ref(),
+            Self::All { message, .. } => message.as_ref(),
             Self::Threshold { message, .. } => Some(message),
             Self::Count { .. } | Self::Inactive { .. } => None,
+        }
+    }
+
+    /// The length of its blocks of time, if it has blocks.
+    pub fn block(&self) -> Option<Duration> {
+        match self {
+            Self::All { limit, .. } => limit.map(|limit| limit.block),
+            Self::Threshold { block, .. } | Self::Count { block, .. } | Self::Inactive { block, .. } => Some(*block),
+        }
+    }
+
+    /// How many events it makes in a block at most, one for each line.
+    pub fn limit(&self) -> Option<u64> {
+        match self {
+            Self::All { limit, .. } => limit.map(|limit| limit.events),
+            Self::Threshold { .. } | Self::Count { .. } | Self::Inactive { .. } => None,
         }
     }
 

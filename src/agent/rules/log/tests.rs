@@ -356,6 +356,40 @@ fn a_text_has_the_captures_of_the_first_pattern_that_is_found() {
     assert_eq!(bench.events(), ["N More than one: "], "the line is not known any more");
 }
 
+#[test]
+fn a_limit_lets_so_many_events_pass_in_a_block_and_tells_how_many_more_there_were() {
+    let rules = format!("file: /log\nmatch: x\nactive: 3;00:00-12:01\nalert_all: tags=L limit=2/10\n{COUNT}");
+    let mut bench = Bench::new(&rules);
+    bench.lines(1, "x 1\nx 2\nx 3\nother\nnas: message repeated 9 times: [ x ]\n");
+    assert_eq!(bench.events(), ["L x 1", "L x 2"]);
+    bench.time(10, 0);
+    assert_eq!(bench.events(), ["L 2 more lines matched in 10 s", "C 12"]);
+    bench.lines(11, "x 4\nx 5\n");
+    bench.time(20, 0);
+    assert_eq!(bench.events(), ["L x 4", "L x 5", "C 2"]);
+    bench.lines(111, "x 6\nx 7\nx 8\n");
+    bench.time(120, 0);
+    assert_eq!(bench.events(), ["L x 6", "L x 7", "L 1 more line matched in 10 s", "C 3"], "also if its times are over");
+}
+
+#[test]
+fn a_limit_counts_on_after_a_restart() {
+    let rules = "file: /log\nmatch: x\nalert_all: tags=L limit=2/10\n";
+    let mut bench = Bench::new(rules);
+    bench.lines(1, "x 1\n");
+    let one = bench.counts();
+    bench.lines(2, "x 2\nx 3\n");
+    let three = bench.counts();
+    let mut bench = Bench::restarted(5, rules, &one);
+    bench.lines(6, "x 2\nx 3\n");
+    bench.time(10, 0);
+    assert_eq!(bench.events(), ["L x 2", "L 1 more line matched in 10 s"]);
+    let mut bench = Bench::restarted(30, rules, &three);
+    assert_eq!(bench.events(), ["L 1 more line matched in 10 s"], "at once if the block is over");
+    bench.lines(31, "x 4\n");
+    assert_eq!(bench.events(), ["L x 4"]);
+}
+
 /// A rule that counts by the address of a line such as `x 192.0.2.7`.
 fn by_address(alert: &str) -> String {
     format!("file: /log\nmatch: x (?P<ip>\\S*)\n{alert}\n")
