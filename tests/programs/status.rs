@@ -351,6 +351,28 @@ fn a_silence_is_shown_listed_ended_and_kept_with_what_people_write() {
 }
 
 #[test]
+fn a_silence_is_in_force_when_its_command_ends() {
+    let site = Site::new("status-silence-at-once");
+    site.write("app.log", "");
+    site.host("nas", &format!("file: {}\nmatch: .\nalert_all: tags=APP\n", site.file("app.log")));
+    site.write("ax436.conf", &site.server_file("127.255.255.255", "output: all\nselect: tags=APP\nformat: text\nrun: tee -a told\n"));
+    let (_server, _agent) = (site.server(), site.agent("nas", &[]));
+    site.wait_for_text("Following");
+    let told = || std::fs::read_to_string(site.path("told")).unwrap_or_default();
+    for line in ["before", "after"] {
+        site.append("app.log", format!("{line}\n"));
+        wait_for("a line that is not silenced", || told().contains(line).then_some(()));
+        assert_eq!(printed(&site, &["silence", "ax436.conf", "nas", "2h"]).1, 0);
+        site.append("app.log", format!("silenced, {line} one\n"));
+        site.wait_for_text(&format!("silenced, {line} one"));
+        assert_eq!(printed(&site, &["silence", "-e", "ax436.conf", "nas"]).1, 0);
+    }
+    site.append("app.log", "last\n");
+    wait_for("the last line", || told().contains("last").then_some(()));
+    assert!(!told().contains("silenced"), "{}", told());
+}
+
+#[test]
 fn what_is_silenced_or_explained_goes_to_no_output_and_comes_when_the_silence_ends() {
     let site = Site::new("status-outputs");
     let output = "output: sink\nformat: text\nselect: states=opened,closed\nrun: tee -a sink\n";
