@@ -199,10 +199,11 @@ impl LogRules {
                 break;
             }
             let done = file.take_partial(&lines, line.start);
+            let unit = lines.place.as_ref().and_then(|place| place.entry(line.start)).map(|entry| &*entry.unit);
             [&mut alerting, &mut counting].into_iter().for_each(Vec::clear);
             for at in &*order {
                 let rule = &mut rules[*at];
-                if !searches.is_match(rule.matcher) {
+                if !searches.is_match(rule.matcher) || unit.is_some_and(|unit| !rule.rule.is_of_unit(unit)) {
                     continue;
                 }
                 match rule.handle_match(index, position) {
@@ -215,9 +216,9 @@ impl LogRules {
             let mut before = done;
             for at in &alerting {
                 let (rule, before_it) = (&rules[*at], || place(&lines, rules, index, line.start, before));
-                let end = lines.place.map_or(0, |place| place.offset + line.end as u64);
                 let hash = Fnv1a::of_line(line.bytes);
-                let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: Some(hash) });
+                let origin = lines.place.as_ref().map(|place| origins.of(place, rule.id, line.start..line.end));
+                let origin = origin.map(|(place, offset)| Origin { place, offset, line: Some(hash) });
                 rule.push_event(now, file, origin, before_it, line.text(), delivery);
                 before = rule.id;
             }
@@ -318,11 +319,11 @@ impl LogGroup {
     /// Names rules by their patterns, their alert and their block, and those that are alike in these by their order too.
     fn name_rules(&mut self) {
         self.order.clear();
-        let key = |rule: &LogCounter| (rule.matcher, std::mem::discriminant(&rule.rule.alert), rule.block);
+        let key = |rule: &LogCounter| (rule.matcher, std::mem::discriminant(&rule.rule.alert), rule.block, rule.rule.units.clone());
         for at in 0..self.rules.len() {
             let rule = &self.rules[at];
             let same = self.rules[..at].iter().filter(|other| key(other) == key(rule)).count() as u64;
-            let mut hash = Fnv1a::EMPTY;
+            let mut hash = rule.rule.units.iter().fold(Fnv1a::EMPTY, |hash, unit| hash.with(unit.as_bytes()).with(b" "));
             let LogRule { patterns, ignores, .. } = &*self.matchers[rule.matcher];
             for (what, patterns) in [(b"match", patterns), (b"ignor", ignores)] {
                 for pattern in patterns {
@@ -534,11 +535,11 @@ impl LogCounter {
         if self.block.is_none() {
             return;
         }
-        let LogRule { log, patterns, ignores, tags, .. } = &*self.rule;
+        let LogRule { log, units, patterns, ignores, tags, .. } = &*self.rule;
         let kind = self.condition_kind().unwrap_or(Kind::Count);
         let source = log.field();
         let patterns = patterns.iter().map(Pattern::as_str).chain([""]).chain(ignores.iter().map(Pattern::as_str));
-        self.name = names.name(kind, [&*source, tags].into_iter().chain(patterns));
+        self.name = names.name(kind, [&*source, tags].into_iter().chain(units.iter().map(String::as_str)).chain(patterns));
     }
 
     /// The key of its condition in the file at that path.
@@ -568,7 +569,7 @@ fn condition_alert<'a>(rule: &'a LogRule, key: ConditionKey, chain: ChainId, pat
 
 /// The position of a log once all of these lines up to one are processed, and the rules up to `done` have processed that one.
 fn place(lines: &Lines<'_>, rules: &[LogCounter], file: usize, upto: usize, done: u32) -> Option<Position> {
-    let place = lines.place?.within(lines.bytes, upto, done);
+    let place = lines.place.as_ref()?.within(lines.bytes, upto, done);
     Some(Position { counts: open_counts(rules, file), ..place })
 }
 

@@ -7,6 +7,7 @@ use super::group::Group;
 use super::patterns::Patterns;
 use super::rule::{CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
+use super::units::units;
 use crate::directives::arguments::Arguments;
 use crate::directives::source::{directive, Fault, SourceLine};
 use crate::pattern::{Pattern, Purpose};
@@ -192,10 +193,8 @@ impl<'a> Parser<'a, '_> {
     /// The rule of a group that begins, still without alerts.
     fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Rule, String> {
         Ok(match name {
-            "file" => {
-                let (log, alert, condition) = (LogSource::parse(argument)?, LogAlert::All { message: None }, ConditionRule::default());
-                Rule::Log(LogRule { log, patterns: Vec::new(), ignores: Vec::new(), tags: String::new(), alert, condition, active: None })
-            }
+            "file" => Rule::Log(log_rule(LogSource::parse(argument)?, Vec::new())),
+            "journal" => Rule::Log(log_rule(LogSource::Journal, units(argument)?)),
             "process" => {
                 let (pattern, condition) = (self.patterns.parse(argument, Purpose::Find)?, ConditionRule::default());
                 let (tags, message) = (String::new(), String::new());
@@ -343,6 +342,12 @@ impl<'a> Parser<'a, '_> {
         self.active = None;
         self.faulty = false;
     }
+}
+
+/// A rule that follows a log, still without patterns and alert.
+fn log_rule(log: LogSource, units: Vec<String>) -> LogRule {
+    let (alert, condition) = (LogAlert::All { message: None }, ConditionRule::default());
+    LogRule { log, units, patterns: Vec::new(), ignores: Vec::new(), tags: String::new(), alert, condition, active: None }
 }
 
 /// The fault of a directive in the wrong place.
