@@ -17,6 +17,7 @@ mod commands;
 mod configuration;
 mod crash;
 mod documents;
+mod examples;
 mod failover;
 mod first_event;
 mod follow;
