@@ -10,6 +10,7 @@ mod failures;
 mod logs;
 mod notices;
 mod output;
+mod place;
 mod place_search;
 mod rules;
 mod session;
@@ -17,6 +18,7 @@ mod session;
 pub use delivery::Urgency;
 pub use logs::{Lines, LogEvent};
 pub use output::{JobId, LogId, Output, Start, Task};
+pub use place::{JournalBlock, JournalEntry, Place};
 pub use rules::{DryRun, Policy};
 
 use crate::directives::host::{HostFile, Patterns};
@@ -109,6 +111,11 @@ impl Agent {
     /// Sets which commands servers may have run here, from the next configuration on.
     pub fn set_policy(&mut self, policy: Policy) {
         self.rules.set_policy(policy);
+    }
+
+    /// Lets servers follow files and not the journal, from the next configuration on.
+    pub fn refuse_journal(&mut self) {
+        self.rules.refuse_journal();
     }
 
     /// Sets how many bytes of memory the patterns of a configuration may take, from the next one on.

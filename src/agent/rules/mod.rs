@@ -27,7 +27,7 @@ pub use policy::Policy;
 use super::delivery::{Delivery, Event};
 use super::logs::{FollowedFile, Lines, Logs};
 use super::output::{JobId, LogId, Output, Outputs, Task};
-use crate::directives::host::{CommandLine, Group, LogSource, Rule};
+use crate::directives::host::{CommandLine, Group, LogRule, LogSource, Rule};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
 use crate::wire::position::{BlockCount, ConditionKey};
@@ -39,6 +39,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Rules {
     policy: Policy,
+    /// Whether the owner of the host lets only files be followed.
+    is_journal_refused: bool,
     /// The command that prints the process list; `None` for the system's own list.
     process_list: Option<CommandLine>,
     logs: LogRules,
@@ -61,14 +63,24 @@ impl Rules {
         self.policy = policy;
     }
 
+    /// Refuses the journal, from the next configuration on.
+    pub(super) fn refuse_journal(&mut self) {
+        self.is_journal_refused = true;
+    }
+
     /// Replaces all rules by those of these groups, and `logs` by the logs that they name. Rules that were there before keep what they
     /// counted. Stops tasks that no rule needs any more. Returns what this host refuses, one text each.
     pub(super) fn replace(&mut self, now: Now, groups: Vec<Group<'_>>, logs: &mut Logs, outputs: &mut Outputs) -> Vec<String> {
         self.process_list = None;
         let (mut refused, mut log_rules, mut processes, mut commands) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for group in groups {
-            if let Some((what, command)) = self.policy.refused(&group.rule) {
-                refused.push(format!("{what}{}", command.as_str()));
+            let is_journal = matches!(&group.rule, Rule::Log(LogRule { log: LogSource::Journal, .. }));
+            if is_journal && self.is_journal_refused {
+                refused.push("journal: without -f journal".into());
+                continue;
+            }
+            if let Some(what) = self.policy.refused(&group.rule) {
+                refused.push(what);
                 continue;
             }
             let identity = group.identity();

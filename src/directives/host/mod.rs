@@ -13,6 +13,7 @@ mod python;
 mod rule;
 mod settings;
 mod syntax;
+mod units;
 mod warnings;
 
 pub use command_line::{Builtin, CommandLine};

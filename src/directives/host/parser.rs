@@ -8,6 +8,7 @@ use super::log_alert::log_alert;
 use super::patterns::Patterns;
 use super::rule::{CommandRule, LogRule, LogSource, ProcessRule, Rule};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
+use super::units::units;
 use crate::directives::arguments::Arguments;
 use crate::directives::source::{directive, Fault, SourceLine};
 use crate::pattern::{Pattern, Purpose};
@@ -194,6 +195,7 @@ impl<'a> Parser<'a, '_> {
     fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Rule, String> {
         Ok(match name {
             "file" => Rule::Log(LogRule::follow(LogSource::parse(argument)?)),
+            "journal" => Rule::Log(LogRule { units: units(argument)?, ..LogRule::follow(LogSource::Journal) }),
             "process" => {
                 let (pattern, condition) = (self.patterns.parse(argument, Purpose::Find)?, ConditionRule::default());
                 let (tags, message) = (String::new(), String::new());

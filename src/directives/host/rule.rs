@@ -7,6 +7,7 @@ use super::python::refused_by_re;
 use crate::directives::decimal::Decimal;
 use crate::pattern::{Captures, GroupName, Pattern, Work};
 use crate::schedule::Schedule;
+use crate::wildcard::matches;
 use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub enum Rule {
 pub struct LogRule {
     /// Where the lines come from.
     pub log: LogSource,
+    /// Of the journal: names of units, perhaps with wildcards. Only lines of these match; none of them for all lines.
+    pub units: Vec<String>,
     /// A line matches when any of these is found in it …
     pub patterns: Vec<Pattern>,
     /// … and none of these.
@@ -54,6 +57,8 @@ pub enum LogSource {
     Glob(String),
     /// What a command prints.
     Command(CommandLine),
+    /// The journal of systemd.
+    Journal,
 }
 
 /// What events are made from the lines that match.
@@ -165,6 +170,11 @@ pub enum CommandAlertKind {
 }
 
 impl LogSource {
+    /// The chain of the journal has the name that a file of this name would have.
+    pub const JOURNAL_CHAIN: &'static str = "journal:";
+    /// The command that reads the journal: a host that refuses commands has to allow it.
+    pub const JOURNAL_COMMAND: &'static str = "journalctl";
+
     pub(super) fn parse(argument: &str) -> Result<Self, String> {
         if let Some(command) = argument.strip_prefix('|') {
             let command = command.trim();
@@ -185,6 +195,7 @@ impl LogRule {
     pub(super) fn follow(log: LogSource) -> Self {
         Self {
             log,
+            units: Vec::new(),
             patterns: Vec::new(),
             ignores: Vec::new(),
             captures: Vec::new(),
@@ -229,6 +240,19 @@ impl LogRule {
         self.captures.iter().find_map(|pattern| pattern.captures(line, work))
     }
 
+    /// Whether lines of that unit can match.
+    pub fn is_of_unit(&self, unit: &str) -> bool {
+        self.units.is_empty() || self.units.iter().any(|wanted| matches(wanted, unit))
+    }
+
+    /// The directive that opens its group.
+    pub fn opener(&self) -> String {
+        match self.log {
+            LogSource::Journal => ["journal:"].into_iter().chain(self.units.iter().map(String::as_str)).collect::<Vec<_>>().join(" "),
+            _ => format!("file: {}", self.log.field()),
+        }
+    }
+
     /// How many count as searched for once one of the patterns was found: one more than there are.
     pub fn found(&self) -> usize {
         self.patterns.len() + 1
@@ -246,6 +270,7 @@ impl LogSource {
         match self {
             Self::Path(path) | Self::Glob(path) => path.clone(),
             Self::Command(command) => format!("|{}", command.as_str()),
+            Self::Journal => "journal".into(),
         }
     }
 }
@@ -257,6 +282,7 @@ impl Rule {
         let extension = match self {
             Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
             Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
+            Self::Log(LogRule { log: LogSource::Journal, .. }) => Some("journal:"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
             Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
             Self::Log(LogRule { alert: LogAlert::Limit { .. }, .. }) => Some("alert_if: behind file:"),

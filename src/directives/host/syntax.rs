@@ -1,9 +1,10 @@
 //! The directives of a host file and their keys.
 
 /// All directives of a host file.
-pub const DIRECTIVES: [&str; 17] = [
+pub const DIRECTIVES: [&str; 18] = [
     "include",
     "file",
+    "journal",
     "match",
     "ignore",
     "alert_all",
@@ -22,7 +23,7 @@ pub const DIRECTIVES: [&str; 17] = [
 ];
 
 /// The directives that open a group.
-pub(super) const OPENERS: [&str; 4] = ["file", "process", "run", "ps_command"];
+pub(super) const OPENERS: [&str; 5] = ["file", "journal", "process", "run", "ps_command"];
 
 /// The keys that version 1 agents do not know.
 pub(super) const CONDITION_KEYS: [&str; 3] = ["for", "until", "repeat"];

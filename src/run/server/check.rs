@@ -262,7 +262,7 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Fai
     events.iter().for_each(|event| print_event(event));
     for (rule, matched) in matches {
         let patterns: Vec<_> = rule.patterns.iter().map(Pattern::as_str).collect();
-        console::print(&format!("{matched} lines matched: file: {} match: {} tags={}", rule.log.field(), patterns.join(" | "), rule.tags));
+        console::print(&format!("{matched} lines matched: {} match: {} tags={}", rule.opener(), patterns.join(" | "), rule.tags));
     }
     if faults.is_empty() {
         Ok(())
