@@ -184,6 +184,24 @@ fn a_failing_command_is_reported_once_and_its_recovery_once() {
 }
 
 #[test]
+fn a_command_has_the_interval_the_time_limit_and_the_good_exit_statuses_that_its_rule_gives() {
+    let scene = Scene::new("terms", |site| {
+        let quick = script(site, "quick", "echo value 7; exit 1");
+        let slow = script(site, "slow", "echo value 8; exec sleep 1000");
+        format!(
+            "run: every=5 ok=0,1 command={quick} extract=^(value) (.+)\nalert_metric: tags=QUICK match=1,value metric=2\n\
+             run: timeout=1 command={slow} extract=^(value) (.+)\nalert_metric: tags=SLOW match=1,value metric=2\n"
+        )
+    });
+    scene.site.wait_for_text("did not end within 1 second");
+    scene.wait_for_runs(2);
+    let (quick, slow) = (scene.site.texts("QUICK").len(), scene.site.texts("SLOW").len());
+    assert!(quick > 3 * slow, "{quick} runs every 5 seconds, {slow} every 60");
+    assert_eq!(scene.states("quick"), [""; 0]);
+    assert_eq!(scene.states("slow"), [format!("Command failed: {}: did not end within 1 second", scene.site.file("slow"))]);
+}
+
+#[test]
 fn a_hanging_command_dies_with_its_children_while_all_else_goes_on() {
     let scene = Scene::new("hanging", |site| {
         site.append("log", "");

@@ -3,8 +3,9 @@
 use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
 use super::extraction::Extraction;
 use crate::agent::delivery::{Delivery, Event};
+use crate::agent::output::TaskEnd;
 use crate::directives::decimal::Decimal;
-use crate::directives::host::{CommandAlert, CommandAlertKind, CommandLine, CommandRule};
+use crate::directives::host::{CommandAlert, CommandAlertKind, CommandRule, Run};
 use crate::now::Now;
 use crate::pattern::Work;
 use crate::wire::position::ConditionKey;
@@ -18,7 +19,7 @@ pub(super) struct CommandRules {
 }
 
 struct Command {
-    line: CommandLine,
+    run: Run,
     next_run: Duration,
     is_running: bool,
     rules: Vec<RunRule>,
@@ -41,9 +42,6 @@ struct Limit {
 }
 
 impl CommandRules {
-    const INTERVAL: Duration = Duration::from_secs(60);
-    const SHORTEST_INTERVAL: Duration = Duration::from_secs(30);
-
     /// Replaces all rules. A command that was there before keeps the time of its next run, and a rule what is known of its output.
     pub(super) fn replace(&mut self, now: Now, rules: Vec<CommandRule>) {
         let mut before = Vec::new();
@@ -52,17 +50,17 @@ impl CommandRules {
         }
         let mut names = ConditionNames::default();
         for rule in rules {
-            let at = self.index(&rule.command).unwrap_or(self.commands.len());
+            let at = self.index(&rule.run).unwrap_or(self.commands.len());
             if at == self.commands.len() {
-                let line = rule.command.clone();
-                self.commands.push(Command { line, next_run: now.mono, is_running: false, rules: Vec::new() });
+                let run = rule.run.clone();
+                self.commands.push(Command { run, next_run: now.mono, is_running: false, rules: Vec::new() });
             }
             let known = before.iter().position(|old: &RunRule| old.rule == rule);
             let known = known.map(|at| before.swap_remove(at)).map(|old| (old.extraction, old.limits));
             let (extraction, mut limits) = known.unwrap_or_default();
             for (at, alert) in rule.alerts.iter().enumerate() {
                 let group = alert.group.to_string();
-                let parts = [rule.command.as_str(), rule.extract.as_str(), &alert.tags, &group, &alert.text];
+                let parts = [rule.run.command.as_str(), rule.extract.as_str(), &alert.tags, &group, &alert.text];
                 let key = ConditionKey::of(names.name(Kind::Limit, parts).value());
                 match limits.get_mut(at) {
                     Some(limit) => limit.key = key,
@@ -74,8 +72,8 @@ impl CommandRules {
         self.commands.retain(|command| !command.rules.is_empty());
     }
 
-    fn index(&self, line: &CommandLine) -> Option<usize> {
-        self.commands.iter().position(|command| command.line == *line)
+    fn index(&self, run: &Run) -> Option<usize> {
+        self.commands.iter().position(|command| command.run == *run)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -87,17 +85,13 @@ impl CommandRules {
         self.commands.iter().flat_map(|command| &command.rules).flat_map(|rule| &rule.limits).map(|limit| limit.key)
     }
 
-    /// Whether a rule names that command.
-    pub(super) fn contains(&self, line: &CommandLine) -> bool {
-        self.index(line).is_some()
-    }
-
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.commands.iter().map(|command| command.line.as_str())
+    /// Whether a rule names that.
+    pub(super) fn contains(&self, run: &Run) -> bool {
+        self.index(run).is_some()
     }
 
     /// The next command that is due. It counts as running until [`Self::end_run`].
-    pub(super) fn begin_run(&mut self, now: Now) -> Option<CommandLine> {
+    pub(super) fn begin_run(&mut self, now: Now) -> Option<Run> {
         let command = self.commands.iter_mut().find(|command| !command.is_running && command.next_run <= now.mono)?;
         command.is_running = true;
         for RunRule { extraction, limits, .. } in &mut command.rules {
@@ -105,13 +99,13 @@ impl CommandRules {
             limits.iter_mut().for_each(|limit| limit.sample = None);
         }
         // A device that slept runs a command once, not as often as it missed.
-        command.next_run = (command.next_run + Self::INTERVAL).max(now.mono + Self::SHORTEST_INTERVAL);
-        Some(command.line.clone())
+        command.next_run = (command.next_run + command.run.every).max(now.mono + command.run.every / 2);
+        Some(command.run.clone())
     }
 
     /// One line that a command printed.
-    pub(super) fn handle_line(&mut self, now: Now, line: &CommandLine, text: &str, delivery: &mut Delivery) {
-        let Some(at) = self.index(line) else { return };
+    pub(super) fn handle_line(&mut self, now: Now, run: &Run, text: &str, delivery: &mut Delivery) {
+        let Some(at) = self.index(run) else { return };
         for RunRule { rule, extraction, limits } in &mut self.commands[at].rules {
             let captures = rule.extract.captures(text, &mut Work::turn());
             extraction.handle_line(text, captures.is_some());
@@ -141,19 +135,23 @@ impl CommandRules {
         }
     }
 
-    /// A command has ended, successfully or not. Returns what is to be said of its output.
-    pub(super) fn end_run(&mut self, now: Now, line: &CommandLine, is_success: bool, delivery: &mut Delivery) -> Vec<String> {
-        let Some(at) = self.index(line) else { return Vec::new() };
+    /// A command has ended. Returns what is to be said of its output, and whether it has worked for all its rules, or why not.
+    pub(super) fn end_run(&mut self, now: Now, run: &Run, end: TaskEnd, delivery: &mut Delivery) -> (Vec<String>, Result<(), String>) {
+        let TaskEnd { status, outcome } = end;
+        let Some(at) = self.index(run) else { return (Vec::new(), outcome) };
         let command = &mut self.commands[at];
         command.is_running = false;
-        let mut reports = Vec::new();
+        let (mut reports, mut works) = (Vec::new(), true);
         for RunRule { rule, extraction, limits } in &mut command.rules {
             for (alert, limit) in rule.alerts.iter().zip(limits) {
                 limit.end_run(now, alert, delivery);
             }
-            reports.extend(extraction.end_run(rule, is_success));
+            let is_good = status.map_or(outcome.is_ok(), |status| rule.ok.contains(status));
+            reports.extend(extraction.end_run(rule, is_good));
+            works &= is_good;
         }
-        reports
+        let unexpected = || status.map_or_else(String::new, |status| format!("exit status {status}"));
+        (reports, if works { Ok(()) } else { Err(outcome.err().unwrap_or_else(unexpected)) })
     }
 
     /// When the next command is due.
@@ -235,7 +233,7 @@ mod tests {
             let now = at(minute * 60);
             let command = commands.begin_run(now).unwrap();
             lines.split(';').for_each(|line| commands.handle_line(now, &command, line, &mut delivery));
-            commands.end_run(now, &command, true, &mut delivery);
+            let _ = commands.end_run(now, &command, Ok(()).into(), &mut delivery);
             made.push(events(&mut delivery).join(","));
         }
         made
@@ -277,7 +275,7 @@ mod tests {
             delivery.close_other_conditions(now, &commands.condition_keys().collect::<Vec<_>>());
             let command = commands.begin_run(now).unwrap();
             commands.handle_line(now, &command, "/ 95%", &mut delivery);
-            commands.end_run(now, &command, true, &mut delivery);
+            let _ = commands.end_run(now, &command, Ok(()).into(), &mut delivery);
             made.push(events(&mut delivery).join(","));
         }
         // The other group is a different rule of the same name: the first of them has the key.
@@ -293,10 +291,47 @@ mod tests {
             commands.replace(at(run * 60), rules(&text));
             let command = commands.begin_run(at(run * 60)).unwrap();
             commands.handle_line(at(run * 60), &command, "/ 1.2G%", &mut delivery());
-            reports.extend(commands.end_run(at(run * 60), &command, true, &mut delivery()).into_iter().map(|report| (run, report)));
+            let (made, _) = commands.end_run(at(run * 60), &command, Ok(()).into(), &mut delivery());
+            reports.extend(made.into_iter().map(|report| (run, report)));
         }
         let text = "Command output not usable: df: group 2 of extract=(\\S+) (\\S+)% is no number: \"1.2G\"";
         assert_eq!(reports, [(2, text.to_string()), (7, text.to_string())]);
+    }
+
+    #[test]
+    fn a_command_runs_as_often_as_it_says_and_apart_from_one_that_says_otherwise() {
+        let mut commands = CommandRules::default();
+        commands.replace(at(0), rules(&format!("{DISK}{}", DISK.replace("run:", "run: every=5 timeout=2"))));
+        let started = |commands: &mut CommandRules, seconds| -> Vec<u64> {
+            let mut started = Vec::new();
+            while let Some(run) = commands.begin_run(at(seconds)) {
+                started.push(run.every.as_secs());
+                assert_eq!(run.timeout.as_secs(), if run.every.as_secs() == 5 { 2 } else { 30 });
+                let _ = commands.end_run(at(seconds), &run, Ok(()).into(), &mut delivery());
+            }
+            started
+        };
+        assert_eq!(started(&mut commands, 0), [60, 5]);
+        for (seconds, expected) in [(4, &[][..]), (5, &[5]), (10, &[5]), (58, &[5]), (60, &[60]), (61, &[5]), (66, &[5])] {
+            assert_eq!(started(&mut commands, seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_command_works_if_each_of_its_rules_finds_its_exit_status_good() {
+        let end = |ok: &str, status: Option<u8>, outcome: Result<(), &str>| {
+            let mut commands = CommandRules::default();
+            commands.replace(at(0), rules(&format!("{}{}", DISK.replace("run:", "run: ok=0,1"), DISK.replace("run:", ok))));
+            let run = commands.begin_run(at(0)).unwrap();
+            let outcome = outcome.map_err(str::to_string);
+            commands.end_run(at(0), &run, TaskEnd { status, outcome }, &mut delivery()).1
+        };
+        let one = Err("exit status 1: no");
+        assert_eq!(end("run: ok=1, 2", Some(1), one), Ok(()));
+        assert_eq!(end("run:", Some(1), one), one.map_err(str::to_string));
+        assert_eq!(end("run: ok=1", Some(0), Ok(())), Err("exit status 0".into()));
+        assert_eq!(end("run: ok=0,1,255", None, Err("ended by signal 9")), Err("ended by signal 9".into()));
+        assert_eq!(end("run: ok=0", None, Ok(())), Ok(()), "its output was enough");
     }
 
     #[test]
@@ -305,11 +340,11 @@ mod tests {
         commands.replace(at(0), rules(DISK));
         let command = commands.begin_run(at(0)).unwrap();
         assert_eq!((commands.begin_run(at(60)), commands.next_deadline()), (None, None));
-        commands.end_run(at(60), &command, true, &mut delivery());
+        let _ = commands.end_run(at(60), &command, Ok(()).into(), &mut delivery());
         assert_eq!(commands.next_deadline(), Some(at(60).mono));
         commands.replace(at(61), rules(&format!("{DISK}{DISK}")));
         assert!(commands.begin_run(at(600)).is_some());
-        commands.end_run(at(60), &command, true, &mut delivery());
+        let _ = commands.end_run(at(60), &command, Ok(()).into(), &mut delivery());
         assert_eq!(commands.next_deadline(), Some(at(630).mono));
         commands.replace(at(601), Vec::new());
         assert_eq!((commands.begin_run(at(999)), commands.len()), (None, 0));

@@ -68,7 +68,7 @@ impl Extraction {
         if rule.alerts.is_empty() || !is_success && !run.has_lines {
             return None;
         }
-        let (command, pattern) = (rule.command.as_str(), rule.extract.as_str());
+        let (command, pattern) = (rule.run.command.as_str(), rule.extract.as_str());
         if run.is_found && run.not_a_number.is_none() {
             self.useless_runs = 0;
             let was_reported = std::mem::take(&mut self.is_reported);

@@ -39,6 +39,7 @@ pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRul
     rule.tags += arguments.tags();
     (rule.min, rule.max) = (arguments.number("min", 0), arguments.number("max", 0));
     rule.message += arguments.required("message");
+    rule.every = arguments.seconds("every").unwrap_or(rule.every);
     rule.condition = ConditionRule::parse(arguments);
 }
 

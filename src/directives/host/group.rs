@@ -1,7 +1,7 @@
 //! A group of directives: its lines and the rule that they make.
 
 use super::rule::Rule;
-use super::syntax::{keys_of, CONDITION_KEYS};
+use super::syntax::{keys_of, CONDITION_KEYS, LATER_KEYS};
 use crate::directives::arguments::Arguments;
 use crate::directives::source::{directive, Fault, SourceLine};
 use crate::hash::Fnv1a;
@@ -59,7 +59,7 @@ fn classic_line(line: &SourceLine<'_>) -> Option<String> {
         }
         if !keys.is_empty() {
             let arguments = Arguments::parse(name, argument, keys);
-            let known: Vec<&str> = keys.iter().copied().filter(|key| !CONDITION_KEYS.contains(key)).collect();
+            let known: Vec<&str> = keys.iter().copied().filter(|key| ![&CONDITION_KEYS[..], &LATER_KEYS].concat().contains(key)).collect();
             let ordered = arguments.in_order(&known);
             return Some(arguments.done().map_or(text.to_string(), |()| format!("{name}: {ordered}")));
         }

@@ -3,6 +3,7 @@
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::python::refused_by_re;
+use super::run::{GoodStatuses, Run};
 use crate::directives::decimal::Decimal;
 use crate::pattern::{Pattern, Work};
 use crate::schedule::Schedule;
@@ -78,6 +79,8 @@ pub struct ProcessRule {
     pub max: u64,
     /// The text of the event; the count is appended.
     pub message: String,
+    /// The time from one sample to the next.
+    pub every: Duration,
     /// The terms of the alert.
     pub condition: ConditionRule,
     /// When the alert is active; `None` for always.
@@ -87,8 +90,10 @@ pub struct ProcessRule {
 /// Runs a command and evaluates what it prints.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandRule {
-    /// What to run.
-    pub command: CommandLine,
+    /// What to run, and when.
+    pub run: Run,
+    /// Which exit statuses are good.
+    pub ok: GoodStatuses,
     /// The pattern that is searched in each line. The alerts refer to its groups.
     pub extract: Pattern,
     /// In the order of the file.
@@ -121,6 +126,11 @@ pub enum CommandAlertKind {
     Below { group: usize, limit: Decimal, message: String },
     /// The text of the group.
     Metric { group: usize },
+}
+
+impl ProcessRule {
+    /// The time from one sample to the next, unless the rule says otherwise.
+    pub const EVERY: Duration = Duration::from_secs(20);
 }
 
 impl LogSource {
@@ -199,7 +209,7 @@ impl Rule {
             Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
             Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
-            Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
+            Self::Command(rule) if rule.run.command.builtin().is_some() => Some("a built-in command"),
             _ => None,
         };
         extension.or_else(|| self.patterns().find_map(|pattern| refused_by_re(pattern.as_str())))
@@ -207,8 +217,13 @@ impl Rule {
 
     /// The parts of this rule that version 1 agents ignore without a word, or that are taken out for them.
     pub(super) fn ignored(&self) -> Vec<String> {
-        let mut ignored = Vec::new();
+        let mut ignored: Vec<String> = Vec::new();
+        if let Self::Process(rule) = self {
+            ignored.extend((rule.every != ProcessRule::EVERY).then(|| "every=".into()));
+        }
         if let Self::Command(rule) = self {
+            ignored.extend(rule.run.given().map(str::to_string));
+            ignored.extend((rule.ok != GoodStatuses::Success).then(|| "ok=".into()));
             ignored.extend(rule.alerts.iter().find_map(CommandAlert::ignored).map(str::to_string));
         }
         for term in self.conditions().flat_map(ConditionRule::given) {
