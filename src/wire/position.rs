@@ -39,6 +39,10 @@ pub struct Position {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConditionKey(pub u64);
 
+/// Names the conditions that an alert has for each value of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConditionFamily(u64);
+
 /// What one rule has counted in a block that is not over yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockCount {
@@ -151,6 +155,27 @@ impl ConditionKey {
     /// The key of a condition with that hash.
     pub fn of(hash: u64) -> Self {
         Self((hash >> 8) % Self::END)
+    }
+}
+
+impl ConditionFamily {
+    /// How many conditions a family can tell apart, and how many families there are.
+    const SIZE: u64 = 36u64.pow(5);
+
+    /// The family with that hash.
+    pub fn of(hash: u64) -> Self {
+        Self((hash >> 8) % Self::SIZE)
+    }
+
+    /// The key of the condition of that value.
+    pub fn key(self, value: &str) -> ConditionKey {
+        let hash = Fnv1a::EMPTY.with(value.as_bytes()).value();
+        ConditionKey(self.0 * Self::SIZE + (hash >> 8) % Self::SIZE)
+    }
+
+    /// Whether it is the key of a value.
+    pub fn contains(self, key: ConditionKey) -> bool {
+        key.0 / Self::SIZE == self.0
     }
 }
 
@@ -331,6 +356,16 @@ mod tests {
         let longest = Position { files: vec![longest; Position::MAX_FILES], counts: counts.collect(), open };
         assert!(longest.to_string().len() <= Position::MAX_TEXT);
         assert_eq!(Position::parse(&longest.to_string()), Some(longest));
+    }
+
+    #[test]
+    fn a_family_has_the_keys_of_its_values_and_no_others() {
+        let (family, other) = (ConditionFamily::of(u64::MAX), ConditionFamily::of(0x1234_5678_9abc));
+        for value in ["", "/", "/home"] {
+            let key = family.key(value);
+            assert!(key.0 < ConditionKey::END && family.contains(key) && !other.contains(key));
+            assert_ne!(key, family.key("/var"));
+        }
     }
 
     #[test]

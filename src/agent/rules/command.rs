@@ -1,15 +1,16 @@
 //! Rules that run commands: when each is due, and what the lines that it prints mean. Runs nothing itself.
 
-use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
+use super::condition::{ConditionNames, Sample};
 use super::extraction::Extraction;
-use crate::agent::delivery::{Delivery, Event};
+use super::limits::{ConditionName, Limits};
+use crate::agent::delivery::{Delivery, Event, KnownConditions};
 use crate::agent::output::TaskEnd;
 use crate::directives::decimal::Decimal;
-use crate::directives::host::{CommandAlert, CommandAlertKind, CommandRule, Run};
+use crate::directives::host::{AlertSubject, CommandAlert, CommandAlertKind, CommandRule, Run};
 use crate::now::Now;
-use crate::pattern::Work;
-use crate::wire::position::ConditionKey;
-use crate::wire::{ChainId, Kind};
+use crate::pattern::{Pattern, Work};
+use crate::wire::position::{ConditionFamily, ConditionKey};
+use crate::wire::Kind;
 use std::time::Duration;
 
 /// All command rules in force. A command that several rules name is run once for all of them.
@@ -29,16 +30,8 @@ struct Command {
 struct RunRule {
     rule: CommandRule,
     extraction: Extraction,
-    limits: Vec<Limit>,
-}
-
-/// The condition of an alert.
-#[derive(Clone, Copy)]
-struct Limit {
-    key: ConditionKey,
-    condition: Condition,
-    /// What the present run has found, if the alert applied to one of its lines.
-    sample: Option<Sample>,
+    /// One for each alert.
+    limits: Vec<Limits>,
 }
 
 impl CommandRules {
@@ -59,12 +52,10 @@ impl CommandRules {
             let known = known.map(|at| before.swap_remove(at)).map(|old| (old.extraction, old.limits));
             let (extraction, mut limits) = known.unwrap_or_default();
             for (at, alert) in rule.alerts.iter().enumerate() {
-                let group = alert.group.to_string();
-                let parts = [rule.run.command.as_str(), rule.extract.as_str(), &alert.tags, &group, &alert.text];
-                let key = ConditionKey::of(names.name(Kind::Limit, parts).value());
+                let name = condition_name(&mut names, &rule, alert);
                 match limits.get_mut(at) {
-                    Some(limit) => limit.key = key,
-                    None => limits.push(Limit { key, condition: Condition::default(), sample: None }),
+                    Some(known) => known.rename(name),
+                    None => limits.push(Limits::new(name)),
                 }
             }
             self.commands[at].rules.push(RunRule { rule, extraction, limits });
@@ -80,9 +71,14 @@ impl CommandRules {
         self.commands.iter().map(|command| command.rules.len()).sum()
     }
 
-    /// The keys of all conditions that the rules can open.
-    pub(super) fn condition_keys(&self) -> impl Iterator<Item = ConditionKey> + '_ {
-        self.commands.iter().flat_map(|command| &command.rules).flat_map(|rule| &rule.limits).map(|limit| limit.key)
+    /// Adds all conditions that the rules can open.
+    pub(super) fn add_conditions(&self, known: &mut KnownConditions) {
+        for limits in self.commands.iter().flat_map(|command| &command.rules).flat_map(|rule| &rule.limits) {
+            match limits.name() {
+                ConditionName::One(key) => known.keys.push(key),
+                ConditionName::Each(family) => known.families.push(family),
+            }
+        }
     }
 
     /// Whether a rule names that.
@@ -96,7 +92,7 @@ impl CommandRules {
         command.is_running = true;
         for RunRule { extraction, limits, .. } in &mut command.rules {
             extraction.begin_run();
-            limits.iter_mut().for_each(|limit| limit.sample = None);
+            limits.iter_mut().for_each(Limits::begin_run);
         }
         // A device that slept runs a command once, not as often as it missed.
         command.next_run = (command.next_run + command.run.every).max(now.mono + command.run.every / 2);
@@ -106,32 +102,8 @@ impl CommandRules {
     /// One line that a command printed.
     pub(super) fn handle_line(&mut self, now: Now, run: &Run, text: &str, delivery: &mut Delivery) {
         let Some(at) = self.index(run) else { return };
-        for RunRule { rule, extraction, limits } in &mut self.commands[at].rules {
-            let captures = rule.extract.captures(text, &mut Work::turn());
-            extraction.handle_line(text, captures.is_some());
-            let Some(captures) = captures else { continue };
-            let group = |number| captures.get(number).map_or("", |group| group.as_str());
-            for (index, alert) in rule.alerts.iter().enumerate().filter(|(_, alert)| group(alert.group) == alert.text) {
-                let is_active = alert.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
-                match &alert.kind {
-                    CommandAlertKind::Metric { group: of } if is_active => {
-                        delivery.push(now, Event { tags: &alert.tags, file: None, text: group(*of), kind: Kind::Metric, condition: None });
-                    }
-                    CommandAlertKind::Metric { .. } => {}
-                    CommandAlertKind::Above { group: of, message, .. } | CommandAlertKind::Below { group: of, message, .. } => {
-                        let number = Decimal::parse(group(*of));
-                        extraction.handle_number(index, *of, group(*of), number.is_some());
-                        if let Some(number) = number {
-                            let sample = match alert.passes(&number) {
-                                Some(true) if is_active => Sample::Holds,
-                                Some(false) if is_active => Sample::Lasts,
-                                _ => Sample::Clear,
-                            };
-                            limits[index].handle_number(now, alert, sample, message, delivery);
-                        }
-                    }
-                }
-            }
+        for rule in &mut self.commands[at].rules {
+            rule.handle_line(now, text, delivery);
         }
     }
 
@@ -142,12 +114,9 @@ impl CommandRules {
         let command = &mut self.commands[at];
         command.is_running = false;
         let (mut reports, mut works) = (Vec::new(), true);
-        for RunRule { rule, extraction, limits } in &mut command.rules {
-            for (alert, limit) in rule.alerts.iter().zip(limits) {
-                limit.end_run(now, alert, delivery);
-            }
-            let is_good = status.map_or(outcome.is_ok(), |status| rule.ok.contains(status));
-            reports.extend(extraction.end_run(rule, is_good));
+        for rule in &mut command.rules {
+            let is_good = status.map_or(outcome.is_ok(), |status| rule.rule.ok.contains(status));
+            reports.extend(rule.end_run(now, status, is_good, delivery));
             works &= is_good;
         }
         let unexpected = || status.map_or_else(String::new, |status| format!("exit status {status}"));
@@ -160,31 +129,89 @@ impl CommandRules {
     }
 }
 
-impl Limit {
-    /// The alert applies to a line of the present run, with a number that is such a sample. Each line that passes the limit makes an
-    /// event, unless the terms say otherwise; what the others are is known at the end of the run.
-    fn handle_number(&mut self, now: Now, alert: &CommandAlert, sample: Sample, message: &str, delivery: &mut Delivery) {
-        let condition = self.alert(alert);
-        match (self.sample, sample) {
-            (Some(Sample::Holds), Sample::Holds) => condition.repeat(now, message, delivery),
-            (_, Sample::Holds) => drop(self.condition.handle_sample(now, &condition, sample, message, delivery)),
-            (Some(Sample::Holds | Sample::Lasts), _) => return,
-            _ => {}
+/// What names the condition of an alert, or each of its conditions.
+fn condition_name(names: &mut ConditionNames, rule: &CommandRule, alert: &CommandAlert) -> ConditionName {
+    let extract = rule.extract.as_ref().map_or("", Pattern::as_str);
+    let (group, text) = match &alert.subject {
+        AlertSubject::Text(group, text) => (group.to_string(), &**text),
+        AlertSubject::Each(group) => (format!("{group} each"), ""),
+        AlertSubject::Status => ("status".into(), ""),
+    };
+    let hash = names.name(Kind::Limit, [rule.run.command.as_str(), extract, &alert.tags, &group, text]).value();
+    match alert.subject {
+        AlertSubject::Each(_) => ConditionName::Each(ConditionFamily::of(hash)),
+        _ => ConditionName::One(ConditionKey::of(hash)),
+    }
+}
+
+impl RunRule {
+    /// One line of the present run.
+    fn handle_line(&mut self, now: Now, text: &str, delivery: &mut Delivery) {
+        let Self { rule, extraction, limits } = self;
+        let Some(extract) = &rule.extract else { return };
+        let captures = extract.captures(text, &mut Work::turn());
+        extraction.handle_line(text, captures.is_some());
+        let Some(captures) = captures else { return };
+        let group = |number| captures.get(number).map_or("", |group| group.as_str());
+        for (at, alert) in rule.alerts.iter().enumerate() {
+            let value = match &alert.subject {
+                AlertSubject::Text(number, text) if group(*number) == text => "",
+                AlertSubject::Each(number) => group(*number),
+                _ => continue,
+            };
+            let source = alert.kind.group();
+            let outcome = handle_value(now, alert, &mut limits[at], value, group(source), delivery);
+            match (outcome, &alert.subject) {
+                (Outcome::Number(is_number), _) => extraction.handle_number(at, source, group(source), is_number),
+                (Outcome::NoRoom, AlertSubject::Each(number)) => extraction.handle_crowd(*number, Limits::MAX_VALUES),
+                _ => {}
+            }
         }
-        self.sample = Some(sample);
     }
 
-    /// The run has ended.
-    fn end_run(&mut self, now: Now, alert: &CommandAlert, delivery: &mut Delivery) {
-        if let Some(sample) = self.sample.take().filter(|sample| *sample != Sample::Holds) {
-            self.condition.handle_sample(now, &self.alert(alert), sample, "", delivery);
+    /// The run has ended, with a good exit status or not. Returns what is to be said of its output.
+    fn end_run(&mut self, now: Now, status: Option<u8>, is_good: bool, delivery: &mut Delivery) -> Option<String> {
+        let Self { rule, extraction, limits } = self;
+        // Cut output does not have all values.
+        let is_complete = is_good && status.is_some() && extraction.is_found();
+        for (alert, limits) in rule.alerts.iter().zip(limits) {
+            if let (AlertSubject::Status, Some(status)) = (&alert.subject, status) {
+                handle_value(now, alert, limits, "", &status.to_string(), delivery);
+            }
+            limits.end_run(now, alert, is_complete, delivery);
         }
+        extraction.end_run(rule, is_good)
     }
+}
 
-    fn alert<'a>(&self, alert: &'a CommandAlert) -> ConditionAlert<'a> {
-        let CommandAlert { tags, condition, .. } = alert;
-        let (chain, kind) = (ChainId::NO_FILE, Kind::Limit);
-        ConditionAlert { key: self.key, chain, origin: None, kind, tags, file: None, terms: condition, samples: 1 }
+/// What a value was good for.
+enum Outcome {
+    /// It is a metric.
+    Metric,
+    /// It is to be a number, and is one or not.
+    Number(bool),
+    /// There are too many values.
+    NoRoom,
+}
+
+/// An alert applies to `value`, of which `text` is said.
+fn handle_value(now: Now, alert: &CommandAlert, limits: &mut Limits, value: &str, text: &str, delivery: &mut Delivery) -> Outcome {
+    let is_active = alert.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
+    let (CommandAlertKind::Above { message, .. } | CommandAlertKind::Below { message, .. }) = &alert.kind else {
+        if is_active {
+            delivery.push(now, Event { tags: &alert.tags, file: None, text, kind: Kind::Metric, condition: None });
+        }
+        return Outcome::Metric;
+    };
+    let Some(number) = Decimal::parse(text) else { return Outcome::Number(false) };
+    let sample = match alert.passes(&number) {
+        Some(true) if is_active => Sample::Holds,
+        Some(false) if is_active => Sample::Lasts,
+        _ => Sample::Clear,
+    };
+    match limits.handle_number(now, alert, value, sample, message, delivery) {
+        true => Outcome::Number(true),
+        false => Outcome::NoRoom,
     }
 }
 
@@ -259,6 +286,77 @@ mod tests {
     }
 
     #[test]
+    fn an_exit_status_makes_events_as_a_number_does_and_is_no_failure() {
+        let text = "run: command=check\nalert_if: tags=C match=status upper_limit=status,1 message=Critical\ncleared: Fine\n\
+                    alert_metric: tags=M match=status metric=status\n";
+        let (mut commands, mut delivery) = (CommandRules::default(), delivery());
+        commands.replace(at(0), rules(text));
+        let mut made = Vec::new();
+        for (minute, status) in (0..).zip([Some(0), Some(2), None, Some(1), Some(3)]) {
+            let run = commands.begin_run(at(minute * 60)).unwrap();
+            commands.handle_line(at(minute * 60), &run, "CHECK: 3 of 3", &mut delivery);
+            let outcome = if status == Some(0) { Ok(()) } else { Err("x".to_string()) };
+            let (reports, outcome) = commands.end_run(at(minute * 60), &run, TaskEnd { status, outcome }, &mut delivery);
+            assert_eq!((reports.len(), outcome.is_ok()), (0, status.is_some()), "{status:?}");
+            made.push(events(&mut delivery).join(","));
+        }
+        assert_eq!(made, ["M 0", "C Critical,M 2", "", "C Fine,M 1", "C Critical,M 3"]);
+    }
+
+    const MOUNTS: &str =
+        "run: command=df extract=^(\\S+) (\\S+)%$\nalert_if: tags=D match=1 upper_limit=2,90 repeat=0 message=Full\ncleared: Room\n";
+
+    #[test]
+    fn each_value_has_a_condition_which_ends_when_the_value_is_gone() {
+        let runs = ["/ 95%;/home 96%;/b 1%", "/ 80%;/home 97%;/b 91%", "/home 1%", "nothing", "/b 99%;/ 99%;/b 1%", "/b 1%", "/b 1%;/ 1%"];
+        let made = [
+            "D Full [/],D Full [/home]",
+            "D Full [/b],D Room [/]",
+            "D Room [/b],D Room [/home]",
+            "",
+            "D Full [/b],D Full [/]",
+            "D Room [/],D Room [/b]",
+            "",
+        ];
+        assert_eq!(events_of(MOUNTS, &runs), made);
+        let runs = ["/ 95%;/b 95%", "/ 95%", "/ 95%;/b 95%", "/b 95%;/ 1%"];
+        assert_eq!(events_of(&MOUNTS.replace("repeat=0", "for=2 repeat=0"), &runs), ["", "D Full [/]", "", "D Full [/b],D Room [/]"]);
+    }
+
+    #[test]
+    fn a_value_is_not_gone_while_its_command_fails_or_prints_nothing_of_use() {
+        let (mut commands, mut delivery) = (CommandRules::default(), delivery());
+        commands.replace(at(0), rules(MOUNTS));
+        let mut run = |minute: u64, line: &str, end: TaskEnd| {
+            let run = commands.begin_run(at(minute * 60)).unwrap();
+            commands.handle_line(at(minute * 60), &run, line, &mut delivery);
+            let _ = commands.end_run(at(minute * 60), &run, end, &mut delivery);
+            events(&mut delivery).join(",")
+        };
+        assert_eq!(run(0, "/ 95%", Ok(()).into()), "D Full [/]");
+        assert_eq!(run(1, "/b 1%", TaskEnd { status: Some(1), outcome: Err("exit status 1".into()) }), "");
+        assert_eq!(run(2, "/b 1%", TaskEnd { status: None, outcome: Ok(()) }), "", "its output was cut");
+        assert_eq!(run(3, "none", Ok(()).into()), "");
+        assert_eq!(run(4, "/b 1%", Ok(()).into()), "D Room [/]");
+    }
+
+    #[test]
+    fn values_beyond_the_limit_are_left_out_and_reported() {
+        let (mut commands, mut delivery) = (CommandRules::default(), delivery());
+        commands.replace(at(0), rules(&MOUNTS.replace("2,90", "2,900")));
+        let mut reports = Vec::new();
+        for minute in 0..4 {
+            let run = commands.begin_run(at(minute * 60)).unwrap();
+            for value in 0..=Limits::MAX_VALUES {
+                commands.handle_line(at(minute * 60), &run, &format!("/{value} 5%"), &mut delivery);
+            }
+            reports.extend(commands.end_run(at(minute * 60), &run, Ok(()).into(), &mut delivery).0);
+        }
+        let reason = "group 1 of extract=^(\\S+) (\\S+)%$ has more than 1024 values: the others are left out";
+        assert_eq!(reports, [format!("Command output not usable: df: {reason}")]);
+    }
+
+    #[test]
     fn a_condition_outlives_an_edit_of_its_message_and_not_one_of_its_tags() {
         let (mut commands, mut delivery) = (CommandRules::default(), delivery());
         let text = format!("{}cleared: Room\n", DISK.split("alert_if: tags=E").next().unwrap().replace("message", "repeat=0 message"));
@@ -272,7 +370,9 @@ mod tests {
         for (minute, text) in (0..).zip(edits) {
             let now = at(minute * 60);
             commands.replace(now, rules(&text));
-            delivery.close_other_conditions(now, &commands.condition_keys().collect::<Vec<_>>());
+            let mut known = KnownConditions::default();
+            commands.add_conditions(&mut known);
+            delivery.close_other_conditions(now, &known);
             let command = commands.begin_run(now).unwrap();
             commands.handle_line(now, &command, "/ 95%", &mut delivery);
             let _ = commands.end_run(now, &command, Ok(()).into(), &mut delivery);

@@ -6,6 +6,7 @@ mod condition;
 mod dry_run;
 mod extraction;
 mod file_count;
+mod limits;
 mod log;
 mod origin;
 mod policy;
@@ -18,14 +19,14 @@ mod bench;
 pub use dry_run::DryRun;
 pub use policy::Policy;
 
-use super::delivery::{Delivery, Event};
+use super::delivery::{Delivery, Event, KnownConditions};
 use super::failures::FailingSource;
 use super::logs::{FollowedFile, Lines, Logs};
 use super::output::{JobId, LogId, Output, Outputs, Task, TaskEnd};
 use crate::directives::host::{CommandLine, Group, LogSource, Rule, Run};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
-use crate::wire::position::{BlockCount, ConditionKey};
+use crate::wire::position::BlockCount;
 use command::CommandRules;
 use log::LogRules;
 use process::ProcessRules;
@@ -83,11 +84,12 @@ impl Rules {
         refused
     }
 
-    /// The keys of all conditions that the rules can open.
-    pub(super) fn condition_keys(&self, logs: &Logs) -> Vec<ConditionKey> {
-        let mut keys = self.logs.condition_keys(logs);
-        keys.extend(self.processes.condition_keys().chain(self.commands.condition_keys()));
-        keys
+    /// All conditions that the rules can open.
+    pub(super) fn conditions(&self, logs: &Logs) -> KnownConditions {
+        let mut known = KnownConditions { keys: self.logs.condition_keys(logs), families: Vec::new() };
+        known.keys.extend(self.processes.condition_keys());
+        self.commands.add_conditions(&mut known);
+        known
     }
 
     /// Stops tasks that no rule needs any more, and a process list: it may be another one now.

@@ -1,12 +1,15 @@
 //! Reads the arguments of alerts.
 
 use super::condition::ConditionRule;
-use super::rule::{CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
+use super::rule::{AlertSubject, CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
 use crate::schedule::Schedule;
 use crate::text::number;
 use std::time::Duration;
+
+/// Stands for the exit status in place of a group.
+const STATUS: &str = "status";
 
 /// Reads an alert of `file:` into its rule.
 pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule) {
@@ -43,16 +46,18 @@ pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRul
     rule.condition = ConditionRule::parse(arguments);
 }
 
-/// Reads an alert of `run:`. `None` if it has not exactly one limit.
-pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active: Option<Schedule>) -> Option<CommandAlert> {
-    let (tags, matched) = (arguments.tags(), arguments.required("match"));
-    let (group, text) = group_and_value(arguments, "match", matched, groups);
+/// Reads an alert of `run:`, whose `extract=` has so many groups, if there is one. `None` if the alert has not exactly one limit.
+pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: Option<usize>, active: Option<Schedule>) -> Option<CommandAlert> {
+    let (tags, subject) = (arguments.tags(), subject(arguments, groups));
     let mut condition = ConditionRule::default();
     let kind = if arguments.name == "alert_metric" {
         let metric = arguments.required("metric");
-        CommandAlertKind::Metric { group: group_number(arguments, "metric", metric, groups) }
+        if matches!(subject, AlertSubject::Each(_)) {
+            arguments.fail(format_args!("match= is GROUP,TEXT here: the numbers of several lines could not be told apart"));
+        }
+        CommandAlertKind::Metric { group: source(arguments, "metric", metric, &subject, groups) }
     } else {
-        let (upper, lower) = (limit(arguments, "upper_limit", groups), limit(arguments, "lower_limit", groups));
+        let (upper, lower) = (limit(arguments, "upper_limit", &subject, groups), limit(arguments, "lower_limit", &subject, groups));
         let message = arguments.message();
         condition = ConditionRule::parse(arguments);
         condition.until = until(arguments, upper.as_ref().map(|(_, limit)| limit), lower.as_ref().map(|(_, limit)| limit));
@@ -65,7 +70,21 @@ pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active
             }
         }
     };
-    Some(CommandAlert { tags: tags.to_string(), group, text: text.to_string(), kind, condition, active })
+    Some(CommandAlert { tags: tags.to_string(), subject, kind, condition, active })
+}
+
+/// Reads `match=`.
+fn subject(arguments: &mut Arguments<'_>, groups: Option<usize>) -> AlertSubject {
+    let value = arguments.required("match");
+    match value.split_once(',') {
+        Some((group, text)) => AlertSubject::Text(group_number(arguments, "match", group, groups), text.trim().to_string()),
+        None if value == STATUS => AlertSubject::Status,
+        None if value.bytes().all(|byte| byte.is_ascii_digit()) => AlertSubject::Each(group_number(arguments, "match", value, groups)),
+        None => {
+            arguments.fail(format_args!("match= is GROUP,TEXT, or GROUP for any text, or {STATUS}; got \"{value}\""));
+            AlertSubject::Status
+        }
+    }
 }
 
 /// Reads the number at which the condition of a limit ends.
@@ -85,9 +104,13 @@ fn until(arguments: &mut Arguments<'_>, upper: Option<&Decimal>, lower: Option<&
     until
 }
 
-fn limit(arguments: &mut Arguments<'_>, key: &str, groups: usize) -> Option<(usize, Decimal)> {
+fn limit(arguments: &mut Arguments<'_>, key: &str, subject: &AlertSubject, groups: Option<usize>) -> Option<(usize, Decimal)> {
     let value = arguments.optional(key)?;
-    let (group, limit) = group_and_value(arguments, key, value, groups);
+    let Some((group, limit)) = value.split_once(',') else {
+        arguments.fail(format_args!("{key}= is GROUP,VALUE, got \"{value}\""));
+        return None;
+    };
+    let (group, limit) = (source(arguments, key, group, subject, groups), limit.trim());
     let number = Decimal::parse(limit);
     if number.is_none() {
         arguments.fail(format_args!("{key}= ends in a number, got \"{limit}\""));
@@ -95,19 +118,30 @@ fn limit(arguments: &mut Arguments<'_>, key: &str, groups: usize) -> Option<(usi
     number.map(|number| (group, number))
 }
 
-/// Reads `GROUP,VALUE`.
-fn group_and_value<'a>(arguments: &mut Arguments<'_>, key: &str, value: &'a str, groups: usize) -> (usize, &'a str) {
-    let Some((group, rest)) = value.split_once(',') else {
-        arguments.fail(format_args!("{key}= is GROUP,VALUE, got \"{value}\""));
-        return (0, "");
-    };
-    (group_number(arguments, key, group, groups), rest.trim())
+/// Reads where the number of an alert comes from: its group, or 0 for the exit status.
+fn source(arguments: &mut Arguments<'_>, key: &str, value: &str, subject: &AlertSubject, groups: Option<usize>) -> usize {
+    match (value.trim() == STATUS, *subject == AlertSubject::Status) {
+        (true, true) => 0,
+        (false, false) => group_number(arguments, key, value, groups),
+        (true, false) => {
+            arguments.fail(format_args!("{key}={STATUS} belongs to match={STATUS}"));
+            0
+        }
+        (false, true) => {
+            arguments.fail(format_args!("match={STATUS} belongs to {key}={STATUS}, got \"{value}\""));
+            0
+        }
+    }
 }
 
-fn group_number(arguments: &mut Arguments<'_>, key: &str, value: &str, groups: usize) -> usize {
+fn group_number(arguments: &mut Arguments<'_>, key: &str, value: &str, groups: Option<usize>) -> usize {
     let number = number(value.trim(), 10).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
-    if !(1..=groups).contains(&number) {
-        arguments.fail(format_args!("{key}= names group \"{value}\", but extract= has {groups} (counted from 1)"));
+    match groups {
+        None => arguments.fail(format_args!("{key}= names group \"{value}\", but run: has no extract=")),
+        Some(groups) if !(1..=groups).contains(&number) => {
+            arguments.fail(format_args!("{key}= names group \"{value}\", but extract= has {groups} (counted from 1)"));
+        }
+        Some(_) => {}
     }
     number
 }

@@ -5,7 +5,7 @@ use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::group::Group;
 use super::patterns::Patterns;
-use super::rule::{CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
+use super::rule::{AlertSubject, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
 use super::run::{GoodStatuses, Run};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use crate::directives::arguments::Arguments;
@@ -204,11 +204,12 @@ impl<'a> Parser<'a, '_> {
             }
             "run" => {
                 let mut arguments = Arguments::parse(name, argument, keys_of(name));
-                let (command, extract) = (arguments.required("command"), arguments.required("extract"));
+                let (command, extract) = (arguments.required("command"), arguments.optional("extract"));
                 let ok = GoodStatuses::parse(&mut arguments);
                 let run = CommandLine::parse_runnable(command).map(|command| Run::parse(command, &mut arguments));
                 arguments.done()?;
-                let (run, extract) = (run?, self.patterns.parse(extract, Purpose::Capture)?);
+                let extract = extract.map(|extract| self.patterns.parse(extract, Purpose::Capture)).transpose()?;
+                let run = run?;
                 Rule::Command(CommandRule { run, ok, extract, alerts: Vec::new() })
             }
             _ => Rule::ProcessList(CommandLine::parse(argument)?),
@@ -265,9 +266,12 @@ impl<'a> Parser<'a, '_> {
         let mut lacks_match = false;
         match self.groups.last_mut().filter(|_| self.open == OpenGroup::Group).map(|group| &mut group.rule) {
             Some(Rule::Command(rule)) if of_command => {
-                let alert = command_alert(&mut arguments, rule.extract.groups(), active.take());
+                let alert = command_alert(&mut arguments, rule.extract.as_ref().map(Pattern::groups), active.take());
                 arguments.done()?;
                 if let Some(alert) = alert {
+                    if alert.subject == AlertSubject::Status && rule.ok == GoodStatuses::Success {
+                        rule.ok = GoodStatuses::Any;
+                    }
                     rule.alerts.push(alert);
                 }
                 return Ok(());
@@ -318,13 +322,15 @@ impl<'a> Parser<'a, '_> {
     fn close(&mut self) {
         let Some(group) = self.groups.last().filter(|_| self.open == OpenGroup::Group) else { return self.abandon() };
         let is_command = matches!(&group.rule, Rule::Command(_));
-        if is_command && self.active.is_none() {
+        let is_useless = matches!(&group.rule, Rule::Command(rule) if rule.extract.is_none() && rule.alerts.is_empty());
+        if is_command && self.active.is_none() && (self.faulty || !is_useless) {
             return self.finish();
         }
         if is_command || !self.faulty {
             let is_opener = |line: &&SourceLine<'_>| directive(line).is_ok_and(|(name, _)| OPENERS.contains(&name));
             let fault = match self.active {
                 Some(_) => group.lines.last().map(|line| line.fault("active: no alert follows it")),
+                None if is_useless => group.lines.iter().find(is_opener).map(|line| line.fault("run: extract= is missing")),
                 None => group.lines.iter().find(is_opener).map(|line| line.fault(no_alert(line))),
             };
             self.faults.extend(fault);
@@ -437,23 +443,6 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_front_of_a_command_says_how_it_is_run_and_what_stands_in_it_does_not() {
-        let run = |text: &str| {
-            let (mut groups, faults) = parse(text);
-            let Some(Rule::Command(rule)) = groups.pop().map(|group| group.rule) else { panic!("{faults:?}") };
-            let Run { command, every, timeout } = rule.run;
-            (command.as_str().to_string(), every.as_secs(), timeout.as_secs(), rule.ok)
-        };
-        let plain = "run: command=check every=5 ok=1 timeout=9 x extract=(a)";
-        assert_eq!(run(plain), ("check every=5 ok=1 timeout=9 x".into(), 60, 30, GoodStatuses::Success));
-        let given = "run: ok=0, 1 every=86400 timeout=1 command=check every=5 ok=1 extract=every=(a)";
-        assert_eq!(run(given), ("check every=5 ok=1".into(), 86400, 1, GoodStatuses::Listed(vec![0, 1])));
-        let (groups, _) = parse("process: a\nalert_running: tags=T min=1 max=1 every=7 message=every=9");
-        let Rule::Process(rule) = &groups[0].rule else { panic!() };
-        assert_eq!((rule.every.as_secs(), &*rule.message), (7, "every=9"));
-    }
-
-    #[test]
     fn faults_name_file_line_and_reason() {
         let limit = |limit: &str| format!("run: command=df extract=(a)\nalert_if: tags=T match=1,a {limit} message=m");
         for (text, fault) in [
@@ -470,7 +459,10 @@ mod tests {
             ("file: /a\nmatch: a\nalert_count: tags=T seconds=0", "nas1:3: alert_count: seconds= is a whole number of at least 1"),
             ("file: /a\nmatch: a\nalert_count: tags=T seconds=99999999999", "nas1:3: seconds= is at most"),
             ("ps_command: @df", "nas1:1: a built-in command such as @df"),
-            ("run: command=df extract=(a)\nalert_if: tags=T match=a upper_limit=1,2 message=m", "nas1:2: alert_if: match= is GROUP,VALUE"),
+            (
+                "run: command=df extract=(a)\nalert_if: tags=T match=a upper_limit=1,2 message=m",
+                "nas1:2: alert_if: match= is GROUP,TEXT, or GROUP for any text, or status; got \"a\"",
+            ),
             (
                 "process: a\nalert_running: tags=T min=1 max=1 for=x message=m",
                 "nas1:2: alert_running: for= is a whole number of at least 1",
@@ -483,12 +475,6 @@ mod tests {
             (&limit("upper_limit=1,2 until=x"), "nas1:2: alert_if: until= is a number, got \"x\""),
             (&limit("upper_limit=1,2 until=2.1"), "nas1:2: alert_if: until=2.1 is above the upper limit"),
             (&limit("lower_limit=1,2 until=1"), "nas1:2: alert_if: until=1 is below the lower limit"),
-            ("run: every=0 command=df extract=(a)", "nas1:1: run: every= is a whole number of at least 1, got \"0\""),
-            ("run: timeout=86401 command=df extract=(a)", "nas1:1: run: timeout= is at most 86400, a day"),
-            ("run: ok=0,256 command=df extract=(a)", "nas1:1: run: ok= lists exit statuses from 0 to 255, as in ok=0,1; got \"0,256\""),
-            ("run: ok= command=df extract=(a)", "nas1:1: run: ok= is empty"),
-            ("run: every=5 extract=(a)", "nas1:1: run: command= is missing"),
-            ("process: a\nalert_running: tags=T min=1 max=1 every=x message=m", "nas1:2: alert_running: every= is a whole number"),
             ("cleared: m", "nas1:1: cleared: must follow its alert"),
             ("file: /a\nmatch: a\nalert_all: tags=T\ncleared: m", "nas1:4: cleared: belongs to alert_n:"),
             ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1 message=m\ncleared: m\ncleared: m", "nas1:5: cleared: must follow"),

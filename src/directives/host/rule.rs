@@ -94,8 +94,8 @@ pub struct CommandRule {
     pub run: Run,
     /// Which exit statuses are good.
     pub ok: GoodStatuses,
-    /// The pattern that is searched in each line. The alerts refer to its groups.
-    pub extract: Pattern,
+    /// The pattern that is searched in each line. The alerts refer to its groups. `None` if all are about the exit status.
+    pub extract: Option<Pattern>,
     /// In the order of the file.
     pub alerts: Vec<CommandAlert>,
 }
@@ -105,16 +105,25 @@ pub struct CommandRule {
 pub struct CommandAlert {
     /// The alert's `tags=`.
     pub tags: String,
-    /// The group that must equal `text`.
-    pub group: usize,
-    /// The text that the group must equal.
-    pub text: String,
+    /// What it applies to.
+    pub subject: AlertSubject,
     /// What event is made from such a line.
     pub kind: CommandAlertKind,
     /// Of `alert_if:`.
     pub condition: ConditionRule,
     /// When the alert is active; `None` for always.
     pub active: Option<Schedule>,
+}
+
+/// What an alert of a command applies to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlertSubject {
+    /// Each line in which that group equals the text.
+    Text(usize, String),
+    /// Each line with a match. The text of that group names the condition.
+    Each(usize),
+    /// The exit status of a run. It stands for the groups of the alert's number.
+    Status,
 }
 
 /// What event is made from a line that an alert applies to.
@@ -210,6 +219,10 @@ impl Rule {
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
             Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
             Self::Command(rule) if rule.run.command.builtin().is_some() => Some("a built-in command"),
+            // Of several alerts, those that they do not know are left out alone.
+            Self::Command(rule) if rule.alerts.iter().all(|alert| alert.extension().is_some()) => {
+                rule.alerts.first().and_then(CommandAlert::extension)
+            }
             _ => None,
         };
         extension.or_else(|| self.patterns().find_map(|pattern| refused_by_re(pattern.as_str())))
@@ -223,7 +236,9 @@ impl Rule {
         }
         if let Self::Command(rule) = self {
             ignored.extend(rule.run.given().map(str::to_string));
-            ignored.extend((rule.ok != GoodStatuses::Success).then(|| "ok=".into()));
+            ignored.extend(matches!(rule.ok, GoodStatuses::Listed(_)).then(|| "ok=".into()));
+            let left_out = |alert: &CommandAlert| Some(format!("the alert tags={}, for {}", alert.tags, alert.extension()?));
+            ignored.extend(rule.alerts.iter().filter_map(left_out));
             ignored.extend(rule.alerts.iter().find_map(CommandAlert::ignored).map(str::to_string));
         }
         for term in self.conditions().flat_map(ConditionRule::given) {
@@ -263,10 +278,19 @@ impl Rule {
         let (several, one) = match self {
             Self::Log(rule) => (&rule.patterns[..], None),
             Self::Process(rule) => (&[][..], Some(&rule.pattern)),
-            Self::Command(rule) => (&[][..], Some(&rule.extract)),
+            Self::Command(rule) => (&[][..], rule.extract.as_ref()),
             Self::ProcessList(_) => (&[][..], None),
         };
         several.iter().chain(one)
+    }
+}
+
+impl CommandAlertKind {
+    /// The group of the number; 0 for the exit status.
+    pub fn group(&self) -> usize {
+        match self {
+            Self::Above { group, .. } | Self::Below { group, .. } | Self::Metric { group } => *group,
+        }
     }
 }
 
@@ -283,10 +307,21 @@ impl CommandAlert {
         (is_beyond(limit) || self.condition.until.as_ref().is_some_and(is_beyond)).then(|| is_beyond(limit))
     }
 
+    /// The part that version 1 agents do not know, for which the alert is left out for them.
+    pub(super) fn extension(&self) -> Option<&'static str> {
+        match &self.subject {
+            AlertSubject::Text(..) => None,
+            AlertSubject::Each(_) => Some("match= without a text"),
+            AlertSubject::Status => Some("match=status"),
+        }
+    }
+
     /// The part that version 1 agents ignore without a word.
     fn ignored(&self) -> Option<&'static str> {
         match &self.kind {
-            _ if self.text.contains(char::is_whitespace) => Some("white space in match="),
+            _ if matches!(&self.subject, AlertSubject::Text(_, text) if text.contains(char::is_whitespace)) => {
+                Some("white space in match=")
+            }
             CommandAlertKind::Above { limit, .. } | CommandAlertKind::Below { limit, .. } if limit.is_negative() => {
                 Some("a negative limit")
             }

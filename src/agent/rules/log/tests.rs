@@ -1,6 +1,7 @@
 //! Log rules with lines and times of the test's making.
 
 use super::*;
+use crate::agent::delivery::KnownConditions;
 use crate::agent::rules::bench::{at, delivery, events, host_file};
 use crate::directives::host::Rule;
 
@@ -375,7 +376,7 @@ fn the_condition_of_a_file_ends_with_its_times_and_that_of_a_wildcard_when_it_ha
             let file = bench.file("/logs/a");
             bench.rules.remove_file(wildcard, file);
             let keys = bench.rules.condition_keys(&bench.logs);
-            bench.delivery.close_other_conditions(at(seconds), &keys);
+            bench.delivery.close_other_conditions(at(seconds), &KnownConditions { keys, families: Vec::new() });
         } else {
             bench.time(seconds, 0);
         }
