@@ -380,7 +380,7 @@ impl Agent {
     /// Ends the open conditions of rules and logs that are gone.
     fn close_conditions(&mut self, now: Now) {
         if self.delivery.has_conditions() {
-            self.delivery.close_other_conditions(now, &self.rules.conditions(&self.logs));
+            self.delivery.close_other_conditions(now, &self.rules.condition_keys(&self.logs));
         }
     }
 

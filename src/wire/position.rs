@@ -39,10 +39,6 @@ pub struct Position {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConditionKey(pub u64);
 
-/// Names the conditions that an alert has for each value of something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConditionFamily(u64);
-
 /// What one rule has counted in a block that is not over yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockCount {
@@ -152,30 +148,28 @@ impl ConditionKey {
     /// Keys are below this.
     const END: u64 = 36u64.pow(10);
 
+    /// In the keys of an alert that has a condition for each value, so many bits tell the values apart.
+    const VALUE_BITS: u32 = 25;
+
     /// The key of a condition with that hash.
     pub fn of(hash: u64) -> Self {
         Self((hash >> 8) % Self::END)
     }
-}
 
-impl ConditionFamily {
-    /// How many conditions a family can tell apart, and how many families there are.
-    const SIZE: u64 = 36u64.pow(5);
-
-    /// The family with that hash.
-    pub fn of(hash: u64) -> Self {
-        Self((hash >> 8) % Self::SIZE)
+    /// Stands for all conditions of an alert with that hash that has one for each value.
+    pub fn family(hash: u64) -> Self {
+        Self(((hash >> 8) % (Self::END >> Self::VALUE_BITS)) << Self::VALUE_BITS)
     }
 
-    /// The key of the condition of that value.
-    pub fn key(self, value: &str) -> ConditionKey {
-        let hash = Fnv1a::EMPTY.with(value.as_bytes()).value();
-        ConditionKey(self.0 * Self::SIZE + (hash >> 8) % Self::SIZE)
+    /// The key of the condition for that value in this family.
+    pub fn of_value(self, value: &str) -> Self {
+        let mask = (1 << Self::VALUE_BITS) - 1;
+        Self(self.0 & !mask | (Fnv1a::of(value.as_bytes()) >> 8) & mask)
     }
 
-    /// Whether it is the key of a value.
-    pub fn contains(self, key: ConditionKey) -> bool {
-        key.0 / Self::SIZE == self.0
+    /// The family that the key is of, if its alert has a condition for each value.
+    pub fn its_family(self) -> Self {
+        Self(self.0 >> Self::VALUE_BITS << Self::VALUE_BITS)
     }
 }
 
@@ -359,12 +353,15 @@ mod tests {
     }
 
     #[test]
-    fn a_family_has_the_keys_of_its_values_and_no_others() {
-        let (family, other) = (ConditionFamily::of(u64::MAX), ConditionFamily::of(0x1234_5678_9abc));
-        for value in ["", "/", "/home"] {
-            let key = family.key(value);
-            assert!(key.0 < ConditionKey::END && family.contains(key) && !other.contains(key));
-            assert_ne!(key, family.key("/var"));
+    fn the_keys_of_values_tell_their_family() {
+        for hash in [0, 1 << 40, u64::MAX] {
+            let family = ConditionKey::family(hash);
+            for value in ["", "192.0.2.7", "192.0.2.8"] {
+                let key = family.of_value(value);
+                assert_eq!((key.its_family(), family.its_family()), (family, family));
+                assert!(key.0 < ConditionKey::END);
+            }
+            assert_ne!(family.of_value("192.0.2.7"), family.of_value("192.0.2.8"));
         }
     }
 

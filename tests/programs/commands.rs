@@ -207,14 +207,14 @@ fn a_plugin_of_nagios_alerts_by_its_exit_status_and_each_value_by_its_own_number
         let check = script(site, "check", "echo \"DISK CRITICAL - free space: / 1%\"\nexit 2");
         site.write("df", "/ 95\n/home 7\n/mnt 96\n");
         format!(
-            "run: every=5 command={check}\nalert_if: tags=STATUS match=status upper_limit=status,1 repeat=0 message=Critical\ncleared: Well\n\
+            "run: every=5 command={check}\nalert_if: tags=STATUS match=status upper_limit=status,1 repeat=0 text={{line}}\ncleared: Well\n\
              run: every=5 command=cat {} extract=^(\\S+) (\\d+)$\n\
-             alert_if: tags=EACH match=1 upper_limit=2,90 repeat=0 message=Full\ncleared: Room\n",
+             alert_if: tags=EACH match=1 upper_limit=2,90 repeat=0 text={{1}} is full\ncleared: Room\n",
             site.file("df")
         )
     });
-    scene.site.wait_for_text("Critical");
-    wait_for("both mounts", || (scene.site.texts("EACH") == ["Full [/]", "Full [/mnt]"]).then_some(()));
+    scene.site.wait_for_text("DISK CRITICAL - free space: / 1%");
+    wait_for("both mounts", || (scene.site.texts("EACH") == ["/ is full", "/mnt is full"]).then_some(()));
     script(&scene.site, "check", "exit 1");
     scene.site.write("new", "/ 95\n/home 7\n");
     fs::rename(scene.site.path("new"), scene.site.path("df")).unwrap();
@@ -223,7 +223,7 @@ fn a_plugin_of_nagios_alerts_by_its_exit_status_and_each_value_by_its_own_number
     });
     scene.wait_for_runs(1);
     assert_eq!(scene.site.texts("EACH").len(), 3);
-    assert_eq!(scene.site.texts("STATUS"), ["Critical", "Well"]);
+    assert_eq!(scene.site.texts("STATUS"), ["DISK CRITICAL - free space: / 1%", "Well"]);
     assert_eq!(scene.states("check"), [""; 0]);
 }
 

@@ -3,7 +3,7 @@
 
 use super::outbox::Origin;
 use crate::now::Now;
-use crate::wire::position::{ConditionFamily, ConditionKey, Position};
+use crate::wire::position::{ConditionKey, Position};
 use crate::wire::{ChainId, Kind, State};
 use std::time::Duration;
 
@@ -34,19 +34,6 @@ pub(in crate::agent) struct Lasting {
     told: Duration,
     /// The server does not know of it, and what it was told elsewhere is forgotten.
     is_unknown: bool,
-}
-
-/// All conditions that rules can open.
-#[derive(Default)]
-pub(in crate::agent) struct KnownConditions {
-    pub(in crate::agent) keys: Vec<ConditionKey>,
-    pub(in crate::agent) families: Vec<ConditionFamily>,
-}
-
-impl KnownConditions {
-    fn contains(&self, key: ConditionKey) -> bool {
-        self.keys.contains(&key) || self.families.iter().any(|family| family.contains(key))
-    }
 }
 
 /// All open conditions.
@@ -146,15 +133,19 @@ impl Conditions {
         self.index(key).map(|at| &mut self.open[at].lasting)
     }
 
-    /// Those of a family, each with the text for its end, if this run has told it.
-    pub(super) fn in_family(&self, family: ConditionFamily) -> Vec<(ConditionKey, Option<Box<str>>)> {
-        let open = self.open.iter().filter(|open| family.contains(open.key));
-        open.map(|open| (open.key, open.told.as_ref().and_then(|told| told.cleared.clone()))).collect()
-    }
-
     /// The keys of those that belong to a chain.
     pub(super) fn of_chain(&self, chain: ChainId) -> Vec<ConditionKey> {
         self.open.iter().filter(|open| open.chain == chain).map(|open| open.key).collect()
+    }
+
+    /// The text for the end of one, if this run has told it.
+    pub(super) fn cleared_text(&self, key: ConditionKey) -> Option<Box<str>> {
+        self.open[self.index(key)?].told.as_ref()?.cleared.clone()
+    }
+
+    /// The keys of those of a family.
+    pub(super) fn of_family(&self, family: ConditionKey) -> Vec<ConditionKey> {
+        self.open.iter().map(|open| open.key).filter(|key| key.its_family() == family).collect()
     }
 
     /// Conditions of a chain that an earlier run left open.
@@ -211,8 +202,9 @@ impl Conditions {
         !std::mem::replace(&mut self.is_full_reported, true)
     }
 
-    /// A condition that is open and none of these, with its chain and what was told of it.
-    pub(super) fn other_than(&self, known: &KnownConditions) -> Option<(ConditionKey, ChainId, Option<&Told>)> {
-        self.open.iter().find(|open| !known.contains(open.key)).map(|open| (open.key, open.chain, open.told.as_ref()))
+    /// A condition that is open and none of these, and of none of these families, with its chain and what was told of it.
+    pub(super) fn other_than(&self, keys: &[ConditionKey]) -> Option<(ConditionKey, ChainId, Option<&Told>)> {
+        let is_known = |key: ConditionKey| keys.contains(&key) || keys.contains(&key.its_family());
+        self.open.iter().find(|open| !is_known(open.key)).map(|open| (open.key, open.chain, open.told.as_ref()))
     }
 }

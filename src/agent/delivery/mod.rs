@@ -12,12 +12,12 @@ mod window;
 pub(in crate::agent) use backoff::backoff;
 pub(in crate::agent) use chains::LastRead;
 pub use chains::Urgency;
-pub(in crate::agent) use conditions::{ConditionEvent, KnownConditions, Lasting};
+pub(in crate::agent) use conditions::{ConditionEvent, Lasting};
 pub(in crate::agent) use outbox::{Event, Form, Origin};
 
 use crate::now::{earlier, Now};
 use crate::random::Random;
-use crate::wire::position::{BlockCount, ConditionFamily, ConditionKey, Position};
+use crate::wire::position::{BlockCount, ConditionKey, Position};
 use crate::wire::{ChainId, Checkpoint, Kind, Progress, State};
 use chains::Chains;
 use conditions::{Conditions, Told};
@@ -106,11 +106,6 @@ impl Delivery {
         self.conditions.get_mut(key)
     }
 
-    /// The open conditions of a family, each with the text for its end, if this run has told it.
-    pub(super) fn open_in(&self, family: ConditionFamily) -> Vec<(ConditionKey, Option<Box<str>>)> {
-        self.conditions.in_family(family)
-    }
-
     /// A condition opens, is told again, or ends: queues the event of that, if it makes one. Where too many events wait nothing has
     /// happened, and the next sample tries again.
     pub(super) fn push_condition(&mut self, now: Now, condition: &ConditionEvent<'_>) {
@@ -150,14 +145,29 @@ impl Delivery {
         }
     }
 
+    /// The text for the end of an open condition, if this run has told it.
+    pub(super) fn cleared_text(&self, key: ConditionKey) -> Option<Box<str>> {
+        self.conditions.cleared_text(key)
+    }
+
+    /// The open conditions of a family.
+    pub(super) fn open_conditions(&self, family: ConditionKey) -> Vec<ConditionKey> {
+        self.conditions.of_family(family)
+    }
+
+    /// For how many events that belong to no line there is room.
+    pub(super) fn free_places(&self) -> usize {
+        self.outbox.free_places()
+    }
+
     /// Whether a condition is open.
     pub(super) fn has_conditions(&self) -> bool {
         !self.conditions.is_empty()
     }
 
-    /// Ends the open conditions that are none of these: their rules are gone.
-    pub(super) fn close_other_conditions(&mut self, now: Now, known: &KnownConditions) {
-        while let Some((key, chain, told)) = self.conditions.other_than(known) {
+    /// Ends the open conditions that are none of these, and of none of these families: their rules are gone.
+    pub(super) fn close_other_conditions(&mut self, now: Now, keys: &[ConditionKey]) {
+        while let Some((key, chain, told)) = self.conditions.other_than(keys) {
             let told = told.cloned();
             let (kind, tags, file) = told.as_ref().map_or((Kind::System, "", None), |told| (told.kind, &*told.tags, told.file.as_deref()));
             let text = told.as_ref().and_then(|told| told.cleared.as_deref());

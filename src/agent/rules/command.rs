@@ -3,13 +3,14 @@
 use super::condition::{ConditionNames, Sample};
 use super::extraction::Extraction;
 use super::limits::{ConditionName, Limits};
-use crate::agent::delivery::{Delivery, Event, KnownConditions};
+use crate::agent::delivery::{Delivery, Event};
 use crate::agent::output::TaskEnd;
 use crate::directives::decimal::Decimal;
 use crate::directives::host::{AlertSubject, CommandAlert, CommandAlertKind, CommandRule, Run};
 use crate::now::Now;
 use crate::pattern::{Pattern, Work};
-use crate::wire::position::{ConditionFamily, ConditionKey};
+use crate::text::{truncate, MAX_EVENT_TEXT};
+use crate::wire::position::ConditionKey;
 use crate::wire::Kind;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ struct RunRule {
     extraction: Extraction,
     /// One for each alert.
     limits: Vec<Limits>,
+    /// The first line of the present run in which the pattern was found: alerts of the exit status may quote it.
+    first_line: String,
 }
 
 impl CommandRules {
@@ -58,7 +61,7 @@ impl CommandRules {
                     None => limits.push(Limits::new(name)),
                 }
             }
-            self.commands[at].rules.push(RunRule { rule, extraction, limits });
+            self.commands[at].rules.push(RunRule { rule, extraction, limits, first_line: String::new() });
         }
         self.commands.retain(|command| !command.rules.is_empty());
     }
@@ -71,14 +74,9 @@ impl CommandRules {
         self.commands.iter().map(|command| command.rules.len()).sum()
     }
 
-    /// Adds all conditions that the rules can open.
-    pub(super) fn add_conditions(&self, known: &mut KnownConditions) {
-        for limits in self.commands.iter().flat_map(|command| &command.rules).flat_map(|rule| &rule.limits) {
-            match limits.name() {
-                ConditionName::One(key) => known.keys.push(key),
-                ConditionName::Each(family) => known.families.push(family),
-            }
-        }
+    /// The keys of all conditions that the rules can open, and of all families of these.
+    pub(super) fn condition_keys(&self) -> impl Iterator<Item = ConditionKey> + '_ {
+        self.commands.iter().flat_map(|command| &command.rules).flat_map(|rule| &rule.limits).map(Limits::key)
     }
 
     /// Whether a rule names that.
@@ -90,8 +88,9 @@ impl CommandRules {
     pub(super) fn begin_run(&mut self, now: Now) -> Option<Run> {
         let command = self.commands.iter_mut().find(|command| !command.is_running && command.next_run <= now.mono)?;
         command.is_running = true;
-        for RunRule { extraction, limits, .. } in &mut command.rules {
+        for RunRule { extraction, limits, first_line, .. } in &mut command.rules {
             extraction.begin_run();
+            first_line.clear();
             limits.iter_mut().for_each(Limits::begin_run);
         }
         // A device that slept runs a command once, not as often as it missed.
@@ -139,7 +138,7 @@ fn condition_name(names: &mut ConditionNames, rule: &CommandRule, alert: &Comman
     };
     let hash = names.name(Kind::Limit, [rule.run.command.as_str(), extract, &alert.tags, &group, text]).value();
     match alert.subject {
-        AlertSubject::Each(_) => ConditionName::Each(ConditionFamily::of(hash)),
+        AlertSubject::Each(_) => ConditionName::Each(ConditionKey::family(hash)),
         _ => ConditionName::One(ConditionKey::of(hash)),
     }
 }
@@ -147,9 +146,12 @@ fn condition_name(names: &mut ConditionNames, rule: &CommandRule, alert: &Comman
 impl RunRule {
     /// One line of the present run.
     fn handle_line(&mut self, now: Now, text: &str, delivery: &mut Delivery) {
-        let Self { rule, extraction, limits } = self;
-        let Some(extract) = &rule.extract else { return };
-        let captures = extract.captures(text, &mut Work::turn());
+        let Self { rule, extraction, limits, first_line } = self;
+        let captures = rule.extract.as_ref().map(|extract| extract.captures(text, &mut Work::turn()));
+        if first_line.is_empty() && !matches!(captures, Some(None)) {
+            first_line.push_str(truncate(text, MAX_EVENT_TEXT));
+        }
+        let Some(captures) = captures else { return };
         extraction.handle_line(text, captures.is_some());
         let Some(captures) = captures else { return };
         let group = |number| captures.get(number).map_or("", |group| group.as_str());
@@ -160,7 +162,8 @@ impl RunRule {
                 _ => continue,
             };
             let source = alert.kind.group();
-            let outcome = handle_value(now, alert, &mut limits[at], value, group(source), delivery);
+            let said = alert.kind.text().map(|message| message.expand(text, Some(&captures))).unwrap_or_default();
+            let outcome = handle_value(now, alert, &mut limits[at], (value, group(source), &said), delivery);
             match (outcome, &alert.subject) {
                 (Outcome::Number(is_number), _) => extraction.handle_number(at, source, group(source), is_number),
                 (Outcome::NoRoom, AlertSubject::Each(number)) => extraction.handle_crowd(*number, Limits::MAX_VALUES),
@@ -171,12 +174,14 @@ impl RunRule {
 
     /// The run has ended, with a good exit status or not. Returns what is to be said of its output.
     fn end_run(&mut self, now: Now, status: Option<u8>, is_good: bool, delivery: &mut Delivery) -> Option<String> {
-        let Self { rule, extraction, limits } = self;
+        let Self { rule, extraction, limits, first_line } = self;
         // Cut output does not have all values.
         let is_complete = is_good && status.is_some() && extraction.is_found();
         for (alert, limits) in rule.alerts.iter().zip(limits) {
             if let (AlertSubject::Status, Some(status)) = (&alert.subject, status) {
-                handle_value(now, alert, limits, "", &status.to_string(), delivery);
+                let captures = rule.extract.as_ref().and_then(|extract| extract.captures(first_line, &mut Work::turn()));
+                let said = alert.kind.text().map(|message| message.expand(first_line, captures.as_ref())).unwrap_or_default();
+                handle_value(now, alert, limits, ("", &status.to_string(), &said), delivery);
             }
             limits.end_run(now, alert, is_complete, delivery);
         }
@@ -194,15 +199,21 @@ enum Outcome {
     NoRoom,
 }
 
-/// An alert applies to `value`, of which `text` is said.
-fn handle_value(now: Now, alert: &CommandAlert, limits: &mut Limits, value: &str, text: &str, delivery: &mut Delivery) -> Outcome {
+/// An alert applies to a value, of which there is that number, and that message if the number passes the limit.
+fn handle_value(
+    now: Now,
+    alert: &CommandAlert,
+    limits: &mut Limits,
+    (value, text, message): (&str, &str, &str),
+    delivery: &mut Delivery,
+) -> Outcome {
     let is_active = alert.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
-    let (CommandAlertKind::Above { message, .. } | CommandAlertKind::Below { message, .. }) = &alert.kind else {
+    if let CommandAlertKind::Metric { .. } = &alert.kind {
         if is_active {
             delivery.push(now, Event { tags: &alert.tags, file: None, text, kind: Kind::Metric, condition: None });
         }
         return Outcome::Metric;
-    };
+    }
     let Some(number) = Decimal::parse(text) else { return Outcome::Number(false) };
     let sample = match alert.passes(&number) {
         Some(true) if is_active => Sample::Holds,
@@ -286,8 +297,14 @@ mod tests {
     }
 
     #[test]
+    fn a_text_has_what_the_pattern_captured() {
+        let text = "run: command=df extract=(?P<mount>\\S+) (\\S+)%\nalert_if: tags=D match=1,/ upper_limit=2,90 text={mount} has {2} % ({line})\n";
+        assert_eq!(events_of(text, &["/ 95% ", "/ 1%"]), ["D / has 95 % (/ 95%)", ""]);
+    }
+
+    #[test]
     fn an_exit_status_makes_events_as_a_number_does_and_is_no_failure() {
-        let text = "run: command=check\nalert_if: tags=C match=status upper_limit=status,1 message=Critical\ncleared: Fine\n\
+        let text = "run: command=check\nalert_if: tags=C match=status upper_limit=status,1 text=Critical: {line}\ncleared: Fine\n\
                     alert_metric: tags=M match=status metric=status\n";
         let (mut commands, mut delivery) = (CommandRules::default(), delivery());
         commands.replace(at(0), rules(text));
@@ -300,27 +317,41 @@ mod tests {
             assert_eq!((reports.len(), outcome.is_ok()), (0, status.is_some()), "{status:?}");
             made.push(events(&mut delivery).join(","));
         }
-        assert_eq!(made, ["M 0", "C Critical,M 2", "", "C Fine,M 1", "C Critical,M 3"]);
+        assert_eq!(made, ["M 0", "C Critical: CHECK: 3 of 3,M 2", "", "C Fine,M 1", "C Critical: CHECK: 3 of 3,M 3"]);
+    }
+
+    #[test]
+    fn the_text_about_an_exit_status_has_the_first_line_in_which_the_pattern_is_found() {
+        let text = "run: command=check extract=^free: (\\d+)\nalert_if: tags=C match=status upper_limit=status,0 text={1} of {line}\n";
+        let (mut commands, mut delivery) = (CommandRules::default(), delivery());
+        commands.replace(at(0), rules(text));
+        for (minute, lines, made) in [(0, &["x", "free: 7 MB", "free: 8 MB"][..], "C 7 of free: 7 MB"), (1, &["x"], "C  of")] {
+            let run = commands.begin_run(at(minute * 60)).unwrap();
+            lines.iter().for_each(|line| commands.handle_line(at(minute * 60), &run, line, &mut delivery));
+            let end = TaskEnd { status: Some(1), outcome: Err("x".into()) };
+            assert_eq!(commands.end_run(at(minute * 60), &run, end, &mut delivery), (Vec::new(), Ok(())));
+            assert_eq!(events(&mut delivery).join(",").trim_end(), made);
+        }
     }
 
     const MOUNTS: &str =
-        "run: command=df extract=^(\\S+) (\\S+)%$\nalert_if: tags=D match=1 upper_limit=2,90 repeat=0 message=Full\ncleared: Room\n";
+        "run: command=df extract=^(\\S+) (\\S+)%$\nalert_if: tags=D match=1 upper_limit=2,90 repeat=0 text=Full {1}\ncleared: Room\n";
 
     #[test]
     fn each_value_has_a_condition_which_ends_when_the_value_is_gone() {
         let runs = ["/ 95%;/home 96%;/b 1%", "/ 80%;/home 97%;/b 91%", "/home 1%", "nothing", "/b 99%;/ 99%;/b 1%", "/b 1%", "/b 1%;/ 1%"];
         let made = [
-            "D Full [/],D Full [/home]",
-            "D Full [/b],D Room [/]",
+            "D Full /,D Full /home",
+            "D Full /b,D Room [/]",
             "D Room [/b],D Room [/home]",
             "",
-            "D Full [/b],D Full [/]",
+            "D Full /b,D Full /",
             "D Room [/],D Room [/b]",
             "",
         ];
         assert_eq!(events_of(MOUNTS, &runs), made);
         let runs = ["/ 95%;/b 95%", "/ 95%", "/ 95%;/b 95%", "/b 95%;/ 1%"];
-        assert_eq!(events_of(&MOUNTS.replace("repeat=0", "for=2 repeat=0"), &runs), ["", "D Full [/]", "", "D Full [/b],D Room [/]"]);
+        assert_eq!(events_of(&MOUNTS.replace("repeat=0", "for=2 repeat=0"), &runs), ["", "D Full /", "", "D Full /b,D Room [/]"]);
     }
 
     #[test]
@@ -333,7 +364,7 @@ mod tests {
             let _ = commands.end_run(at(minute * 60), &run, end, &mut delivery);
             events(&mut delivery).join(",")
         };
-        assert_eq!(run(0, "/ 95%", Ok(()).into()), "D Full [/]");
+        assert_eq!(run(0, "/ 95%", Ok(()).into()), "D Full /");
         assert_eq!(run(1, "/b 1%", TaskEnd { status: Some(1), outcome: Err("exit status 1".into()) }), "");
         assert_eq!(run(2, "/b 1%", TaskEnd { status: None, outcome: Ok(()) }), "", "its output was cut");
         assert_eq!(run(3, "none", Ok(()).into()), "");
@@ -370,9 +401,7 @@ mod tests {
         for (minute, text) in (0..).zip(edits) {
             let now = at(minute * 60);
             commands.replace(now, rules(&text));
-            let mut known = KnownConditions::default();
-            commands.add_conditions(&mut known);
-            delivery.close_other_conditions(now, &known);
+            delivery.close_other_conditions(now, &commands.condition_keys().collect::<Vec<_>>());
             let command = commands.begin_run(now).unwrap();
             commands.handle_line(now, &command, "/ 95%", &mut delivery);
             let _ = commands.end_run(now, &command, Ok(()).into(), &mut delivery);

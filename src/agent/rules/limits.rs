@@ -4,7 +4,7 @@ use super::condition::{Condition, ConditionAlert, Sample};
 use crate::agent::delivery::Delivery;
 use crate::directives::host::{CommandAlert, ConditionRule};
 use crate::now::Now;
-use crate::wire::position::{ConditionFamily, ConditionKey};
+use crate::wire::position::ConditionKey;
 use crate::wire::{ChainId, Kind};
 
 /// The conditions of one alert.
@@ -19,8 +19,8 @@ pub(super) struct Limits {
 pub(super) enum ConditionName {
     /// It has one condition.
     One(ConditionKey),
-    /// It has one for each value.
-    Each(ConditionFamily),
+    /// It has one for each value: those of this family.
+    Each(ConditionKey),
 }
 
 /// One condition.
@@ -48,8 +48,11 @@ impl Limits {
         }
     }
 
-    pub(super) fn name(&self) -> ConditionName {
-        self.name
+    /// The key of its condition, or of the family of these.
+    pub(super) fn key(&self) -> ConditionKey {
+        match self.name {
+            ConditionName::One(key) | ConditionName::Each(key) => key,
+        }
     }
 
     pub(super) fn begin_run(&mut self) {
@@ -70,7 +73,7 @@ impl Limits {
     ) -> bool {
         let (key, value) = match self.name {
             ConditionName::One(key) => (key, ""),
-            ConditionName::Each(family) => (family.key(value), value),
+            ConditionName::Each(family) => (family.of_value(value), value),
         };
         let at = self.limits.iter().position(|limit| limit.key == key);
         if at.is_none() && self.limits.len() >= Self::MAX_VALUES {
@@ -89,9 +92,10 @@ impl Limits {
         let is_each = matches!(self.name, ConditionName::Each(_));
         if let (ConditionName::Each(family), true) = (self.name, is_complete) {
             self.limits.retain(|limit| limit.sample.is_some());
-            for (key, cleared) in delivery.open_in(family) {
+            for key in delivery.open_conditions(family) {
                 if !self.limits.iter().any(|limit| limit.key == key) {
-                    let terms = ConditionRule { cleared: cleared.or(alert.condition.cleared.clone()), ..alert.condition.clone() };
+                    let cleared = delivery.cleared_text(key).or(alert.condition.cleared.clone());
+                    let terms = ConditionRule { cleared, ..alert.condition.clone() };
                     condition_alert(key, alert, &terms).close(now, delivery);
                 }
             }
@@ -103,11 +107,11 @@ impl Limits {
 
 impl Limit {
     fn handle_number(&mut self, now: Now, alert: &CommandAlert, sample: Sample, message: &str, delivery: &mut Delivery) {
-        let (terms, message) = (self.told(alert), self.text(message));
+        let terms = self.told(alert);
         let condition = condition_alert(self.key, alert, &terms);
         match (self.sample, sample) {
-            (Some(Sample::Holds), Sample::Holds) => condition.repeat(now, &message, delivery),
-            (_, Sample::Holds) => drop(self.condition.handle_sample(now, &condition, sample, &message, delivery)),
+            (Some(Sample::Holds), Sample::Holds) => condition.repeat(now, message, delivery),
+            (_, Sample::Holds) => drop(self.condition.handle_sample(now, &condition, sample, message, delivery)),
             (Some(Sample::Holds | Sample::Lasts), _) => return,
             _ => {}
         }
@@ -122,17 +126,12 @@ impl Limit {
         }
     }
 
-    /// A message, with the value that it is about.
-    fn text(&self, message: &str) -> String {
-        match &*self.value {
-            "" => message.to_string(),
-            value => [message, " [", value, "]"].concat(),
-        }
-    }
-
-    /// The terms of the alert, with the text for this condition.
+    /// The terms of the alert. Behind the text for the end stands the value, since the line that had it may be gone then.
     fn told(&self, alert: &CommandAlert) -> ConditionRule {
-        let cleared = alert.condition.cleared.as_ref().map(|cleared| self.text(cleared).into());
+        let cleared = alert.condition.cleared.as_ref().map(|cleared| match &*self.value {
+            "" => cleared.clone(),
+            value => [cleared, " [", value, "]"].concat().into(),
+        });
         ConditionRule { cleared, ..alert.condition.clone() }
     }
 }

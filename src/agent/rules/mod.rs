@@ -1,16 +1,20 @@
 //! The rules of the configuration in force, the tasks that they need, and what they make of lines, processes and the output of commands.
 //! Runs no task and reads no file.
 
+mod by_value;
 mod command;
 mod condition;
+mod counter;
 mod dry_run;
 mod extraction;
 mod file_count;
+mod frequent;
 mod limits;
 mod log;
 mod origin;
 mod policy;
 mod process;
+mod repeated;
 mod search;
 
 #[cfg(test)]
@@ -19,14 +23,14 @@ mod bench;
 pub use dry_run::DryRun;
 pub use policy::Policy;
 
-use super::delivery::{Delivery, Event, KnownConditions};
+use super::delivery::{Delivery, Event};
 use super::failures::FailingSource;
 use super::logs::{FollowedFile, Lines, Logs};
 use super::output::{JobId, LogId, Output, Outputs, Task, TaskEnd};
 use crate::directives::host::{CommandLine, Group, LogSource, Rule, Run};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
-use crate::wire::position::BlockCount;
+use crate::wire::position::{BlockCount, ConditionKey};
 use command::CommandRules;
 use log::LogRules;
 use process::ProcessRules;
@@ -84,12 +88,11 @@ impl Rules {
         refused
     }
 
-    /// All conditions that the rules can open.
-    pub(super) fn conditions(&self, logs: &Logs) -> KnownConditions {
-        let mut known = KnownConditions { keys: self.logs.condition_keys(logs), families: Vec::new() };
-        known.keys.extend(self.processes.condition_keys());
-        self.commands.add_conditions(&mut known);
-        known
+    /// The keys of all conditions that the rules can open, and of all families of these.
+    pub(super) fn condition_keys(&self, logs: &Logs) -> Vec<ConditionKey> {
+        let mut keys = self.logs.condition_keys(logs);
+        keys.extend(self.processes.condition_keys().chain(self.commands.condition_keys()));
+        keys
     }
 
     /// Stops tasks that no rule needs any more, and a process list: it may be another one now.

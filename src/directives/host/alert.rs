@@ -1,9 +1,12 @@
 //! Reads the arguments of alerts.
 
 use super::condition::ConditionRule;
+use super::event_text::{missing_group, EventText};
+use super::patterns::Patterns;
 use super::rule::{AlertSubject, CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
+use crate::pattern::{GroupName, Pattern, Purpose};
 use crate::schedule::Schedule;
 use crate::text::number;
 use std::time::Duration;
@@ -12,20 +15,52 @@ use std::time::Duration;
 const STATUS: &str = "status";
 
 /// Reads an alert of `file:` into its rule.
-pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule) {
+pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule, patterns: &mut Patterns) {
     rule.tags += arguments.tags();
     if matches!(arguments.name, "alert_n" | "alert_inactive") {
         rule.condition = ConditionRule::parse(arguments);
     }
     rule.alert = match arguments.name {
-        "alert_all" => LogAlert::All { message: arguments.optional("message").map(str::to_string) },
+        "alert_all" => LogAlert::All { message: EventText::take_optional(arguments) },
         "alert_n" => {
-            let block = block(arguments);
-            LogAlert::Threshold { block, threshold: arguments.number("threshold", 0), message: arguments.message() }
+            let (block, by) = (block(arguments), by(arguments));
+            let (threshold, message) = (arguments.number("threshold", 0), EventText::take(arguments));
+            if let Some(by) = by.as_ref().filter(|by| !message.depends_only_on(by)) {
+                arguments.fail(format_args!("text= can only have {{{by}}} with by={by}: in the rest its lines differ"));
+            }
+            LogAlert::Threshold { block, threshold, by, message }
         }
-        "alert_count" => LogAlert::Count { block: block(arguments) },
+        "alert_count" => LogAlert::Count { block: block(arguments), by: by(arguments) },
         _ => LogAlert::Inactive { block: block(arguments), message: arguments.message() },
     };
+    rule.captures = captures(arguments, rule, patterns);
+}
+
+/// The patterns of a rule once more, if its alert asks for their groups, which all of them must have.
+fn captures(arguments: &mut Arguments<'_>, rule: &LogRule, patterns: &mut Patterns) -> Vec<Pattern> {
+    let missing =
+        rule.patterns.iter().flat_map(|pattern| rule.alert.groups().filter_map(move |(key, group)| missing_group(key, group, pattern)));
+    for fault in missing {
+        arguments.fail(format_args!("{fault}"));
+    }
+    if arguments.fault.is_some() || rule.alert.groups().next().is_none() {
+        return Vec::new();
+    }
+    let compiled: Result<_, _> = rule.patterns.iter().map(|pattern| patterns.parse(pattern.as_str(), Purpose::Capture)).collect();
+    compiled.unwrap_or_else(|reason| {
+        arguments.fail(format_args!("{reason}"));
+        Vec::new()
+    })
+}
+
+/// Reads the group whose values are counted apart.
+fn by(arguments: &mut Arguments<'_>) -> Option<GroupName> {
+    let value = arguments.optional("by")?;
+    let group = GroupName::parse(value);
+    if group.is_none() {
+        arguments.fail(format_args!("by= is the number or the name of a group, got \"{value}\""));
+    }
+    group
 }
 
 fn block(arguments: &mut Arguments<'_>) -> Duration {
@@ -46,8 +81,9 @@ pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRul
     rule.condition = ConditionRule::parse(arguments);
 }
 
-/// Reads an alert of `run:`, whose `extract=` has so many groups, if there is one. `None` if the alert has not exactly one limit.
-pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: Option<usize>, active: Option<Schedule>) -> Option<CommandAlert> {
+/// Reads an alert of `run:`, which has that `extract=`, if any. `None` if the alert has not exactly one limit.
+pub(super) fn command_alert(arguments: &mut Arguments<'_>, extract: Option<&Pattern>, active: Option<Schedule>) -> Option<CommandAlert> {
+    let groups = extract.map(Pattern::groups);
     let (tags, subject) = (arguments.tags(), subject(arguments, groups));
     let mut condition = ConditionRule::default();
     let kind = if arguments.name == "alert_metric" {
@@ -58,7 +94,13 @@ pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: Option<usize>
         CommandAlertKind::Metric { group: source(arguments, "metric", metric, &subject, groups) }
     } else {
         let (upper, lower) = (limit(arguments, "upper_limit", &subject, groups), limit(arguments, "lower_limit", &subject, groups));
-        let message = arguments.message();
+        let message = EventText::take(arguments);
+        for group in message.groups() {
+            match extract.map(|extract| missing_group("text", group, extract)) {
+                Some(fault) => fault.into_iter().for_each(|fault| arguments.fail(format_args!("{fault}"))),
+                None => arguments.fail(format_args!("text= names group {group}, but run: has no extract=")),
+            }
+        }
         condition = ConditionRule::parse(arguments);
         condition.until = until(arguments, upper.as_ref().map(|(_, limit)| limit), lower.as_ref().map(|(_, limit)| limit));
         match (upper, lower) {
