@@ -5,7 +5,6 @@ use super::extraction::Extraction;
 use super::limits::{ConditionName, Limits};
 use crate::agent::delivery::{Delivery, Event};
 use crate::agent::output::TaskEnd;
-use crate::directives::decimal::Decimal;
 use crate::directives::host::{AlertSubject, CommandAlert, CommandAlertKind, CommandRule, Run};
 use crate::now::Now;
 use crate::pattern::{Pattern, Work};
@@ -214,7 +213,7 @@ fn handle_value(
         }
         return Outcome::Metric;
     }
-    let Some(number) = Decimal::parse(text) else { return Outcome::Number(false) };
+    let Some(number) = alert.kind.measure().read(text) else { return Outcome::Number(false) };
     let sample = match alert.passes(&number) {
         Some(true) if is_active => Sample::Holds,
         Some(false) if is_active => Sample::Lasts,
@@ -385,6 +384,14 @@ mod tests {
         }
         let reason = "group 1 of extract=^(\\S+) (\\S+)%$ has more than 1024 values: the others are left out";
         assert_eq!(reports, [format!("Command output not usable: df: {reason}")]);
+    }
+
+    #[test]
+    fn a_limit_with_a_unit_compares_with_numbers_of_its_measure() {
+        let text = "run: command=df extract=(\\S+) (\\S+) (\\S+)\nalert_if: tags=P match=1,/ upper_limit=3,90% until=80% message=Full\n\
+                    alert_if: tags=S match=1,/ lower_limit=2,1.5G message=Small\n";
+        let runs = ["/ 2G 91%", "/ 1500M 85%", "/ 1.6GB 80%", "/ 0 0", "/ 99 99", "/ 1536M 90%"];
+        assert_eq!(events_of(text, &runs), ["P Full", "S Small", "S Small", "S Small", "", ""]);
     }
 
     #[test]

@@ -94,7 +94,10 @@ impl Extraction {
                 let (group, most) = run.crowded.unwrap_or_default();
                 format!("group {group} of extract={pattern} has more than {most} values: the others are left out")
             }
-            Some((_, group, text)) => format!("group {group} of extract={pattern} is no number: \"{text}\""),
+            Some((alert, group, text)) => {
+                let noun = rule.alerts.get(alert).map_or("number", |alert| alert.kind.measure().noun());
+                format!("group {group} of extract={pattern} is no {noun}: \"{text}\"")
+            }
             None if run.printed.is_empty() => format!("extract={pattern} finds nothing, since nothing is printed"),
             None => format!("extract={pattern} is found in no line: \"{}\"", run.printed),
         };
@@ -153,6 +156,24 @@ mod tests {
         for lines in [["/ -", "/ 5"], ["/ 5", "/ -"]] {
             let mut extraction = Extraction::default();
             assert!((0..4).all(|_| run(&mut extraction, &lines, true).is_none()), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_another_measure_is_reported() {
+        for (limit, text, report) in [("2,90%", "95", "is no number with %: \"95\""), ("2,1G", "9%", "is no size such as 1.5G: \"9%\"")] {
+            let text_of_rule = format!("run: command=df extract=(a) (.*)\nalert_if: tags=D match=1,a upper_limit={limit} message=Full\n");
+            let Some((_, Rule::Command(rule))) = host_file(&text_of_rule).pop() else { panic!() };
+            let mut extraction = Extraction::default();
+            let reports: Vec<_> = (0..4)
+                .filter_map(|_| {
+                    extraction.begin_run();
+                    extraction.handle_line("a", true);
+                    extraction.handle_number(0, 2, text, false);
+                    extraction.end_run(&rule, true)
+                })
+                .collect();
+            assert_eq!(reports, [format!("Command output not usable: df: group 2 of extract=(a) (.*) {report}")]);
         }
     }
 

@@ -6,6 +6,7 @@ use super::patterns::Patterns;
 use super::rule::{AlertSubject, CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
+use crate::directives::quantity::{Measure, Quantity};
 use crate::pattern::{GroupName, Pattern, Purpose};
 use crate::schedule::Schedule;
 use crate::text::number;
@@ -130,15 +131,16 @@ fn subject(arguments: &mut Arguments<'_>, groups: Option<usize>) -> AlertSubject
 }
 
 /// Reads the number at which the condition of a limit ends.
-fn until(arguments: &mut Arguments<'_>, upper: Option<&Decimal>, lower: Option<&Decimal>) -> Option<Decimal> {
+fn until(arguments: &mut Arguments<'_>, upper: Option<&Quantity>, lower: Option<&Quantity>) -> Option<Decimal> {
     let value = arguments.optional("until")?;
-    let until = Decimal::parse(value);
+    let limit = upper.or(lower)?;
+    let until = limit.measure.read(value);
     match &until {
-        None => arguments.fail(format_args!("until= is a number, got \"{value}\"")),
-        Some(until) if upper.is_some_and(|limit| until > limit) => {
+        None => arguments.fail(format_args!("until= is a {}, as the limit is; got \"{value}\"", limit.measure.noun())),
+        Some(until) if upper.is_some_and(|limit| *until > limit.number) => {
             arguments.fail(format_args!("until={value} is above the upper limit: the condition would end before it begins"));
         }
-        Some(until) if lower.is_some_and(|limit| until < limit) => {
+        Some(until) if lower.is_some_and(|limit| *until < limit.number) => {
             arguments.fail(format_args!("until={value} is below the lower limit: the condition would end before it begins"));
         }
         Some(_) => {}
@@ -146,18 +148,18 @@ fn until(arguments: &mut Arguments<'_>, upper: Option<&Decimal>, lower: Option<&
     until
 }
 
-fn limit(arguments: &mut Arguments<'_>, key: &str, subject: &AlertSubject, groups: Option<usize>) -> Option<(usize, Decimal)> {
+fn limit(arguments: &mut Arguments<'_>, key: &str, subject: &AlertSubject, groups: Option<usize>) -> Option<(usize, Quantity)> {
     let value = arguments.optional(key)?;
     let Some((group, limit)) = value.split_once(',') else {
         arguments.fail(format_args!("{key}= is GROUP,VALUE, got \"{value}\""));
         return None;
     };
     let (group, limit) = (source(arguments, key, group, subject, groups), limit.trim());
-    let number = Decimal::parse(limit);
-    if number.is_none() {
-        arguments.fail(format_args!("{key}= ends in a number, got \"{limit}\""));
+    let quantity = Quantity::parse(limit).filter(|limit| *subject != AlertSubject::Status || limit.measure == Measure::Number);
+    if quantity.is_none() {
+        arguments.fail(format_args!("{key}= ends in a number, which may have a unit such as % or G; got \"{limit}\""));
     }
-    number.map(|number| (group, number))
+    quantity.map(|quantity| (group, quantity))
 }
 
 /// Reads where the number of an alert comes from: its group, or 0 for the exit status.

@@ -58,7 +58,7 @@ impl<'a> HostFile<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directives::decimal::Decimal;
+    use crate::directives::quantity::Quantity;
     use crate::directives::source::Source;
     use std::time::Duration;
 
@@ -127,13 +127,13 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         let [full, metric] = &df.alerts[..] else { panic!() };
         assert_eq!(full.subject, AlertSubject::Text(2, "/".into()));
         let message = EventText::Literal("Disk full".into());
-        assert_eq!(full.kind, CommandAlertKind::Above { group: 1, limit: Decimal::parse("90").unwrap(), message });
+        assert_eq!(full.kind, CommandAlertKind::Above { group: 1, limit: Quantity::parse("90").unwrap(), message });
         assert!(full.active.is_some() && metric.active.is_none());
         assert_eq!(metric.kind, CommandAlertKind::Metric { group: 1 });
         assert_eq!(load.run.command.builtin(), Some(Builtin::Load));
         assert_eq!(
             load.alerts[0].kind,
-            CommandAlertKind::Below { group: 2, limit: Decimal::parse("0.5").unwrap(), message: EventText::Literal("Idle".into()) }
+            CommandAlertKind::Below { group: 2, limit: Quantity::parse("0.5").unwrap(), message: EventText::Literal("Idle".into()) }
         );
     }
 

@@ -469,7 +469,7 @@ mod tests {
             ("process: a\nalert_running: tags=T min=1 max=1 repeat=99999999 message=m", "nas1:2: alert_running: repeat= is at most"),
             ("process: a\nalert_running: tags=T min=1 max=1 until=1 message=m", "nas1:2: alert_running: max= is a whole number"),
             ("file: /a\nmatch: a\nalert_all: tags=T repeat=1", "nas1:3: alert_all: tags= must have no spaces"),
-            (&limit("upper_limit=1,2 until=x"), "nas1:2: alert_if: until= is a number, got \"x\""),
+            (&limit("upper_limit=1,2 until=x"), "nas1:2: alert_if: until= is a number, as the limit is; got \"x\""),
             (&limit("upper_limit=1,2 until=2.1"), "nas1:2: alert_if: until=2.1 is above the upper limit"),
             (&limit("lower_limit=1,2 until=1"), "nas1:2: alert_if: until=1 is below the lower limit"),
             (&limit("upper_limit=1,2 text={2}"), "nas1:2: alert_if: text= names group 2, but \"(a)\" has 1 (counted from 1)"),

@@ -6,6 +6,7 @@ use super::event_text::EventText;
 use super::python::refused_by_re;
 use super::run::{GoodStatuses, Run};
 use crate::directives::decimal::Decimal;
+use crate::directives::quantity::{Measure, Quantity};
 use crate::pattern::{Captures, GroupName, Pattern, Work};
 use crate::schedule::Schedule;
 use std::cmp::Ordering;
@@ -134,9 +135,9 @@ pub enum AlertSubject {
 #[derive(Clone, Debug, PartialEq)]
 pub enum CommandAlertKind {
     /// The message, if the number in the group is above the limit.
-    Above { group: usize, limit: Decimal, message: EventText },
+    Above { group: usize, limit: Quantity, message: EventText },
     /// The message, if the number in the group is below the limit.
-    Below { group: usize, limit: Decimal, message: EventText },
+    Below { group: usize, limit: Quantity, message: EventText },
     /// The text of the group.
     Metric { group: usize },
 }
@@ -357,6 +358,14 @@ impl CommandAlertKind {
         }
     }
 
+    /// The measure of its number.
+    pub fn measure(&self) -> Measure {
+        match self {
+            Self::Above { limit, .. } | Self::Below { limit, .. } => limit.measure,
+            Self::Metric { .. } => Measure::Number,
+        }
+    }
+
     /// The text of its events, if that is given.
     pub fn text(&self) -> Option<&EventText> {
         match self {
@@ -367,7 +376,7 @@ impl CommandAlertKind {
 }
 
 impl CommandAlert {
-    /// Whether a number is beyond the limit, if there is one: `Some(true)`. `Some(false)` if it is not, and not back either where an open
+    /// Whether a number of the limit's measure is beyond the limit, if there is one: `Some(true)`. `Some(false)` if it is not, and not back either where an open
     /// condition ends.
     pub fn passes(&self, number: &Decimal) -> Option<bool> {
         let (order, limit) = match &self.kind {
@@ -376,12 +385,13 @@ impl CommandAlert {
             CommandAlertKind::Metric { .. } => return None,
         };
         let is_beyond = |end: &Decimal| number.cmp(end) == order;
-        (is_beyond(limit) || self.condition.until.as_ref().is_some_and(is_beyond)).then(|| is_beyond(limit))
+        (is_beyond(&limit.number) || self.condition.until.as_ref().is_some_and(is_beyond)).then(|| is_beyond(&limit.number))
     }
 
     /// The part that version 1 agents do not know, for which the alert is left out for them.
     pub(super) fn extension(&self) -> Option<&'static str> {
         match &self.subject {
+            AlertSubject::Text(..) if self.kind.measure() != Measure::Number => Some("a limit with a unit"),
             AlertSubject::Text(..) => None,
             AlertSubject::Each(_) => Some("match= without a text"),
             AlertSubject::Status => Some("match=status"),
@@ -394,7 +404,7 @@ impl CommandAlert {
             _ if matches!(&self.subject, AlertSubject::Text(_, text) if text.contains(char::is_whitespace)) => {
                 Some("white space in match=")
             }
-            CommandAlertKind::Above { limit, .. } | CommandAlertKind::Below { limit, .. } if limit.is_negative() => {
+            CommandAlertKind::Above { limit, .. } | CommandAlertKind::Below { limit, .. } if limit.number.is_negative() => {
                 Some("a negative limit")
             }
             _ => None,

@@ -121,6 +121,15 @@ mod tests {
                 "nas1:2: alert_if: upper_limit=status belongs to match=status",
             ),
             (
+                "run: command=df extract=(a)\nalert_if: tags=T match=1,a upper_limit=1,2G until=1 message=m",
+                "nas1:2: alert_if: until= is a size such as 1.5G, as the limit is; got \"1\"",
+            ),
+            (
+                "run: command=df extract=(a)\nalert_if: tags=T match=1,a upper_limit=1,2X message=m",
+                "nas1:2: alert_if: upper_limit= ends in a",
+            ),
+            ("run: command=df\nalert_if: tags=T match=status upper_limit=status,1% message=m", "nas1:2: alert_if: upper_limit= ends in a"),
+            (
                 "run: command=df\nalert_if: tags=T match=status upper_limit=1,2 message=m",
                 "nas1:2: alert_if: match=status belongs to upper_limit=status, got \"1\"",
             ),
