@@ -7,6 +7,7 @@ mod include;
 pub mod keys;
 mod marked;
 pub mod output;
+pub mod quantity;
 pub mod server;
 mod silences;
 mod source;

@@ -35,7 +35,7 @@ impl Policy {
     /// The command of a rule that may not be run here, and the directive that asks for it.
     pub(super) fn refused<'a>(&self, rule: &'a Rule) -> Option<(&'static str, &'a CommandLine)> {
         let (what, command) = match rule {
-            Rule::Command(rule) => ("run: command=", &rule.command),
+            Rule::Command(rule) => ("run: command=", &rule.run.command),
             Rule::ProcessList(command) => ("ps_command: ", command),
             Rule::Log(rule) => match &rule.log {
                 LogSource::Command(command) => ("file: |", command),
