@@ -1,7 +1,7 @@
 //! Commands and processes: their output makes events; a command that fails, hangs or misbehaves harms nothing.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{wait_for, Event, Program, Site};
+use crate::harness::{skip, wait_for, Event, Program, Site};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -181,6 +181,75 @@ fn a_failing_command_is_reported_once_and_its_recovery_once() {
     scene.site.wait_for_text("Command works again");
     scene.wait_for_runs(1);
     assert_eq!(scene.states(&tool)[1..], [format!("Command works again: {tool}")]);
+}
+
+#[test]
+fn a_command_has_the_interval_the_time_limit_and_the_good_exit_statuses_that_its_rule_gives() {
+    let scene = Scene::new("terms", |site| {
+        let quick = script(site, "quick", "echo value 7; exit 1");
+        let slow = script(site, "slow", "echo value 8; exec sleep 1000");
+        format!(
+            "run: every=5 ok=0,1 command={quick} extract=^(value) (.+)\nalert_metric: tags=QUICK match=1,value metric=2\n\
+             run: timeout=1 command={slow} extract=^(value) (.+)\nalert_metric: tags=SLOW match=1,value metric=2\n"
+        )
+    });
+    scene.site.wait_for_text("did not end within 1 second");
+    scene.wait_for_runs(2);
+    let (quick, slow) = (scene.site.texts("QUICK").len(), scene.site.texts("SLOW").len());
+    assert!(quick > 3 * slow, "{quick} runs every 5 seconds, {slow} every 60");
+    assert_eq!(scene.states("quick"), [""; 0]);
+    assert_eq!(scene.states("slow"), [format!("Command failed: {}: did not end within 1 second", scene.site.file("slow"))]);
+}
+
+#[test]
+fn a_plugin_of_nagios_alerts_by_its_exit_status_and_each_value_by_its_own_number() {
+    let scene = Scene::new("status", |site| {
+        let check = script(site, "check", "echo \"DISK CRITICAL - free space: / 1%\"\nexit 2");
+        site.write("df", "/ 95\n/home 7\n/mnt 96\n");
+        format!(
+            "run: every=5 command={check}\nalert_if: tags=STATUS match=status upper_limit=status,1 repeat=0 text={{line}}\ncleared: Well\n\
+             run: every=5 command=cat {} extract=^(\\S+) (\\d+)$\n\
+             alert_if: tags=EACH match=1 upper_limit=2,90 repeat=0 text={{1}} is full\ncleared: Room\n",
+            site.file("df")
+        )
+    });
+    scene.site.wait_for_text("DISK CRITICAL - free space: / 1%");
+    wait_for("both mounts", || (scene.site.texts("EACH") == ["/ is full", "/mnt is full"]).then_some(()));
+    script(&scene.site, "check", "exit 1");
+    scene.site.write("new", "/ 95\n/home 7\n");
+    fs::rename(scene.site.path("new"), scene.site.path("df")).unwrap();
+    wait_for("both ends", || {
+        (scene.site.texts("EACH").last()? == "Room [/mnt]" && scene.site.texts("STATUS").last()? == "Well").then_some(())
+    });
+    scene.wait_for_runs(1);
+    assert_eq!(scene.site.texts("EACH").len(), 3);
+    assert_eq!(scene.site.texts("STATUS"), ["DISK CRITICAL - free space: / 1%", "Well"]);
+    assert_eq!(scene.states("check"), [""; 0]);
+}
+
+#[test]
+fn the_plugins_of_debian_work_unchanged() {
+    let plugins = Path::new("/usr/lib/nagios/plugins");
+    if !plugins.join("check_disk").exists() || !plugins.join("check_procs").exists() {
+        return skip("the_plugins_of_debian_work_unchanged", "it needs monitoring-plugins-basic");
+    }
+    let scene = Scene::new("plugins", |_| {
+        let rule = |check: &str, tags: &str, limit: u8| {
+            let alert = format!("alert_if: tags={tags} match=status upper_limit=status,{limit} message=m\n");
+            format!("run: command={}/{check}\n{alert}alert_metric: tags={tags}_STATUS match=status metric=status\n", plugins.display())
+        };
+        rule("check_disk -w 0% -c 0% -p /", "FINE", 0)
+            + &rule("check_procs -w 0:0 -c 0:100000", "WARNING", 0)
+            + &rule("check_procs -c 0:0", "CRITICAL", 1)
+            + &rule("check_dummy 3", "UNKNOWN", 2)
+    });
+    let status = |tags: &str| scene.site.wait_for_count(&format!("{tags}_STATUS"), 1);
+    ["FINE", "WARNING", "CRITICAL", "UNKNOWN"].iter().for_each(|tags| drop(status(tags)));
+    for (tags, status) in [("FINE", "0"), ("WARNING", "1"), ("CRITICAL", "2"), ("UNKNOWN", "3")] {
+        assert_eq!(scene.site.texts(&format!("{tags}_STATUS"))[0], status, "{tags}");
+        assert_eq!(scene.site.texts(tags).is_empty(), tags == "FINE", "{tags}");
+    }
+    assert_eq!(scene.states("check_"), [""; 0]);
 }
 
 #[test]

@@ -11,10 +11,16 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct ProcessRules {
     rules: Vec<Counter>,
-    next_sample: Duration,
+    /// One for each interval of the rules.
+    samplings: Vec<Sampling>,
     /// When all is clear again if the samples stay good; `None` while it is clear.
     all_clear: Option<Duration>,
-    is_last_sample_good: bool,
+}
+
+/// When the rules of one interval take their samples.
+struct Sampling {
+    every: Duration,
+    next: Duration,
 }
 
 /// One rule and its counts.
@@ -22,31 +28,35 @@ pub(super) struct Counter {
     rule: ProcessRule,
     identity: u64,
     key: ConditionKey,
-    /// Matching lines of the sample that is being taken.
+    /// Whether the sample that is being taken is one of this rule.
+    is_sampled: bool,
+    /// Matching lines of that sample.
     count: u64,
+    is_last_sample_good: bool,
     condition: Condition,
 }
 
 impl ProcessRules {
-    const SAMPLE_INTERVAL: Duration = Duration::from_secs(20);
-    const SHORTEST_SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
     const SAMPLES_FOR_EVENT: u32 = 2;
     const ALL_CLEAR_AFTER: Duration = Duration::from_secs(70);
 
     /// Replaces all rules, each given with its identity. A rule that was there before keeps its counts.
     pub(super) fn replace(&mut self, now: Now, rules: Vec<(u64, ProcessRule)>) {
         let mut before = std::mem::take(&mut self.rules);
-        if before.is_empty() {
-            self.next_sample = now.mono + Self::SAMPLE_INTERVAL;
-        }
+        self.samplings.retain(|sampling| rules.iter().any(|(_, rule)| rule.every == sampling.every));
         let mut names = ConditionNames::default();
         for (identity, rule) in rules {
-            let known = before.iter().position(|old| old.identity == identity);
+            let (known, every) = (before.iter().position(|old| old.identity == identity), rule.every);
+            if !self.samplings.iter().any(|sampling| sampling.every == every) {
+                self.samplings.push(Sampling { every, next: now.mono + every });
+            }
             let key = ConditionKey::of(names.name(Kind::Process, [rule.pattern.as_str(), &rule.tags]).value());
             // The patterns of the new rules are shared, so no old ones stay.
             self.rules.push(match known {
                 Some(at) => Counter { rule, key, ..before.swap_remove(at) },
-                None => Counter { rule, identity, key, count: 0, condition: Condition::default() },
+                None => {
+                    Counter { rule, identity, key, is_sampled: false, count: 0, is_last_sample_good: true, condition: Condition::default() }
+                }
             });
         }
         if self.rules.is_empty() {
@@ -65,13 +75,17 @@ impl ProcessRules {
 
     /// Whether a sample is due. If so, it begins with that.
     pub(super) fn begin_sample(&mut self, now: Now) -> bool {
-        if self.rules.is_empty() || now.mono < self.next_sample {
+        if self.next_sample().is_none_or(|next| now.mono < next) {
             return false;
         }
-        // A device that slept takes one sample, not all that it missed.
-        self.next_sample = (self.next_sample + Self::SAMPLE_INTERVAL).max(now.mono + Self::SHORTEST_SAMPLE_INTERVAL);
         for rule in &mut self.rules {
-            rule.count = 0;
+            (rule.is_sampled, rule.count) = (false, 0);
+        }
+        for sampling in self.samplings.iter_mut().filter(|sampling| sampling.next <= now.mono) {
+            // A device that slept takes one sample, not all that it missed.
+            sampling.next = (sampling.next + sampling.every).max(now.mono + sampling.every / 2);
+            let rules = self.rules.iter_mut().filter(|rule| rule.rule.every == sampling.every);
+            rules.for_each(|rule| rule.is_sampled = true);
         }
         true
     }
@@ -80,7 +94,7 @@ impl ProcessRules {
     /// dead does not run, and an agent that names it is not it.
     pub(super) fn handle_line(&mut self, line: &str) {
         let disguised = without_mark(line);
-        for rule in &mut self.rules {
+        for rule in self.rules.iter_mut().filter(|rule| rule.is_sampled) {
             let pattern = &rule.rule.pattern;
             let is_counted = pattern.is_match(line) && !disguised.as_ref().is_some_and(|line| pattern.is_match(line));
             rule.count += u64::from(is_counted);
@@ -89,10 +103,9 @@ impl ProcessRules {
 
     /// The process list is complete.
     pub(super) fn end_sample(&mut self, now: Now, delivery: &mut Delivery) {
-        self.is_last_sample_good = true;
-        for Counter { rule, key, count, condition, .. } in &mut self.rules {
+        for Counter { rule, key, count, condition, is_last_sample_good, .. } in self.rules.iter_mut().filter(|rule| rule.is_sampled) {
             let is_good = (rule.min..=rule.max).contains(count);
-            self.is_last_sample_good &= is_good;
+            *is_last_sample_good = is_good;
             let is_active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
             let sample = if is_good || !is_active { Sample::Clear } else { Sample::Holds };
             let alert = ConditionAlert {
@@ -121,12 +134,12 @@ impl ProcessRules {
     }
 
     fn all_clear_at(&self) -> Option<Duration> {
-        self.all_clear.filter(|_| self.is_last_sample_good)
+        self.all_clear.filter(|_| self.rules.iter().all(|rule| rule.is_last_sample_good))
     }
 
     /// When the next sample is due.
     pub(super) fn next_sample(&self) -> Option<Duration> {
-        (!self.rules.is_empty()).then_some(self.next_sample)
+        self.samplings.iter().map(|sampling| sampling.next).min()
     }
 
     /// When [`Self::handle_timeout`] has something to do.
@@ -223,6 +236,7 @@ mod tests {
         let count = |pattern: &str, line: &str| {
             let mut processes = ProcessRules::default();
             processes.replace(at(0), rules(&ONE.replace(": x", &format!(": {pattern}"))));
+            assert!(processes.begin_sample(at(20)));
             processes.handle_line(line);
             processes.rules[0].count
         };
@@ -253,6 +267,21 @@ mod tests {
         assert_eq!(sample(&mut processes, 20, &[]), [""; 0]);
         processes.replace(at(30), rules(&format!("{ONE}{}", ONE.replace("tags=P", "tags=Q"))));
         assert_eq!(sample(&mut processes, 40, &[]), ["P M [0]"]);
+    }
+
+    #[test]
+    fn rules_take_their_samples_at_their_own_intervals() {
+        let mut processes = ProcessRules::default();
+        processes.replace(at(0), rules(&format!("{ONE}{}", ONE.replace("tags=P", "tags=Q every=5"))));
+        let mut found = Vec::new();
+        for seconds in 0..=40 {
+            found.extend(sample(&mut processes, seconds, &[]).into_iter().map(|event| (seconds, event)));
+        }
+        let (q, p) = ("Q M [0]".to_string(), "P M [0]".to_string());
+        assert_eq!(found, [(10, q.clone()), (20, q.clone()), (30, q.clone()), (40, p), (40, q)]);
+        // The slow rule is all clear only once its own sample is good.
+        let clear: Vec<_> = (41..200).filter(|seconds| !sample(&mut processes, *seconds, &["x"]).is_empty()).collect();
+        assert_eq!(clear, [110]);
     }
 
     #[test]
