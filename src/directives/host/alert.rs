@@ -3,6 +3,7 @@
 use super::condition::ConditionRule;
 use super::event_text::{missing_group, EventText};
 use super::patterns::Patterns;
+use super::process_filter::ProcessFilter;
 use super::rule::{AlertSubject, CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
@@ -74,11 +75,12 @@ fn block(arguments: &mut Arguments<'_>) -> Duration {
 }
 
 /// Reads an `alert_running:` into its rule.
-pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule) {
+pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule, patterns: &mut Patterns) {
     rule.tags += arguments.tags();
     (rule.min, rule.max) = (arguments.number("min", 0), arguments.number("max", 0));
     rule.message += arguments.required("message");
     rule.every = arguments.seconds("every").unwrap_or(rule.every);
+    rule.filter = ProcessFilter::parse(arguments, patterns);
     rule.condition = ConditionRule::parse(arguments);
 }
 

@@ -27,7 +27,7 @@ pub(super) const OPENERS: [&str; 4] = ["file", "process", "run", "ps_command"];
 pub(super) const CONDITION_KEYS: [&str; 3] = ["for", "until", "repeat"];
 
 /// Further keys that version 1 agents do not know.
-pub(super) const NEW_KEYS: [&str; 5] = ["by", "text", "every", "timeout", "ok"];
+pub(super) const NEW_KEYS: [&str; 8] = ["by", "text", "every", "timeout", "ok", "user", "parent", "container"];
 
 /// The keys of a directive with `key=value` arguments, in the order that version 1 agents expect; none for other directives.
 pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
@@ -36,7 +36,7 @@ pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
         "alert_n" => &["tags", "threshold", "seconds", "by", "for", "repeat", "text", "message"],
         "alert_count" => &["tags", "seconds", "by"],
         "alert_inactive" => &["tags", "seconds", "for", "repeat", "message"],
-        "alert_running" => &["tags", "min", "max", "every", "for", "repeat", "message"],
+        "alert_running" => &["tags", "min", "max", "every", "user", "parent", "container", "for", "repeat", "message"],
         "run" => &["every", "timeout", "ok", "command", "extract"],
         "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "until", "for", "repeat", "text", "message"],
         "alert_metric" => &["tags", "match", "metric"],
