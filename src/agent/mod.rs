@@ -17,7 +17,7 @@ mod session;
 
 pub use delivery::Urgency;
 pub use logs::{Lines, LogEvent};
-pub use output::{JobId, LogId, Output, Start, Task, TaskEnd};
+pub use output::{JobId, LogId, Output, Process, Start, Task, TaskEnd};
 pub use place::{JournalBlock, JournalEntry, Place};
 pub use rules::{DryRun, Policy};
 
@@ -373,7 +373,7 @@ impl Agent {
         let Self { failures, rules, logs, .. } = self;
         failures.retain(|source| match source {
             FailingSource::Log(path) => logs.follows(path),
-            FailingSource::ProcessList(name) => rules.process_list_name() == name,
+            FailingSource::ProcessList(name) => rules.needs_process_list(name),
             FailingSource::Run(run) => rules.needs_run(run),
             FailingSource::PositionsFile(_) => true,
         });
@@ -463,6 +463,11 @@ impl Agent {
     /// Takes lines that a task printed.
     pub fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8]) {
         self.rules.handle_task_lines(now, job, bytes, &mut self.delivery);
+    }
+
+    /// Takes a process that a task has found.
+    pub fn handle_process(&mut self, job: JobId, process: &Process<'_>) {
+        self.rules.handle_process(job, process);
     }
 
     /// A task has ended.

@@ -28,14 +28,14 @@ pub use policy::Policy;
 use super::delivery::{Delivery, Event};
 use super::failures::FailingSource;
 use super::logs::{FollowedFile, Lines, Logs};
-use super::output::{JobId, LogId, Output, Outputs, Task, TaskEnd};
+use super::output::{JobId, LogId, Output, Outputs, Process, Task, TaskEnd};
 use crate::directives::host::{CommandLine, Group, LogRule, LogSource, Rule, Run};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
 use crate::wire::position::{BlockCount, ConditionKey};
 use command::CommandRules;
 use log::LogRules;
-use process::ProcessRules;
+use process::{ProcessRules, ProcessSource};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -55,9 +55,12 @@ pub(super) struct Rules {
 /// What a task that was started is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Purpose {
-    ProcessList,
+    Sample(ProcessSource),
     Run(Run),
 }
+
+/// The name of the process list that needs no command.
+const SYSTEM_TABLE: &str = "/proc";
 
 impl Rules {
     /// Sets what servers may ask for, from the next configuration on.
@@ -96,7 +99,7 @@ impl Rules {
         let sources: Vec<LogSource> = log_rules.iter().map(|(_, rule)| rule.log.clone()).collect();
         logs.replace(&sources);
         self.logs.replace(now, log_rules, logs);
-        self.processes.replace(now, processes);
+        self.processes.replace(now, processes, self.process_list.is_some());
         self.commands.replace(now, commands);
         self.stop_tasks(outputs);
         refused
@@ -131,9 +134,14 @@ impl Rules {
         self.commands.contains(run)
     }
 
+    /// Whether that is a process list that a rule may need.
+    pub(super) fn needs_process_list(&self, name: &str) -> bool {
+        self.process_list_name() == name || name == SYSTEM_TABLE && self.processes.next_sample(ProcessSource::Table).is_some()
+    }
+
     /// The command of the process list.
-    pub(super) fn process_list_name(&self) -> &str {
-        self.process_list.as_ref().map_or("/proc", CommandLine::as_str)
+    fn process_list_name(&self) -> &str {
+        self.process_list.as_ref().map_or(SYSTEM_TABLE, CommandLine::as_str)
     }
 
     /// A wildcard found a file.
@@ -173,9 +181,17 @@ impl Rules {
         for (_, line) in lines(bytes) {
             let text = String::from_utf8_lossy(line);
             match purpose {
-                Purpose::ProcessList => self.processes.handle_line(&text),
+                Purpose::Sample(ProcessSource::Lines) => self.processes.handle_line(&text),
+                Purpose::Sample(ProcessSource::Table) => {}
                 Purpose::Run(run) => self.commands.handle_line(now, run, &text, delivery),
             }
+        }
+    }
+
+    /// Takes a process that a task has found.
+    pub(super) fn handle_process(&mut self, job: JobId, process: &Process<'_>) {
+        if self.jobs.iter().any(|(known, purpose)| *known == job && *purpose == Purpose::Sample(ProcessSource::Table)) {
+            self.processes.handle_process(process);
         }
     }
 
@@ -199,11 +215,15 @@ impl Rules {
                 }
                 Some((FailingSource::Run(run), outcome))
             }
-            Purpose::ProcessList => {
+            Purpose::Sample(source) => {
                 if end.outcome.is_ok() {
-                    self.processes.end_sample(now, delivery);
+                    self.processes.end_sample(now, source, delivery);
                 }
-                Some((FailingSource::ProcessList(self.process_list_name().to_string()), end.outcome))
+                let name = match source {
+                    ProcessSource::Lines => self.process_list_name(),
+                    ProcessSource::Table => SYSTEM_TABLE,
+                };
+                Some((FailingSource::ProcessList(name.to_string()), end.outcome))
             }
         }
     }
@@ -220,9 +240,15 @@ impl Rules {
             outputs.push(Output::Measure);
         }
         self.processes.handle_timeout(now, delivery);
-        if !self.is_sampling() && self.processes.begin_sample(now) {
-            let task = self.process_list.clone().map_or(Task::ProcessTable, |command| Task::Command(command, Run::TIMEOUT));
-            self.start(Purpose::ProcessList, task, outputs);
+        for source in ProcessSource::ALL {
+            if !self.is_sampling(source) && self.processes.begin_sample(now, source) {
+                let task = match (source, &self.process_list) {
+                    (ProcessSource::Table, _) => Task::Processes,
+                    (ProcessSource::Lines, None) => Task::ProcessTable,
+                    (ProcessSource::Lines, Some(command)) => Task::Command(command.clone(), Run::TIMEOUT),
+                };
+                self.start(Purpose::Sample(source), task, outputs);
+            }
         }
         while let Some(run) = self.commands.begin_run(now) {
             let task = run.command.builtin().map_or_else(|| Task::Command(run.command.clone(), run.timeout), Task::Builtin);
@@ -230,8 +256,8 @@ impl Rules {
         }
     }
 
-    fn is_sampling(&self) -> bool {
-        self.jobs.iter().any(|(_, purpose)| matches!(purpose, Purpose::ProcessList))
+    fn is_sampling(&self, source: ProcessSource) -> bool {
+        self.jobs.iter().any(|(_, purpose)| *purpose == Purpose::Sample(source))
     }
 
     fn start(&mut self, purpose: Purpose, task: Task, outputs: &mut Outputs) {
@@ -243,7 +269,8 @@ impl Rules {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
-        let sample = self.processes.next_sample().filter(|_| !self.is_sampling());
+        let sources = ProcessSource::ALL.into_iter().filter(|source| !self.is_sampling(*source));
+        let sample = sources.filter_map(|source| self.processes.next_sample(source)).min();
         let processes = earlier(sample, self.processes.next_deadline());
         earlier(earlier(processes, self.commands.next_deadline()), self.logs.next_deadline(now))
     }

@@ -9,6 +9,7 @@ mod log_alert;
 mod parser;
 mod pattern_doubts;
 mod patterns;
+mod process_filter;
 mod python;
 mod rule;
 mod run;
@@ -22,6 +23,7 @@ pub use condition::ConditionRule;
 pub use event_text::EventText;
 pub use group::Group;
 pub use patterns::Patterns;
+pub use process_filter::ProcessFilter;
 pub use rule::{
     AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, LineLimit, LineSubject, LogAlert, LogRule, LogSource,
     ProcessRule, Rule,
@@ -221,6 +223,26 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         assert_eq!(file.groups[0].ignored_by_classic(), ["every=", "timeout=", "ok="]);
         assert_eq!(file.groups[1].classic_lines().unwrap()[1], "alert_running: tags=T min=1 max=2 message=m");
         assert_eq!(file.groups[1].ignored_by_classic(), ["every="]);
+    }
+
+    #[test]
+    fn version_1_agents_do_not_get_a_rule_that_would_count_other_processes() {
+        for (key, value) in [("user=", "root"), ("parent=", "sshd: a b"), ("container=", "no")] {
+            let text = format!("process: a\nalert_running: tags=T min=1 max=2 {key}{value} message=m");
+            let file = parse(&text);
+            assert_eq!(file.faults, []);
+            assert_eq!(file.groups[0].classic_lines(), Err(key));
+        }
+        for (term, reason) in [
+            ("user=a b", "user= is the name or the number of one user"),
+            ("parent=(", "parent= pattern \"(\": "),
+            ("container=maybe", "container= is yes or no, got \"maybe\""),
+            ("user=", "user= is empty"),
+        ] {
+            let text = format!("process: a\nalert_running: tags=T min=1 max=2 {term} message=m");
+            let faults = parse(&text).faults;
+            assert!(faults.len() == 1 && faults[0].to_string().starts_with(&format!("nas1:2: alert_running: {reason}")), "{faults:?}");
+        }
     }
 
     #[test]

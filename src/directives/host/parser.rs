@@ -6,6 +6,7 @@ use super::condition::ConditionRule;
 use super::group::Group;
 use super::log_alert::log_alert;
 use super::patterns::Patterns;
+use super::process_filter::ProcessFilter;
 use super::rule::{AlertSubject, CommandRule, LogRule, LogSource, ProcessRule, Rule};
 use super::run::{GoodStatuses, Run};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
@@ -200,7 +201,8 @@ impl<'a> Parser<'a, '_> {
             "process" => {
                 let (pattern, condition) = (self.patterns.parse(argument, Purpose::Find)?, ConditionRule::default());
                 let (tags, message, every) = (String::new(), String::new(), ProcessRule::EVERY);
-                Rule::Process(ProcessRule { pattern, tags, min: 0, max: 0, message, every, condition, active: None })
+                let filter = ProcessFilter::default();
+                Rule::Process(ProcessRule { pattern, tags, min: 0, max: 0, message, filter, every, condition, active: None })
             }
             "run" => {
                 let mut arguments = Arguments::parse(name, argument, keys_of(name));
@@ -278,7 +280,7 @@ impl<'a> Parser<'a, '_> {
             }
             Some(Rule::Process(rule)) if name == "alert_running" => {
                 rule.active = active.take();
-                process_alert(&mut arguments, rule);
+                process_alert(&mut arguments, rule, self.patterns);
             }
             Some(Rule::Log(rule)) if !matches!(name, "alert_running" | "alert_metric") => {
                 rule.active = active.take();

@@ -3,6 +3,7 @@
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::event_text::EventText;
+use super::process_filter::ProcessFilter;
 use super::python::refused_by_re;
 use super::run::{GoodStatuses, Run};
 use crate::directives::decimal::Decimal;
@@ -126,6 +127,8 @@ pub struct ProcessRule {
     pub max: u64,
     /// The text of the event; the count is appended.
     pub message: String,
+    /// Whose processes are counted.
+    pub filter: ProcessFilter,
     /// The time from one sample to the next.
     pub every: Duration,
     /// The terms of the alert.
@@ -307,6 +310,8 @@ impl Rule {
             Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
             Self::Log(LogRule { alert: LogAlert::Limit { .. }, .. }) => Some("alert_if: behind file:"),
             Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
+            // Without these they would count other processes.
+            Self::Process(rule) if !rule.filter.is_empty() => rule.filter.given(),
             Self::Command(rule) if rule.run.command.builtin().is_some() => Some("a built-in command"),
             // Of several alerts, those that they do not know are left out alone.
             Self::Command(rule) if rule.alerts.iter().all(|alert| alert.extension().is_some()) => {
