@@ -3,7 +3,7 @@
 
 use super::sink::Written;
 use crate::wire::{ChainId, Checkpoint, Message, Progress, RecordedSeq, Seq, MAX_HELD};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 
@@ -169,17 +169,26 @@ impl Chains {
         }
     }
 
-    /// Advances a chain to the last of the events that the sink has just taken. DONE goes to `to` once it is written.
-    pub(super) fn accept(&mut self, host: &Rc<str>, chain: ChainId, checkpoint: Checkpoint<&str>, to: SocketAddrV4) {
+    /// The keys of the conditions that are open in the chains of a host.
+    pub(super) fn open_conditions(&self, host: &str) -> HashSet<&str> {
+        let chains = self.hosts.get(host).into_iter().flat_map(HashMap::values);
+        chains.flat_map(|chain| open_conditions(&chain.checkpoint.position).split('~')).collect()
+    }
+
+    /// Advances a chain to the last of the events that the sink has just taken. DONE goes to `to` once it is written. Returns whether
+    /// other conditions are open at its end than before.
+    pub(super) fn accept(&mut self, host: &Rc<str>, chain: ChainId, checkpoint: Checkpoint<&str>, to: SocketAddrV4) -> bool {
         self.uses += 1;
         let uses = self.uses;
-        let Some(entry) = self.chain_mut(host, chain) else { return };
+        let Some(entry) = self.chain_mut(host, chain) else { return false };
+        let changes = open_conditions(&entry.checkpoint.position) != open_conditions(checkpoint.position);
         let before = std::mem::replace(&mut entry.checkpoint, checkpoint.to_owned());
         entry.last_used = uses;
         if !std::mem::replace(&mut entry.uncommitted, true) {
             self.uncommitted.push(Uncommitted { host: host.clone(), chain, before, to });
         }
         self.changed = true;
+        changes
     }
 
     /// Stores a batch that is out of order until its predecessor arrives. Drops it if there is no room.
@@ -277,6 +286,11 @@ impl Chains {
         self.changed = false;
         true
     }
+}
+
+/// The part of a position that says which conditions are open: their keys, separated by `~`.
+fn open_conditions(position: &str) -> &str {
+    position.split_once('~').map_or("", |(_, keys)| keys)
 }
 
 fn total_bytes(batches: &BTreeMap<u64, Waiting>) -> usize {

@@ -145,12 +145,22 @@ impl Delivery {
         }
     }
 
+    /// The open conditions of a family.
+    pub(super) fn open_conditions(&self, family: ConditionKey) -> Vec<ConditionKey> {
+        self.conditions.of_family(family)
+    }
+
+    /// For how many events that belong to no line there is room.
+    pub(super) fn free_places(&self) -> usize {
+        self.outbox.free_places()
+    }
+
     /// Whether a condition is open.
     pub(super) fn has_conditions(&self) -> bool {
         !self.conditions.is_empty()
     }
 
-    /// Ends the open conditions that are none of these: their rules are gone.
+    /// Ends the open conditions that are none of these, and of none of these families: their rules are gone.
     pub(super) fn close_other_conditions(&mut self, now: Now, keys: &[ConditionKey]) {
         while let Some((key, chain, told)) = self.conditions.other_than(keys) {
             let told = told.cloned();

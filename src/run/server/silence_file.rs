@@ -1,7 +1,9 @@
 //! The file of silences: the server follows it, and `ax436 silence` changes it. People may edit it too, and keep it in git.
 
 use super::config_dir::Debounce;
+use super::control;
 use super::settings;
+use super::status::Report;
 use super::terminal::{Colour, Terminal};
 use crate::date::Zone;
 use crate::directives::server::ServerFile;
@@ -150,15 +152,20 @@ pub(super) fn main(arguments: &[String]) -> Result<(), Failure> {
     let (conf, arguments) = matches.free.split_first().ok_or_else(wrong)?;
     let settings = settings::read_server_file(conf)?;
     let (path, now) = (path(&settings), Clock::start().now().unix);
+    // The server reads the file before it tells its status: the silence is in force when this command ends, if the server runs.
+    let tell = |done: String| {
+        let _ = control::get(&control::path(&settings), Report::PATH);
+        console::print(&done);
+    };
     match (arguments, is_end) {
         ([], false) => list(&path, now),
-        ([target], true) => end(&path, target, now).map(|done| console::print(&done)),
+        ([target], true) => end(&path, target, now).map(tell),
         ([target, duration, reason @ ..], false) => {
             let seconds = Silence::parse_duration(duration);
             let seconds = seconds.ok_or_else(|| Failure::Usage(format!("DURATION is such as 90m or 1d12h, got \"{duration}\"")))?;
             let (host, tags) = Silence::parse_target(target).map_err(Failure::Usage)?;
             let silence = Silence { host, tags, until: now + seconds, reason: reason.join(" "), line: 0 };
-            begin(&path, &silence, now).map(|done| console::print(&done))
+            begin(&path, &silence, now).map(tell)
         }
         _ => Err(wrong()),
     }

@@ -12,6 +12,7 @@ pub(super) use self::shared::SharedText;
 
 use self::events::Events;
 use self::metrics::Metrics;
+use super::config_dir::Debounce;
 use super::http::{Body, Progress, Request, Response, Site, Status, Visitor};
 use super::outputs::Outputs;
 use super::page;
@@ -73,9 +74,11 @@ impl View<'_> {
         prometheus::exposition(now, &server.status(now), tally, &measured)
     }
 
-    /// The status as it is now for the server's own command, and that of the second for everyone else.
+    /// The status as it is now for the server's own commands, with the silences that are in the file now, and that of the second for everyone else.
     fn status(&mut self, now: Now, visitor: Visitor) -> Response<Long> {
         if visitor == Visitor::Owner {
+            self.silences.scan(now, Debounce::None, self.log);
+            self.server.handle_silences(now, self.silences.current());
             return Response::json(Body::Text(self.report(now)));
         }
         let mut text = std::mem::take(&mut self.texts.status);
