@@ -18,6 +18,9 @@ need qemu-mips-static qemu-user-static
 need busybox busybox-static
 need systemd-analyze systemd
 need mandoc mandoc
+need chromium chromium
+need chromedriver chromium-driver
+need npm npm
 
 always "Formatting" cargo fmt --check
 always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh

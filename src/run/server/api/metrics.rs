@@ -62,8 +62,8 @@ impl Metrics {
 fn push_series(selected: &Selected<'_>, text: &mut String) {
     let (host, tags) = (selected.host.to_string().serialize_json(), selected.tags.to_string().serialize_json());
     let _ = write!(text, "{{\"host\":{host},\"tags\":{tags},\"from_unix\":{}", selected.from_unix());
-    let values: [(&str, fn(Point) -> f32); 3] = [("mean", |point| point.mean), ("min", |point| point.min), ("max", |point| point.max)];
-    for (name, value) in values {
+    let values: [fn(Point) -> f32; 3] = [|point| point.mean, |point| point.min, |point| point.max];
+    for (name, value) in ["mean", "min", "max"].into_iter().zip(values) {
         let _ = write!(text, ",\"{name}\":[");
         for (at, point) in selected.points().enumerate() {
             let separator = if at > 0 { "," } else { "" };
