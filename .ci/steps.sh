@@ -21,6 +21,10 @@ need mandoc mandoc
 need chromium chromium
 need chromedriver chromium-driver
 need npm npm
+need promtool prometheus
+need nginx nginx-light
+need openssl openssl
+need curl curl
 
 always "Formatting" cargo fmt --check
 always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh

@@ -1,6 +1,6 @@
 //! Checks each line of an event stream in JSON against the schema in `docs`. Knows the keywords of that schema, and fails at any other.
 
-#![allow(clippy::cast_precision_loss, unreachable_pub, reason = "tests share it")]
+#![allow(clippy::cast_precision_loss, dead_code, unreachable_pub, reason = "tests share it")]
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -14,11 +14,33 @@ pub fn check(line: &str) {
     validate(schema, &Json::parse(line)).unwrap_or_else(|reason| panic!("{reason}: {line}"));
 }
 
+fn openapi() -> &'static Json {
+    static OPENAPI: OnceLock<Json> = OnceLock::new();
+    OPENAPI.get_or_init(|| Json::parse(include_str!("../../docs/openapi.json")))
+}
+
+/// Fails unless an answer of the server with status 200 is what the OpenAPI file says.
+pub fn check_answer(path: &str, method: &str, body: &str) {
+    let operation = openapi().get("paths").and_then(|paths| paths.get(path)?.get(method)).expect("a documented path");
+    let content = operation.get("responses").and_then(|responses| responses.get("200")?.get("content")).unwrap();
+    let schema = content.get("application/json").and_then(|content| content.get("schema")).unwrap();
+    validate(schema, &Json::parse(body)).unwrap_or_else(|reason| panic!("{reason}: {body}"));
+}
+
+/// The parameters of a path in the OpenAPI file.
+pub fn parameters(path: &str) -> Vec<String> {
+    let operation = openapi().get("paths").and_then(|paths| paths.get(path)?.get("get")).unwrap();
+    let Some(Json::List(parameters)) = operation.get("parameters") else { panic!("no parameters: {path}") };
+    let name = |parameter: &Json| if let Some(Json::Text(name)) = parameter.get("name") { name.clone() } else { panic!("no name") };
+    parameters.iter().map(name).collect()
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Json {
     Text(String),
     Number(f64),
     Flag(bool),
+    Null,
     List(Vec<Json>),
     Object(BTreeMap<String, Json>),
 }
@@ -52,6 +74,7 @@ impl Json {
                 }
                 match &*word {
                     "true" | "false" => Self::Flag(word == "true"),
+                    "null" => Self::Null,
                     number => Self::Number(number.parse().unwrap_or_else(|_| panic!("no value: {word}"))),
                 }
             }
@@ -125,9 +148,24 @@ fn validate(schema: &Json, value: &Json) -> Result<(), String> {
     let Json::Object(keywords) = schema else { panic!("no schema: {schema:?}") };
     for (keyword, argument) in keywords {
         let is_right = match (&**keyword, argument, value) {
-            ("$schema" | "title", ..) => true,
+            ("$schema" | "title" | "description", ..) => true,
+            ("$ref", Json::Text(name), value) => {
+                let name = name.strip_prefix("#/components/schemas/").unwrap();
+                let schemas = openapi().get("components").and_then(|components| components.get("schemas"));
+                validate(schemas.and_then(|schemas| schemas.get(name)).expect("a schema"), value)?;
+                true
+            }
+            ("items", schema, Json::List(items)) => {
+                items.iter().try_for_each(|item| validate(schema, item))?;
+                true
+            }
+            ("type", Json::List(names), value) => {
+                let is_of = |name: &Json| validate(&Json::Object([("type".to_string(), name.clone())].into()), value).is_ok();
+                names.iter().any(is_of)
+            }
             ("type", Json::Text(name), value) => match (&**name, value) {
                 ("object", Json::Object(_)) | ("string", Json::Text(_)) | ("number", Json::Number(_)) => true,
+                ("array", Json::List(_)) | ("boolean", Json::Flag(_)) | ("null", Json::Null) => true,
                 ("integer", Json::Number(number)) => number.fract() == 0.0,
                 _ => false,
             },

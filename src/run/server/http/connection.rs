@@ -79,6 +79,11 @@ impl<L> Connection<L> {
         matches!(self.state, State::Closed)
     }
 
+    /// It is ready, and the server has no time for it in this turn. That does not count against it.
+    pub(super) fn put_off(&mut self, now: Now) {
+        self.deadline = self.deadline.max(now.mono + Self::DRAIN);
+    }
+
     /// Does what is possible now, at most one piece of the response.
     pub(super) fn handle(&mut self, now: Now, site: &mut impl Site<Long = L>) {
         if !matches!(self.state, State::Writing { .. }) {

@@ -57,16 +57,18 @@ impl<L> Connections<L> {
 
     /// Serves those that are ready, as long as the time of one turn lasts, and closes those whose time is over.
     pub(in crate::run::server) fn handle(&mut self, clock: &Clock, now: Now, poll: &PollSet, site: &mut impl Site<Long = L>) {
-        let (count, end) = (self.list.len(), now.mono + Self::SHARE);
-        for at in 0..count {
-            let number = (self.first + at) % count;
-            if !self.list[number].is_ready(poll) {
-                continue;
-            }
-            self.list[number].handle(now, site);
-            if clock.now().mono >= end {
-                self.first = (number + 1) % count;
-                break;
+        let (count, first, end) = (self.list.len(), self.first, now.mono + Self::SHARE);
+        let mut is_over = false;
+        for number in (0..count).map(|at| (first + at) % count) {
+            let connection = &mut self.list[number];
+            match connection.is_ready(poll) {
+                true if is_over => connection.put_off(now),
+                true => {
+                    connection.handle(now, site);
+                    self.first = number + 1;
+                    is_over = clock.now().mono >= end;
+                }
+                false => {}
             }
         }
         self.list.retain(|connection| !connection.is_closed() && now.mono < connection.deadline());
