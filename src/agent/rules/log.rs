@@ -2,8 +2,9 @@
 //! Lines come in as they were read; no file is read here.
 
 use super::condition::{ConditionNames, Sample};
-use super::counter::{condition_alert, open_counts, place, LogCounter, MatchOutcome, MatchedLine};
+use super::counter::{condition_alert, open_counts, place, LogCounter, MatchOutcome};
 use super::file_count::FileCount;
+use super::matched_line::MatchedLine;
 use super::origin::Origins;
 use super::search::{Searches, UnfinishedLine};
 use crate::agent::delivery::{Delivery, Origin};
@@ -182,13 +183,12 @@ impl LogRules {
                 let end = lines.place.map_or(0, |place| place.offset + line.end as u64);
                 let hash = Fnv1a::of_line(line.bytes);
                 let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: Some(hash) });
-                rule.push_event(now, &MatchedLine { file, line: &line, origin }, before_it, work, delivery);
+                has_alerted |= rule.push_event(now, &MatchedLine { file, line: &line, origin }, before_it, work, delivery);
                 before = rule.id;
                 rules[*at].count_event(index);
             }
             let matched = MatchedLine { file, line: &line, origin: None };
             counting.iter().for_each(|at| rules[*at].count(index, &matched, work));
-            has_alerted |= !alerting.is_empty();
             report_within = report_within.or((!counting.is_empty()).then_some(LogRules::COUNT_REPORT));
             consumed = line.end;
         }
@@ -330,6 +330,8 @@ impl LogGroup {
                 LogAlert::Threshold { .. } => b"n",
                 LogAlert::Count { .. } => b"count",
                 LogAlert::Inactive { .. } => b"inactive",
+                LogAlert::Value { .. } => b"value",
+                LogAlert::Limit { .. } => b"limit",
             };
             let block = rule.block.unwrap_or_default().as_secs();
             let hash = rule.rule.alert.by().map_or(hash, |by| hash.with(b"by").with(by.to_string().as_bytes()));

@@ -5,6 +5,7 @@ mod command_line;
 mod condition;
 mod event_text;
 mod group;
+mod log_alert;
 mod parser;
 mod pattern_doubts;
 mod patterns;
@@ -19,7 +20,9 @@ pub use condition::ConditionRule;
 pub use event_text::EventText;
 pub use group::Group;
 pub use patterns::Patterns;
-pub use rule::{CommandAlert, CommandAlertKind, CommandRule, EventLimit, LogAlert, LogRule, LogSource, ProcessRule, Rule};
+pub use rule::{
+    CommandAlert, CommandAlertKind, CommandRule, EventLimit, LineLimit, LineSubject, LogAlert, LogRule, LogSource, ProcessRule, Rule,
+};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
 pub use syntax::DIRECTIVES;
 pub use warnings::warnings;
@@ -171,6 +174,12 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             reasons,
             [Some("ignore:"), None, Some("file: with a wildcard"), Some("file: |COMMAND"), None, None, None, Some("a built-in command")]
         );
+        for (alert, reason) in
+            [("alert_value: tags=T value=1", "alert_value:"), ("alert_if: tags=T upper_limit=1,9 message=m", "alert_if: behind file:")]
+        {
+            let text = format!("file: /a\nmatch: (a)\n{alert}");
+            assert_eq!(parse(&text).groups[0].classic_lines(), Err(reason));
+        }
         let file = parse("file: /a\nmatch: 100%%\nalert_all: tags=T");
         assert_eq!(file.groups[0].classic_lines(), Err("a line with %% in it"));
     }

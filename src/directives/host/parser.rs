@@ -1,9 +1,10 @@
 //! Reads the lines of a host file into groups, and collects all that is wrong with them.
 
-use super::alert::{command_alert, log_alert, process_alert};
+use super::alert::{command_alert, process_alert};
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::group::Group;
+use super::log_alert::log_alert;
 use super::patterns::Patterns;
 use super::rule::{CommandRule, LogRule, LogSource, ProcessRule, Rule};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
@@ -270,7 +271,7 @@ impl<'a> Parser<'a, '_> {
                 rule.active = active.take();
                 process_alert(&mut arguments, rule);
             }
-            Some(Rule::Log(rule)) if !of_command && name != "alert_running" => {
+            Some(Rule::Log(rule)) if !matches!(name, "alert_running" | "alert_metric") => {
                 rule.active = active.take();
                 lacks_match = rule.patterns.is_empty() && !faulty;
                 log_alert(&mut arguments, rule, self.patterns);
@@ -346,7 +347,8 @@ impl<'a> Parser<'a, '_> {
 fn misplaced(name: &str) -> String {
     let (opener, hint) = match name {
         "alert_running" => ("process", ""),
-        "alert_if" | "alert_metric" => ("run", ""),
+        "alert_if" => ("run: or file", ""),
+        "alert_metric" => ("run", "; in that of a log it is alert_value:"),
         _ => ("file", "; each alert needs its own file: and match:"),
     };
     format!("{name}: must be in a group that {opener}: opens{hint}")
@@ -460,27 +462,6 @@ mod tests {
             (&limit("upper_limit=1,2 until=x"), "nas1:2: alert_if: until= is a number, got \"x\""),
             (&limit("upper_limit=1,2 until=2.1"), "nas1:2: alert_if: until=2.1 is above the upper limit"),
             (&limit("lower_limit=1,2 until=1"), "nas1:2: alert_if: until=1 is below the lower limit"),
-            (&limit("upper_limit=1,2 text={2}"), "nas1:2: alert_if: text= names group 2, but \"(a)\" has 1 (counted from 1)"),
-            (
-                "file: /a\nmatch: (a)(b)\nmatch: (c)\nalert_all: tags=T text={2}",
-                "nas1:4: alert_all: text= names group 2, but \"(c)\" has 1",
-            ),
-            ("file: /a\nmatch: (?P<n>a)\nmatch: (c)\nalert_all: tags=T text={n}", "nas1:4: alert_all: text= names group n, but \"(c)\""),
-            ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1 text={", "nas1:3: alert_n: text= has a { without a }"),
-            (
-                "file: /a\nmatch: (a)\nmatch: b\nalert_count: tags=T seconds=1 by=1",
-                "nas1:4: alert_count: by= names group 1, but \"b\" has 0",
-            ),
-            ("file: /a\nmatch: (a)\nalert_count: tags=T seconds=1 by=0", "nas1:3: alert_count: by= is the number or the name of a group"),
-            (
-                "file: /a\nmatch: (a)(b)\nalert_n: tags=T threshold=1 seconds=1 by=1 text={2}",
-                "nas1:3: alert_n: text= can only have {1} with by=1",
-            ),
-            ("file: /a\nmatch: a\nalert_all: tags=T limit=5", "nas1:3: alert_all: limit= is EVENTS/SECONDS, as in 10/60"),
-            ("file: /a\nmatch: a\nalert_all: tags=T limit=0/5", "nas1:3: alert_all: limit= is EVENTS/SECONDS"),
-            ("file: /a\nmatch: a\nalert_all: tags=T limit=5/99999999", "nas1:3: alert_all: limit= is EVENTS/SECONDS"),
-            ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1", "nas1:3: alert_n: message= is missing"),
-            ("file: /a\nmatch: a\nalert_inactive: tags=T seconds=1 text=m", "nas1:3: alert_inactive: seconds= is a whole number"),
             ("cleared: m", "nas1:1: cleared: must follow its alert"),
             ("file: /a\nmatch: a\nalert_all: tags=T\ncleared: m", "nas1:4: cleared: belongs to alert_n:"),
             ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1 message=m\ncleared: m\ncleared: m", "nas1:5: cleared: must follow"),

@@ -8,6 +8,7 @@ use crate::directives::decimal::Decimal;
 use crate::pattern::{Captures, GroupName, Pattern, Work};
 use crate::schedule::Schedule;
 use std::cmp::Ordering;
+use std::fmt;
 use std::time::Duration;
 
 /// What one group asks for.
@@ -68,6 +69,32 @@ pub enum LogAlert {
     Count { block: Duration, by: Option<GroupName> },
     /// The message, at the end of a block in which no line matched.
     Inactive { block: Duration, message: String },
+    /// What the group captures in each line: a metric.
+    Value { group: GroupName },
+    /// The message, for each line with a number beyond the limit.
+    Limit { limit: LineLimit, message: EventText },
+}
+
+/// A limit for the number in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineLimit {
+    /// Which lines it is about; `None` for all that match.
+    pub subject: Option<LineSubject>,
+    /// The group of the number.
+    pub group: GroupName,
+    /// How a number beyond the limit compares with it.
+    pub beyond: Ordering,
+    /// The limit.
+    pub limit: Decimal,
+}
+
+/// Which lines a limit is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineSubject {
+    /// Those in which the group is that text.
+    Text(GroupName, Box<str>),
+    /// All, and each text of the group has a condition of its own.
+    Each(GroupName),
 }
 
 /// Most events of a block of time.
@@ -231,6 +258,8 @@ impl Rule {
             Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
             Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
+            Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
+            Self::Log(LogRule { alert: LogAlert::Limit { .. }, .. }) => Some("alert_if: behind file:"),
             Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
             Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
             _ => None,
@@ -286,7 +315,11 @@ impl Rule {
     /// The terms of the last alert, for its `cleared:`; `None` if that alert stands for no condition.
     pub(super) fn last_condition(&mut self) -> Option<&mut ConditionRule> {
         match self {
-            Self::Log(LogRule { alert: LogAlert::Threshold { .. } | LogAlert::Inactive { .. }, condition, .. }) => Some(condition),
+            Self::Log(LogRule {
+                alert: LogAlert::Threshold { .. } | LogAlert::Inactive { .. } | LogAlert::Limit { .. },
+                condition,
+                ..
+            }) => Some(condition),
             Self::Process(rule) => Some(&mut rule.condition),
             Self::Command(rule) => {
                 let alert = rule.alerts.last_mut()?;
@@ -312,8 +345,8 @@ impl LogAlert {
     pub fn text(&self) -> Option<&EventText> {
         match self {
             Self::All { message, .. } => message.as_ref(),
-            Self::Threshold { message, .. } => Some(message),
-            Self::Count { .. } | Self::Inactive { .. } => None,
+            Self::Threshold { message, .. } | Self::Limit { message, .. } => Some(message),
+            Self::Count { .. } | Self::Inactive { .. } | Self::Value { .. } => None,
         }
     }
 
@@ -322,6 +355,7 @@ impl LogAlert {
         match self {
             Self::All { limit, .. } => limit.map(|limit| limit.block),
             Self::Threshold { block, .. } | Self::Count { block, .. } | Self::Inactive { block, .. } => Some(*block),
+            Self::Value { .. } | Self::Limit { .. } => None,
         }
     }
 
@@ -329,7 +363,7 @@ impl LogAlert {
     pub fn limit(&self) -> Option<u64> {
         match self {
             Self::All { limit, .. } => limit.map(|limit| limit.events),
-            Self::Threshold { .. } | Self::Count { .. } | Self::Inactive { .. } => None,
+            _ => None,
         }
     }
 
@@ -337,14 +371,47 @@ impl LogAlert {
     pub fn by(&self) -> Option<&GroupName> {
         match self {
             Self::Threshold { by, .. } | Self::Count { by, .. } => by.as_ref(),
-            Self::All { .. } | Self::Inactive { .. } => None,
+            _ => None,
         }
+    }
+
+    /// Whether it has a condition for each value of a group.
+    pub fn has_conditions_of_values(&self) -> bool {
+        let is_each = matches!(self, Self::Limit { limit, .. } if matches!(limit.subject, Some(LineSubject::Each(_))));
+        is_each || self.by().is_some()
     }
 
     /// The groups that it asks for, each with the key that names it.
     pub(super) fn groups(&self) -> impl Iterator<Item = (&'static str, &GroupName)> {
         let of_text = self.text().into_iter().flat_map(EventText::groups).map(|group| ("text", group));
-        self.by().map(|group| ("by", group)).into_iter().chain(of_text)
+        let of_line = match self {
+            Self::Value { group } => [Some(("value", group)), None],
+            Self::Limit { limit, .. } => {
+                let subject = limit.subject.as_ref().map(|subject| match subject {
+                    LineSubject::Text(group, _) | LineSubject::Each(group) => ("match", group),
+                });
+                [Some(("limit", &limit.group)), subject]
+            }
+            _ => [self.by().map(|group| ("by", group)), None],
+        };
+        of_line.into_iter().flatten().chain(of_text)
+    }
+}
+
+impl fmt::Display for LineSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(group, text) => write!(f, "{group},{text}"),
+            Self::Each(group) => group.fmt(f),
+        }
+    }
+}
+
+impl LineLimit {
+    /// Whether a number is beyond the limit. `Some(false)` if it is not, and not back at `until` either; `None` if it is back.
+    pub fn passes(&self, number: &Decimal, until: Option<&Decimal>) -> Option<bool> {
+        let is_beyond = |end: &Decimal| number.cmp(end) == self.beyond;
+        (is_beyond(&self.limit) || until.is_some_and(is_beyond)).then(|| is_beyond(&self.limit))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The directives of a host file and their keys.
 
 /// All directives of a host file.
-pub const DIRECTIVES: [&str; 16] = [
+pub const DIRECTIVES: [&str; 17] = [
     "include",
     "file",
     "match",
@@ -10,6 +10,7 @@ pub const DIRECTIVES: [&str; 16] = [
     "alert_n",
     "alert_count",
     "alert_inactive",
+    "alert_value",
     "ps_command",
     "process",
     "alert_running",
@@ -39,6 +40,7 @@ pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
         "alert_running" => &["tags", "min", "max", "for", "repeat", "message"],
         "run" => &["command", "extract"],
         "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "until", "for", "repeat", "text", "message"],
+        "alert_value" => &["tags", "value"],
         "alert_metric" => &["tags", "match", "metric"],
         _ => &[],
     }
