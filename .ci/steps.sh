@@ -18,6 +18,9 @@ need qemu-mips-static qemu-user-static
 need busybox busybox-static
 need systemd-analyze systemd
 need mandoc mandoc
+need chromium chromium
+need chromedriver chromium-driver
+need npm npm
 need promtool prometheus
 need nginx nginx-light
 need openssl openssl
