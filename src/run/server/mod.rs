@@ -20,6 +20,7 @@ mod status;
 mod stream_files;
 mod stream_reader;
 mod terminal;
+mod unmatched;
 
 use self::config_dir::{ConfigDirs, Debounce};
 use self::control::{ControlSocket, Request, Response, Status};
