@@ -19,7 +19,7 @@ pub use delivery::Urgency;
 pub use logs::{Lines, LogEvent};
 pub use output::{JobId, LogId, Output, Process, Start, Task, TaskEnd};
 pub use place::{JournalBlock, JournalEntry, Place};
-pub use rules::{DryRun, Policy};
+pub use rules::{DryRun, DryRunOutcome, Policy};
 
 use crate::directives::host::{HostFile, Patterns};
 use crate::directives::{marked_lines, SourceLine};

@@ -310,3 +310,19 @@ fn a_group_sees_the_units_that_it_names_and_no_others() {
     assert_eq!((texts("ONE"), texts("BOTH")), (vec!["one says".to_string()], vec!["one says".to_string(), "two says".into()]));
     drop((_first, _second));
 }
+
+#[test]
+fn a_host_without_journalctl_says_so_and_everything_else_works() {
+    let site = Site::new("journal-missing");
+    site.append("app.log", "");
+    site.host("nas1", &[rule("", ".", "APP"), format!("file: {}\nmatch: line\nalert_all: tags=FILE\n", site.file("app.log"))].concat());
+    let _server = site.server();
+    let mut command = site.command("aa436");
+    command.env("PATH", site.file("nothing")).args(["-n", "nas1", "-l", "agent.log"]).arg(site.port.to_string());
+    let _agent = Program::start(command, site.path("agent.log"));
+    site.wait_for_text("Cannot read journal: No such file or directory");
+    site.wait_for_text("Following /");
+    site.append("app.log", "line 1\n");
+    site.wait_for_count("FILE", 1);
+    assert!(!site.texts("SYSTEM").iter().any(|text| text.starts_with("Following journal")));
+}

@@ -22,7 +22,7 @@ mod search;
 #[cfg(test)]
 mod bench;
 
-pub use dry_run::DryRun;
+pub use dry_run::{DryRun, DryRunOutcome};
 pub use policy::Policy;
 
 use super::delivery::{Delivery, Event};
