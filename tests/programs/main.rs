@@ -23,6 +23,7 @@ mod follow;
 mod hostile;
 mod keys;
 mod many_servers;
+mod metric_stream;
 mod outputs;
 mod owner;
 mod patterns;

@@ -12,12 +12,14 @@ mod output_command;
 mod outputs;
 mod places;
 mod reload;
+mod rollback;
 mod settings;
 mod silence_file;
 mod snapshot;
 mod status;
 mod stream_files;
 mod stream_reader;
+mod streams;
 mod terminal;
 
 use self::config_dir::{ConfigDirs, Debounce};
@@ -208,7 +210,10 @@ impl<'a> Loop<'a> {
             self.log.write(now, &format!("cannot read the event stream: {}", reason(&e)));
         }
         self.recovery.recover(now, &mut self.server, self.log);
-        self.outputs.start(now, self.reload.settings(), &mut self.stream, self.log);
+        let Self { outputs, reload, stream, log, .. } = self;
+        let status = self.server.status(now);
+        let open = status.conditions.iter().filter_map(|(host, key, condition)| condition.event(host, key));
+        outputs.start(now, reload.settings(), open, stream, log);
         self.scan(now, Debounce::None);
         while self.config_dirs.has_changes() {
             self.config_dirs.apply_changes(now, &mut self.server);
