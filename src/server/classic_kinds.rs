@@ -40,7 +40,7 @@ impl ClassicKinds {
 
     /// The kind of an event with these tags and that text. `None` if no rule or rules of several kinds could have made it.
     pub(super) fn kind_of(&self, tags: &str, text: &str) -> Option<Kind> {
-        let system = Some(Kind::System).filter(|_| tags == "SYSTEM");
+        let system = (tags == "SYSTEM").then_some(Kind::System);
         let mut kinds = self.0.iter().filter(|maker| *maker.tags == *tags && maker.text.is_of(text)).map(|maker| maker.kind).chain(system);
         let first = kinds.next()?;
         kinds.all(|kind| kind == first).then_some(first)

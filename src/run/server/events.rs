@@ -58,7 +58,7 @@ pub(super) fn main(arguments: &[String]) -> Result<(), Failure> {
     if !follows && !streams.all().any(|(_, files)| files.oldest().is_some()) {
         return Err(Failure::Usage(format!("there is no event stream {} that can be read", settings.event_stream)));
     }
-    let (mut reader, terminal) = (streams.from_start(), Terminal::of_output());
+    let (mut reader, terminal) = (streams.reader(), Terminal::of_output());
     loop {
         while let Some(line) = reader.next() {
             let is_wanted = filter.chooses(&line.event);

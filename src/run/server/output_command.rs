@@ -70,7 +70,7 @@ fn try_output(settings: &ServerFile, output: &Output, most: usize) -> Result<(),
 /// The last events of the stream that an output chooses.
 fn last_events(now: Now, settings: &ServerFile, output: &Output, most: usize) -> VecDeque<StreamEvent> {
     let delivery: Delivery<()> = Delivery::new(now, output.clone(), "", None, Period::default());
-    let mut reader = Streams::new(settings).from_start();
+    let mut reader = Streams::new(settings).reader();
     let mut events = VecDeque::new();
     while let Some(line) = reader.next() {
         if delivery.chooses(&line.event) {

@@ -89,7 +89,7 @@ impl Recovery {
     fn replay(&self, now: Now, snapshot: Option<&Snapshot>, server: &mut Server) -> u64 {
         // Without a snapshot, or if a place of it was deleted, every event may be new.
         let place = snapshot.and_then(|snapshot| self.streams.find(&snapshot.streams));
-        let mut reader = place.map_or_else(|| self.streams.from_start(), |place| self.streams.behind(place));
+        let mut reader = place.map_or_else(|| self.streams.reader(), |place| self.streams.reader_behind(place));
         let (mut epochs, mut replayed) = (Epochs::default(), 0);
         while let Some(line) = reader.next() {
             replayed += 1;

@@ -75,13 +75,13 @@ impl Streams {
     }
 
     /// A reader of all that both have.
-    pub(super) fn from_start(&self) -> StreamsReader {
+    pub(super) fn reader(&self) -> StreamsReader {
         let source = |files: &StreamFiles| Source::new(StreamReader::from_start(&files.numbered(0)));
         StreamsReader { events: source(&self.events), metrics: self.metrics.as_ref().map(source) }
     }
 
     /// A reader of what follows a place in each. If the file of a place is gone, that stream is read from its start.
-    pub(super) fn behind(&self, places: StreamsPlace) -> StreamsReader {
+    pub(super) fn reader_behind(&self, places: StreamsPlace) -> StreamsReader {
         let source = |files: &StreamFiles, place: Option<Place>| {
             let path = files.numbered(0);
             let reader = place.and_then(|place| StreamReader::behind(&path, place));
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn both_are_read_in_the_order_of_receipt_and_what_comes_later_is_not_missed() {
         let folder = Folder::new("order");
-        let mut reader = folder.streams().from_start();
+        let mut reader = folder.streams().reader();
         assert_eq!(uids(&mut reader), [""; 0]);
         folder.append("events", &[(1, "e1"), (3, "e3"), (9, "e9")]);
         folder.append("metrics", &[(2, "m2"), (3, "m3"), (5, "m5")]);
@@ -322,12 +322,12 @@ mod tests {
         folder.append("metrics", &[(2, "m2"), (4, "m4")]);
         let (streams, all) = (folder.streams(), ["e1", "m2", "e3", "m4", "e5"]);
         for passed in 0..=all.len() {
-            let mut reader = streams.from_start();
+            let mut reader = streams.reader();
             let place = (0..passed).fold(reader.place(), |_, _| reader.next().unwrap().place);
             assert_eq!(place, reader.place());
             let saved = SavedStreamsPlace::parse(&streams.saved(place).emit()).unwrap();
             let found = streams.find(&saved).unwrap();
-            assert_eq!(uids(&mut streams.behind(found)), all[passed..], "{passed}");
+            assert_eq!(uids(&mut streams.reader_behind(found)), all[passed..], "{passed}");
         }
         let of_events = Streams { metrics: None, ..folder.streams() };
         let saved = of_events.saved(of_events.end());

@@ -172,7 +172,7 @@ impl Outputs {
 
     /// A channel that goes on at a place.
     fn channel(&self, now: Now, output: Output, place: StreamsPlace, period: Period) -> Channel {
-        let reader = self.streams.behind(place);
+        let reader = self.streams.reader_behind(place);
         let needs_history = output.format == Format::Alertmanager;
         let mut delivery = Delivery::new(now, output, &self.server, Some(place), period);
         // Metrics and counts are no conditions.
