@@ -24,6 +24,12 @@ pub struct ServerFile {
     pub event_stream_size: u64,
     /// How many rolled files are kept.
     pub event_stream_keep: u32,
+    /// The file to which metrics and counts are written instead.
+    pub metric_stream: Option<String>,
+    /// Size in bytes at which it rolls.
+    pub metric_stream_size: u64,
+    /// How many rolled files of it are kept.
+    pub metric_stream_keep: u32,
     /// The form of a line.
     pub event_format: EventFormat,
     /// Seconds between two `fdatasync(2)` while events arrive; 0 for one after each batch.
@@ -68,7 +74,7 @@ struct Given<'a> {
 }
 
 /// All directives of the server file.
-pub const DIRECTIVES: [&str; 27] = [
+pub const DIRECTIVES: [&str; 30] = [
     "event_stream",
     "port",
     "broadcast",
@@ -77,6 +83,9 @@ pub const DIRECTIVES: [&str; 27] = [
     "address",
     "event_stream_size",
     "event_stream_keep",
+    "metric_stream",
+    "metric_stream_size",
+    "metric_stream_keep",
     "event_format",
     "event_sync",
     "name",
@@ -120,12 +129,11 @@ impl ServerFile {
             hosts: given.text("hosts").unwrap_or_default(),
             includes: given.text("includes"),
             address: given.value("address", "an IPv4 address", |v| v.parse().ok()).unwrap_or(Ipv4Addr::UNSPECIFIED),
-            event_stream_size: given
-                .value("event_stream_size", "a number of bytes above 0", |v| v.parse().ok().filter(|n| *n > 0))
-                .unwrap_or(1_000_000),
-            event_stream_keep: given
-                .value("event_stream_keep", "a number of files from 1 to 1000", |v| v.parse().ok().filter(|n| (1..=1000).contains(n)))
-                .unwrap_or(4),
+            event_stream_size: given.size("event_stream_size"),
+            event_stream_keep: given.keep("event_stream_keep"),
+            metric_stream: given.metric_stream(),
+            metric_stream_size: given.size("metric_stream_size"),
+            metric_stream_keep: given.keep("metric_stream_keep"),
             event_format: given.value("event_format", "classic or json", EventFormat::parse).unwrap_or(EventFormat::Classic),
             event_sync: given.value("event_sync", "a number of seconds", |v| v.parse().ok().filter(|n| *n <= 86_400)).unwrap_or(1),
             name: given.value("name", "a name without spaces, control characters or %", announceable),
@@ -195,6 +203,21 @@ impl<'a> Given<'a> {
         value
     }
 
+    /// The size at which a stream rolls.
+    fn size(&mut self, name: &str) -> u64 {
+        self.value(name, "a number of bytes above 0", |v| v.parse().ok().filter(|n| *n > 0)).unwrap_or(1_000_000)
+    }
+
+    /// How many rolled files of a stream are kept.
+    fn keep(&mut self, name: &str) -> u32 {
+        self.value(name, "a number of files from 1 to 1000", |v| v.parse().ok().filter(|n| (1..=1000).contains(n))).unwrap_or(4)
+    }
+
+    fn metric_stream(&mut self) -> Option<String> {
+        let events = self.text("event_stream");
+        self.value("metric_stream", "another file than event_stream:", |v| (events.as_deref() != Some(v)).then(|| v.to_string()))
+    }
+
     fn addresses(&mut self, name: &str) -> Vec<Ipv4Addr> {
         let mut addresses = Vec::new();
         for (_, argument, line) in self.values.iter().filter(|(given, ..)| *given == name) {
@@ -241,6 +264,9 @@ mod tests {
                 address: Ipv4Addr::UNSPECIFIED,
                 event_stream_size: 1_000_000,
                 event_stream_keep: 4,
+                metric_stream: None,
+                metric_stream_size: 1_000_000,
+                metric_stream_keep: 4,
                 event_format: EventFormat::Classic,
                 event_sync: 1,
                 name: None,
@@ -261,7 +287,7 @@ mod tests {
     fn every_directive_is_read() {
         let more = "broadcast: 10.0.0.255\nincludes: inc\naddress: 10.0.0.1\nevent_stream_size: 5\nevent_stream_keep: 2\n\
                     event_format: json\nevent_sync: 0\nname: 10.0.0.1\nkey_file: keys\ncontrol: /run/ax436.sock\nsilences: git/silences\n\
-                    heartbeat: 60\n";
+                    heartbeat: 60\nmetric_stream: metrics.log\nmetric_stream_size: 7\nmetric_stream_keep: 3\n";
         let file = parse(&format!("# comment\n{LEAST}{more}")).unwrap();
         assert_eq!(file.broadcast.len(), 2);
         assert_eq!(file.includes.as_deref(), Some("inc"));
@@ -271,6 +297,7 @@ mod tests {
         assert_eq!(file.key_file.as_deref(), Some("keys"));
         assert_eq!((file.control.as_deref(), file.silences.as_deref()), (Some("/run/ax436.sock"), Some("git/silences")));
         assert_eq!(file.heartbeat, Some(60));
+        assert_eq!((file.metric_stream.as_deref(), file.metric_stream_size, file.metric_stream_keep), (Some("metrics.log"), 7, 3));
     }
 
     #[test]
@@ -307,6 +334,10 @@ mod tests {
 
     #[test]
     fn all_errors_come_at_once_and_in_order() {
+        assert_eq!(
+            parse(&format!("{LEAST}metric_stream: events.log\n")).unwrap_err(),
+            ["ax436.conf:5: metric_stream: expected another file than event_stream:, got \"events.log\""]
+        );
         let text = "port: 65535\nbroadcast: lan\ncolour: red\nport: 1\nevent_format: xml\nname: a b\nkey_file: keys\nhosts\n";
         assert_eq!(
             parse(text).unwrap_err(),

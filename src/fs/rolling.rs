@@ -48,12 +48,7 @@ impl RollingFile {
     /// # Errors
     /// The file cannot be opened or written; the next call tries again.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.reopen_if_moved();
-        let size = self.opened()?.size;
-        if size > 0 && size + bytes.len() as u64 > self.limit && self.roll() {
-            self.rolled += 1;
-            self.let_go();
-        }
+        self.prepare(bytes.len() as u64)?;
         let open = self.opened()?;
         let before = open.size;
         match open.file.write_all(bytes) {
@@ -68,6 +63,21 @@ impl RollingFile {
                 Err(e)
             }
         }
+    }
+
+    /// Opens the file, and rolls it before that if so many bytes have no room.
+    ///
+    /// # Errors
+    /// The file cannot be opened; the next call tries again.
+    pub fn prepare(&mut self, bytes: u64) -> io::Result<()> {
+        self.reopen_if_moved();
+        let size = self.opened()?.size;
+        if size > 0 && size + bytes > self.limit && self.roll() {
+            self.rolled += 1;
+            self.let_go();
+            self.opened()?;
+        }
+        Ok(())
     }
 
     /// Keeps so many rolled files from now on.

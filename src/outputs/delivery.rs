@@ -6,7 +6,7 @@ use super::open_conditions::OpenConditions;
 use super::selection;
 use crate::directives::output::{Format, Output};
 use crate::now::{earlier, Now};
-use crate::wire::StreamEvent;
+use crate::wire::{State, StreamEvent};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -170,16 +170,23 @@ impl<P: Copy> Delivery<P> {
         self.pass_if_empty();
     }
 
-    /// Takes note of an event that no output gets now, and of the place behind it.
-    pub fn handle_withheld(&mut self, behind: P) {
+    /// Takes an event that no output gets now, and the place behind it. If it ends a condition of which this output knows, it gets it.
+    pub fn handle_withheld(&mut self, now: Now, event: StreamEvent, behind: P) {
+        let is_begin =
+            |item: &Item<P>| item.event.host == event.host && item.event.key == event.key && item.event.state != Some(State::Closed);
+        let is_known = event.key.is_some() && (self.open.has(&event) || self.batch.iter().any(is_begin));
+        if is_known && event.state == Some(State::Closed) {
+            return self.handle_event(now, event, behind);
+        }
+        self.open.handle_withheld(&event);
         self.behind = Some(behind);
         self.pass_if_empty();
     }
 
-    /// Takes note that the files with some places were removed, with so many events that it has not read: `next` follows them.
-    pub fn handle_removed(&mut self, is_removed: &dyn Fn(P) -> bool, next: P, lost: u64, hold: u64) {
+    /// Takes note that files were removed, with so many events that it has not read. `moved` returns the place that now stands for one.
+    pub fn handle_removed(&mut self, moved: &dyn Fn(Option<P>) -> P, lost: u64, hold: u64) {
         let places = self.batch.iter_mut().map(|item| &mut item.place).chain([&mut self.behind, &mut self.passed]);
-        places.filter(|place| place.is_none_or(is_removed)).for_each(|place| *place = Some(next));
+        places.for_each(|place| *place = Some(moved(*place)));
         self.pass_if_empty();
         if lost > 0 {
             self.notices.push_back(Notice::Lost { events: lost, hold });
@@ -188,9 +195,26 @@ impl<P: Copy> Delivery<P> {
 
     /// Takes note of an event that was delivered in an earlier run.
     pub fn recall(&mut self, event: &StreamEvent) {
-        if self.output.format == Format::Alertmanager && self.chooses(event) {
+        if self.chooses(event) {
             self.open.update(event);
         }
+    }
+
+    /// Takes note of a condition that is open, by its last event: it may have been delivered in an earlier run.
+    pub fn recall_open(&mut self, event: &StreamEvent) {
+        if self.chooses(event) {
+            self.open.add(event);
+        }
+    }
+
+    /// The conditions that are open as far as it knows.
+    pub fn open_conditions(&self) -> impl Iterator<Item = &StreamEvent> {
+        self.open.events()
+    }
+
+    /// Whether it delivers open conditions again.
+    fn repeats_open(&self) -> bool {
+        self.output.format == Format::Alertmanager && !self.open.is_empty()
     }
 
     fn push(&mut self, now: Now, event: StreamEvent) {
@@ -221,7 +245,7 @@ impl<P: Copy> Delivery<P> {
 
     /// When the command is to run, apart from the times at which it is active.
     fn run_due(&self) -> Option<Duration> {
-        let refresh = (!self.open.is_empty()).then(|| self.refreshed + Self::REFRESH);
+        let refresh = self.repeats_open().then(|| self.refreshed + Self::REFRESH);
         match self.phase {
             Phase::Running { .. } => None,
             Phase::Pausing { until } => Some(until),
@@ -266,12 +290,18 @@ impl<P: Copy> Delivery<P> {
         [summary.map(after), edge, stuck, phase].into_iter().fold(run, earlier)
     }
 
-    /// Begins a run of the command. Returns the events that it gets, in order.
-    pub fn begin_run(&mut self, now: Now) -> Vec<&StreamEvent> {
-        self.phase = Phase::Running { until: now.mono + self.output.batch.timeout };
+    /// Begins a run of the command. Returns the events that it gets, in order. What is open and withheld now is not delivered again; if there is
+    /// nothing else, there is no run.
+    pub fn begin_run(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool) -> Vec<&StreamEvent> {
         if self.batch.is_empty() {
-            return self.open.events().collect();
+            let events: Vec<&StreamEvent> = self.open.events().filter(|event| !is_withheld(event)).collect();
+            (self.phase, self.refreshed) = match events.is_empty() {
+                true => (Phase::Collecting, now.mono),
+                false => (Phase::Running { until: now.mono + self.output.batch.timeout }, self.refreshed),
+            };
+            return events;
         }
+        self.phase = Phase::Running { until: now.mono + self.output.batch.timeout };
         let portion = *self.portion.get_or_insert(self.batch.len());
         self.batch.iter().take(portion).map(|item| &item.event).collect()
     }
@@ -286,11 +316,7 @@ impl<P: Copy> Delivery<P> {
         let portion = self.portion.unwrap_or(0);
         match end {
             End::Delivered => {
-                self.batch.iter().take(portion).for_each(|item| {
-                    if self.output.format == Format::Alertmanager {
-                        self.open.update(&item.event);
-                    }
-                });
+                self.batch.iter().take(portion).for_each(|item| self.open.update(&item.event));
                 self.refreshed = now.mono;
                 self.advance(portion);
                 self.progress();

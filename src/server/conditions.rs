@@ -2,7 +2,7 @@
 //! runs have written.
 
 use crate::text::{number, truncate};
-use crate::wire::{EventWord, Kind, State};
+use crate::wire::{EventWord, Kind, State, StreamEvent};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -70,6 +70,24 @@ impl<'a> ConditionChange<'a> {
     /// What an event with that word, these tags, that text and that time says. `None` if it belongs to no condition.
     pub fn of(word: &EventWord<'a>, tags: &'a str, text: &'a str, unix: u64) -> Option<Self> {
         Some(Self { key: word.key?, kind: word.kind?, state: word.state?, tags, text, unix })
+    }
+}
+
+impl Condition {
+    /// The event that opened it, as far as it is remembered; `None` if a silence has kept it from the outputs.
+    pub fn event(&self, host: &str, key: &str) -> Option<StreamEvent> {
+        let Self { kind, tags, text, since, is_silenced, .. } = self;
+        (!is_silenced).then(|| StreamEvent {
+            host: host.into(),
+            kind: Some(*kind),
+            state: Some(State::Opened),
+            key: Some(key.into()),
+            received_unix: Some(*since),
+            unix: *since,
+            tags: tags.to_string(),
+            text: text.to_string(),
+            ..StreamEvent::default()
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! The configuration of every host: its file and the includes that it uses, checked whenever one of them changes. A configuration with
 //! errors does not replace one without. Takes texts and never reads files.
 
+use super::classic_kinds::ClassicKinds;
 use crate::directives::host::{HostFile, HostSettings, Patterns, Rule};
 use crate::directives::{emit_fitting, emit_marked, expand, text_of, Expanded, Fault, Source};
-use crate::wire::{Revision, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_PART_TEXT};
+use crate::wire::{Kind, Revision, MAX_CONFIGURATION, MAX_DATAGRAM, MAX_PART_TEXT};
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
@@ -51,6 +53,8 @@ struct HostConfiguration {
     revision: Revision,
     settings: HostSettings,
     has_faults: bool,
+    /// What a Python agent makes events of, once one has sent an event.
+    kinds: OnceCell<ClassicKinds>,
 }
 
 /// The result of checking a host.
@@ -203,6 +207,13 @@ impl Configurations {
         parts
     }
 
+    /// The kind of an event of a version 1 agent of a host. `None` if its rules do not say it, or it has no file.
+    pub(super) fn classic_kind(&self, host: &str, tags: &str, text: &str) -> Option<Kind> {
+        let served = &self.hosts.get(host)?.served;
+        let kinds = || ClassicKinds::of(&HostFile::parse_with(served.expanded().lines, &mut Patterns::checked()));
+        served.kinds.get_or_init(kinds).kind_of(tags, text)
+    }
+
     /// The configuration that a version 1 agent of a host gets. `None` if the host has no file.
     pub(super) fn classic(&self, host: &str) -> Option<ClassicConfig> {
         Some(self.hosts.get(host)?.served.classic(host))
@@ -251,7 +262,7 @@ impl HostConfiguration {
         faults.extend(file.faults);
         faults.extend(too_large.map(|reason| Fault { path: host.path.to_string(), line: 0, reason }));
         let (revision, settings, has_faults) = (Revision::of(&text), expanded.settings, !faults.is_empty());
-        let configuration = Self { host: host.clone(), includes: used, revision, settings, has_faults };
+        let configuration = Self { host: host.clone(), includes: used, revision, settings, has_faults, kinds: OnceCell::new() };
         (configuration, faults)
     }
 

@@ -8,6 +8,7 @@ mod admission;
 mod answers;
 mod chains;
 mod classic;
+mod classic_kinds;
 mod conditions;
 mod configuration;
 mod cookie;
@@ -237,9 +238,10 @@ impl Server {
     }
 
     fn accept_alert(&mut self, now: Now, from: SocketAddrV4, alert: &Alert<'_>, hash: Option<u64>, sink: &mut impl EventSink) {
+        let kind = self.configurations.classic_kind(alert.host, alert.tags, alert.text);
         sink.accept(&Alert {
             host: &sanitize_field(alert.host),
-            uid: &sink::sanitize_uid(alert.uid),
+            uid: &sink::classic_word(alert.uid, kind, alert.text),
             unix: alert.unix,
             tags: &sanitize_field(alert.tags),
             file: alert.file.map(sanitize_field).as_deref(),

@@ -1,8 +1,9 @@
 //! Where accepted events go, and how the server learns that they were written.
 
+use crate::directives::decimal::Decimal;
 use crate::text::{sanitize, sanitize_field};
 use crate::wire::position::FilePosition;
-use crate::wire::{Alert, BatchEvent, ChainId, EventBatch};
+use crate::wire::{Alert, BatchEvent, ChainId, EventBatch, EventWord, Kind};
 use memchr::memchr2;
 use std::borrow::Cow;
 
@@ -27,8 +28,17 @@ pub enum Written {
     Nothing,
 }
 
+/// The word of an event of version 1, of that kind. A number that it has is its value.
+pub(super) fn classic_word<'a>(uid: &'a str, kind: Option<Kind>, text: &str) -> Cow<'a, str> {
+    let uid = sanitize_uid(uid);
+    let Some(kind) = kind.filter(|_| EventWord::is_uid(&uid)) else { return uid };
+    let is_number = |text: &str| Decimal::parse(text).is_some() && text.bytes().all(|byte| byte.is_ascii_digit() || b"-.".contains(&byte));
+    let value = Some(text.trim()).filter(|text| matches!(kind, Kind::Count | Kind::Metric) && is_number(text));
+    EventWord { kind: Some(kind), value, ..EventWord::of_uid(&uid) }.to_string().into()
+}
+
 /// Sanitizes the uid of an event of version 1. Behind `@` and `;` stands what only this program says of an event.
-pub(super) fn sanitize_uid(uid: &str) -> Cow<'_, str> {
+fn sanitize_uid(uid: &str) -> Cow<'_, str> {
     let uid = sanitize_field(uid);
     match memchr2(b'@', b';', uid.as_bytes()) {
         Some(_) => uid.replace(['@', ';'], "_").into(),

@@ -29,6 +29,7 @@ mod importing;
 mod journal;
 mod keys;
 mod many_servers;
+mod metric_stream;
 mod outputs;
 mod owner;
 mod page;

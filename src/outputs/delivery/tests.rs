@@ -42,8 +42,15 @@ fn feed(delivery: &mut Delivery<u64>, now: Now, numbers: std::ops::RangeInclusiv
 
 /// The texts that the command gets now, if it is to run.
 fn run(delivery: &mut Delivery<u64>, now: Now) -> Option<String> {
+    run_without(delivery, now, &|_| false)
+}
+
+/// The same, while some events are withheld.
+fn run_without(delivery: &mut Delivery<u64>, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool) -> Option<String> {
     let is_due = delivery.handle_timeout(now);
-    is_due.then(|| delivery.begin_run(now).iter().map(|event| &*event.text).collect::<Vec<_>>().join(" "))
+    is_due
+        .then(|| delivery.begin_run(now, is_withheld).iter().map(|event| &*event.text).collect::<Vec<_>>().join(" "))
+        .filter(|texts| !texts.is_empty())
 }
 
 fn notices(delivery: &mut Delivery<u64>) -> Vec<String> {
@@ -235,7 +242,7 @@ fn a_batch_that_blocks_can_be_skipped() {
 fn removed_files_move_the_place_and_keep_what_is_in_memory() {
     let mut delivery = delivery(output());
     feed(&mut delivery, at(0), 1..=3);
-    delivery.handle_removed(&|place| place < 10, 10, 6, 100);
+    delivery.handle_removed(&|place| place.unwrap_or(0).max(10), 6, 100);
     assert_eq!(notices(&mut delivery), ["Output out: lost 6 events: more than 100 bytes of the stream waited"]);
     assert_eq!(run(&mut delivery, at(0)).as_deref(), Some("e1 e2 e3"));
     delivery.handle_end(at(0), End::Delivered);
@@ -261,6 +268,54 @@ fn open_conditions_are_sent_again_to_alertmanager_until_they_close() {
 #[test]
 fn what_is_withheld_moves_the_place() {
     let mut delivery = delivery(output());
-    delivery.handle_withheld(1);
+    delivery.handle_withheld(at(0), event(1), 1);
     assert_eq!((delivery.passed(), run(&mut delivery, at(1))), (Some(1), None));
+}
+
+#[test]
+fn the_end_of_a_condition_is_withheld_only_from_an_output_that_did_not_get_its_begin() {
+    let condition = |number: u64, key: &str, state: State| StreamEvent { state: Some(state), key: Some(key.into()), ..event(number) };
+    for (begin, is_delivered) in [(true, true), (true, false), (false, false)] {
+        let mut delivery = delivery(output());
+        if begin {
+            delivery.handle_event(at(0), condition(1, "k", State::Opened), 1);
+        } else {
+            delivery.handle_withheld(at(0), condition(1, "k", State::Opened), 1);
+        }
+        if is_delivered {
+            assert_eq!(run(&mut delivery, at(0)).as_deref(), Some("e1"));
+            delivery.handle_end(at(0), End::Delivered);
+        }
+        delivery.handle_withheld(at(1), condition(2, "k", State::Repeated), 2);
+        delivery.handle_withheld(at(1), condition(3, "other", State::Closed), 3);
+        delivery.handle_withheld(at(1), condition(4, "k", State::Closed), 4);
+        let expected = match (begin, is_delivered) {
+            (true, true) => Some("e4"),
+            (true, false) => Some("e1 e4"),
+            _ => None,
+        };
+        assert_eq!(run(&mut delivery, at(1)).as_deref(), expected);
+    }
+    let mut delivery = delivery(output());
+    delivery.recall_open(&condition(1, "k", State::Opened));
+    delivery.handle_withheld(at(1), condition(4, "k", State::Closed), 4);
+    assert_eq!(run(&mut delivery, at(1)).as_deref(), Some("e4"));
+}
+
+#[test]
+fn what_is_open_and_withheld_is_not_sent_again_until_that_is_over() {
+    let condition = |number: u64, state: State| StreamEvent { state: Some(state), key: Some("k".into()), ..event(number) };
+    let mut delivery = delivery(Output { format: Format::Alertmanager, ..output() });
+    delivery.recall(&condition(0, State::Opened));
+    assert_eq!(run_without(&mut delivery, at(60), &|_| true), None);
+    assert_eq!((delivery.is_running(), delivery.next_deadline(at(60))), (false, Some(Duration::from_secs(120))));
+    assert_eq!(run(&mut delivery, at(120)).as_deref(), Some("e0"));
+    delivery.handle_end(at(120), End::Delivered);
+    // The silence of another host explains it now.
+    delivery.handle_withheld(at(130), condition(1, State::Repeated), 1);
+    assert_eq!(run(&mut delivery, at(180)), None);
+    delivery.handle_event(at(200), condition(2, State::Repeated), 2);
+    assert_eq!(run(&mut delivery, at(200)).as_deref(), Some("e2"));
+    delivery.handle_end(at(200), End::Delivered);
+    assert_eq!(run(&mut delivery, at(260)).as_deref(), Some("e0"));
 }

@@ -1,4 +1,4 @@
-//! Fills the numbers of the last day from the files of the event stream, a little in each turn of the loop.
+//! Fills the numbers of the last day from the files of the event stream and the metric stream, a little in each turn of the loop.
 
 use super::stream_files::{Place, StreamFiles};
 use super::stream_reader::StreamReader;
@@ -23,14 +23,14 @@ impl Backfill {
     const LINES: usize = 64;
 
     /// Begins with the files of these streams that were written within the last day.
-    pub(super) fn new(now: Now, streams: &[&str]) -> Self {
-        let begin = |stream: &&str| {
+    pub(super) fn new<'a>(now: Now, streams: impl IntoIterator<Item = &'a String>) -> Self {
+        let begin = |stream: &String| {
             let files = StreamFiles::new(stream);
             let end = files.end()?;
             let first = files.oldest_written_since(now.unix.saturating_sub(Series::SPAN))?;
             Some((StreamReader::behind(stream, first)?, end))
         };
-        Self { streams: streams.iter().filter_map(begin).collect() }
+        Self { streams: streams.into_iter().filter_map(begin).collect() }
     }
 
     /// Whether there is nothing left to be read.
@@ -89,7 +89,7 @@ mod tests {
         let line = |value: u32| format!("{}%%nas%%q.{value};metric;;;{value}%%{unix}%%CPU%%NULL%%{value}\n", LocalTime::at(unix).ctime());
         fs::write(format!("{stream}.1"), (1..500).map(line).collect::<String>()).unwrap();
         fs::write(&stream, (500..1000).map(line).collect::<String>()).unwrap();
-        let (mut series, mut backfill) = (Series::default(), Backfill::new(now, &[&stream, "/nonexistent/stream"]));
+        let (mut series, mut backfill) = (Series::default(), Backfill::new(now, [&stream, &"/nonexistent/stream".to_string()]));
         // What comes now is recorded by those who write it.
         fs::write(&stream, (500..2000).map(line).collect::<String>()).unwrap();
         let clock = Clock::start();

@@ -68,7 +68,8 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
         }
     }
     found.warnings.extend(http_warnings(path, &settings.http));
-    found.faults.extend(stream_fault(path, &settings.event_stream));
+    found.faults.extend(stream_fault(path, "event_stream", &settings.event_stream));
+    found.faults.extend(settings.metric_stream.as_ref().and_then(|stream| stream_fault(path, "metric_stream", stream)));
     found.warnings.extend(socket_warning(path, &settings));
     let (faults, over) = silence_file::check(&settings);
     found.faults.extend(faults);
@@ -155,9 +156,9 @@ fn socket_warning(conf: &str, settings: &ServerFile) -> Option<Fault> {
     (socket.len() > 107).then(|| Fault { path: conf.into(), line: 0, reason })
 }
 
-/// Why the server could not write the event stream.
-fn stream_fault(conf: &str, stream: &str) -> Option<Fault> {
-    let fault = |reason: String| Some(Fault { path: conf.into(), line: 0, reason: format!("event_stream: {reason}") });
+/// Why the server could not write a stream.
+fn stream_fault(conf: &str, directive: &str, stream: &str) -> Option<Fault> {
+    let fault = |reason: String| Some(Fault { path: conf.into(), line: 0, reason: format!("{directive}: {reason}") });
     let path = Path::new(stream);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() {

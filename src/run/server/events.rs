@@ -1,8 +1,7 @@
 //! `ax436 events`: prints the event stream for people, and follows it.
 
 use super::settings;
-use super::stream_files::StreamFiles;
-use super::stream_reader::StreamReader;
+use super::streams::Streams;
 use super::terminal::{Colour, Printed, Terminal};
 use crate::date::parse_rfc3339;
 use crate::directives::Silence;
@@ -54,11 +53,12 @@ pub(super) fn main(arguments: &[String]) -> Result<(), Failure> {
     };
     let filter = Filter::parse(&matches)?;
     let follows = matches.opt_present("follow");
-    let stream = settings::read_server_file(conf)?.event_stream;
-    if !follows && StreamFiles::new(&stream).oldest().is_none() {
-        return Err(Failure::Usage(format!("there is no event stream {stream} that can be read")));
+    let settings = settings::read_server_file(conf)?;
+    let streams = Streams::new(&settings);
+    if !follows && !streams.all().any(|(_, files)| files.oldest().is_some()) {
+        return Err(Failure::Usage(format!("there is no event stream {} that can be read", settings.event_stream)));
     }
-    let (mut reader, terminal) = (StreamReader::from_start(&stream), Terminal::of_output());
+    let (mut reader, terminal) = (streams.reader(), Terminal::of_output());
     loop {
         while let Some(line) = reader.next() {
             let is_wanted = filter.chooses(&line.event);

@@ -17,12 +17,14 @@ mod page;
 mod places;
 mod prometheus;
 mod reload;
+mod rollback;
 mod settings;
 mod silence_file;
 mod snapshot;
 mod status;
 mod stream_files;
 mod stream_reader;
+mod streams;
 mod tee;
 mod terminal;
 mod unmatched;
@@ -251,10 +253,14 @@ impl<'a> Loop<'a> {
             self.log.write(now, &format!("cannot read the event stream: {}", reason(&e)));
         }
         if self.web.is_on() {
-            self.backfill = Backfill::new(now, &[&self.reload.settings().event_stream]);
+            let settings = self.reload.settings();
+            self.backfill = Backfill::new(now, [Some(&settings.event_stream), settings.metric_stream.as_ref()].into_iter().flatten());
         }
         self.recovery.recover(now, &mut self.server, self.log);
-        self.outputs.start(now, self.reload.settings(), &mut self.stream, self.log);
+        let Self { outputs, reload, stream, log, .. } = self;
+        let status = self.server.status(now);
+        let open = status.conditions.iter().filter_map(|(host, key, condition)| condition.event(host, key));
+        outputs.start(now, reload.settings(), open, stream, log);
         self.scan(now, Debounce::None);
         while self.config_dirs.has_changes() {
             self.config_dirs.apply_changes(now, &mut self.server);

@@ -2,7 +2,7 @@
 
 use super::outputs::{Command, SkipRequest};
 use super::settings::read_server_file;
-use super::stream_reader::StreamReader;
+use super::streams::Streams;
 use crate::directives::output::Output;
 use crate::directives::server::ServerFile;
 use crate::now::Now;
@@ -71,7 +71,7 @@ fn try_output(settings: &ServerFile, output: &Output, most: usize) -> Result<(),
 /// The last events of the stream that an output chooses.
 fn last_events(now: Now, settings: &ServerFile, output: &Output, most: usize) -> VecDeque<StreamEvent> {
     let delivery: Delivery<()> = Delivery::new(now, output.clone(), "", None, Period::default());
-    let mut reader = StreamReader::from_start(&settings.event_stream);
+    let mut reader = Streams::new(settings).reader();
     let mut events = VecDeque::new();
     while let Some(line) = reader.next() {
         if delivery.chooses(&line.event) {

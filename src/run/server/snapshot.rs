@@ -1,9 +1,8 @@
-//! Recovery after a restart: a snapshot file beside the event stream, and the events that the stream has after it. The stream alone is
-//! enough, because it records each event together with its checkpoint; the snapshot saves reading all of it.
+//! Recovery after a restart: a snapshot file beside the event stream, and the events that the streams have after it. The streams alone are
+//! enough, because they record each event together with its checkpoint; the snapshot saves reading all of them.
 
 use super::event_stream::EventStream;
-use super::stream_files::StreamFiles;
-use super::stream_reader::StreamReader;
+use super::streams::{SavedStreamsPlace, Streams, Which};
 use crate::directives::server::ServerFile;
 use crate::lines::lines;
 use crate::now::Now;
@@ -13,9 +12,8 @@ use crate::run::log::Log;
 use crate::server::{ConditionChange, Server};
 use crate::sys::clock::LocalTime;
 use crate::sys::reason;
-use crate::wire::position::Position;
-use crate::wire::StreamEvent;
-use std::collections::HashSet;
+use crate::wire::{ChainId, RecordedSeq, StreamEvent};
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
@@ -23,19 +21,21 @@ use std::time::Duration;
 pub(super) struct Recovery {
     /// Path of the event stream.
     stream: String,
-    keep: u32,
+    streams: Streams,
+    /// How many rolled files of each are kept.
+    keep: [u32; 2],
     file: AtomicFile,
     /// When the next snapshot may be taken.
     next: Duration,
-    /// How often the stream was rolled when the last snapshot was taken.
-    rolled: u64,
+    /// How often each was rolled when the last snapshot was taken.
+    rolled: [u64; 2],
     failure: LastFailure,
 }
 
 /// The content of the snapshot file.
 struct Snapshot {
-    /// The end of the stream when the snapshot was taken.
-    stream: Position,
+    /// The ends of the streams when the snapshot was taken.
+    streams: SavedStreamsPlace,
     /// When that was, in seconds since 1970.
     unix: u64,
     /// The snapshot of the server.
@@ -53,10 +53,11 @@ impl Recovery {
     pub(super) fn new(now: Now, settings: &ServerFile) -> Self {
         Self {
             stream: settings.event_stream.clone(),
-            keep: settings.event_stream_keep,
+            streams: Streams::new(settings),
+            keep: [settings.event_stream_keep, settings.metric_stream_keep],
             file: AtomicFile::new(format!("{}.state", settings.event_stream)),
             next: now.mono + Self::INTERVAL,
-            rolled: 0,
+            rolled: [0; 2],
             failure: LastFailure::default(),
         }
     }
@@ -86,15 +87,13 @@ impl Recovery {
 
     /// Replays the events after the snapshot. Returns their number.
     fn replay(&self, now: Now, snapshot: Option<&Snapshot>, server: &mut Server) -> u64 {
-        let files = StreamFiles::new(&self.stream);
-        // Without a snapshot, or if its place in the stream was deleted, every event of the stream may be new.
-        let place = snapshot.and_then(|snapshot| files.find(snapshot.stream.files.first()?));
-        let reader = place.and_then(|place| StreamReader::behind(&self.stream, place));
-        let mut reader = reader.unwrap_or_else(|| StreamReader::from_start(&self.stream));
-        let mut replayed = 0;
+        // Without a snapshot, or if a place of it was deleted, every event may be new.
+        let place = snapshot.and_then(|snapshot| self.streams.find(&snapshot.streams));
+        let mut reader = place.map_or_else(|| self.streams.reader(), |place| self.streams.reader_behind(place));
+        let (mut epochs, mut replayed) = (Epochs::default(), 0);
         while let Some(line) = reader.next() {
             replayed += 1;
-            replay(now, &line.event, server);
+            replay(now, &line.event, server, &mut epochs);
         }
         replayed
     }
@@ -109,7 +108,7 @@ impl Recovery {
             None => texts.contains(&event.received),
         };
         let mut events = Vec::new();
-        for path in [format!("{}.1", self.stream), self.stream.clone()] {
+        for path in self.streams.all().flat_map(|(_, files)| [files.numbered(1), files.numbered(0)]) {
             let text = read_end(&path, Self::RECENT_BYTES).unwrap_or_default();
             let recorded = lines(&text).filter_map(|(_, line)| StreamEvent::parse(&String::from_utf8_lossy(line)));
             events.extend(recorded.filter(|event| event.at.is_none() && is_recent(event)));
@@ -119,24 +118,27 @@ impl Recovery {
 
     /// Writes a snapshot if one is due.
     pub(super) fn handle_timeout(&mut self, now: Now, server: &mut Server, stream: &mut EventStream, log: &mut Log) {
-        let loses_events = stream.rolled() - self.rolled >= u64::from(self.keep.max(1));
+        let mut streams = Self::rolled(stream).into_iter().zip(self.rolled).zip(self.keep);
+        let loses_events = streams.any(|((rolled, before), keep)| rolled - before >= u64::from(keep.max(1)));
         if now.mono >= self.next || loses_events {
             self.save(now, server, stream, log);
         }
     }
 
+    fn rolled(stream: &EventStream) -> [u64; 2] {
+        [Which::Events, Which::Metrics].map(|which| stream.rolled(which))
+    }
+
     /// Writes a snapshot if anything changed.
     pub(super) fn save(&mut self, now: Now, server: &mut Server, stream: &mut EventStream, log: &mut Log) {
         self.next = now.mono + Self::INTERVAL;
-        self.rolled = stream.rolled();
+        self.rolled = Self::rolled(stream);
         if fs::metadata(&self.stream).is_ok_and(|meta| !meta.is_file()) {
             return;
         }
         let Some(text) = server.snapshot() else { return };
-        // The stream is forced to disk first: a snapshot must not be ahead of it.
-        let files = StreamFiles::new(&self.stream);
-        let place = files.end().and_then(|place| files.saved(place));
-        let snapshot = Snapshot { stream: Position::of_files(place.into_iter().collect()), unix: now.unix, text };
+        // The streams are forced to disk first: a snapshot must not be ahead of them.
+        let snapshot = Snapshot { streams: self.streams.saved(self.streams.end()), unix: now.unix, text };
         let failure = stream.sync().and_then(|()| self.file.write(&snapshot.emit())).err().map(|e| reason(&e));
         if failure.is_some() {
             server.handle_snapshot_lost();
@@ -148,23 +150,44 @@ impl Recovery {
 }
 
 impl Snapshot {
-    /// The content of the file: the end of the stream, then the snapshot of the server.
+    /// The content of the file: the ends of the streams, then the snapshot of the server.
     fn emit(&self) -> String {
-        let Self { stream, unix, text } = self;
-        format!("STREAM%%{unix}%%{stream}\n{text}")
+        let Self { streams, unix, text } = self;
+        format!("STREAM%%{unix}%%{}\n{text}", streams.emit())
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (first, text) = text.split_once('\n')?;
-        let (unix, stream) = first.strip_prefix("STREAM%%")?.split_once("%%")?;
-        Some(Self { stream: Position::parse(stream)?, unix: unix.parse().ok()?, text: text.to_string() })
+        let (unix, streams) = first.strip_prefix("STREAM%%")?.split_once("%%")?;
+        Some(Self { streams: SavedStreamsPlace::parse(streams)?, unix: unix.parse().ok()?, text: text.to_string() })
     }
 }
 
-/// Follows what an event of the stream says of its chain and of a condition.
-fn replay(now: Now, event: &StreamEvent, server: &mut Server) {
-    if let Some(at) = &event.at {
-        server.replay(&event.host, at, event.unix);
+/// The epochs of each chain in the order in which they began. Two streams show this order: within one second, theirs is not known.
+#[derive(Default)]
+struct Epochs(HashMap<String, HashMap<ChainId, Vec<u64>>>);
+
+impl Epochs {
+    /// Whether an epoch of a chain is the last one so far. One that another has followed never comes back.
+    fn is_last(&mut self, host: &str, chain: ChainId, epoch: u64) -> bool {
+        if !self.0.contains_key(host) {
+            self.0.insert(host.into(), HashMap::new());
+        }
+        let Some(chains) = self.0.get_mut(host) else { return true };
+        let epochs = chains.entry(chain).or_default();
+        if !epochs.contains(&epoch) {
+            epochs.push(epoch);
+        }
+        epochs.last() == Some(&epoch)
+    }
+}
+
+/// Follows what an event of a stream says of its chain and of a condition.
+fn replay(now: Now, event: &StreamEvent, server: &mut Server, epochs: &mut Epochs) {
+    if let Some((at, recorded)) = event.at.as_deref().and_then(|at| Some((at, RecordedSeq::parse(at)?))) {
+        if epochs.is_last(&event.host, recorded.chain, recorded.seq.epoch) {
+            server.replay(&event.host, at, event.unix);
+        }
     }
     if let Some(change) = ConditionChange::of(&event.word(), &event.tags, &event.text, event.unix) {
         server.handle_condition(now, &event.host, change);
@@ -188,12 +211,30 @@ mod tests {
 
     #[test]
     fn emit_and_parse_are_inverses() {
-        let stream = Position::parse("2s.1y2p0ij32e8e7.4zf").unwrap();
-        let text = "436 positions 1\nAT%%h%%1%%none\n";
-        let read = Snapshot::parse(&Snapshot { stream: stream.clone(), unix: 17, text: text.into() }.emit()).unwrap();
-        assert_eq!((read.stream, read.unix, &*read.text), (stream, 17, text));
+        for streams in ["2s.1y2p0ij32e8e7.4zf", "-", "2s.1y2p0ij32e8e7.4zf 2s.1.1"] {
+            let streams = SavedStreamsPlace::parse(streams).unwrap();
+            let text = "436 positions 1\nAT%%h%%1%%none\n";
+            let read = Snapshot::parse(&Snapshot { streams: streams.clone(), unix: 17, text: text.into() }.emit()).unwrap();
+            assert_eq!((read.streams, read.unix, &*read.text), (streams, 17, text));
+        }
         for text in ["", "STREAM%%17\n", "STREAM%%17%%?\n", "STREAM%%x%%-\n", "436 positions 1\n"] {
             assert!(Snapshot::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_that_another_has_followed_does_not_come_back() {
+        let mut epochs = Epochs::default();
+        for (host, chain, epoch, is_last) in [
+            ("h", 1, 7, true),
+            ("h", 1, 7, true),
+            ("h", 1, 3, true),
+            ("h", 1, 7, false),
+            ("h", 1, 3, true),
+            ("h", 2, 7, true),
+            ("i", 1, 7, true),
+        ] {
+            assert_eq!(epochs.is_last(host, ChainId(chain), epoch), is_last, "{host} {chain} {epoch}");
         }
     }
 }

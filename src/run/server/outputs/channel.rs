@@ -5,8 +5,7 @@ use crate::directives::output::Output;
 use crate::now::{earlier, Now};
 use crate::outputs::{Delivery, End};
 use crate::run::log::Log;
-use crate::run::server::stream_files::Place;
-use crate::run::server::stream_reader::StreamReader;
+use crate::run::server::streams::{StreamsPlace, StreamsReader};
 use crate::sys::child::failure;
 use crate::sys::poll::PollSet;
 use crate::sys::reason;
@@ -14,9 +13,9 @@ use crate::wire::StreamEvent;
 use std::time::Duration;
 
 pub(super) struct Channel {
-    pub(super) delivery: Delivery<Place>,
-    pub(super) reader: StreamReader,
-    /// Whether the stream may have more for the reader.
+    pub(super) delivery: Delivery<StreamsPlace>,
+    pub(super) reader: StreamsReader,
+    /// Whether the streams may have more for the reader.
     has_more: bool,
     command: Option<Command>,
     /// What becomes of the output once its command has ended.
@@ -40,7 +39,7 @@ impl Channel {
     /// Least time between two lines of the log.
     const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-    pub(super) fn new(delivery: Delivery<Place>, reader: StreamReader) -> Self {
+    pub(super) fn new(delivery: Delivery<StreamsPlace>, reader: StreamsReader) -> Self {
         Self { delivery, reader, has_more: true, command: None, next: None, next_line: Duration::ZERO, unlogged: 0, delivered: false }
     }
 
@@ -78,7 +77,7 @@ impl Channel {
         let is_due = self.delivery.handle_timeout(now);
         // Of a command that has ended, the next may start at once.
         if is_due && self.command.is_none() {
-            self.start_command(now, log);
+            self.start_command(now, is_withheld, log);
         }
     }
 
@@ -88,16 +87,19 @@ impl Channel {
                 return;
             }
             match self.reader.next() {
-                Some(line) if is_withheld(&line.event) => self.delivery.handle_withheld(line.place),
+                Some(line) if is_withheld(&line.event) => self.delivery.handle_withheld(now, line.event, line.place),
                 Some(line) => self.delivery.handle_event(now, line.event, line.place),
                 None => self.has_more = false,
             }
         }
     }
 
-    fn start_command(&mut self, now: Now, log: &mut Log) {
+    fn start_command(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool, log: &mut Log) {
         let output = self.delivery.output().clone();
-        let events = self.delivery.begin_run(now);
+        let events = self.delivery.begin_run(now, is_withheld);
+        if events.is_empty() {
+            return;
+        }
         match Command::start(&output, &events) {
             Ok(command) => self.command = Some(command),
             Err(e) => self.handle_end(now, End::Failed(format!("cannot start {}: {}", output.command[0], reason(&e))), "", log),

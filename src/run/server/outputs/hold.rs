@@ -1,13 +1,14 @@
-//! Which files of the stream are held because an output has not passed them, and which are removed.
+//! Which files of a stream are held because an output has not passed them, and which are removed.
 
 use super::channel::Channel;
 use crate::run::server::stream_files::StreamFiles;
-use crate::run::server::stream_reader::StreamReader;
+use crate::run::server::streams::{StreamsPlace, Which};
 use std::fs;
 use std::path::Path;
 
 pub(super) struct Hold {
-    files: StreamFiles,
+    pub(super) which: Which,
+    pub(super) files: StreamFiles,
     /// How many rolled files are kept anyway.
     keep: u32,
     /// Bytes of further files that may be held.
@@ -21,8 +22,8 @@ impl Hold {
     const LEAST_FREE: u64 = 10;
     const SHARE_OF_FREE: u64 = 4;
 
-    pub(super) fn new(files: StreamFiles, keep: u32, limit: u64) -> Self {
-        Self { files, keep, limit, kept: keep }
+    pub(super) fn new((which, files): (Which, &StreamFiles), keep: u32, limit: u64) -> Self {
+        Self { which, files: files.clone(), keep, limit, kept: keep }
     }
 
     pub(super) fn set_limit(&mut self, limit: u64) {
@@ -57,18 +58,17 @@ impl Hold {
     /// Moves an output behind the files that are about to be removed, and counts what it loses.
     fn lose(&self, first_lost: u32, channel: &mut Channel) {
         let is_lost = |inode: u64| self.files.number_of(inode).is_none_or(|number| number >= first_lost);
-        let Some(next) = self.files.open(first_lost - 1) else { return };
-        let (stream, place) = (self.files.numbered(0), next.place(0));
-        let mut lost = 0;
-        if channel.reader.place().is_none_or(|place| is_lost(place.inode())) {
-            while let Some(line) = channel.reader.next().filter(|line| is_lost(line.place.inode())) {
-                lost += u64::from(channel.delivery.chooses(&line.event));
+        let Some(next) = self.files.open(first_lost - 1).map(|next| next.place(0)) else { return };
+        let (mut lost, delivery) = (0, &channel.delivery);
+        channel.reader.skip((self.which, &self.files), &is_lost, next, &mut |event| lost += u64::from(delivery.chooses(event)));
+        let moved = |place: Option<StreamsPlace>| {
+            let mut place = place.unwrap_or_default();
+            if place.of(self.which).is_none_or(|place| is_lost(place.inode())) {
+                place.set(self.which, Some(next));
             }
-            if let Some(reader) = StreamReader::behind(&stream, place) {
-                channel.reader = reader;
-            }
-        }
-        channel.delivery.handle_removed(&|place| is_lost(place.inode()), place, lost, self.limit);
+            place
+        };
+        channel.delivery.handle_removed(&moved, lost, self.limit);
         channel.handle_written();
     }
 

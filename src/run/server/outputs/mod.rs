@@ -1,4 +1,4 @@
-//! The outputs of the server: each a place in the event stream, and a command that gets what follows.
+//! The outputs of the server: each a place in the event stream and the metric stream, and a command that gets what follows.
 
 mod channel;
 mod command;
@@ -13,8 +13,8 @@ use self::channel::{Channel, Next};
 use self::hold::Hold;
 use self::places::{PlacesFile, SavedPlace};
 use super::event_stream::EventStream;
-use super::stream_files::{Place, StreamFiles};
 use super::stream_reader::StreamReader;
+use super::streams::{Streams, StreamsPlace, Which};
 use crate::directives::output::{Format, Output};
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
@@ -30,25 +30,26 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub(super) struct Outputs {
+    /// Path of the event stream.
     stream: String,
-    files: StreamFiles,
+    streams: Streams,
     /// The name of this server.
     server: Rc<str>,
     /// In the order of the server file.
     channels: Vec<Channel>,
     file: PlacesFile,
     /// The places that the file has, by the name of their output. Those of outputs that the server file has with a fault stay as they are.
-    saved: Vec<(SavedPlace, Option<Place>)>,
+    saved: Vec<(SavedPlace, Option<StreamsPlace>)>,
     /// When the places may be saved next, and when at the latest.
     next_save: Duration,
     latest_save: Duration,
     /// Whether events were delivered since the last save.
     delivered: bool,
-    hold: Hold,
+    holds: Vec<Hold>,
     skip: SkipRequest,
     /// When a request to skip is looked for next.
     next_look: Duration,
-    /// How often the stream was rolled when the held files were looked at.
+    /// How often the streams were rolled when the held files were looked at.
     rolled: u64,
     failure: LastFailure,
 }
@@ -77,11 +78,12 @@ impl Outputs {
 
     pub(super) fn new(now: Now, settings: &ServerFile, server: &str) -> Self {
         let stream = &settings.event_stream;
-        let files = StreamFiles::new(stream);
+        let streams = Streams::new(settings);
+        let keep = |which| if which == Which::Events { settings.event_stream_keep } else { settings.metric_stream_keep };
         Self {
             stream: stream.clone(),
-            hold: Hold::new(files.clone(), settings.event_stream_keep, settings.output_hold),
-            files,
+            holds: streams.all().map(|(which, files)| Hold::new((which, files), keep(which), settings.output_hold)).collect(),
+            streams,
             skip: SkipRequest::new(stream),
             next_look: now.mono,
             server: server.into(),
@@ -97,17 +99,34 @@ impl Outputs {
     }
 
     /// Goes on where an earlier run came to. The stream must have been cut back to its last complete batch.
-    pub(super) fn start(&mut self, now: Now, settings: &ServerFile, stream: &mut EventStream, log: &mut Log) {
+    /// `open` has an event of each condition that is open now.
+    pub(super) fn start(
+        &mut self,
+        now: Now,
+        settings: &ServerFile,
+        open: impl Iterator<Item = StreamEvent>,
+        stream: &mut EventStream,
+        log: &mut Log,
+    ) {
         settings.output_faults.iter().for_each(|fault| log.write(now, &fault.to_string()));
         let (saved, faults) = self.file.read();
         faults.iter().for_each(|fault| log.write(now, fault));
-        self.saved = saved.into_iter().map(|saved| (saved.clone(), saved.place.and_then(|place| self.files.find(&place)))).collect();
+        // What a metric stream has that was not there then stems from an earlier configuration.
+        let end = self.streams.saved(self.streams.end());
+        let completed = |saved: SavedPlace| SavedPlace { place: saved.place.or_metrics(&end), ..saved };
+        self.saved = saved.into_iter().map(completed).map(|saved| (saved.clone(), self.streams.find(&saved.place))).collect();
+        let known: Vec<String> = self.saved.iter().map(|(saved, _)| saved.output.clone()).collect();
         self.adopt(now, settings, stream, log);
+        let mut channels: Vec<&mut Channel> =
+            self.channels.iter_mut().filter(|channel| known.iter().any(|name| name == channel.name())).collect();
+        if !channels.is_empty() {
+            open.for_each(|event| channels.iter_mut().for_each(|channel| channel.delivery.recall_open(&event)));
+        }
     }
 
     /// Puts the outputs of a server file in force. One whose command runs changes once that has ended.
     pub(super) fn adopt(&mut self, now: Now, settings: &ServerFile, stream: &mut EventStream, log: &mut Log) {
-        self.hold.set_limit(settings.output_hold);
+        self.holds.iter_mut().for_each(|hold| hold.set_limit(settings.output_hold));
         if fs::metadata(&self.stream).is_ok_and(|meta| !meta.is_file()) {
             if !settings.outputs.is_empty() {
                 log.write(now, "the event stream is not a regular file: there are no outputs");
@@ -142,27 +161,26 @@ impl Outputs {
     /// A channel of an output that was not there. It begins where an earlier run came to, or at the end of the stream.
     fn begin(&self, now: Now, output: Output) -> Channel {
         let Some((saved, place)) = self.saved.iter().find(|(saved, _)| saved.output == output.name) else {
-            return self.channel(now, output, self.files.end(), Period::default());
+            return self.channel(now, output, self.streams.end(), Period::default());
         };
-        let is_gone = saved.place.is_some() && place.is_none();
-        let mut channel = self.channel(now, output, *place, saved.period.clone());
-        if is_gone {
+        let mut channel = self.channel(now, output, place.unwrap_or_default(), saved.period.clone());
+        if place.is_none() {
             channel.delivery.notice(Notice::PlaceGone);
         }
         channel
     }
 
-    /// A channel that goes on at a place; `None` is the start of the stream.
-    fn channel(&self, now: Now, output: Output, place: Option<Place>, period: Period) -> Channel {
-        let reader = place.and_then(|place| StreamReader::behind(&self.stream, place));
-        let reader = reader.unwrap_or_else(|| StreamReader::from_start(&self.stream));
+    /// A channel that goes on at a place.
+    fn channel(&self, now: Now, output: Output, place: StreamsPlace, period: Period) -> Channel {
+        let reader = self.streams.reader_behind(place);
         let needs_history = output.format == Format::Alertmanager;
-        let mut delivery = Delivery::new(now, output, &self.server, place, period);
-        if let Some(place) = place.filter(|_| needs_history) {
+        let mut delivery = Delivery::new(now, output, &self.server, Some(place), period);
+        // Metrics and counts are no conditions.
+        if let Some(end) = place.events.filter(|_| needs_history) {
             let mut earlier = StreamReader::from_start(&self.stream);
             while let Some(line) = earlier.next() {
                 delivery.recall(&line.event);
-                if line.place == place {
+                if line.place == end {
                     break;
                 }
             }
@@ -191,8 +209,9 @@ impl Outputs {
         }
         let is_less = self.replace(now);
         self.save_if_due(now, stream, log);
-        if stream.rolled() != self.rolled || is_less {
-            self.rolled = stream.rolled();
+        let rolled = stream.rolled(Which::Events) + stream.rolled(Which::Metrics);
+        if rolled != self.rolled || is_less {
+            self.rolled = rolled;
             self.update_hold(stream);
         }
     }
@@ -211,7 +230,7 @@ impl Outputs {
         self.channels.iter().map(|channel| {
             let delivery = &channel.delivery;
             let place = delivery.passed();
-            let bytes_behind = place.map_or(0, |place| self.files.bytes_behind(place));
+            let bytes_behind = place.map_or(0, |place| self.streams.bytes_behind(place));
             OutputState {
                 name: channel.name(),
                 bytes_behind,
@@ -252,7 +271,9 @@ impl Outputs {
                     let former = &self.channels[at].delivery;
                     let limit_stays = former.output().limit == output.limit;
                     let period = if limit_stays { former.passed_period().clone() } else { Period::default() };
-                    self.channels[at] = self.channel(now, output, former.passed(), period);
+                    let mut channel = self.channel(now, output, former.passed().unwrap_or_default(), period);
+                    former.open_conditions().for_each(|event| channel.delivery.recall_open(event));
+                    self.channels[at] = channel;
                 }
             }
         }
@@ -270,10 +291,9 @@ impl Outputs {
 
     fn save_if_due(&mut self, now: Now, stream: &mut EventStream, log: &mut Log) {
         let has_moved = || {
-            let inode = |place: Option<Place>| place.map(Place::inode);
             let is_saved = |channel: &Channel| {
                 let saved = self.saved.iter().find(|(saved, _)| saved.output == channel.name());
-                saved.is_some_and(|(_, place)| inode(*place) == inode(channel.delivery.passed()))
+                saved.is_some_and(|(_, place)| place.map(StreamsPlace::inodes) == channel.delivery.passed().map(StreamsPlace::inodes))
             };
             !self.channels.iter().all(is_saved)
         };
@@ -290,7 +310,7 @@ impl Outputs {
             self.saved.iter().filter(|(saved, _)| !self.channels.iter().any(|channel| channel.name() == saved.output)).cloned().collect();
         for channel in &self.channels {
             let (place, period) = (channel.delivery.passed(), channel.delivery.passed_period().clone());
-            let saved = place.and_then(|place| self.files.saved(place));
+            let saved = self.streams.saved(place.unwrap_or_default());
             places.push((SavedPlace { output: channel.name().into(), place: saved, period }, place));
         }
         if places == self.saved {
@@ -310,18 +330,20 @@ impl Outputs {
         }
     }
 
-    /// Removes the files of the stream that no output needs any more, and holds the others.
+    /// Removes the files of the streams that no output needs any more, and holds the others.
     fn update_hold(&mut self, stream: &mut EventStream) {
-        // The places that were saved, since a restart goes on there, and those that are not saved yet.
-        let oldest = || self.files.numbers().last().copied().unwrap_or(0);
-        let number = |place: Option<Place>| match place {
-            Some(place) => self.files.number_of(place.inode()).unwrap_or(0),
-            None => oldest(),
-        };
-        let places = self.saved.iter().map(|(_, place)| *place).chain(self.channels.iter().map(|channel| channel.delivery.passed()));
-        let needed = places.map(number).max().unwrap_or(0);
-        self.hold.update(needed, &mut self.channels);
-        stream.keep(self.hold.kept);
+        let Self { holds, saved, channels, .. } = self;
+        for hold in holds {
+            // The places that were saved, since a restart goes on there, and those that are not saved yet.
+            let number = |place: Option<StreamsPlace>| match place.and_then(|place| place.of(hold.which)) {
+                Some(place) => hold.files.number_of(place.inode()).unwrap_or(0),
+                None => hold.files.numbers().last().copied().unwrap_or(0),
+            };
+            let places = saved.iter().map(|(_, place)| *place).chain(channels.iter().map(|channel| channel.delivery.passed()));
+            let needed = places.map(number).max().unwrap_or(0);
+            hold.update(needed, channels);
+            stream.keep(hold.which, hold.kept);
+        }
     }
 
     /// Ends all commands, and saves the places.

@@ -2,15 +2,14 @@
 
 use crate::outputs::Period;
 use crate::run::atomic_file::AtomicFile;
-use crate::wire::position::{FilePosition, Position};
+use crate::run::server::streams::SavedStreamsPlace;
 use std::io;
 
 /// How far an output had come when the file was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SavedPlace {
     pub(super) output: String,
-    /// `None` for the start of a stream that was not there yet.
-    pub(super) place: Option<FilePosition>,
+    pub(super) place: SavedStreamsPlace,
     pub(super) period: Period,
 }
 
@@ -49,14 +48,13 @@ impl PlacesFile {
 impl SavedPlace {
     fn emit(&self) -> String {
         let Self { output, place, period } = self;
-        format!("{output}%%{}%%{}\n", Position::of_files(place.iter().copied().collect()), period.emit())
+        format!("{output}%%{}%%{}\n", place.emit(), period.emit())
     }
 
     fn parse(line: &str) -> Option<Self> {
         let (output, rest) = line.split_once("%%")?;
         let (place, period) = rest.split_once("%%")?;
-        let place = Position::parse(place)?.files.first().copied();
-        Some(Self { output: output.into(), place, period: Period::parse(period) })
+        Some(Self { output: output.into(), place: SavedStreamsPlace::parse(place)?, period: Period::parse(period) })
     }
 }
 
@@ -66,14 +64,10 @@ mod tests {
 
     #[test]
     fn emit_and_parse_are_inverses() {
-        let place = Some(FilePosition { offset: 100, hash: 7, inode: 9, done: 0, serial: 0 });
-        for saved in [
-            SavedPlace { output: "mail".into(), place, period: Period::parse("1000 2 3") },
-            SavedPlace { output: "new".into(), place: None, period: Period::default() },
-        ] {
-            assert_eq!(SavedPlace::parse(saved.emit().trim_end()), Some(saved));
+        for line in ["mail%%2s.7.9%%1000 2 3", "new%%-%%-", "both%%2s.7.9 2s.8.1%%-", "both%%2s.7.9 -%%-"] {
+            assert_eq!(SavedPlace::parse(line).unwrap().emit().trim_end(), line);
         }
-        for line in ["", "mail", "mail%%", "mail%%x%%-"] {
+        for line in ["", "mail", "mail%%", "mail%%x%%-", "mail%%- - -%%-", "mail%%2s.7.9+2s.8.1%%-"] {
             assert_eq!(SavedPlace::parse(line), None, "{line}");
         }
     }

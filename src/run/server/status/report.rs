@@ -7,6 +7,7 @@ use crate::run::server::outputs::{OutputState, Outputs};
 use crate::server::{is_held_back, HostKey, HostState, HostStatus, IgnoredCounts, InForce, Refused, ServerStatus};
 use crate::sys::clock::LocalTime;
 use crate::text::sanitize;
+use crate::wire::Kind;
 use nanoserde::{DeJson, DeJsonErr, SerJson};
 
 pub(in crate::run::server) use json::{ConditionReport, HostReport, OutputReport, Report, SilenceReport};
@@ -80,6 +81,8 @@ mod json {
         pub silenced: bool,
         /// The silence of another host explains it.
         pub held_back: bool,
+        /// Its host is silent or stopped: nobody knows whether it lasts.
+        pub stale: bool,
     }
 
     #[derive(Clone, Debug, Default, DeJson, SerJson)]
@@ -138,6 +141,9 @@ impl Report {
             address: Some(stranger.address.to_string()),
             ..HostReport::unknown()
         }));
+        let is_away = |host: &str| {
+            status.hosts.iter().any(|known| known.name == host && matches!(known.state, HostState::Silent | HostState::Stopped))
+        };
         let mut conditions: Vec<ConditionReport> = status
             .conditions
             .iter()
@@ -152,6 +158,8 @@ impl Report {
                 last_unix: condition.last,
                 silenced: silences.covers(host, &condition.tags, now.unix),
                 held_back: is_held_back(Some(condition.kind), &condition.tags),
+                // The server itself knows of the others.
+                stale: condition.kind != Kind::System && is_away(host),
             })
             .collect();
         conditions.sort_by(|a, b| (a.since_unix, &a.host, &a.key).cmp(&(b.since_unix, &b.host, &b.key)));

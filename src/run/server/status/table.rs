@@ -98,9 +98,10 @@ fn conditions(report: &Report, terminal: &Terminal) -> Vec<String> {
     }
     let mut table = Table::new(terminal, &["OPEN FOR", "HOST", "KIND", "TAGS", "MARK", "TEXT"]);
     for condition in &report.conditions {
-        let (mark, colour) = match (condition.silenced, condition.held_back) {
-            (true, _) => ("silenced", Colour::Dim),
-            (_, true) => ("behind", Colour::Dim),
+        let (mark, colour) = match (condition.silenced, condition.held_back, condition.stale) {
+            (true, ..) => ("silenced", Colour::Dim),
+            (_, true, _) => ("behind", Colour::Dim),
+            (.., true) => ("stale", Colour::Yellow),
             _ => ("", Colour::Red),
         };
         table.push([
