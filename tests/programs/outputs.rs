@@ -66,7 +66,10 @@ fn a_command_gets_the_events_that_its_output_chooses_from_the_end_of_the_stream_
     let json = wait_for("JSON", || Some(fs::read_to_string(site.path("some.out")).ok()?).filter(|text| text.contains("\"after-49\"")));
     assert_eq!(json.lines().filter(|line| line.starts_with("{\"received\":\"20")).count(), 50, "{json}");
     assert!(!site.path("none.out").exists() && !delivered(&site, "all.out").iter().any(|text| text.starts_with("before")));
-    let environment = fs::read_to_string(site.path("some.env")).unwrap();
+    // The sink writes these behind the events.
+    let environment = wait_for("the variables", || {
+        Some(fs::read_to_string(site.path("some.env")).ok()?).filter(|text| text.trim_end().ends_with(" after_49"))
+    });
     let counts = environment.lines().map(|line| line.split(' ').next().unwrap().parse::<usize>().unwrap());
     assert_eq!(counts.sum::<usize>(), 50);
     assert!(environment.lines().next().unwrap().contains(" after_0 ") && environment.trim_end().ends_with(" after_49"), "{environment}");
