@@ -64,7 +64,7 @@ fn every_answer_is_as_the_openapi_file_says() {
         assert!(answer.body.contains(part), "no {part} in {}", answer.body);
     }
     let parameters = crate::schema::parameters("/api/events");
-    assert_eq!(parameters, ["since", "host", "tags", "state", "text", "limit", "after"]);
+    assert_eq!(parameters, ["since", "host", "tags", "state", "numbers", "text", "limit", "after"]);
     for path in ["/api/events", "/api/metrics"] {
         let accepted = |name: &&String| get_with(&site, &format!("{path}?{name}="), RIGHT).status == 200;
         let parameters = crate::schema::parameters(path);

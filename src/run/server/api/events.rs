@@ -40,7 +40,7 @@ enum Stage {
 
 impl Events {
     /// The parameters of a request.
-    const PARAMETERS: [&'static str; 8] = ["since", "host", "tags", "state", "text", "numbers", "limit", "after"];
+    const PARAMETERS: [&'static str; 8] = ["since", "host", "tags", "state", "numbers", "text", "limit", "after"];
     /// How many events an answer has if the request does not say.
     const LIMIT: usize = 100;
     const MAX_LIMIT: usize = 1000;
