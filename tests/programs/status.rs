@@ -190,7 +190,10 @@ fn open_conditions_outlive_a_restart_and_end_with_the_host_file() {
 fn a_condition_that_ends_without_an_event_is_open_no_longer_also_after_a_crash_of_the_server() {
     let site = Site::new("status-silent-end");
     site.write("app.log", "");
-    site.host("nas", &format!("file: {}\nmatch: .\nalert_inactive: tags=QUIET seconds=1 message=Nothing is logged\n", site.file("app.log")));
+    site.host(
+        "nas",
+        &format!("file: {}\nmatch: .\nalert_inactive: tags=QUIET seconds=1 message=Nothing is logged\n", site.file("app.log")),
+    );
     let server = site.server();
     let _agent = site.agent("nas", &[]);
     let open = || printed(&site, &["status", "ax436.conf"]);
