@@ -4,17 +4,19 @@
 use super::by_value::{EndedBlock, ValueCounts};
 use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
 use super::file_count::FileCount;
+use super::line_limit::{LimitedLine, LineConditions};
+use super::matched_line::MatchedLine;
 use super::repeated;
-use super::search::FoundLine;
 use crate::agent::delivery::{Delivery, Event, Origin};
 use crate::agent::logs::{FollowedFile, Lines};
-use crate::directives::host::{EventText, LogAlert, LogRule};
+use crate::directives::host::{EventText, LineSubject, LogAlert, LogRule};
 use crate::hash::Fnv1a;
 use crate::now::Now;
 use crate::pattern::{GroupName, Pattern, Work};
 use crate::text::truncate;
 use crate::wire::position::{Base36, BlockCount, ConditionKey, Position};
 use crate::wire::{ChainId, Kind};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,17 +46,10 @@ pub(super) struct LogCounter {
     pub(super) files: Vec<FileCount>,
     /// What it counted for each value.
     pub(super) values: Option<Box<ValueCounts>>,
+    /// The conditions of its lines.
+    pub(super) lines: RefCell<LineConditions>,
     /// Lines that matched since the rule took effect.
     pub(super) matched: u64,
-}
-
-/// A line that a rule matches.
-#[derive(Clone, Copy)]
-pub(super) struct MatchedLine<'a, 'b> {
-    pub(super) file: &'a FollowedFile,
-    pub(super) line: &'a FoundLine<'b>,
-    /// Where the event comes from that the rule makes of it.
-    pub(super) origin: Option<Origin<'a>>,
 }
 
 /// What a rule does with a line that matches.
@@ -84,6 +79,7 @@ impl LogCounter {
             files: vec![FileCount::new(is_active); files],
             matched: 0,
             values: rule.alert.by().map(|_| Box::default()),
+            lines: RefCell::default(),
             rule: Rc::new(rule),
             matcher: 0,
         }
@@ -100,7 +96,7 @@ impl LogCounter {
         }
     }
 
-    /// Queues the event that the rule makes of a line. Before it the file is processed up to that place.
+    /// Queues the event that the rule makes of a line, if it makes one, which it returns. Before it the file is processed up to that place.
     pub(super) fn push_event(
         &self,
         now: Now,
@@ -108,16 +104,24 @@ impl LogCounter {
         before: impl FnOnce() -> Option<Position>,
         work: &mut Work,
         delivery: &mut Delivery,
-    ) {
-        let LogAlert::All { message, .. } = &self.rule.alert else { return };
-        let MatchedLine { file, line, origin, .. } = *matched;
-        let line = line.text();
-        let text = match message {
-            None => line.trim().into(),
-            Some(message) => message.expand(line, self.rule.captures(line, work).as_ref()),
+    ) -> bool {
+        let MatchedLine { file, line, origin } = *matched;
+        let (line, rule) = (line.text(), &self.rule);
+        let (text, kind) = match &rule.alert {
+            LogAlert::All { message: None, .. } => (line.trim().into(), Kind::Line),
+            LogAlert::All { message: Some(message), .. } => (message.expand(line, rule.captures(line, work).as_ref()), Kind::Line),
+            LogAlert::Value { group } => {
+                let captures = rule.captures(line, work);
+                (captures.as_ref().map_or("", |captures| group.text_in(captures)).into(), Kind::Metric)
+            }
+            _ => {
+                let limited = LimitedLine { rule, name: self.name.with(file.path().as_bytes()), matched };
+                return self.lines.borrow_mut().handle_line(now, &limited, before, work, delivery);
+            }
         };
-        let event = Event { tags: &self.rule.tags, file: Some(file.path()), text: &text, kind: Kind::Line, condition: None };
+        let event = Event { tags: &rule.tags, file: Some(file.path()), text: &text, kind, condition: None };
         delivery.push_line(now, file.chain(), origin, before, event);
+        true
     }
 
     /// An event was made of a line of the file of that index: it counts, if the events are limited.
@@ -212,6 +216,7 @@ impl LogCounter {
                 (count > *threshold, message.expand(line, self.rule.captures(line, &mut Work::turn()).as_ref()))
             }
             LogAlert::Inactive { message, .. } => (count == 0, message.into()),
+            LogAlert::Value { .. } | LogAlert::Limit { .. } => return,
         };
         let (sample, message) = (if is_found { Sample::Holds } else { Sample::Clear }, message.into_owned());
         let alert = condition_alert(&self.rule, self.condition_key(file.path()), chain, file.path());
@@ -236,22 +241,26 @@ impl LogCounter {
     }
 
     pub(super) fn name_conditions(&mut self, names: &mut ConditionNames) {
-        if self.block.is_none() {
+        if self.block.is_none() && self.condition_kind().is_none() {
             return;
         }
-        let LogRule { log, patterns, ignores, tags, .. } = &*self.rule;
+        let LogRule { log, units, patterns, ignores, tags, .. } = &*self.rule;
         let of_events = if self.rule.alert.limit().is_some() { Kind::Line } else { Kind::Count };
         let kind = self.condition_kind().unwrap_or(of_events);
         let source = log.field();
         let patterns = patterns.iter().map(Pattern::as_str).chain([""]).chain(ignores.iter().map(Pattern::as_str));
-        let by = self.rule.alert.by().map(GroupName::to_string);
-        self.name = names.name(kind, [&*source, tags].into_iter().chain(patterns).chain(by.as_deref()));
+        let by = match &self.rule.alert {
+            LogAlert::Limit { limit, .. } => limit.subject.as_ref().map(LineSubject::to_string),
+            alert => alert.by().map(GroupName::to_string),
+        };
+        let units = units.iter().map(String::as_str);
+        self.name = names.name(kind, [&*source, tags].into_iter().chain(units).chain(patterns).chain(by.as_deref()));
     }
 
     /// The key of its condition in the file at that path, or of the family of those that it has there.
     pub(super) fn condition_key(&self, path: &str) -> ConditionKey {
         let name = self.name_in(path).value();
-        if self.values.is_some() {
+        if self.rule.alert.has_conditions_of_values() {
             ConditionKey::family(name)
         } else {
             ConditionKey::of(name)
@@ -261,7 +270,7 @@ impl LogCounter {
     /// Ends its conditions in the file at that path.
     pub(super) fn close_conditions(&self, now: Now, chain: ChainId, path: &str, delivery: &mut Delivery) {
         let key = self.condition_key(path);
-        let keys = if self.values.is_some() { delivery.open_conditions(key) } else { vec![key] };
+        let keys = if self.rule.alert.has_conditions_of_values() { delivery.open_conditions(key) } else { vec![key] };
         for key in keys {
             let alert = condition_alert(&self.rule, key, chain, path);
             alert.iter().for_each(|alert| alert.close(now, delivery));
@@ -278,7 +287,8 @@ fn condition_kind(rule: &LogRule) -> Option<Kind> {
     match rule.alert {
         LogAlert::Threshold { .. } => Some(Kind::Threshold),
         LogAlert::Inactive { .. } => Some(Kind::Absence),
-        LogAlert::All { .. } | LogAlert::Count { .. } => None,
+        LogAlert::Limit { .. } => Some(Kind::Limit),
+        LogAlert::All { .. } | LogAlert::Count { .. } | LogAlert::Value { .. } => None,
     }
 }
 
