@@ -2,8 +2,10 @@
 //! who may say what.
 
 pub mod auth;
+mod base36;
 mod batch;
 mod build;
+mod cursor;
 mod event_word;
 mod fields;
 mod limits;
@@ -16,6 +18,7 @@ mod writer;
 
 pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, MAX_BATCH};
 pub use build::Build;
+pub use cursor::Cursor;
 pub use event_word::{EventWord, Kind, State};
 pub use fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, VERSION};
 pub use limits::{

@@ -202,7 +202,9 @@ fn events_are_followed_over_rolls_and_restarts_and_a_gap_is_told() {
     let more = format!("{}event_stream_size: 2000\nevent_stream_keep: 900\n", listen(&site));
     let server = serve(&site, &more);
     send(&site, "e", 0..50);
-    let (texts, next) = events(&get(&site, "/api/events?tags=T&limit=20"));
+    let latest = get(&site, "/api/events?tags=T&limit=20");
+    assert!(latest.body.contains("\"more\":true") && get(&site, "/api/events?tags=T").body.contains("\"more\":false"), "{latest:?}");
+    let (texts, next) = events(&latest);
     assert_eq!(texts, numbered("e", 30..50));
     assert_eq!(events(&get(&site, &format!("/api/events?after={next}"))).0, [""; 0]);
     send(&site, "e", 50..120);

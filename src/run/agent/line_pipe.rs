@@ -1,5 +1,6 @@
 //! The lines that a child process prints, handed over as they come. Knows nothing of what they mean.
 
+use crate::agent::TaskEnd;
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::sys::child::{failure, ChildProcess};
 use crate::text::truncate;
@@ -25,8 +26,8 @@ pub(super) enum Reading {
     Blocked,
     /// There is more to read at once.
     More,
-    /// All was read, and the process has ended: successfully, or why not.
-    Ended(Result<(), String>),
+    /// All was read, and the process has ended.
+    Ended(TaskEnd),
 }
 
 impl LinePipe {
@@ -35,8 +36,18 @@ impl LinePipe {
     /// Most bytes of what a process said that are part of its failure.
     const MOST_SAID: usize = 200;
 
+    /// Starts a program, found as a shell would find it, with its arguments. Of a line with more bytes than [`MAX_LINE`], the rest is skipped.
+    ///
+    /// # Errors
+    /// The program does not exist or cannot be started.
     pub(super) fn start<'a>(words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
-        Ok(Self { process: ChildProcess::start(words)?, pending: Vec::new(), splitter: LineSplitter::default(), read: 0, at_end: false })
+        Self::start_within(MAX_LINE, words)
+    }
+
+    /// The same with lines of up to so many bytes.
+    pub(super) fn start_within<'a>(limit: usize, words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+        let splitter = LineSplitter::within(limit);
+        Ok(Self { process: ChildProcess::start(words)?, pending: Vec::new(), splitter, read: 0, at_end: false })
     }
 
     /// The descriptor to poll; `None` once the output has ended.
@@ -105,7 +116,10 @@ impl LinePipe {
     fn end(&mut self) -> Reading {
         match self.process.status() {
             None => Reading::Waiting,
-            Some(status) => Reading::Ended(failure(status).map_or(Ok(()), |failure| Err(self.explain(failure)))),
+            Some(status) => Reading::Ended(TaskEnd {
+                status: status.code().and_then(|code| u8::try_from(code).ok()),
+                outcome: failure(status).map_or(Ok(()), |failure| Err(self.explain(failure))),
+            }),
         }
     }
 

@@ -3,8 +3,9 @@
 use super::control;
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
 use super::silence_file;
-use crate::agent::DryRun;
-use crate::directives::host::{warnings, HostFile, HostSettings, Patterns, Rule};
+use super::unmatched::Unmatched;
+use crate::agent::{DryRun, DryRunOutcome};
+use crate::directives::host::{warnings, HostFile, HostSettings, LogRule, Patterns, Rule};
 use crate::directives::http::Http;
 use crate::directives::server::ServerFile;
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
@@ -171,13 +172,12 @@ fn stream_fault(conf: &str, stream: &str) -> Option<Fault> {
 
 /// What whoever reaches the addresses of `http:` can do there.
 fn http_warnings<'a>(conf: &'a str, http: &'a Http) -> impl Iterator<Item = Fault> + 'a {
-    let others = http.listen.iter().filter(|address| !address.ip().is_loopback());
-    others.map(move |address| {
+    http.reachable().map(move |(address, line)| {
         let reason = match http.password_file {
             Some(_) => format!("http: {address}: passwords travel unencrypted: a reverse proxy gives TLS"),
             None => format!("http: {address}: whoever reaches this address can read all hosts and events (http_open: yes)"),
         };
-        Fault { path: conf.into(), line: 0, reason }
+        Fault { path: conf.into(), line, reason }
     })
 }
 
@@ -255,15 +255,24 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Fai
         Rule::Log(rule) => Some(rule),
         _ => None,
     });
+    let rules: Vec<LogRule> = rules.collect();
+    let mut unmatched = Unmatched::new(rules.iter());
     let host = Path::new(host_file).file_name().map_or_else(|| host_file.into(), |name| name.to_string_lossy().into_owned());
     let mut dry_run = DryRun::new(Clock::start().now(), &host, rules);
-    feed(&mut dry_run, log)?;
-    let (events, matches) = dry_run.finish();
+    feed(log, &mut |lines| {
+        dry_run.handle_lines(lines).iter().for_each(|event| print_event(event));
+        unmatched.handle_lines(lines);
+    })?;
+    let DryRunOutcome { events, rules, times } = dry_run.finish();
     events.iter().for_each(|event| print_event(event));
-    for (rule, matched) in matches {
-        let patterns: Vec<_> = rule.patterns.iter().map(Pattern::as_str).collect();
-        console::print(&format!("{matched} lines matched: file: {} match: {} tags={}", rule.log.field(), patterns.join(" | "), rule.tags));
+    if let Some((first, last)) = times {
+        console::print(&format!("times of the lines: {first} to {last}"));
     }
+    for (rule, matched) in rules {
+        let patterns: Vec<_> = rule.patterns.iter().map(Pattern::as_str).collect();
+        console::print(&format!("{matched} lines matched: {} match: {} tags={}", rule.opener(), patterns.join(" | "), rule.tags));
+    }
+    unmatched.report().iter().for_each(|line| console::print(line));
     if faults.is_empty() {
         Ok(())
     } else {
@@ -271,9 +280,9 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Fai
     }
 }
 
-/// Applies the rules to all lines of a file, and prints the events.
+/// Hands over all lines of a file.
 #[allow(clippy::disallowed_methods, reason = "the lines to try")]
-fn feed(dry_run: &mut DryRun, log: &str) -> Result<(), Failure> {
+fn feed(log: &str, take: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
     let failure = |e: &std::io::Error| Failure::Usage(format!("cannot read {log}: {}", reason(e)));
     let mut input: Box<dyn Read> = match log {
         "-" => Box::new(stdin()),
@@ -287,7 +296,7 @@ fn feed(dry_run: &mut DryRun, log: &str) -> Result<(), Failure> {
         pending.extend_from_slice(&buffer[..read]);
         loop {
             let piece = splitter.split(&pending);
-            dry_run.handle_lines(piece.lines).iter().for_each(|event| print_event(event));
+            take(piece.lines);
             let advanced = splitter.advance(piece, piece.lines.len());
             pending.drain(..advanced);
             if advanced == 0 {
@@ -295,7 +304,7 @@ fn feed(dry_run: &mut DryRun, log: &str) -> Result<(), Failure> {
             }
         }
         if read == 0 {
-            dry_run.handle_lines(&pending).iter().for_each(|event| print_event(event));
+            take(&pending);
             return Ok(());
         }
     }

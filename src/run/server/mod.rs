@@ -25,6 +25,7 @@ mod stream_files;
 mod stream_reader;
 mod tee;
 mod terminal;
+mod unmatched;
 
 use self::api::{Long, Texts, View};
 use self::backfill::Backfill;
