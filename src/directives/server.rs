@@ -325,7 +325,7 @@ mod tests {
                 "ax436.conf:6: http: expected ADDRESS:PORT, such as 127.0.0.1:8436 or [::1]:8436, got \"80\"",
                 "ax436.conf:7: http: expected ADDRESS:PORT, such as 127.0.0.1:8436 or [::1]:8436, got \"::1:80\"",
                 "ax436.conf:8: http: expected ADDRESS:PORT, such as 127.0.0.1:8436 or [::1]:8436, got \"127.0.0.1:0\"",
-                "ax436.conf:9: http: 0.0.0.0:80 is given twice",
+                "ax436.conf:9: http: expected an address that no other line has, got \"0.0.0.0:80\"",
                 "ax436.conf:10: http_open: expected yes, got \"no\"",
                 "ax436.conf:11: http_name: expected a host name without a port, got \"a:80\"",
             ]

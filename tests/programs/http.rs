@@ -64,7 +64,7 @@ fn every_answer_is_as_the_openapi_file_says() {
         assert!(answer.body.contains(part), "no {part} in {}", answer.body);
     }
     let parameters = crate::schema::parameters("/api/events");
-    assert_eq!(parameters, ["since", "host", "tags", "state", "text", "limit", "after"]);
+    assert_eq!(parameters, ["since", "host", "tags", "state", "numbers", "text", "limit", "after"]);
     for path in ["/api/events", "/api/metrics"] {
         let accepted = |name: &&String| get_with(&site, &format!("{path}?{name}="), RIGHT).status == 200;
         let parameters = crate::schema::parameters(path);
@@ -202,7 +202,9 @@ fn events_are_followed_over_rolls_and_restarts_and_a_gap_is_told() {
     let more = format!("{}event_stream_size: 2000\nevent_stream_keep: 900\n", listen(&site));
     let server = serve(&site, &more);
     send(&site, "e", 0..50);
-    let (texts, next) = events(&get(&site, "/api/events?tags=T&limit=20"));
+    let latest = get(&site, "/api/events?tags=T&limit=20");
+    assert!(latest.body.contains("\"more\":true") && get(&site, "/api/events?tags=T").body.contains("\"more\":false"), "{latest:?}");
+    let (texts, next) = events(&latest);
     assert_eq!(texts, numbered("e", 30..50));
     assert_eq!(events(&get(&site, &format!("/api/events?after={next}"))).0, [""; 0]);
     send(&site, "e", 50..120);

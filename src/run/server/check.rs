@@ -173,13 +173,12 @@ fn stream_fault(conf: &str, directive: &str, stream: &str) -> Option<Fault> {
 
 /// What whoever reaches the addresses of `http:` can do there.
 fn http_warnings<'a>(conf: &'a str, http: &'a Http) -> impl Iterator<Item = Fault> + 'a {
-    let others = http.listen.iter().filter(|address| !address.ip().is_loopback());
-    others.map(move |address| {
+    http.reachable().map(move |(address, line)| {
         let reason = match http.password_file {
             Some(_) => format!("http: {address}: passwords travel unencrypted: a reverse proxy gives TLS"),
             None => format!("http: {address}: whoever reaches this address can read all hosts and events (http_open: yes)"),
         };
-        Fault { path: conf.into(), line: 0, reason }
+        Fault { path: conf.into(), line, reason }
     })
 }
 

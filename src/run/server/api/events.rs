@@ -21,6 +21,8 @@ pub(in crate::run::server) struct Events {
     /// The end of the stream when it was asked for: the answer has nothing behind it.
     end: Option<Place>,
     sent: usize,
+    /// Bytes of the lines that were looked at.
+    looked: usize,
     /// Whether there are more events than the answer may have.
     has_more: bool,
     /// Whether the place from which they were wanted is gone.
@@ -40,7 +42,7 @@ enum Stage {
 
 impl Events {
     /// The parameters of a request.
-    const PARAMETERS: [&'static str; 8] = ["since", "host", "tags", "state", "text", "numbers", "limit", "after"];
+    const PARAMETERS: [&'static str; 8] = ["since", "host", "tags", "state", "numbers", "text", "limit", "after"];
     /// How many events an answer has if the request does not say.
     const LIMIT: usize = 100;
     const MAX_LIMIT: usize = 1000;
@@ -65,6 +67,7 @@ impl Events {
             stage: Stage::Done,
             end: files.end(),
             sent: 0,
+            looked: 0,
             has_more: false,
             has_gap: false,
             next: None,
@@ -77,10 +80,9 @@ impl Events {
         };
         events.next = events.end;
         events.has_gap = after.is_some() && reader.is_none();
-        events.stage = match (reader, Latest::new(files, limit)) {
-            (Some(reader), _) => Stage::Reading(reader),
-            (None, Some(latest)) => Stage::Finding(latest),
-            (None, None) => Stage::Done,
+        events.stage = match reader {
+            Some(reader) => Stage::Reading(reader),
+            None => Latest::new(files, limit).map_or(Stage::Done, Stage::Finding),
         };
         Ok(events)
     }
@@ -129,7 +131,10 @@ impl Events {
                 push_event(&line.event, line.place, silences.covers(&line.event.host, &line.event.tags, now.unix), text);
             }
             self.next = Some(line.place);
-            if Some(line.place) == self.end {
+            self.looked += line.line.len();
+            let is_end = Some(line.place) == self.end;
+            if is_end || self.looked >= Latest::MOST {
+                self.has_more |= !is_end;
                 self.stage = Stage::Done;
                 return;
             }

@@ -18,7 +18,7 @@ pub(super) struct Latest {
     /// How many events were found, and before the first of them.
     found: usize,
     first: Option<Place>,
-    looked: u64,
+    looked: usize,
     has_more: bool,
 }
 
@@ -26,7 +26,7 @@ impl Latest {
     /// Bytes that are looked at in one step.
     const BLOCK: u64 = 64 * 1024;
     /// Most bytes that are looked at for one answer.
-    const MOST: u64 = 64 << 20;
+    pub(super) const MOST: usize = 64 << 20;
     /// Seconds by which the clock of a host may be ahead: what came so long before the wanted time is not looked at.
     const AHEAD: u64 = 3600;
 
@@ -64,7 +64,7 @@ impl Latest {
         let start = self.offset.saturating_sub(Self::BLOCK);
         let mut block = vec![0; usize::try_from(self.offset - start).unwrap_or_default()];
         let read = self.file.read_at(&mut block, start).unwrap_or(0);
-        self.looked += block.len() as u64;
+        self.looked += block.len();
         // Cut by another process.
         if read < block.len() {
             return Progress::Finished;
