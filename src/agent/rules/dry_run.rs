@@ -50,6 +50,8 @@ impl DryRun {
                 self.rules.begin_turn();
                 let lines = Lines { position: start as u64, place: None, bytes: &bytes[start..] };
                 start += self.rules.handle_lines(self.now, file, lines, &mut self.delivery);
+                // Lines that wait for others get no more.
+                self.now.mono = self.rules.waits_until(file).unwrap_or(self.now.mono);
                 events.extend(self.delivery.drain());
             }
         }

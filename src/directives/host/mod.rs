@@ -22,7 +22,7 @@ pub use event_text::EventText;
 pub use group::Group;
 pub use patterns::Patterns;
 pub use rule::{
-    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, LineLimit, LineSubject, LogAlert, LogRule, LogSource,
+    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, Joining, LineLimit, LineSubject, LogAlert, LogRule, LogSource,
     ProcessRule, Rule,
 };
 pub use run::{GoodStatuses, Run};
@@ -260,6 +260,16 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             assert_eq!(file.groups[0].classic_lines().unwrap().last().unwrap(), classic);
             let taken_out = if alert.contains(" limit=") { &["text=", "limit="][..] } else { &["text="] };
             assert_eq!(file.groups[0].ignored_by_classic(), taken_out);
+        }
+    }
+
+    #[test]
+    fn version_1_agents_get_no_directive_that_they_do_not_know() {
+        for directive in ["join: b", "starts: b"] {
+            let text = format!("file: /a\nmatch: a\n{directive}\nalert_all: tags=T");
+            let file = parse(&text);
+            assert_eq!(file.groups[0].classic_lines().unwrap(), ["file: /a", "match: a", "alert_all: tags=T"]);
+            assert_eq!(file.groups[0].ignored_by_classic(), [directive.strip_suffix(" b").unwrap()]);
         }
     }
 

@@ -6,7 +6,7 @@ use super::condition::ConditionRule;
 use super::group::Group;
 use super::log_alert::log_alert;
 use super::patterns::Patterns;
-use super::rule::{AlertSubject, CommandRule, LogRule, LogSource, ProcessRule, Rule};
+use super::rule::{AlertSubject, CommandRule, Joining, LogRule, LogSource, ProcessRule, Rule};
 use super::run::{GoodStatuses, Run};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use crate::directives::arguments::Arguments;
@@ -120,7 +120,7 @@ impl<'a> Parser<'a, '_> {
             return Err(format!("{name}: unknown directive"));
         }
         match name {
-            "match" | "ignore" => self.pattern(name, argument),
+            "match" | "ignore" | "join" | "starts" => self.pattern(name, argument),
             "active" => self.schedule(argument),
             "include" => Err("include: is only allowed in the host file itself".into()),
             // All others are alerts.
@@ -234,10 +234,15 @@ impl<'a> Parser<'a, '_> {
         let Some(Rule::Log(rule)) = self.rule() else { return Ok(()) };
         if name == "match" {
             rule.patterns.push(pattern);
-        } else if !rule.patterns.is_empty() || faulty {
-            rule.ignores.push(pattern);
+        } else if rule.patterns.is_empty() && !faulty {
+            return Err(format!("{name}: must come after a match:"));
+        } else if name != "ignore" {
+            let joining = if name == "join" { Joining::Found(pattern) } else { Joining::NotFound(pattern) };
+            if rule.joining.replace(joining).is_some() {
+                return Err("join: and starts: stand once in a group, one of them".into());
+            }
         } else {
-            return Err("ignore: must come after a match:".into());
+            rule.ignores.push(pattern);
         }
         Ok(())
     }

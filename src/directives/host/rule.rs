@@ -35,6 +35,8 @@ pub struct LogRule {
     pub patterns: Vec<Pattern>,
     /// … and none of these.
     pub ignores: Vec<Pattern>,
+    /// Which lines belong to the one before.
+    pub joining: Option<Joining>,
     /// The patterns again, for what they capture; none if the alert asks for no group.
     pub captures: Vec<Pattern>,
     /// The alert's `tags=`.
@@ -75,6 +77,15 @@ pub enum LogAlert {
     Value { group: GroupName },
     /// The message, for each line with a number beyond the limit.
     Limit { limit: LineLimit, message: EventText },
+}
+
+/// Which lines belong to the one before.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Joining {
+    /// `join:`: those in which the pattern is found.
+    Found(Pattern),
+    /// `starts:`: those in which it is not found.
+    NotFound(Pattern),
 }
 
 /// A limit for the number in a line.
@@ -207,6 +218,7 @@ impl LogRule {
             log,
             patterns: Vec::new(),
             ignores: Vec::new(),
+            joining: None,
             captures: Vec::new(),
             tags: String::new(),
             alert: LogAlert::All { message: None, limit: None },
@@ -309,6 +321,9 @@ impl Rule {
         }
         if matches!(self, Self::Log(rule) if rule.alert.by().is_some()) {
             ignored.push("by=".into());
+        }
+        if let Self::Log(LogRule { joining: Some(joining), .. }) = self {
+            ignored.push(joining.directive().into());
         }
         if matches!(self, Self::Log(rule) if rule.alert.limit().is_some()) {
             ignored.push("limit=".into());
@@ -434,6 +449,24 @@ impl fmt::Display for LineSubject {
         match self {
             Self::Text(group, text) => write!(f, "{group},{text}"),
             Self::Each(group) => group.fmt(f),
+        }
+    }
+}
+
+impl Joining {
+    /// Whether a line belongs to the one before. Charges the work.
+    pub fn continues(&self, line: &str, work: &mut Work) -> bool {
+        match self {
+            Self::Found(pattern) => pattern.search(line, work),
+            Self::NotFound(pattern) => !pattern.search(line, work),
+        }
+    }
+
+    /// Its directive.
+    fn directive(&self) -> &'static str {
+        match self {
+            Self::Found(_) => "join:",
+            Self::NotFound(_) => "starts:",
         }
     }
 }

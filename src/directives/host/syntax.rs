@@ -1,11 +1,13 @@
 //! The directives of a host file and their keys.
 
 /// All directives of a host file.
-pub const DIRECTIVES: [&str; 17] = [
+pub const DIRECTIVES: [&str; 19] = [
     "include",
     "file",
     "match",
     "ignore",
+    "join",
+    "starts",
     "alert_all",
     "alert_n",
     "alert_count",

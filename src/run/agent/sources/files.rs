@@ -4,7 +4,7 @@ use super::copies::{Held, Unread, Verdict};
 use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
 use crate::fs::glob::{Expansion, FoundFile, OtherFiles, Search};
 use crate::fs::{Access, AccessError};
-use crate::now::Now;
+use crate::now::{earlier, Now};
 use crate::tail::{confirms, file_id, is_named_after, line_end, FileId, Follower, LogFile, Piece};
 use crate::wire::position::{FilePosition, Position};
 use std::path::PathBuf;
@@ -64,6 +64,8 @@ pub(super) struct FilesRead {
     pub(super) has_more: bool,
     /// How many bytes were handed over.
     pub(super) bytes: usize,
+    /// The next lines wait until then for others that belong to them.
+    pub(super) waits_until: Option<Duration>,
 }
 
 impl SourceFile {
@@ -105,7 +107,8 @@ impl SourceFile {
         let has_more = follower.read(now.mono, buffer, &mut |Piece { position, place, bytes }| {
             let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(place), bytes }));
             read.bytes += consumed;
-            is_blocked |= consumed < bytes.len();
+            read.waits_until = if consumed == 0 { agent.waits_until(id) } else { None };
+            is_blocked |= consumed < bytes.len() && read.waits_until.is_none();
             consumed
         });
         read.has_more = has_more || is_blocked;
@@ -313,7 +316,8 @@ impl Files {
             if !self.may_read(now, at) {
                 continue;
             }
-            let FilesRead { has_more, bytes } = self.files[at].read(now, agent, buffer);
+            let FilesRead { has_more, bytes, waits_until } = self.files[at].read(now, agent, buffer);
+            all.waits_until = earlier(all.waits_until, waits_until);
             all.has_more |= has_more;
             all.bytes += bytes;
         }

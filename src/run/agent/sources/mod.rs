@@ -240,6 +240,7 @@ impl Source {
             Input::Files(files) if self.is_unread => {
                 let read = files.read(now, agent, buffer);
                 self.is_unread = read.has_more;
+                self.next_look = read.waits_until.map_or(self.next_look, |until| until.min(self.next_look));
                 read.bytes
             }
             Input::Files(_) => 0,
