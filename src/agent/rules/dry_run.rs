@@ -31,7 +31,7 @@ impl DryRun {
         let ids: Vec<(LogId, LogSource)> = dry.logs.sources().map(|(id, source)| (id, source.clone())).collect();
         for (id, source) in ids {
             let file = match source {
-                LogSource::Glob(pattern) => dry.logs.handle_found(id, pattern, false),
+                LogSource::Glob { pattern, .. } => dry.logs.handle_found(id, pattern, false),
                 _ => Some(id),
             };
             dry.files.extend(file);

@@ -329,7 +329,7 @@ fn are_joined(rules: &[LogCounter], searches: &Searches<'_>, line: &FoundLine<'_
 
 impl LogGroup {
     fn new(log: LogId, source: &LogSource) -> Self {
-        let files = if matches!(source, LogSource::Glob(_)) { Vec::new() } else { vec![log] };
+        let files = if matches!(source, LogSource::Glob { .. }) { Vec::new() } else { vec![log] };
         Self {
             log,
             rules: Vec::new(),
@@ -404,7 +404,7 @@ impl LogGroup {
                 rule.report_count(now, index, file, (start, *count), delivery);
             }
         }
-        if let (LogAlert::Inactive { message, .. }, LogSource::Glob(pattern)) = (&rule.rule.alert, &rule.rule.log) {
+        if let (LogAlert::Inactive { message, .. }, LogSource::Glob { pattern, .. }) = (&rule.rule.alert, &rule.rule.log) {
             let alert = condition_alert(&rule.rule, rule.condition_key(pattern), ChainId::NO_FILE, pattern);
             let sample = if self.files.is_empty() { Sample::Holds } else { Sample::Clear };
             if let Some(alert) = alert {

@@ -121,7 +121,7 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         assert_eq!(threshold.active, None);
         let message = EventText::Literal("Too many failures".into());
         assert_eq!(threshold.alert, LogAlert::Threshold { threshold: 3, block: Duration::from_secs(60), by: None, message });
-        assert_eq!(count.log, LogSource::Glob("/var/log/*.log".into()));
+        assert_eq!(count.log, LogSource::Glob { pattern: "/var/log/*.log".into(), excludes: vec![] });
         assert_eq!(count.alert, LogAlert::Count { block: Duration::from_secs(300), by: None });
         assert_eq!(inactive.log, LogSource::Command(CommandLine::parse("logread -f").unwrap()));
         assert_eq!(list.words().collect::<Vec<_>>(), ["ps", "ax"]);

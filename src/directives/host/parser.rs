@@ -122,6 +122,7 @@ impl<'a> Parser<'a, '_> {
         match name {
             "match" | "ignore" | "join" | "starts" => self.pattern(name, argument),
             "active" => self.schedule(argument),
+            "exclude" => self.exclude(argument),
             "include" => Err("include: is only allowed in the host file itself".into()),
             // All others are alerts.
             _ => self.alert(Arguments::parse(name, argument, keys_of(name))),
@@ -243,6 +244,17 @@ impl<'a> Parser<'a, '_> {
             }
         } else {
             rule.ignores.push(pattern);
+        }
+        Ok(())
+    }
+
+    fn exclude(&mut self, argument: &str) -> Result<(), String> {
+        let open = self.open;
+        match self.rule() {
+            None if open == OpenGroup::Unknown => {}
+            Some(Rule::Log(LogRule { log: LogSource::Glob { excludes, .. }, .. })) => excludes.push(argument.into()),
+            Some(Rule::Log(_)) => return Err("exclude: belongs to a file: with a wildcard".into()),
+            _ => return Err(misplaced("exclude")),
         }
         Ok(())
     }

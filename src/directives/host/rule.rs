@@ -54,8 +54,8 @@ pub struct LogRule {
 pub enum LogSource {
     /// The file at that path.
     Path(String),
-    /// Every file that the wildcard matches.
-    Glob(String),
+    /// Every file that the wildcard matches and none of `excludes` does.
+    Glob { pattern: String, excludes: Vec<String> },
     /// What a command prints.
     Command(CommandLine),
 }
@@ -76,7 +76,7 @@ pub enum LogAlert {
     /// What the group captures in each line: a metric.
     Value { group: GroupName },
     /// The message, for each line with a number beyond the limit.
-    Limit { limit: LineLimit, message: EventText },
+    Limit { limit: Box<LineLimit>, message: EventText },
 }
 
 /// Which lines belong to the one before.
@@ -205,7 +205,7 @@ impl LogSource {
             return CommandLine::parse(command).map(Self::Command);
         }
         if argument.contains(['*', '?', '[']) {
-            return Ok(Self::Glob(argument.into()));
+            return Ok(Self::Glob { pattern: argument.into(), excludes: Vec::new() });
         }
         Ok(Self::Path(argument.into()))
     }
@@ -276,9 +276,15 @@ impl LogSource {
     /// The file field of events. For a wildcard it is used only where no real path is known.
     pub fn field(&self) -> String {
         match self {
-            Self::Path(path) | Self::Glob(path) => path.clone(),
+            Self::Path(path) | Self::Glob { pattern: path, .. } => path.clone(),
             Self::Command(command) => format!("|{}", command.as_str()),
         }
+    }
+
+    /// Tells it from all others.
+    pub fn name(&self) -> String {
+        let Self::Glob { pattern, excludes } = self else { return self.field() };
+        excludes.iter().fold(pattern.clone(), |name, exclude| name + "\n" + exclude)
     }
 }
 
@@ -288,7 +294,7 @@ impl Rule {
     pub(super) fn extension(&self) -> Option<&'static str> {
         let extension = match self {
             Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
-            Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
+            Self::Log(LogRule { log: LogSource::Glob { .. }, .. }) => Some("file: with a wildcard"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
             Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
             Self::Log(LogRule { alert: LogAlert::Limit { .. }, .. }) => Some("alert_if: behind file:"),

@@ -1,9 +1,10 @@
 //! The directives of a host file and their keys.
 
 /// All directives of a host file.
-pub const DIRECTIVES: [&str; 19] = [
+pub const DIRECTIVES: [&str; 20] = [
     "include",
     "file",
+    "exclude",
     "match",
     "ignore",
     "join",

@@ -17,6 +17,8 @@ pub(super) struct Files {
     files: Vec<SourceFile>,
     /// The pattern of a wildcard.
     wildcard: Option<String>,
+    /// The patterns of files that it does not mean.
+    excludes: Vec<String>,
     /// Which file is read first: the one whose turn it was when there was no room for more.
     first: usize,
     /// The search for files that is under way.
@@ -135,9 +137,9 @@ impl Files {
         Self { files: vec![SourceFile::new(access, path.to_string(), None)], ..Self::of_wildcard(source, access, None) }
     }
 
-    /// The files that a pattern matches.
-    pub(super) fn of_pattern(source: LogId, access: &Access, pattern: &str) -> Self {
-        Self::of_wildcard(source, access, Some(pattern.to_string()))
+    /// The files that a pattern matches, and none of `excludes`.
+    pub(super) fn of_pattern(source: LogId, access: &Access, pattern: &str, excludes: &[String]) -> Self {
+        Self { excludes: excludes.to_vec(), ..Self::of_wildcard(source, access, Some(pattern.to_string())) }
     }
 
     fn of_wildcard(source: LogId, access: &Access, wildcard: Option<String>) -> Self {
@@ -146,6 +148,7 @@ impl Files {
             access: access.clone(),
             files: Vec::new(),
             wildcard,
+            excludes: Vec::new(),
             first: 0,
             search: None,
             search_began: Duration::ZERO,
@@ -367,7 +370,7 @@ impl Files {
     pub(super) fn search(&mut self, now: Now, agent: &mut Agent) {
         let Some(pattern) = &self.wildcard else { return };
         if self.search.is_none() && now.mono >= self.next_search {
-            self.search = Some(Box::new(Search::new(&self.access, pattern, Self::MAX)));
+            self.search = Some(Box::new(Search::new(&self.access, pattern, &self.excludes, Self::MAX)));
             self.search_began = now.mono;
         }
         let Some(search) = self.search.take_if(|search| search.step()) else { return };
