@@ -26,6 +26,7 @@ mod follow;
 mod hostile;
 mod http;
 mod importing;
+mod joined;
 mod journal;
 mod keys;
 mod many_servers;

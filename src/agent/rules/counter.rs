@@ -4,6 +4,7 @@
 use super::by_value::{EndedBlock, ValueCounts};
 use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
 use super::file_count::FileCount;
+use super::joined::JoinedLines;
 use super::line_limit::{LimitedLine, LineConditions};
 use super::matched_line::MatchedLine;
 use super::repeated;
@@ -105,11 +106,13 @@ impl LogCounter {
         work: &mut Work,
         delivery: &mut Delivery,
     ) -> bool {
-        let MatchedLine { file, line, origin } = *matched;
-        let (line, rule) = (line.text(), &self.rule);
+        let MatchedLine { file, line, origin, block } = *matched;
+        let rule = &self.rule;
+        let joined = rule.joining.as_ref().map(|joining| JoinedLines::of(joining, block, line, work).text());
+        let (line, whole) = (line.text(), joined.as_deref().unwrap_or(line.text()));
         let (text, kind) = match &rule.alert {
-            LogAlert::All { message: None, .. } => (line.trim().into(), Kind::Line),
-            LogAlert::All { message: Some(message), .. } => (message.expand(line, rule.captures(line, work).as_ref()), Kind::Line),
+            LogAlert::All { message: None, .. } => (whole.trim().into(), Kind::Line),
+            LogAlert::All { message: Some(message), .. } => (message.expand(whole, rule.captures(line, work).as_ref()), Kind::Line),
             LogAlert::Value { group } => {
                 let captures = rule.captures(line, work);
                 (captures.as_ref().map_or("", |captures| group.text_in(captures)).into(), Kind::Metric)

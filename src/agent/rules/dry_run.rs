@@ -132,7 +132,7 @@ impl Trial {
         let ids: Vec<(LogId, LogSource)> = dry.logs.sources().map(|(id, source)| (id, source.clone())).collect();
         for (id, source) in ids {
             let file = match source {
-                LogSource::Glob(pattern) => dry.logs.handle_found(id, pattern, false),
+                LogSource::Glob { pattern, .. } => dry.logs.handle_found(id, pattern, false),
                 _ => Some(id),
             };
             dry.files.extend(file);
@@ -167,6 +167,8 @@ impl Trial {
                 self.rules.begin_turn();
                 let lines = Lines { position: self.position + start as u64, place: None, bytes: &bytes[start..] };
                 start += self.rules.handle_lines(self.now, file, lines, &mut self.delivery);
+                // Lines that wait for others get no more.
+                self.now.mono = self.rules.waits_until(file).unwrap_or(self.now.mono);
                 events.extend(self.delivery.drain());
             }
         }

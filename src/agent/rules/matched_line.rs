@@ -9,6 +9,8 @@ use crate::agent::logs::FollowedFile;
 pub(super) struct MatchedLine<'a, 'b> {
     pub(super) file: &'a FollowedFile,
     pub(super) line: &'a FoundLine<'b>,
+    /// The lines with which it came.
+    pub(super) block: &'a [u8],
     /// Where the event comes from that the rule makes of it.
     pub(super) origin: Option<Origin<'a>>,
 }

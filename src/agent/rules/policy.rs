@@ -40,7 +40,7 @@ impl Policy {
             Rule::Log(rule) => match &rule.log {
                 LogSource::Command(command) => ("file: |", command),
                 LogSource::Journal => return (!self.permits(LogSource::JOURNAL_COMMAND)).then(|| rule.opener()),
-                LogSource::Path(_) | LogSource::Glob(_) => return None,
+                LogSource::Path(_) | LogSource::Glob { .. } => return None,
             },
             Rule::Process(_) => return None,
         };

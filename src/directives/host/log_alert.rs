@@ -34,7 +34,7 @@ pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule, patte
             LogAlert::Value { group: group(arguments, "value", value) }
         }
         "alert_if" => match line_limit(arguments, &mut rule.condition) {
-            Some(limit) => LogAlert::Limit { limit, message: EventText::take(arguments) },
+            Some(limit) => LogAlert::Limit { limit: limit.into(), message: EventText::take(arguments) },
             None => return,
         },
         _ => LogAlert::Inactive { block: block(arguments), message: arguments.message() },
@@ -152,6 +152,12 @@ mod tests {
             ("file: /a\nmatch: (a)\nalert_if: tags=T upper_limit=2,1 message=m", "3: alert_if: limit= names group 2"),
             ("file: /a\nmatch: (a)\nalert_if: tags=T upper_limit=1,1 until=2 message=m", "3: alert_if: until=2 is above"),
             ("file: /a\nmatch: (a)\nalert_if: tags=T match=3 upper_limit=1,1 message=m", "3: alert_if: match= names group 3"),
+            ("file: /a\nexclude: *.gz\nmatch: a\nalert_all: tags=T", "2: exclude: belongs to a file: with a wildcard"),
+            ("run: command=df extract=(a)\nexclude: *.gz", "2: exclude: must be in a group that file: opens"),
+            ("file: /a\njoin: b\nmatch: a\nalert_all: tags=T", "2: join: must come after a match:"),
+            ("file: /a\nmatch: a\njoin: b\nstarts: b\nalert_all: tags=T", "4: join: and starts: stand once in a group"),
+            ("file: /a\nmatch: a\nstarts: (\nalert_all: tags=T", "3: pattern \"(\""),
+            ("process: a\njoin: b\nalert_running: tags=T min=1 max=1 message=m", "2: join: must be in a group that file: opens"),
             ("file: /a\nmatch: a\nalert_all: tags=T limit=5", "3: alert_all: limit= is EVENTS/SECONDS, as in 10/60"),
             ("file: /a\nmatch: a\nalert_all: tags=T limit=0/5", "3: alert_all: limit= is EVENTS/SECONDS"),
             ("file: /a\nmatch: a\nalert_all: tags=T limit=5/99999999", "3: alert_all: limit= is EVENTS/SECONDS"),

@@ -25,7 +25,7 @@ pub use group::Group;
 pub use patterns::Patterns;
 pub use process_filter::ProcessFilter;
 pub use rule::{
-    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, LineLimit, LineSubject, LogAlert, LogRule, LogSource,
+    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, Joining, LineLimit, LineSubject, LogAlert, LogRule, LogSource,
     ProcessRule, Rule,
 };
 pub use run::{GoodStatuses, Run};
@@ -124,7 +124,7 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         assert_eq!(threshold.active, None);
         let message = EventText::Literal("Too many failures".into());
         assert_eq!(threshold.alert, LogAlert::Threshold { threshold: 3, block: Duration::from_secs(60), by: None, message });
-        assert_eq!(count.log, LogSource::Glob("/var/log/*.log".into()));
+        assert_eq!(count.log, LogSource::Glob { pattern: "/var/log/*.log".into(), excludes: vec![] });
         assert_eq!(count.alert, LogAlert::Count { block: Duration::from_secs(300), by: None });
         assert_eq!(inactive.log, LogSource::Command(CommandLine::parse("logread -f").unwrap()));
         assert_eq!(list.words().collect::<Vec<_>>(), ["ps", "ax"]);
@@ -283,6 +283,16 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             assert_eq!(file.groups[0].classic_lines().unwrap().last().unwrap(), classic);
             let taken_out = if alert.contains(" limit=") { &["text=", "limit="][..] } else { &["text="] };
             assert_eq!(file.groups[0].ignored_by_classic(), taken_out);
+        }
+    }
+
+    #[test]
+    fn version_1_agents_get_no_directive_that_they_do_not_know() {
+        for directive in ["join: b", "starts: b"] {
+            let text = format!("file: /a\nmatch: a\n{directive}\nalert_all: tags=T");
+            let file = parse(&text);
+            assert_eq!(file.groups[0].classic_lines().unwrap(), ["file: /a", "match: a", "alert_all: tags=T"]);
+            assert_eq!(file.groups[0].ignored_by_classic(), [directive.strip_suffix(" b").unwrap()]);
         }
     }
 

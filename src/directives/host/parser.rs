@@ -7,7 +7,7 @@ use super::group::Group;
 use super::log_alert::log_alert;
 use super::patterns::Patterns;
 use super::process_filter::ProcessFilter;
-use super::rule::{AlertSubject, CommandRule, LogRule, LogSource, ProcessRule, Rule};
+use super::rule::{AlertSubject, CommandRule, Joining, LogRule, LogSource, ProcessRule, Rule};
 use super::run::{GoodStatuses, Run};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use super::units::units;
@@ -122,8 +122,9 @@ impl<'a> Parser<'a, '_> {
             return Err(format!("{name}: unknown directive"));
         }
         match name {
-            "match" | "ignore" => self.pattern(name, argument),
+            "match" | "ignore" | "join" | "starts" => self.pattern(name, argument),
             "active" => self.schedule(argument),
+            "exclude" => self.exclude(argument),
             "include" => Err("include: is only allowed in the host file itself".into()),
             // All others are alerts.
             _ => self.alert(Arguments::parse(name, argument, keys_of(name))),
@@ -238,10 +239,26 @@ impl<'a> Parser<'a, '_> {
         let Some(Rule::Log(rule)) = self.rule() else { return Ok(()) };
         if name == "match" {
             rule.patterns.push(pattern);
-        } else if !rule.patterns.is_empty() || faulty {
-            rule.ignores.push(pattern);
+        } else if rule.patterns.is_empty() && !faulty {
+            return Err(format!("{name}: must come after a match:"));
+        } else if name != "ignore" {
+            let joining = if name == "join" { Joining::Found(pattern) } else { Joining::NotFound(pattern) };
+            if rule.joining.replace(joining).is_some() {
+                return Err("join: and starts: stand once in a group, one of them".into());
+            }
         } else {
-            return Err("ignore: must come after a match:".into());
+            rule.ignores.push(pattern);
+        }
+        Ok(())
+    }
+
+    fn exclude(&mut self, argument: &str) -> Result<(), String> {
+        let open = self.open;
+        match self.rule() {
+            None if open == OpenGroup::Unknown => {}
+            Some(Rule::Log(LogRule { log: LogSource::Glob { excludes, .. }, .. })) => excludes.push(argument.into()),
+            Some(Rule::Log(_)) => return Err("exclude: belongs to a file: with a wildcard".into()),
+            _ => return Err(misplaced("exclude")),
         }
         Ok(())
     }

@@ -39,6 +39,8 @@ pub struct LogRule {
     pub patterns: Vec<Pattern>,
     /// … and none of these.
     pub ignores: Vec<Pattern>,
+    /// Which lines belong to the one before.
+    pub joining: Option<Joining>,
     /// The patterns again, for what they capture; none if the alert asks for no group.
     pub captures: Vec<Pattern>,
     /// The alert's `tags=`.
@@ -56,8 +58,8 @@ pub struct LogRule {
 pub enum LogSource {
     /// The file at that path.
     Path(String),
-    /// Every file that the wildcard matches.
-    Glob(String),
+    /// Every file that the wildcard matches and none of `excludes` does.
+    Glob { pattern: String, excludes: Vec<String> },
     /// What a command prints.
     Command(CommandLine),
     /// The journal of systemd.
@@ -80,7 +82,16 @@ pub enum LogAlert {
     /// What the group captures in each line: a metric.
     Value { group: GroupName },
     /// The message, for each line with a number beyond the limit.
-    Limit { limit: LineLimit, message: EventText },
+    Limit { limit: Box<LineLimit>, message: EventText },
+}
+
+/// Which lines belong to the one before.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Joining {
+    /// `join:`: those in which the pattern is found.
+    Found(Pattern),
+    /// `starts:`: those in which it is not found.
+    NotFound(Pattern),
 }
 
 /// A limit for the number in a line.
@@ -207,7 +218,7 @@ impl LogSource {
             return CommandLine::parse(command).map(Self::Command);
         }
         if argument.contains(['*', '?', '[']) {
-            return Ok(Self::Glob(argument.into()));
+            return Ok(Self::Glob { pattern: argument.into(), excludes: Vec::new() });
         }
         Ok(Self::Path(argument.into()))
     }
@@ -221,6 +232,7 @@ impl LogRule {
             units: Vec::new(),
             patterns: Vec::new(),
             ignores: Vec::new(),
+            joining: None,
             captures: Vec::new(),
             tags: String::new(),
             alert: LogAlert::All { message: None, limit: None },
@@ -291,10 +303,16 @@ impl LogSource {
     /// The file field of events. For a wildcard it is used only where no real path is known.
     pub fn field(&self) -> String {
         match self {
-            Self::Path(path) | Self::Glob(path) => path.clone(),
+            Self::Path(path) | Self::Glob { pattern: path, .. } => path.clone(),
             Self::Command(command) => format!("|{}", command.as_str()),
             Self::Journal => "journal".into(),
         }
+    }
+
+    /// Tells it from all others.
+    pub fn name(&self) -> String {
+        let Self::Glob { pattern, excludes } = self else { return self.field() };
+        excludes.iter().fold(pattern.clone(), |name, exclude| name + "\n" + exclude)
     }
 }
 
@@ -304,7 +322,7 @@ impl Rule {
     pub(super) fn extension(&self) -> Option<&'static str> {
         let extension = match self {
             Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
-            Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
+            Self::Log(LogRule { log: LogSource::Glob { .. }, .. }) => Some("file: with a wildcard"),
             Self::Log(LogRule { log: LogSource::Journal, .. }) => Some("journal:"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
             Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
@@ -340,6 +358,9 @@ impl Rule {
         }
         if matches!(self, Self::Log(rule) if rule.alert.by().is_some()) {
             ignored.push("by=".into());
+        }
+        if let Self::Log(LogRule { joining: Some(joining), .. }) = self {
+            ignored.push(joining.directive().into());
         }
         if matches!(self, Self::Log(rule) if rule.alert.limit().is_some()) {
             ignored.push("limit=".into());
@@ -465,6 +486,24 @@ impl fmt::Display for LineSubject {
         match self {
             Self::Text(group, text) => write!(f, "{group},{text}"),
             Self::Each(group) => group.fmt(f),
+        }
+    }
+}
+
+impl Joining {
+    /// Whether a line belongs to the one before. Charges the work.
+    pub fn continues(&self, line: &str, work: &mut Work) -> bool {
+        match self {
+            Self::Found(pattern) => pattern.search(line, work),
+            Self::NotFound(pattern) => !pattern.search(line, work),
+        }
+    }
+
+    /// Its directive.
+    fn directive(&self) -> &'static str {
+        match self {
+            Self::Found(_) => "join:",
+            Self::NotFound(_) => "starts:",
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The directives of a host file and their keys.
 
 /// All directives of a host file.
-pub const DIRECTIVES: [&str; 18] = [
+pub const DIRECTIVES: [&str; 21] = [
     "include",
     "file",
     "journal",
+    "exclude",
     "match",
     "ignore",
+    "join",
+    "starts",
     "alert_all",
     "alert_n",
     "alert_count",

@@ -3,7 +3,7 @@
 use super::restart::Restart;
 use crate::agent::{Agent, Lines, LogEvent, LogId};
 use crate::directives::host::CommandLine;
-use crate::now::Now;
+use crate::now::{earlier, Now};
 use crate::run::agent::line_pipe::{LinePipe, Reading};
 use crate::sys::reason;
 use std::os::fd::BorrowedFd;
@@ -15,12 +15,14 @@ pub(super) struct CommandLog {
     restart: Restart,
     /// Bytes that were processed, through all runs.
     position: u64,
+    /// Until when what was printed last waits for more.
+    waits_until: Option<Duration>,
 }
 
 impl CommandLog {
     /// A command that is started at once.
     pub(super) fn new(now: Now, command: &CommandLine) -> Self {
-        Self { command: command.clone(), running: None, restart: Restart::new(now), position: 0 }
+        Self { command: command.clone(), running: None, restart: Restart::new(now), position: 0, waits_until: None }
     }
 
     /// Bytes that were processed.
@@ -41,18 +43,20 @@ impl CommandLog {
             }
             return false;
         };
-        let position = &mut self.position;
+        let (position, mut waits) = (&mut self.position, None);
         let reading = pipe.read(buffer, &mut |bytes| {
             let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position: *position, place: None, bytes }));
             *position += consumed as u64;
+            waits = if consumed == 0 { agent.waits_until(id) } else { None };
             consumed
         });
         if self.restart.is_settled(now) {
             agent.handle_log(now, id, LogEvent::State(Ok(())));
         }
+        self.waits_until = waits;
         match reading {
             Reading::Waiting => false,
-            Reading::Blocked | Reading::More => true,
+            Reading::Blocked | Reading::More => waits.is_none(),
             Reading::Ended(end) => {
                 self.running = None;
                 self.handle_end(now, id, agent, end.outcome);
@@ -82,7 +86,7 @@ impl CommandLog {
             None => Some(self.restart.next()),
             // The pipe says when there is something to read. Once it is closed, only the end of the process is awaited.
             Some(pipe) if pipe.fd().is_none() => Some(now.mono + Restart::FIRST_PAUSE),
-            Some(_) => self.restart.settles(now),
+            Some(_) => earlier(self.waits_until, self.restart.settles(now)),
         }
     }
 }

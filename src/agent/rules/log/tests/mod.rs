@@ -5,6 +5,7 @@ use crate::agent::rules::bench::{at, delivery, events, host_file};
 use crate::directives::host::Rule;
 
 mod alerts;
+mod joined;
 
 /// So many lines of 1,000 bytes: one after which no block is read any more, and more than can wait.
 const FEW: usize = 100;

@@ -6,7 +6,7 @@ mod reading;
 use super::restart::Restart;
 use crate::agent::{Agent, LogEvent, LogId, Start};
 use crate::directives::host::LogSource;
-use crate::now::Now;
+use crate::now::{earlier, Now};
 use crate::run::agent::line_pipe::{LinePipe, Reading};
 use crate::sys::reason;
 use crate::wire::position::Position;
@@ -21,6 +21,8 @@ pub(super) struct JournalLog {
     stage: Stage,
     running: Option<LinePipe>,
     restart: Restart,
+    /// Until when what was printed last waits for more.
+    waits_until: Option<Duration>,
 }
 
 enum Stage {
@@ -34,7 +36,7 @@ enum Stage {
 
 impl JournalLog {
     pub(super) fn new(now: Now) -> Self {
-        Self { stage: Stage::Waiting, running: None, restart: Restart::new(now) }
+        Self { stage: Stage::Waiting, running: None, restart: Restart::new(now), waits_until: None }
     }
 
     /// Begins where the agent says. Returns where that is; `None` if it has to be found first.
@@ -69,6 +71,7 @@ impl JournalLog {
             }
             return false;
         };
+        let mut waits = None;
         let reading = match &mut self.stage {
             Stage::Waiting => return false,
             Stage::Seeking(last) => pipe.read(buffer, &mut |json| {
@@ -76,7 +79,11 @@ impl JournalLog {
                 json.len()
             }),
             Stage::Following(following) => {
-                let reading = pipe.read(buffer, &mut |json| following.take(now, id, agent, json));
+                let reading = pipe.read(buffer, &mut |json| {
+                    let taken = following.take(now, id, agent, json);
+                    waits = if taken == 0 { agent.waits_until(id) } else { None };
+                    taken
+                });
                 following.report(now, id, agent);
                 if self.restart.is_settled(now) {
                     agent.handle_log(now, id, LogEvent::State(Ok(())));
@@ -84,9 +91,10 @@ impl JournalLog {
                 reading
             }
         };
+        self.waits_until = waits;
         match reading {
             Reading::Waiting => false,
-            Reading::Blocked | Reading::More => true,
+            Reading::Blocked | Reading::More => waits.is_none(),
             Reading::Ended(end) => {
                 self.running = None;
                 self.handle_end(now, id, agent, end.outcome);
@@ -139,7 +147,7 @@ impl JournalLog {
             (_, None) => Some(self.restart.next()),
             // The pipe says when there is something to read. Once it is closed, only the end of the process is awaited.
             (_, Some(pipe)) if pipe.fd().is_none() => Some(now.mono + Self::END),
-            (_, Some(_)) => self.restart.settles(now),
+            (_, Some(_)) => earlier(self.waits_until, self.restart.settles(now)),
         }
     }
 
