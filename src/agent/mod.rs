@@ -17,7 +17,7 @@ mod session;
 pub use delivery::Urgency;
 pub use logs::{Lines, LogEvent};
 pub use output::{JobId, LogId, Output, Process, Start, Task, TaskEnd};
-pub use rules::{DryRun, Policy};
+pub use rules::{CommandTrial, DryRun, Policy, ProcessTrial};
 
 use crate::directives::host::{HostFile, Patterns};
 use crate::directives::{marked_lines, SourceLine};

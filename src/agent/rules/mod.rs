@@ -16,12 +16,14 @@ mod policy;
 mod process;
 mod repeated;
 mod search;
+mod trial;
 
 #[cfg(test)]
 mod bench;
 
 pub use dry_run::DryRun;
 pub use policy::Policy;
+pub use trial::{CommandTrial, ProcessTrial};
 
 use super::delivery::{Delivery, Event};
 use super::failures::FailingSource;

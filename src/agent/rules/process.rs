@@ -183,6 +183,11 @@ impl ProcessRules {
         self.all_clear = all_clear;
     }
 
+    /// How many processes each rule has counted in its last sample.
+    pub(super) fn counts(&self) -> impl Iterator<Item = u64> + '_ {
+        self.rules.iter().map(|rule| rule.count)
+    }
+
     /// Reports when all is clear again.
     pub(super) fn handle_timeout(&mut self, now: Now, delivery: &mut Delivery) {
         if self.all_clear_at().is_some_and(|at| at <= now.mono) {

@@ -1,9 +1,9 @@
 //! The commands that the agent wants run: a few at a time, each within limits of time and output. Waits for none of them.
 
 use super::line_pipe::{LinePipe, Reading};
-use super::{builtins, process_table};
 use crate::agent::{Agent, JobId, Task, TaskEnd};
 use crate::now::Now;
+use crate::run::{builtins, process_table};
 use crate::sys::poll::PollSet;
 use crate::sys::reason;
 use std::collections::VecDeque;

@@ -2,9 +2,9 @@
 
 use super::control::ControlSocket;
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
-use super::silence_file;
+use super::{silence_file, try_commands};
 use crate::agent::DryRun;
-use crate::directives::host::{warnings, HostFile, HostSettings, Patterns, Rule};
+use crate::directives::host::{warnings, Group, HostFile, HostSettings, Patterns, Rule};
 use crate::directives::server::ServerFile;
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
 use crate::lines::{LineSplitter, MAX_LINE};
@@ -205,16 +205,20 @@ fn read_folder(conf: &str, directive: &str, folder: &str, faults: &mut Vec<Fault
     files
 }
 
-/// Applies the log rules of a host file to the lines of a log. Prints the events, and how many lines each rule matched.
+/// Applies the log rules of a host file to the lines of a log, and prints the events, and how many lines each rule matched. Or runs its
+/// commands, and prints what the rules for these make of them.
 ///
 /// # Errors
 /// A file cannot be read, or the number of faults of the host file.
 #[allow(clippy::disallowed_methods, reason = "where configuration is read")]
-pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Failure> {
-    let (log, conf) = match arguments {
-        [log] => (log, None),
-        [log, conf] => (log, Some(conf.as_str())),
-        _ => return Err(Failure::Usage("-T HOSTFILE takes LOG, or LOG and CONF (default ./ax436.conf)".into())),
+pub(super) fn try_rules(host_file: &str, arguments: &[String], is_run: bool) -> Result<(), Failure> {
+    let (log, conf) = match (arguments, is_run) {
+        ([], true) => (None, None),
+        ([conf], true) => (None, Some(conf.as_str())),
+        ([log], false) => (Some(log), None),
+        ([log, conf], false) => (Some(log), Some(conf.as_str())),
+        (_, true) => return Err(Failure::Usage("-T HOSTFILE --run takes CONF (default ./ax436.conf) and nothing else".into())),
+        (_, false) => return Err(Failure::Usage("-T HOSTFILE takes LOG, or LOG and CONF (default ./ax436.conf)".into())),
     };
     let text = fs::read_to_string(host_file).map_err(|e| Failure::Usage(format!("cannot read {host_file}: {}", reason(&e))))?;
     let mut faults = Vec::new();
@@ -231,12 +235,24 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Fai
     faults.extend(expanded.faults);
     faults.extend(file.faults);
     faults.iter().for_each(|fault| console::print_error(&fault.to_string()));
-    let rules = file.groups.into_iter().filter_map(|group| match group.rule {
+    let host = Path::new(host_file).file_name().map_or_else(|| host_file.into(), |name| name.to_string_lossy().into_owned());
+    match log {
+        Some(log) => try_log(&host, file.groups, log)?,
+        None => try_commands::run(&host, &file.groups),
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Usage(format!("{host_file}: errors: {}", faults.len())))
+    }
+}
+
+fn try_log(host: &str, groups: Vec<Group<'_>>, log: &str) -> Result<(), Failure> {
+    let rules = groups.into_iter().filter_map(|group| match group.rule {
         Rule::Log(rule) => Some(rule),
         _ => None,
     });
-    let host = Path::new(host_file).file_name().map_or_else(|| host_file.into(), |name| name.to_string_lossy().into_owned());
-    let mut dry_run = DryRun::new(Clock::start().now(), &host, rules);
+    let mut dry_run = DryRun::new(Clock::start().now(), host, rules);
     feed(&mut dry_run, log)?;
     let (events, matches) = dry_run.finish();
     events.iter().for_each(|event| print_event(event));
@@ -244,11 +260,7 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Fai
         let patterns: Vec<_> = rule.patterns.iter().map(Pattern::as_str).collect();
         console::print(&format!("{matched} lines matched: file: {} match: {} tags={}", rule.log.field(), patterns.join(" | "), rule.tags));
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Usage(format!("{host_file}: errors: {}", faults.len())))
-    }
+    Ok(())
 }
 
 /// Applies the rules to all lines of a file, and prints the events.

@@ -20,6 +20,7 @@ mod status;
 mod stream_files;
 mod stream_reader;
 mod terminal;
+mod try_commands;
 
 use self::config_dir::{ConfigDirs, Debounce};
 use self::control::{ControlSocket, Request, Response, Status};
@@ -59,7 +60,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     }
     let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     if let Some(host_file) = matches.opt_str("T") {
-        return check::try_rules(&host_file, &matches.free);
+        return check::try_rules(&host_file, &matches.free, matches.opt_present("run"));
     }
     if matches.opt_present("g") {
         return generate_key::generate_key(&matches.free);
