@@ -453,9 +453,10 @@ impl Agent {
         0
     }
 
-    /// Takes lines that a task printed.
-    pub fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8]) {
-        self.rules.handle_task_lines(now, job, bytes, &mut self.delivery);
+    /// Takes lines that a task printed. Returns how many bytes are processed: fewer than all, but at least one line, when so much was
+    /// searched that [`Self::handle_timeout`] is to be called before.
+    pub fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8]) -> usize {
+        self.rules.handle_task_lines(now, job, bytes, &mut self.delivery)
     }
 
     /// Takes a process that a task has found.
