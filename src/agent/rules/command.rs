@@ -368,6 +368,22 @@ mod tests {
     }
 
     #[test]
+    fn the_conditions_of_values_outlive_an_edit_of_the_text_and_not_one_of_the_tags() {
+        let (mut commands, mut delivery) = (CommandRules::default(), delivery());
+        let mut made = Vec::new();
+        for (minute, text) in (0..).zip([MOUNTS.to_string(), MOUNTS.replace("Full", "Fuller"), MOUNTS.replace("tags=D", "tags=X")]) {
+            let now = at(minute * 60);
+            commands.replace(now, rules(&text));
+            delivery.close_other_conditions(now, &commands.condition_keys().collect::<Vec<_>>());
+            let run = commands.begin_run(now).unwrap();
+            commands.handle_line(now, &run, "/ 95%", &mut delivery);
+            let _ = commands.end_run(now, &run, Ok(()).into(), &mut delivery);
+            made.push(events(&mut delivery).join(","));
+        }
+        assert_eq!(made, ["D Full /", "", "D Room [/],X Full /"]);
+    }
+
+    #[test]
     fn a_value_is_not_gone_while_its_command_fails_or_prints_nothing_of_use() {
         let (mut commands, mut delivery) = (CommandRules::default(), delivery());
         commands.replace(at(0), rules(MOUNTS));
