@@ -54,10 +54,13 @@ const ROOMS: &[Room] = &[
     outside("tail", &[VALUES, &["fs", "wire::position"]]),
     // What both programs share, and a wing for each of them. The wings never meet.
     outside("run", &[VALUES, &["wire", "directives", "fs", "sys"]]),
+    // A process of the table is one of the agent's values.
+    outside("run::process_table", &[VALUES, &["agent", "fs", "sys"]]),
     outside("run::agent", &[VALUES, &["run", "agent", "tail", "wire", "directives", "fs", "sys"]]),
     outside("run::server", &[VALUES, &["run", "server", "outputs", "tail", "wire", "directives", "fs", "sys"]]),
     // `ax436 -t` tries rules on lines as an agent would.
     outside("run::server::check", &[VALUES, &["run", "agent", "wire", "directives", "fs", "sys"]]),
+    outside("run::server::try_commands", &[VALUES, &["run", "agent", "wire", "directives", "sys"]]),
     outside("bin", &[&["run", "sys"]]),
 ];
 

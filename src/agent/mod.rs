@@ -19,7 +19,7 @@ pub use delivery::Urgency;
 pub use logs::{Lines, LogEvent};
 pub use output::{JobId, LogId, Output, Process, Start, Task, TaskEnd};
 pub use place::{JournalBlock, JournalEntry, Place};
-pub use rules::{DryRun, DryRunOutcome, Policy};
+pub use rules::{CommandTrial, DryRun, DryRunOutcome, Policy, ProcessTrial};
 
 use crate::directives::host::{HostFile, Patterns};
 use crate::directives::{marked_lines, SourceLine};
@@ -466,9 +466,10 @@ impl Agent {
         0
     }
 
-    /// Takes lines that a task printed.
-    pub fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8]) {
-        self.rules.handle_task_lines(now, job, bytes, &mut self.delivery);
+    /// Takes lines that a task printed. Returns how many bytes are processed: fewer than all, but at least one line, when so much was
+    /// searched that [`Self::handle_timeout`] is to be called before.
+    pub fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8]) -> usize {
+        self.rules.handle_task_lines(now, job, bytes, &mut self.delivery)
     }
 
     /// Takes a process that a task has found.

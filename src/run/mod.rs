@@ -2,12 +2,14 @@
 
 pub mod agent;
 mod atomic_file;
+mod builtins;
 mod console;
 mod failure;
 mod keys;
 mod log;
 mod options;
 mod outgoing;
+mod process_table;
 pub mod server;
 
 pub use failure::Failure;

@@ -55,6 +55,7 @@ fn a_wrong_command_line_ends_with_status_2() {
         (&["nowhere.conf"], "ax436: cannot read nowhere.conf: No such file or directory"),
         (&["-t", "nowhere.conf"], "ax436: cannot read nowhere.conf: No such file or directory"),
         (&["hosts"], "ax436: cannot read hosts: Is a directory"),
+        (&["-T", "hosts/nas1", "--run", "a", "b"], "ax436: -T HOSTFILE --run takes CONF (default ./ax436.conf) and nothing else"),
         (&["-T", "hosts/nas1"], "ax436: -T HOSTFILE takes LOG, or LOG and CONF (default ./ax436.conf)"),
     ] {
         let wrong = run(&site, arguments);
@@ -254,6 +255,41 @@ fn rules_are_tried_on_the_lines_of_a_log() {
     assert_eq!(without.status, 2);
     assert!(without.err.starts_with("hosts/nas1:16: include: there is no file \"common\""), "{}", without.err);
     assert!(without.out.contains("3 lines matched: ") && !without.out.contains("DISK"), "the good groups are tried: {}", without.out);
+}
+
+#[test]
+fn the_commands_of_a_host_file_are_run_once_and_what_its_rules_make_of_them_is_shown() {
+    let site = Site::new("try-run");
+    site.write("df", "Size Used Mounted\n10G 95% /\n20G 7% /home\n- - /mnt\n");
+    let (df, runs) = (site.file("df"), site.file("runs"));
+    site.write("check", &format!("echo x >> {runs}\necho CHECK BAD: no\necho oh >&2\nexit 2\n"));
+    let check = format!("sh {}", site.file("check"));
+    site.host(
+        "nas1",
+        &format!(
+            "run: command=cat {df} extract=^(\\S+) (\\S+) (/\\S*)$\nactive: 0;00:00-00:00\n\
+             alert_if: tags=FULL match=3 upper_limit=2,90% for=9 text={{3}} has {{2}}\nalert_metric: tags=USED match=3,/home metric=2\n\
+             run: command=cat {df} extract=^(x)\nalert_metric: tags=NONE match=1,x metric=1\n\
+             run: command={check}\nalert_if: tags=CHECK match=status upper_limit=status,1 text={{line}}\n\
+             run: command={check} extract=(BAD)\nalert_metric: tags=BAD match=1,BAD metric=1\n\
+             run: timeout=1 command=sleep 1000 extract=(a)\nalert_metric: tags=SLOW match=1,a metric=1\n\
+             ps_command: echo one daemon\nprocess: daemon$\nalert_running: tags=LISTED min=2 max=2 message=Daemons\n\
+             process: ax436 -T hosts/nas1 --run$\nalert_running: tags=OWN min=2 max=2 parent=. message=Servers\n"
+        ),
+    );
+    let expected = format!(
+        "run: cat {df}\n  1=\"10G\"  2=\"95%\"  3=\"/\"\n  1=\"20G\"  2=\"7%\"  3=\"/home\"\n  1=\"-\"  2=\"-\"  3=\"/mnt\"; group 2 is no number with %\n  \
+         exit status 0; lines: 4\n  FULL%%NULL%%/ has 95%\n  USED%%NULL%%7%\n\
+         run: cat {df}\n  exit status 0; lines: 4\n  extract=^(x) is found in no line: \"Size Used Mounted\"\n  no event\n\
+         run: {check}\n  exit status 2; lines: 1\n  CHECK%%NULL%%CHECK BAD: no\n\
+         run: {check}\n  1=\"BAD\"\n  exit status 2; lines: 1\n  Command failed: exit status 2: oh\n  BAD%%NULL%%BAD\n\
+         run: sleep 1000\n  lines: 0\n  Command failed: did not end within 1 s\n  no event\n\
+         process: daemon$\n  processes: 1\n  LISTED%%NULL%%Daemons [1]\n\
+         process: ax436 -T hosts/nas1 --run$\n  processes: 1\n  OWN%%NULL%%Servers [1]\n"
+    );
+    let tried = run(&site, &["-T", "hosts/nas1", "--run"]);
+    assert_eq!((tried.status, &*tried.err, &*tried.out), (0, "", &*expected));
+    assert_eq!(fs::read_to_string(&runs).unwrap(), "x\n", "two rules share one run");
 }
 
 #[test]

@@ -17,6 +17,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct CommandRules {
     commands: Vec<Command>,
+    /// What may still be searched in this turn.
+    work: Work,
 }
 
 struct Command {
@@ -65,6 +67,16 @@ impl CommandRules {
         self.commands.retain(|command| !command.rules.is_empty());
     }
 
+    /// Whether so much was searched that everything else is to have its turn.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.work.is_done()
+    }
+
+    /// Others had their turn.
+    pub(super) fn begin_turn(&mut self) {
+        self.work = Work::turn();
+    }
+
     fn index(&self, run: &Run) -> Option<usize> {
         self.commands.iter().position(|command| command.run == *run)
     }
@@ -101,7 +113,7 @@ impl CommandRules {
     pub(super) fn handle_line(&mut self, now: Now, run: &Run, text: &str, delivery: &mut Delivery) {
         let Some(at) = self.index(run) else { return };
         for rule in &mut self.commands[at].rules {
-            rule.handle_line(now, text, delivery);
+            rule.handle_line(now, text, &mut self.work, delivery);
         }
     }
 
@@ -144,10 +156,12 @@ fn condition_name(names: &mut ConditionNames, rule: &CommandRule, alert: &Comman
 
 impl RunRule {
     /// One line of the present run.
-    fn handle_line(&mut self, now: Now, text: &str, delivery: &mut Delivery) {
+    fn handle_line(&mut self, now: Now, text: &str, work: &mut Work, delivery: &mut Delivery) {
         let Self { rule, extraction, limits, first_line } = self;
-        let captures = rule.extract.as_ref().map(|extract| extract.captures(text, &mut Work::turn()));
-        if first_line.is_empty() && !matches!(captures, Some(None)) {
+        let captures = rule.extract.as_ref().map(|extract| extract.captures(text, work));
+        // A pattern without groups has no captures.
+        let is_found = || rule.extract.as_ref().is_some_and(|extract| extract.groups() == 0 && extract.is_match(text));
+        if first_line.is_empty() && (!matches!(captures, Some(None)) || is_found()) {
             first_line.push_str(truncate(text, MAX_EVENT_TEXT));
         }
         let Some(captures) = captures else { return };
@@ -351,6 +365,22 @@ mod tests {
         assert_eq!(events_of(MOUNTS, &runs), made);
         let runs = ["/ 95%;/b 95%", "/ 95%", "/ 95%;/b 95%", "/b 95%;/ 1%"];
         assert_eq!(events_of(&MOUNTS.replace("repeat=0", "for=2 repeat=0"), &runs), ["", "D Full /", "", "D Full /b,D Room [/]"]);
+    }
+
+    #[test]
+    fn the_conditions_of_values_outlive_an_edit_of_the_text_and_not_one_of_the_tags() {
+        let (mut commands, mut delivery) = (CommandRules::default(), delivery());
+        let mut made = Vec::new();
+        for (minute, text) in (0..).zip([MOUNTS.to_string(), MOUNTS.replace("Full", "Fuller"), MOUNTS.replace("tags=D", "tags=X")]) {
+            let now = at(minute * 60);
+            commands.replace(now, rules(&text));
+            delivery.close_other_conditions(now, &commands.condition_keys().collect::<Vec<_>>());
+            let run = commands.begin_run(now).unwrap();
+            commands.handle_line(now, &run, "/ 95%", &mut delivery);
+            let _ = commands.end_run(now, &run, Ok(()).into(), &mut delivery);
+            made.push(events(&mut delivery).join(","));
+        }
+        assert_eq!(made, ["D Full /", "", "D Room [/],X Full /"]);
     }
 
     #[test]

@@ -19,12 +19,14 @@ mod policy;
 mod process;
 mod repeated;
 mod search;
+mod trial;
 
 #[cfg(test)]
 mod bench;
 
 pub use dry_run::{DryRun, DryRunOutcome};
 pub use policy::Policy;
+pub use trial::{CommandTrial, ProcessTrial};
 
 use super::delivery::{Delivery, Event};
 use super::failures::FailingSource;
@@ -181,17 +183,22 @@ impl Rules {
         self.logs.restore(now, file, counts, delivery);
     }
 
-    /// Takes lines that a task printed.
-    pub(super) fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8], delivery: &mut Delivery) {
-        let Some((_, purpose)) = self.jobs.iter().find(|(known, _)| *known == job) else { return };
-        for (_, line) in lines(bytes) {
+    /// Takes lines that a task printed. Returns how many bytes are processed: fewer than all, but at least one line, when the work of the
+    /// turn is done.
+    pub(super) fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8], delivery: &mut Delivery) -> usize {
+        let Some((_, purpose)) = self.jobs.iter().find(|(known, _)| *known == job) else { return bytes.len() };
+        for (end, line) in lines(bytes) {
             let text = String::from_utf8_lossy(line);
             match purpose {
                 Purpose::Sample(ProcessSource::Lines) => self.processes.handle_line(&text),
                 Purpose::Sample(ProcessSource::Table) => {}
                 Purpose::Run(run) => self.commands.handle_line(now, run, &text, delivery),
             }
+            if self.commands.is_turn_over() || self.processes.is_turn_over() {
+                return end;
+            }
         }
+        bytes.len()
     }
 
     /// Takes a process that a task has found.
@@ -242,6 +249,8 @@ impl Rules {
     /// Does what is due: ends blocks of time, reports, and starts tasks.
     pub(super) fn handle_timeout(&mut self, now: Now, logs: &Logs, delivery: &mut Delivery, outputs: &mut Outputs) {
         self.logs.begin_turn();
+        self.processes.begin_turn();
+        self.commands.begin_turn();
         if self.logs.handle_timeout(now, logs, delivery) {
             outputs.push(Output::Measure);
         }
@@ -339,6 +348,29 @@ mod tests {
         bench.rules.handle_task_lines(at(1), command, b"x\n", &mut bench.delivery);
         assert_eq!(events(&mut bench.delivery), [""; 0]);
         assert_eq!(bench.end(1, command, Ok(())), None);
+    }
+
+    #[test]
+    fn a_long_search_takes_several_turns_and_misses_no_line() {
+        let rules = "run: command=df extract=(x.*y.*z)+(a{1,200})\nalert_metric: tags=M match=2,a metric=2\n\
+                     ps_command: ps\nprocess: .{200}p$\nalert_running: tags=P min=0 max=0 for=1 message=M\n";
+        let mut bench = Bench::new(rules);
+        let jobs = started(&bench.outputs(20));
+        let mut made = Vec::new();
+        for (job, line) in [(jobs[1], format!("{}xyza\n", "x y".repeat(800))), (jobs[0], format!("{}p\n", "word ".repeat(500)))] {
+            let (text, mut done, mut turns) = (line.repeat(40), 0, 0);
+            while done < text.len() {
+                bench.outputs(20);
+                let processed = bench.rules.handle_task_lines(at(20), job, &text.as_bytes()[done..], &mut bench.delivery);
+                assert!(processed > 0 && (done + processed) % line.len() == 0);
+                (done, turns) = (done + processed, turns + 1);
+                made.extend(events(&mut bench.delivery));
+            }
+            assert!((2..40).contains(&turns), "{turns} turns");
+        }
+        assert_eq!(made, vec!["M a"; 40]);
+        bench.end(20, jobs[0], Ok(()));
+        assert_eq!(events(&mut bench.delivery), ["P M [40]"]);
     }
 
     #[test]

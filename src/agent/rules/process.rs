@@ -5,7 +5,7 @@ use crate::agent::delivery::{Delivery, Event};
 use crate::agent::output::Process;
 use crate::directives::host::{ProcessFilter, ProcessRule};
 use crate::now::Now;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Work};
 use crate::text::number;
 use crate::wire::position::ConditionKey;
 use crate::wire::{ChainId, Kind};
@@ -16,6 +16,8 @@ pub(super) struct ProcessRules {
     rules: Vec<Counter>,
     /// One for each interval of the rules.
     samplings: Vec<Sampling>,
+    /// What may still be searched in this turn.
+    work: Work,
     /// When all is clear again if the samples stay good; `None` while it is clear.
     all_clear: Option<Duration>,
 }
@@ -93,6 +95,16 @@ impl ProcessRules {
         }
     }
 
+    /// Whether so much was searched that everything else is to have its turn.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.work.is_done()
+    }
+
+    /// Others had their turn.
+    pub(super) fn begin_turn(&mut self) {
+        self.work = Work::turn();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rules.len()
     }
@@ -124,15 +136,16 @@ impl ProcessRules {
     /// dead does not run, and an agent that names it is not it.
     pub(super) fn handle_line(&mut self, line: &str) {
         let disguised = without_mark(line);
-        for rule in self.sampled(ProcessSource::Lines) {
-            rule.count += u64::from(is_found(&rule.rule.pattern, line, disguised.as_deref()));
+        let rules = self.rules.iter_mut().filter(|rule| rule.is_sampled && rule.source == ProcessSource::Lines);
+        for rule in rules {
+            rule.count += u64::from(is_found(&rule.rule.pattern, line, disguised.as_deref(), &mut self.work));
         }
     }
 
     /// One process of the table of the system, which counts as its line does.
     pub(super) fn handle_process(&mut self, process: &Process<'_>) {
         let disguised = without_mark(process.line);
-        let is_found = |pattern: &Pattern| is_found(pattern, process.line, disguised.as_deref());
+        let is_found = |pattern: &Pattern| is_found(pattern, process.line, disguised.as_deref(), &mut Work::turn());
         for rule in self.sampled(ProcessSource::Table) {
             let ProcessFilter { user, parent, is_contained } = &rule.rule.filter;
             if parent.as_ref().is_some_and(is_found) {
@@ -183,6 +196,11 @@ impl ProcessRules {
         self.all_clear = all_clear;
     }
 
+    /// How many processes each rule has counted in its last sample.
+    pub(super) fn counts(&self) -> impl Iterator<Item = u64> + '_ {
+        self.rules.iter().map(|rule| rule.count)
+    }
+
     /// Reports when all is clear again.
     pub(super) fn handle_timeout(&mut self, now: Now, delivery: &mut Delivery) {
         if self.all_clear_at().is_some_and(|at| at <= now.mono) {
@@ -226,8 +244,8 @@ impl Counter {
 }
 
 /// Whether a pattern is found in a line, and would not be found without what marks the line as that of a zombie or an agent.
-fn is_found(pattern: &Pattern, line: &str, disguised: Option<&str>) -> bool {
-    pattern.is_match(line) && !disguised.is_some_and(|line| pattern.is_match(line))
+fn is_found(pattern: &Pattern, line: &str, disguised: Option<&str>, work: &mut Work) -> bool {
+    pattern.search(line, work) && !disguised.is_some_and(|line| pattern.search(line, work))
 }
 
 /// The line of a zombie or of an agent without what marks it as such; `None` for all other lines.

@@ -32,6 +32,11 @@ impl Run {
     /// The time limit of a command that says nothing else.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 
+    /// A command that is run as it is without any terms.
+    pub fn usual(command: CommandLine) -> Self {
+        Self { command, every: Self::EVERY, timeout: Self::TIMEOUT }
+    }
+
     /// Takes the keys in front of `command=`.
     pub(super) fn parse(command: CommandLine, arguments: &mut Arguments<'_>) -> Self {
         let every = arguments.seconds("every").unwrap_or(Self::EVERY);

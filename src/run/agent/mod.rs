@@ -1,10 +1,8 @@
 //! The agent: its start and its loop.
 
-mod builtins;
 mod line_pipe;
 mod lookup;
 mod positions;
-mod process_table;
 mod settings;
 mod sources;
 mod tasks;

@@ -1,9 +1,9 @@
 //! The commands that the agent wants run: a few at a time, each within limits of time and output. Waits for none of them.
 
 use super::line_pipe::{LinePipe, Reading};
-use super::{builtins, process_table};
 use crate::agent::{Agent, JobId, Task, TaskEnd};
 use crate::now::Now;
+use crate::run::{builtins, process_table};
 use crate::sys::poll::PollSet;
 use crate::sys::reason;
 use std::collections::VecDeque;
@@ -18,6 +18,8 @@ pub(super) struct Tasks {
 struct Running {
     job: JobId,
     pipe: LinePipe,
+    /// The agent has not taken all that was read.
+    is_blocked: bool,
     limit: Duration,
     deadline: Duration,
 }
@@ -48,12 +50,13 @@ impl Tasks {
         let mut at = 0;
         while let Some(running) = self.running.get_mut(at) {
             let job = running.job;
-            let mut take = |lines: &[u8]| {
-                agent.handle_task_lines(now, job, lines);
-                lines.len()
-            };
-            let outcome = match running.pipe.read(buffer, &mut take) {
+            let mut take = |lines: &[u8]| agent.handle_task_lines(now, job, lines);
+            let reading = running.pipe.read(buffer, &mut take);
+            running.is_blocked = reading == Reading::Blocked;
+            let outcome = match reading {
                 Reading::Ended(end) => Some(end),
+                // What it has printed counts, however long it takes to search.
+                Reading::Blocked => None,
                 _ if running.pipe.bytes_read() >= Self::OUTPUT_LIMIT => Some(TaskEnd { status: None, outcome: Ok(()) }),
                 _ if now.mono >= running.deadline => Some(Err(did_not_end_within(running.limit)).into()),
                 _ => None,
@@ -74,10 +77,15 @@ impl Tasks {
     }
 
     fn begin(&mut self, now: Now, job: JobId, task: Task, agent: &mut Agent) {
-        let mut take = |lines: &[u8]| agent.handle_task_lines(now, job, lines);
+        let mut take = |lines: &[u8]| {
+            let mut taken = 0;
+            while taken < lines.len() {
+                taken += agent.handle_task_lines(now, job, &lines[taken..]);
+            }
+        };
         let outcome = match task {
             Task::Command(command, limit) => match LinePipe::start(command.words()) {
-                Ok(pipe) => return self.running.push(Running { job, pipe, limit, deadline: now.mono + limit }),
+                Ok(pipe) => return self.running.push(Running { job, pipe, is_blocked: false, limit, deadline: now.mono + limit }),
                 Err(e) => Err(reason(&e)),
             },
             Task::Builtin(builtin) => builtins::run(builtin).map(|lines| take(lines.as_bytes())),
@@ -93,6 +101,7 @@ impl Tasks {
             return Some(now.mono);
         }
         let due = |running: &Running| match running.pipe.fd() {
+            _ if running.is_blocked => now.mono,
             Some(_) => running.deadline,
             None => running.deadline.min(now.mono + Self::LOOK_AGAIN),
         };

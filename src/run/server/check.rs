@@ -2,10 +2,10 @@
 
 use super::control;
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
-use super::silence_file;
 use super::unmatched::Unmatched;
+use super::{silence_file, try_commands};
 use crate::agent::{DryRun, DryRunOutcome};
-use crate::directives::host::{warnings, HostFile, HostSettings, LogRule, Patterns, Rule};
+use crate::directives::host::{warnings, Group, HostFile, HostSettings, LogRule, Patterns, Rule};
 use crate::directives::http::Http;
 use crate::directives::server::ServerFile;
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
@@ -226,16 +226,20 @@ fn read_folder(conf: &str, directive: &str, folder: &str, faults: &mut Vec<Fault
     files
 }
 
-/// Applies the log rules of a host file to the lines of a log. Prints the events, and how many lines each rule matched.
+/// Applies the log rules of a host file to the lines of a log, and prints the events, and how many lines each rule matched. Or runs its
+/// commands, and prints what the rules for these make of them.
 ///
 /// # Errors
 /// A file cannot be read, or the number of faults of the host file.
 #[allow(clippy::disallowed_methods, reason = "where configuration is read")]
-pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Failure> {
-    let (log, conf) = match arguments {
-        [log] => (log, None),
-        [log, conf] => (log, Some(conf.as_str())),
-        _ => return Err(Failure::Usage("-T HOSTFILE takes LOG, or LOG and CONF (default ./ax436.conf)".into())),
+pub(super) fn try_rules(host_file: &str, arguments: &[String], is_run: bool) -> Result<(), Failure> {
+    let (log, conf) = match (arguments, is_run) {
+        ([], true) => (None, None),
+        ([conf], true) => (None, Some(conf.as_str())),
+        ([log], false) => (Some(log), None),
+        ([log, conf], false) => (Some(log), Some(conf.as_str())),
+        (_, true) => return Err(Failure::Usage("-T HOSTFILE --run takes CONF (default ./ax436.conf) and nothing else".into())),
+        (_, false) => return Err(Failure::Usage("-T HOSTFILE takes LOG, or LOG and CONF (default ./ax436.conf)".into())),
     };
     let text = fs::read_to_string(host_file).map_err(|e| Failure::Usage(format!("cannot read {host_file}: {}", reason(&e))))?;
     let mut faults = Vec::new();
@@ -252,14 +256,26 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Fai
     faults.extend(expanded.faults);
     faults.extend(file.faults);
     faults.iter().for_each(|fault| console::print_error(&fault.to_string()));
-    let rules = file.groups.into_iter().filter_map(|group| match group.rule {
+    let host = Path::new(host_file).file_name().map_or_else(|| host_file.into(), |name| name.to_string_lossy().into_owned());
+    match log {
+        Some(log) => try_log(&host, file.groups, log)?,
+        None => try_commands::run(&host, &file.groups),
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Usage(format!("{host_file}: errors: {}", faults.len())))
+    }
+}
+
+fn try_log(host: &str, groups: Vec<Group<'_>>, log: &str) -> Result<(), Failure> {
+    let rules = groups.into_iter().filter_map(|group| match group.rule {
         Rule::Log(rule) => Some(rule),
         _ => None,
     });
     let rules: Vec<LogRule> = rules.collect();
     let mut unmatched = Unmatched::new(rules.iter());
-    let host = Path::new(host_file).file_name().map_or_else(|| host_file.into(), |name| name.to_string_lossy().into_owned());
-    let mut dry_run = DryRun::new(Clock::start().now(), &host, rules);
+    let mut dry_run = DryRun::new(Clock::start().now(), host, rules);
     feed(log, &mut |lines| {
         dry_run.handle_lines(lines).iter().for_each(|event| print_event(event));
         unmatched.handle_lines(lines);
@@ -274,11 +290,7 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Fai
         console::print(&format!("{matched} lines matched: {} match: {} tags={}", rule.opener(), patterns.join(" | "), rule.tags));
     }
     unmatched.report().iter().for_each(|line| console::print(line));
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Usage(format!("{host_file}: errors: {}", faults.len())))
-    }
+    Ok(())
 }
 
 /// Hands over all lines of a file.

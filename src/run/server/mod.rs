@@ -27,6 +27,7 @@ mod stream_reader;
 mod streams;
 mod tee;
 mod terminal;
+mod try_commands;
 mod unmatched;
 
 use self::api::{Long, Texts, View};
@@ -73,7 +74,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     }
     let Some(matches) = PROGRAM.parse(arguments)? else { return Ok(()) };
     if let Some(host_file) = matches.opt_str("T") {
-        return check::try_rules(&host_file, &matches.free);
+        return check::try_rules(&host_file, &matches.free, matches.opt_present("run"));
     }
     if matches.opt_present("g") {
         return generate_key::generate_key(&matches.free);

@@ -17,6 +17,7 @@ pub(super) const PROGRAM: Program = Program {
             Usage: ax436 [options] CONF\n\
             \x20      ax436 -t CONF\n\
             \x20      ax436 -T HOSTFILE LOG [CONF]\n\
+            \x20      ax436 -T HOSTFILE --run [CONF]\n\
             \x20      ax436 -g [HOST [CONF]]\n\
             \x20      ax436 output CONF NAME --try [N]\n\
             \x20      ax436 output CONF NAME --skip",
@@ -32,6 +33,7 @@ fn add_options(options: &mut Options) {
             "apply the rules of HOSTFILE to the lines of LOG (- for standard input), print the events, and exit; includes come from CONF",
             "HOSTFILE",
         )
+        .optflag("", "run", "run the commands of HOSTFILE here in place of reading a LOG (with -T), and print what its rules make of them")
         .optflag("g", "generate", "print a new key, or with HOST the key derived for HOST from the master key of CONF, and exit")
         .optopt("l", "log", "write the log to FILE, - for standard error, syslog for syslog (default ax436.log)", "FILE");
 }

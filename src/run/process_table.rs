@@ -17,7 +17,7 @@ const MOST_OF_TABLE: (usize, usize) = (1 << 20, 256);
 /// # Errors
 /// `/proc` cannot be read.
 #[cfg(target_os = "linux")]
-pub(super) fn list(take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+pub(in crate::run) fn list(take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     let (mut lines, mut bytes) = (Vec::new(), 0);
     let listed = crate::fs::dir::list(b"/proc", &mut |name, _| {
         let pid = std::str::from_utf8(name).ok().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
@@ -43,7 +43,7 @@ pub(super) fn list(take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
 /// # Errors
 /// `/proc` cannot be read.
 #[cfg(target_os = "linux")]
-pub(super) fn list_with_owners(take: &mut dyn FnMut(&Process<'_>)) -> Result<(), String> {
+pub(in crate::run) fn list_with_owners(take: &mut dyn FnMut(&Process<'_>)) -> Result<(), String> {
     let users = UserNames::read();
     let own_namespace = namespace("self");
     let mut bytes = 0;
@@ -136,7 +136,7 @@ fn name_in_brackets(stat: &[u8]) -> Option<Vec<u8>> {
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn list(_: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+pub(in crate::run) fn list(_: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     Err("this system needs a ps_command:".into())
 }
 
@@ -145,7 +145,7 @@ pub(super) fn list(_: &mut dyn FnMut(&[u8])) -> Result<(), String> {
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn list_with_owners(_: &mut dyn FnMut(&Process<'_>)) -> Result<(), String> {
+pub(in crate::run) fn list_with_owners(_: &mut dyn FnMut(&Process<'_>)) -> Result<(), String> {
     Err("this system does not say whose a process is".into())
 }
 

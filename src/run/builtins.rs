@@ -7,7 +7,7 @@ use crate::directives::host::Builtin;
 /// # Errors
 /// `/proc` cannot be read or lacks a field.
 #[cfg(target_os = "linux")]
-pub(super) fn run(command: Builtin) -> Result<String, String> {
+pub(in crate::run) fn run(command: Builtin) -> Result<String, String> {
     match command {
         Builtin::Df => linux::df(),
         Builtin::Load => linux::load(),
@@ -21,7 +21,7 @@ pub(super) fn run(command: Builtin) -> Result<String, String> {
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn run(_: Builtin) -> Result<String, String> {
+pub(in crate::run) fn run(_: Builtin) -> Result<String, String> {
     Err("there are no built-in commands on this system".into())
 }
 
