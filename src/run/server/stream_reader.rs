@@ -130,7 +130,7 @@ impl StreamReader {
         bytes.drain(..whole);
         if bytes.len() > Self::MAX_LINE {
             // What is left of it is no event.
-            bytes.truncate(0);
+            bytes.clear();
         }
         self.partial = bytes;
         read
