@@ -248,7 +248,7 @@ def trouble(machine, server):
 
 def server_inside(machine, agent, folder):
     """The machine as a server with an agent of this one, through a power cut while lines come."""
-    conf = f"event_stream: events.log\nport: 4370\nbroadcast: {BROADCAST}\nhosts: hosts\nevent_sync: 0\n"
+    conf = f"event_stream: events.log\nport: 4370\nbroadcast: {BROADCAST}\nhosts: hosts\nevent_sync: 0\nevent_stream_size: 100000000\n"
     log = os.path.join(folder, "native.log")
     serve = "(cd /var/log && ax436 -l ax436.log ax436.conf &)"
     machine.run(f"cd /var/log; mkdir hosts; printf '{conf}' >ax436.conf; printf 'file: {log}\nmatch: LINE\nalert_all: tags=LINE\n' >hosts/native; sync")
