@@ -248,7 +248,7 @@ def trouble(machine, server):
 
 def server_inside(machine, agent, folder):
     """The machine as a server with an agent of this one, through a power cut while lines come."""
-    conf = f"event_stream: events.log\nport: 4370\nbroadcast: {BROADCAST}\nhosts: hosts\nevent_sync: 0\n"
+    conf = f"event_stream: events.log\nport: 4370\nbroadcast: {BROADCAST}\nhosts: hosts\nevent_sync: 0\nevent_stream_size: 100000000\n"
     log = os.path.join(folder, "native.log")
     serve = "(cd /var/log && ax436 -l ax436.log ax436.conf &)"
     machine.run(f"cd /var/log; mkdir hosts; printf '{conf}' >ax436.conf; printf 'file: {log}\nmatch: LINE\nalert_all: tags=LINE\n' >hosts/native; sync")
@@ -283,13 +283,13 @@ def server_inside(machine, agent, folder):
 
 def table(folder, targets):
     """The figures of these targets, in Markdown."""
-    rows = ["| target | kernel | resident KiB | of that not of the file | most ever | start | a line | a minute of rest |"]
+    rows = ["| target | kernel | resident KiB | of that not of the file | most ever | start, millions | a line, thousands | a minute, millions |"]
     rows.append("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for target in targets:
-        with open(os.path.join(folder, target, "figures.json"), encoding="utf-8") as file:
-            had = json.load(file)
-        cells = [f"`{target}`", had["kernel"], had["VmRSS"], had["RssAnon"], had["VmHWM"]]
-        rows.append(f"| {' | '.join(map(str, cells))} | {' | '.join(f'{had[name] / NANOSECONDS / 1e6:,.2f}' for name in ('start', 'line', 'minute'))} |")
+        had = json.loads(read(os.path.join(folder, target, "figures.json")))
+        start, line, minute = (had[name] / NANOSECONDS for name in ("start", "line", "minute"))
+        memory_of = " | ".join(str(had[name]) for name in ("VmRSS", "RssAnon", "VmHWM"))
+        rows.append(f"| `{target}` | {had['kernel']} | {memory_of} | {start / 1e6:.1f} | {line / 1e3:.1f} | {minute / 1e6:.1f} |")
     return "\n".join(rows)
 
 

@@ -68,7 +68,7 @@ impl NameConflict {
             self.previous.remove(0);
         }
         self.previous.push((replaced, now));
-        let conflict = Some(Conflict { devices: [replaced, device] }).filter(|_| is_back)?;
+        let conflict = is_back.then_some(Conflict { devices: [replaced, device] })?;
         if conflict.is_of_runs() {
             self.runs_alternated = Some(now);
         }

@@ -156,7 +156,7 @@ impl Presence {
         };
         let first = self.report.map_or(place, |before| before.place);
         self.report = Some(Report { at: now, place: if report.0 == Turn::First { place } else { first } });
-        self.count_due = Some(now + Self::SETTLE).filter(|_| place == Place::Reachable);
+        self.count_due = (place == Place::Reachable).then(|| now + Self::SETTLE);
         Some(report)
     }
 

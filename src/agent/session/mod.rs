@@ -418,7 +418,7 @@ impl Session {
             _ if self.is_selected_server(heard) => None,
             Some(selected) => selected.handshake.as_ref().filter(|handshake| handshake.is_hello_due()).map(Handshake::due),
             None if self.selected.is_none() => Some(Duration::ZERO),
-            None => Some(heard.timer.due()).filter(|_| heard.keepalive.is_hello_due()),
+            None => heard.keepalive.is_hello_due().then(|| heard.timer.due()),
         }
     }
 
@@ -565,9 +565,9 @@ impl Session {
             let proof = match &selected.handshake {
                 Some(handshake) if handshake.is_hello_due() && self.is_limited(*selected.address.ip()) => None,
                 Some(handshake) => Some(handshake.due()),
-                None => Some(selected.last_proven + Self::PROOF_SILENCE).filter(|_| self.keys.is_keyed()),
+                None => self.keys.is_keyed().then(|| selected.last_proven + Self::PROOF_SILENCE),
             };
-            let keepalive = Some(selected.keepalive_due(self.reach)).filter(|_| selected.version.phase() == Phase::Session);
+            let keepalive = (selected.version.phase() == Phase::Session).then(|| selected.keepalive_due(self.reach));
             next = earlier(earlier(next, proof), earlier(keepalive, selected.version.next_deadline()));
         }
         if self.reach == Reach::Fixed {
@@ -577,7 +577,7 @@ impl Session {
             true if self.selected.is_none() || self.is_selected(heard.ip) || heard.keepalive.is_hello_due() => {
                 self.asking_due(heard).and_then(|due| self.asking.due(heard.ip, heard.bytes(), due))
             }
-            _ => Some(heard.keepalive_due(self.keys.is_keyed())).filter(|_| !self.is_selected(heard.ip) && !self.is_selected_server(heard)),
+            _ => (!self.is_selected(heard.ip) && !self.is_selected_server(heard)).then(|| heard.keepalive_due(self.keys.is_keyed())),
         };
         earlier(next, self.heard.iter().filter_map(due).min())
     }
