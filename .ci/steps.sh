@@ -9,6 +9,7 @@ built=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release
 static=$PWD/dist/x86_64-unknown-linux-musl
 
 need ip iproute2
+need journalctl systemd
 need nft nftables
 need shellcheck shellcheck
 need strace strace
@@ -18,6 +19,10 @@ need qemu-mips-static qemu-user-static
 need busybox busybox-static
 need systemd-analyze systemd
 need mandoc mandoc
+need promtool prometheus
+need nginx nginx-light
+need openssl openssl
+need curl curl
 
 always "Formatting" cargo fmt --check
 always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh

@@ -7,7 +7,7 @@
 //!
 //! They know no clock, no file and no socket: [`wire`] (the messages, who may send them, and positions in logs), [`directives`] (the
 //! configuration language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`], [`now`], [`date`],
-//! [`line_time`], [`wildcard`].
+//! [`line_time`], [`wildcard`], [`series`].
 //!
 //! # State machines
 //!
@@ -43,6 +43,7 @@ pub mod pattern;
 pub mod random;
 pub mod run;
 pub mod schedule;
+pub mod series;
 pub mod server;
 pub mod sys;
 pub mod tail;

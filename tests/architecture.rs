@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 
 /// Pure values. Every room above may import them.
-const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "date", "line_time", "lines", "pattern", "wildcard"];
+const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "date", "line_time", "lines", "pattern", "wildcard", "series"];
 
 const fn core(name: &'static str, imports: &'static [&'static [&'static str]]) -> Room {
     Room { name, kind: Kind::Core, imports }
@@ -39,6 +39,7 @@ const ROOMS: &[Room] = &[
     core("pattern", &[&["text"]]),
     core("random", &[]),
     core("wildcard", &[]),
+    core("series", &[&["wildcard"]]),
     core("wire", &[VALUES]),
     // A key file holds keys of the protocol, and an output chooses events by their kinds.
     core("directives", &[VALUES, &["wire"]]),

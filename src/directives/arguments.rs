@@ -11,8 +11,8 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// Splits the argument of the directive `name` at its keys. A value ends where the next key begins; the values of `message=` and
-    /// `extract=` run to the end of the line. Text before the first key is a fault, and so is a key that is given twice.
+    /// Splits the argument of the directive `name` at its keys. A value ends where the next key begins; the values of `message=`,
+    /// `text=` and `extract=` run to the end of the line. Text before the first key is a fault, and so is a key that is given twice.
     pub(super) fn parse(name: &'a str, argument: &'a str, keys: &[&str]) -> Self {
         let mut arguments = Self { name, pairs: Vec::new(), fault: None };
         let mut rest = argument;
@@ -25,7 +25,7 @@ impl<'a> Arguments<'a> {
                 arguments.fail(format_args!("{key}= is given twice"));
             }
             let value = &rest[key.len() + 1..];
-            let end = if matches!(key, "message" | "extract") { value.len() } else { next_key(value, keys) };
+            let end = if matches!(key, "message" | "text" | "extract") { value.len() } else { next_key(value, keys) };
             arguments.pairs.push((key, value[..end].trim()));
             rest = value[end..].trim_start();
         }

@@ -15,6 +15,13 @@ pub struct Decimal {
     digits: Vec<u8>,
 }
 
+impl Default for Decimal {
+    /// The number 0.
+    fn default() -> Self {
+        Self { sign: Ordering::Equal, magnitude: 0, digits: Vec::new() }
+    }
+}
+
 impl Decimal {
     /// Reads a number with optional sign, point and exponent, such as `-3`, `.5`, `1e3` or `2.50E-7`. White space around it is ignored.
     /// `None` for anything else, also for `inf` and `nan`.
@@ -45,7 +52,7 @@ impl Decimal {
             digits.pop();
         }
         if digits.is_empty() {
-            return has_digits.then_some(Self { sign: Ordering::Equal, magnitude: 0, digits });
+            return has_digits.then(Self::default);
         }
         let sign = if negative { Ordering::Less } else { Ordering::Greater };
         Some(Self { sign, magnitude: magnitude.saturating_add(exponent), digits })

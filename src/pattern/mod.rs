@@ -5,12 +5,15 @@
 mod automaton;
 mod candidates;
 mod finder;
+mod group;
 mod literals;
 mod program;
 mod syntax;
 mod work;
 
 pub use candidates::{Candidate, Candidates};
+pub use group::GroupName;
+pub use regex_lite::Captures;
 pub use work::Work;
 
 use automaton::Automaton;
@@ -18,7 +21,6 @@ use candidates::Filter;
 use finder::Finder;
 use literals::Required;
 use program::{Program, ProgramError};
-use regex_lite::Captures;
 use std::rc::Rc;
 use syntax::Syntax;
 
@@ -34,6 +36,8 @@ struct Compiled {
     literals: Vec<Vec<Finder>>,
     /// How many capture groups there are, without the whole match.
     groups: usize,
+    /// The names that some of them have.
+    names: Box<[Box<str>]>,
 }
 
 /// What decides whether a text matches.
@@ -112,7 +116,8 @@ impl Pattern {
             Search::FirstSet | Search::None => 0,
         };
         let literals: usize = self.0.literals.iter().flatten().map(Finder::memory).sum();
-        size_of::<Compiled>() + self.0.text.len() + search + literals
+        let names: usize = self.0.names.iter().map(|name| size_of::<Box<str>>() + name.len()).sum();
+        size_of::<Compiled>() + self.0.text.len() + search + literals + names
     }
 
     /// Searches a block of lines for those that may match.
@@ -164,6 +169,14 @@ impl Pattern {
         self.0.groups
     }
 
+    /// Whether the pattern has that capture group.
+    pub fn has_group(&self, group: &GroupName) -> bool {
+        match group {
+            GroupName::Number(number) => (1..=self.0.groups).contains(number),
+            GroupName::Name(name) => self.0.names.contains(name),
+        }
+    }
+
     /// The groups of the first match. `None` also for a pattern without operators, which has no groups, and for one that is not for
     /// that purpose. Charges the work.
     pub fn captures<'t>(&self, text: &'t str, work: &mut Work) -> Option<Captures<'t>> {
@@ -175,8 +188,8 @@ impl Pattern {
 
 impl Compiled {
     fn checked(text: &str) -> Result<Self, PatternError> {
-        let groups = if has_operators(text) { Program::check(text, Pattern::SIZE_LIMIT)? } else { 0 };
-        Ok(Self { text: text.into(), search: Search::None, literals: Vec::new(), groups })
+        let (groups, names) = if has_operators(text) { Program::check(text, Pattern::SIZE_LIMIT)? } else { (0, Vec::new()) };
+        Ok(Self { text: text.into(), search: Search::None, literals: Vec::new(), groups, names: names.into() })
     }
 
     /// Makes what a search needs.

@@ -46,12 +46,12 @@ impl Program {
         Ok(found)
     }
 
-    /// How many capture groups a text has whose program fits a limit of bytes.
+    /// How many capture groups a text has whose program fits a limit of bytes, and the names that some of them have.
     ///
     /// # Errors
     /// The text is wrong, or its program too large.
-    pub(super) fn check(text: &str, limit: usize) -> Result<usize, ProgramError> {
-        compile(text, limit).map(|regex| regex.captures_len() - 1)
+    pub(super) fn check(text: &str, limit: usize) -> Result<(usize, Vec<Box<str>>), ProgramError> {
+        compile(text, limit).map(|regex| (regex.captures_len() - 1, regex.capture_names().flatten().map(Into::into).collect()))
     }
 
     /// What `regex-lite` says of a text. Says nothing of its size.

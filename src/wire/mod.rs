@@ -12,10 +12,11 @@ mod limits;
 mod message;
 pub mod position;
 mod reader;
+mod recorded_seq;
 mod stream_event;
 mod writer;
 
-pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, RecordedSeq, MAX_BATCH};
+pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, MAX_BATCH};
 pub use build::Build;
 pub use cursor::Cursor;
 pub use event_word::{EventWord, Kind, State};
@@ -26,6 +27,7 @@ pub use limits::{
 };
 pub use message::{named_host, Alert, Message};
 pub(crate) use reader::split_field;
+pub use recorded_seq::RecordedSeq;
 pub use stream_event::StreamEvent;
 
 #[cfg(test)]

@@ -174,9 +174,28 @@ impl ConditionKey {
     /// Keys are below this.
     const END: u64 = 36u64.pow(10);
 
+    /// In the keys of an alert that has a condition for each value, so many bits tell the values apart.
+    const VALUE_BITS: u32 = 25;
+
     /// The key of a condition with that hash.
     pub fn of(hash: u64) -> Self {
         Self((hash >> 8) % Self::END)
+    }
+
+    /// Stands for all conditions of an alert with that hash that has one for each value.
+    pub fn family(hash: u64) -> Self {
+        Self(((hash >> 8) % (Self::END >> Self::VALUE_BITS)) << Self::VALUE_BITS)
+    }
+
+    /// The key of the condition for that value in this family.
+    pub fn of_value(self, value: &str) -> Self {
+        let mask = (1 << Self::VALUE_BITS) - 1;
+        Self(self.0 & !mask | (Fnv1a::of(value.as_bytes()) >> 8) & mask)
+    }
+
+    /// The family that the key is of, if its alert has a condition for each value.
+    pub fn its_family(self) -> Self {
+        Self(self.0 >> Self::VALUE_BITS << Self::VALUE_BITS)
     }
 }
 
@@ -356,6 +375,19 @@ mod tests {
             assert_eq!(position.to_string(), text);
             assert_eq!(Position::parse(text).as_ref(), Some(&position));
             assert!(!position.is_empty() && position.files.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_keys_of_values_tell_their_family() {
+        for hash in [0, 1 << 40, u64::MAX] {
+            let family = ConditionKey::family(hash);
+            for value in ["", "192.0.2.7", "192.0.2.8"] {
+                let key = family.of_value(value);
+                assert_eq!((key.its_family(), family.its_family()), (family, family));
+                assert!(key.0 < ConditionKey::END);
+            }
+            assert_ne!(family.of_value("192.0.2.7"), family.of_value("192.0.2.8"));
         }
     }
 

@@ -138,6 +138,11 @@ impl Conditions {
         self.open.iter().filter(|open| open.chain == chain).map(|open| open.key).collect()
     }
 
+    /// The keys of those of a family.
+    pub(super) fn of_family(&self, family: ConditionKey) -> Vec<ConditionKey> {
+        self.open.iter().map(|open| open.key).filter(|key| key.its_family() == family).collect()
+    }
+
     /// Conditions of a chain that an earlier run left open.
     pub(super) fn inherit(&mut self, now: Duration, chain: ChainId, keys: &[ConditionKey]) {
         for key in keys {
@@ -192,8 +197,9 @@ impl Conditions {
         !std::mem::replace(&mut self.is_full_reported, true)
     }
 
-    /// A condition that is open and none of these, with its chain and what was told of it.
+    /// A condition that is open and none of these, and of none of these families, with its chain and what was told of it.
     pub(super) fn other_than(&self, keys: &[ConditionKey]) -> Option<(ConditionKey, ChainId, Option<&Told>)> {
-        self.open.iter().find(|open| !keys.contains(&open.key)).map(|open| (open.key, open.chain, open.told.as_ref()))
+        let is_known = |key: ConditionKey| keys.contains(&key) || keys.contains(&key.its_family());
+        self.open.iter().find(|open| !is_known(open.key)).map(|open| (open.key, open.chain, open.told.as_ref()))
     }
 }

@@ -39,10 +39,19 @@ impl<'a> Event<'a> {
         let kind = self.kind.as_str();
         match self.condition {
             Some((state, key)) => format!("{kind};{};{key}", state.as_str()).into(),
-            None if matches!(self.kind, Kind::Count | Kind::Metric) && is_json_number(self.text) => {
-                format!("{kind};;;{}", self.text).into()
+            None => {
+                let number = match self.kind {
+                    // Behind it may stand what was counted.
+                    Kind::Count => self.text.split(' ').next().unwrap_or_default(),
+                    Kind::Metric => self.text,
+                    _ => "",
+                };
+                if is_json_number(number) {
+                    format!("{kind};;;{number}").into()
+                } else {
+                    kind.into()
+                }
             }
-            None => kind.into(),
         }
     }
 }
@@ -211,9 +220,14 @@ impl Outbox {
         events.any(|event| (event.origin, event.tail) == (origin.place, &tail))
     }
 
+    /// For how many events that are not of a line there is room.
+    pub(super) fn free_places(&self) -> usize {
+        Self::MAX_OTHERS.saturating_sub(self.others)
+    }
+
     /// Whether there is room for an event that is not of a line.
     pub(super) fn has_room_for_other(&self) -> bool {
-        self.others < Self::MAX_OTHERS
+        self.free_places() > 0
     }
 
     /// An event finds no room.

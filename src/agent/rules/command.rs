@@ -133,7 +133,8 @@ impl CommandRules {
                                 Some(false) if is_active => Sample::Lasts,
                                 _ => Sample::Clear,
                             };
-                            limits[index].handle_number(now, alert, sample, message, delivery);
+                            let text = message.expand(text, Some(&captures));
+                            limits[index].handle_number(now, alert, sample, &text, delivery);
                         }
                     }
                 }
@@ -258,6 +259,12 @@ mod tests {
         }
         let runs = ["/ 89%;/ 99%", "/ 95%;/ 89%", "/ 95%;/ 91%", "/ 96%"];
         assert_eq!(events_of(&alert("lower_limit", "until=96"), &runs), ["D Full", "D Full", "", "D Room"]);
+    }
+
+    #[test]
+    fn a_text_has_what_the_pattern_captured() {
+        let text = "run: command=df extract=(?P<mount>\\S+) (\\S+)%\nalert_if: tags=D match=1,/ upper_limit=2,90 text={mount} has {2} % ({line})\n";
+        assert_eq!(events_of(text, &["/ 95% ", "/ 1%"]), ["D / has 95 % (/ 95%)", ""]);
     }
 
     #[test]

@@ -12,11 +12,16 @@ pub(super) struct FileCount {
     /// … and the positions from which that changes.
     edges: Vec<u64>,
     pub(super) condition: Condition,
+    /// The last line that matched, if its captures may be asked for: at most [`Self::MAX_LINE`] bytes of it.
+    pub(super) last_line: String,
 }
 
 impl FileCount {
+    /// Most bytes of a line that are kept.
+    pub(super) const MAX_LINE: usize = 8 * 1024;
+
     pub(super) fn new(is_active: bool) -> Self {
-        Self { matched: 0, is_active, edges: Vec::new(), condition: Condition::default() }
+        Self { matched: 0, is_active, edges: Vec::new(), condition: Condition::default(), last_line: String::new() }
     }
 
     /// The file ends at that position while the times of this or another alert begin or end.

@@ -1,19 +1,21 @@
 //! Rules that follow logs: which lines match, and what becomes of them now or at the end of a block of time.
 //! Lines come in as they were read; no file is read here.
 
-use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
+use super::condition::{ConditionNames, Sample};
+use super::counter::{condition_alert, open_counts, place, LogCounter, MatchOutcome};
 use super::file_count::FileCount;
+use super::matched_line::MatchedLine;
 use super::origin::Origins;
 use super::search::{Searches, UnfinishedLine};
-use crate::agent::delivery::{Delivery, Event, Origin};
+use crate::agent::delivery::{Delivery, Origin};
 use crate::agent::logs::{FollowedFile, Lines, Logs};
 use crate::agent::output::LogId;
 use crate::directives::host::{LogAlert, LogRule, LogSource};
 use crate::hash::Fnv1a;
 use crate::now::{earlier, Now};
-use crate::pattern::{Pattern, Work};
-use crate::wire::position::{Base36, BlockCount, ConditionKey, Position};
-use crate::wire::{ChainId, Kind};
+use crate::pattern::Work;
+use crate::wire::position::{BlockCount, ConditionKey};
+use crate::wire::ChainId;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,6 +25,15 @@ pub(super) struct LogRules {
     groups: Vec<LogGroup>,
     /// What may still be searched in this turn.
     work: Work,
+}
+
+/// The rules that match a line, by their indexes.
+#[derive(Default)]
+struct Matching {
+    /// Those that make an event of it, in the order of their ids.
+    alerting: Vec<usize>,
+    /// Those that count it.
+    counting: Vec<usize>,
 }
 
 /// The rules of one log.
@@ -38,44 +49,6 @@ struct LogGroup {
     /// Reading stands still because there is no room for more events, or the work of the turn is done.
     is_stalled: bool,
     unfinished: Option<Box<UnfinishedLine>>,
-}
-
-/// One rule, and what it counted in its present block of time.
-struct LogCounter {
-    rule: Rc<LogRule>,
-    /// The index of its matcher.
-    matcher: usize,
-    identity: u64,
-    /// Names the rule among those of its log, in positions. Never 0.
-    id: u32,
-    /// Names its conditions and its counts, together with the file of each.
-    name: Fnv1a,
-    /// That of a wildcard that matches no file.
-    unmatched: Condition,
-    /// Whether the alert's times include the present.
-    is_active: bool,
-    /// The length of its blocks, if it has blocks.
-    block: Option<Duration>,
-    /// When the present block ends.
-    block_end: Duration,
-    /// When it began, in seconds since 1970.
-    block_start: u64,
-    /// Whether a part of the present block lies outside the alert's times.
-    is_block_touched: bool,
-    /// What it counted in each of the log's files.
-    files: Vec<FileCount>,
-    /// Lines that matched since the rule took effect.
-    matched: u64,
-}
-
-/// What a rule does with a line that matches.
-enum MatchOutcome {
-    /// It makes an event of it.
-    Alert,
-    /// It counts it.
-    Count,
-    /// The line was written outside of its times.
-    Closed,
 }
 
 impl LogRules {
@@ -161,6 +134,7 @@ impl LogRules {
             group.files.remove(at);
             for rule in &mut group.rules {
                 rule.files.remove(at);
+                rule.values.iter_mut().for_each(|values| values.forget(file));
             }
         }
     }
@@ -183,7 +157,7 @@ impl LogRules {
         let Ok(index) = files.binary_search(&file.id()) else { return lines.bytes.len() };
         let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
         let mut origins = Origins::new(file.chain());
-        let (mut alerting, mut counting) = (Vec::new(), Vec::new());
+        let mut matching = Matching::default();
         let (mut consumed, mut report_within, mut has_alerted) = (0, None, false);
         *is_stalled = false;
         while let Some(line) = searches.next_line(consumed, work) {
@@ -200,30 +174,22 @@ impl LogRules {
             }
             let done = file.take_partial(&lines, line.start);
             let unit = lines.place.as_ref().and_then(|place| place.entry(line.start)).map(|entry| &*entry.unit);
-            [&mut alerting, &mut counting].into_iter().for_each(Vec::clear);
-            for at in &*order {
-                let rule = &mut rules[*at];
-                if !searches.is_match(rule.matcher) || unit.is_some_and(|unit| !rule.rule.is_of_unit(unit)) {
-                    continue;
-                }
-                match rule.handle_match(index, position) {
-                    MatchOutcome::Alert if rule.id > done => alerting.push(*at),
-                    MatchOutcome::Alert => {}
-                    MatchOutcome::Count => counting.push(*at),
-                    MatchOutcome::Closed => report_within = Some(LogRules::CLOSED_REPORT),
-                }
+            if matching.find(&searches, rules, order, (index, position, done), unit) {
+                report_within = Some(LogRules::CLOSED_REPORT);
             }
+            let Matching { alerting, counting } = &matching;
             let mut before = done;
-            for at in &alerting {
+            for at in alerting {
                 let (rule, before_it) = (&rules[*at], || place(&lines, rules, index, line.start, before));
                 let hash = Fnv1a::of_line(line.bytes);
                 let origin = lines.place.as_ref().map(|place| origins.of(place, rule.id, line.start..line.end));
                 let origin = origin.map(|(place, offset)| Origin { place, offset, line: Some(hash) });
-                rule.push_event(now, file, origin, before_it, line.text(), delivery);
+                has_alerted |= rule.push_event(now, &MatchedLine { file, line: &line, origin }, before_it, work, delivery);
                 before = rule.id;
+                rules[*at].count_event(index);
             }
-            counting.iter().for_each(|at| rules[*at].files[index].matched += 1);
-            has_alerted |= !alerting.is_empty();
+            let matched = MatchedLine { file, line: &line, origin: None };
+            counting.iter().for_each(|at| rules[*at].count(index, &matched, work));
             report_within = report_within.or((!counting.is_empty()).then_some(LogRules::COUNT_REPORT));
             consumed = line.end;
         }
@@ -279,7 +245,8 @@ impl LogRules {
                     let (is_touched, start) = (rule.is_block_touched, rule.block_start);
                     let counted = rule.begin_block(now);
                     group.forget_counts(&counted, logs, delivery);
-                    if !is_touched {
+                    // What was not told is told whatever the times are now.
+                    if !is_touched || group.rules[at].rule.alert.limit().is_some() {
                         group.report_block(now, at, (start, &counted), is_stalled, logs, delivery);
                     }
                 }
@@ -310,6 +277,36 @@ impl LogRules {
     }
 }
 
+impl Matching {
+    /// Finds the rules that match the line that was searched last, at that position of the file of that index, and have not made their event
+    /// of it: their id is above the last one. Returns whether one ignores the line since it was written outside of its times.
+    fn find(
+        &mut self,
+        searches: &Searches<'_>,
+        rules: &mut [LogCounter],
+        order: &[usize],
+        (file, position, done): (usize, u64, u32),
+        unit: Option<&str>,
+    ) -> bool {
+        let (mut is_closed, Self { alerting, counting }) = (false, self);
+        alerting.clear();
+        counting.clear();
+        for at in order {
+            let rule = &mut rules[*at];
+            if !searches.is_match(rule.matcher) || unit.is_some_and(|unit| !rule.rule.is_of_unit(unit)) {
+                continue;
+            }
+            match rule.handle_match(file, position) {
+                MatchOutcome::Alert if rule.id > done => alerting.push(*at),
+                MatchOutcome::Alert => {}
+                MatchOutcome::Count => counting.push(*at),
+                MatchOutcome::Closed => is_closed = true,
+            }
+        }
+        is_closed
+    }
+}
+
 impl LogGroup {
     fn new(log: LogId, source: &LogSource) -> Self {
         let files = if matches!(source, LogSource::Glob(_)) { Vec::new() } else { vec![log] };
@@ -319,7 +316,9 @@ impl LogGroup {
     /// Names rules by their patterns, their alert and their block, and those that are alike in these by their order too.
     fn name_rules(&mut self) {
         self.order.clear();
-        let key = |rule: &LogCounter| (rule.matcher, std::mem::discriminant(&rule.rule.alert), rule.block, rule.rule.units.clone());
+        let key = |rule: &LogCounter| {
+            (rule.matcher, std::mem::discriminant(&rule.rule.alert), rule.block, rule.rule.units.clone(), rule.rule.alert.by().cloned())
+        };
         for at in 0..self.rules.len() {
             let rule = &self.rules[at];
             let same = self.rules[..at].iter().filter(|other| key(other) == key(rule)).count() as u64;
@@ -335,8 +334,11 @@ impl LogGroup {
                 LogAlert::Threshold { .. } => b"n",
                 LogAlert::Count { .. } => b"count",
                 LogAlert::Inactive { .. } => b"inactive",
+                LogAlert::Value { .. } => b"value",
+                LogAlert::Limit { .. } => b"limit",
             };
             let block = rule.block.unwrap_or_default().as_secs();
+            let hash = rule.rule.alert.by().map_or(hash, |by| hash.with(b"by").with(by.to_string().as_bytes()));
             let hash = hash.with(kind).with(&block.to_le_bytes()).with(&same.to_le_bytes());
             let id = u32::try_from(hash.value() >> 32).unwrap_or(1).clamp(1, u32::MAX - 1);
             self.rules[at].id = id;
@@ -389,14 +391,10 @@ impl LogGroup {
         if rule.is_active {
             return;
         }
-        let close = |chain, path: &str, delivery: &mut Delivery| {
-            let alert = condition_alert(&rule.rule, rule.condition_key(path), chain, path);
-            alert.iter().for_each(|alert| alert.close(now, delivery));
-        };
         for file in self.files.iter().filter_map(|file| logs.file(*file)) {
-            close(file.chain(), file.path(), delivery);
+            rule.close_conditions(now, file.chain(), file.path(), delivery);
         }
-        close(ChainId::NO_FILE, &rule.rule.log.field(), delivery);
+        rule.close_conditions(now, ChainId::NO_FILE, &rule.rule.log.field(), delivery);
     }
 
     /// Gives rules that search for the same one matcher.
@@ -411,173 +409,6 @@ impl LogGroup {
             }
         }
     }
-}
-
-impl LogCounter {
-    fn new(now: Now, identity: u64, rule: LogRule, files: usize) -> Self {
-        let is_active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
-        let block = match rule.alert {
-            LogAlert::All { .. } => None,
-            LogAlert::Threshold { block, .. } | LogAlert::Count { block } | LogAlert::Inactive { block, .. } => Some(block),
-        };
-        Self {
-            identity,
-            id: 0,
-            name: Fnv1a::EMPTY,
-            unmatched: Condition::default(),
-            is_active,
-            block,
-            block_end: now.mono + block.unwrap_or_default(),
-            block_start: now.unix,
-            is_block_touched: !is_active,
-            files: vec![FileCount::new(is_active); files],
-            matched: 0,
-            rule: Rc::new(rule),
-            matcher: 0,
-        }
-    }
-
-    /// A line at that position of the file of that index matches. Does not count it yet.
-    fn handle_match(&mut self, file: usize, position: u64) -> MatchOutcome {
-        self.matched += 1;
-        match self.files[file].is_active_at(position) {
-            false => MatchOutcome::Closed,
-            true if self.block.is_none() => MatchOutcome::Alert,
-            true => MatchOutcome::Count,
-        }
-    }
-
-    /// Queues the event that the rule makes of a line. Before it the file is processed up to that place.
-    fn push_event(
-        &self,
-        now: Now,
-        file: &FollowedFile,
-        origin: Option<Origin<'_>>,
-        before: impl FnOnce() -> Option<Position>,
-        line: &str,
-        delivery: &mut Delivery,
-    ) {
-        let LogAlert::All { message } = &self.rule.alert else { return };
-        let text = message.as_deref().unwrap_or(line.trim());
-        let event = Event { tags: &self.rule.tags, file: Some(file.path()), text, kind: Kind::Line, condition: None };
-        delivery.push_line(now, file.chain(), origin, before, event);
-    }
-
-    /// Returns whether the alert's times began or ended.
-    fn update_schedule(&mut self, now: Now) -> bool {
-        let Some(schedule) = &self.rule.active else { return false };
-        let is_active = schedule.is_active(now.local);
-        self.is_block_touched |= !is_active;
-        std::mem::replace(&mut self.is_active, is_active) != is_active
-    }
-
-    /// When the alert's times next begin or end, by the clock as it runs now.
-    fn next_edge(&self, now: Now) -> Option<Duration> {
-        let minutes = self.rule.active.as_ref()?.minutes_to_edge(now.local)?;
-        Some(now.mono + Duration::from_secs(60 * u64::from(minutes) - u64::from(now.second.min(59))))
-    }
-
-    fn block_end(&self) -> Option<Duration> {
-        self.block.map(|_| self.block_end)
-    }
-
-    fn is_block_over(&self, now: Now) -> bool {
-        self.block_end().is_some_and(|end| end <= now.mono)
-    }
-
-    /// Begins the block that the present belongs to, and returns what was counted in each file before. While a device slept, blocks may
-    /// have passed that nobody saw.
-    fn begin_block(&mut self, now: Now) -> Vec<u64> {
-        let block = self.block.unwrap_or_default();
-        let late = now.mono.saturating_sub(self.block_end).as_nanos().checked_rem(block.as_nanos()).unwrap_or(0);
-        let late = Duration::from_nanos(u64::try_from(late).unwrap_or(0));
-        (self.block_end, self.block_start) = (now.mono + block.saturating_sub(late), now.unix.saturating_sub(late.as_secs()));
-        self.is_block_touched = !self.is_active;
-        self.files.iter_mut().map(|file| std::mem::take(&mut file.matched)).collect()
-    }
-
-    /// Goes on with a block of an earlier run in which that was counted in a file. Returns whether the block is not over yet.
-    fn restore(&mut self, now: Now, file: usize, start: u64, count: u64) -> bool {
-        let elapsed = Duration::from_secs(now.unix.saturating_sub(start));
-        let Some(left) = self.block.and_then(|block| block.checked_sub(elapsed)).filter(|left| !left.is_zero()) else { return false };
-        (self.block_end, self.block_start) = (now.mono + left, start.min(now.unix));
-        self.files[file].matched += count;
-        true
-    }
-
-    /// Makes the event of a block that has ended, if it makes one: in the file of that index that was counted. The position, in which
-    /// nothing of this block is counted any more, travels with the event: a restart finds both or neither. `start` is when the block began.
-    fn report_count(&mut self, now: Now, index: usize, file: &FollowedFile, (start, count): (u64, u64), delivery: &mut Delivery) {
-        let (chain, place) = (file.chain(), format!("{}.", Base36(self.name_in(file.path()).value())));
-        let origin = (chain != ChainId::NO_FILE).then_some(Origin { place: &place, offset: start, line: None });
-        let (is_found, message) = match &self.rule.alert {
-            LogAlert::All { .. } => return,
-            LogAlert::Count { .. } => {
-                let (tags, file, text, kind) = (&*self.rule.tags, Some(file.path()), &*count.to_string(), Kind::Count);
-                return delivery.push_of_log(now, chain, origin, Event { tags, file, text, kind, condition: None });
-            }
-            LogAlert::Threshold { threshold, message, .. } => (count > *threshold, message),
-            LogAlert::Inactive { message, .. } => (count == 0, message),
-        };
-        let sample = if is_found { Sample::Holds } else { Sample::Clear };
-        let alert = condition_alert(&self.rule, self.condition_key(file.path()), chain, file.path());
-        if let Some(alert) = alert.map(|alert| ConditionAlert { origin, ..alert }) {
-            self.files[index].condition.handle_sample(now, &alert, sample, message, delivery);
-        }
-    }
-
-    /// What kind of condition the rule can open.
-    fn condition_kind(&self) -> Option<Kind> {
-        condition_kind(&self.rule)
-    }
-
-    fn name_conditions(&mut self, names: &mut ConditionNames) {
-        if self.block.is_none() {
-            return;
-        }
-        let LogRule { log, units, patterns, ignores, tags, .. } = &*self.rule;
-        let kind = self.condition_kind().unwrap_or(Kind::Count);
-        let source = log.field();
-        let patterns = patterns.iter().map(Pattern::as_str).chain([""]).chain(ignores.iter().map(Pattern::as_str));
-        self.name = names.name(kind, [&*source, tags].into_iter().chain(units.iter().map(String::as_str)).chain(patterns));
-    }
-
-    /// The key of its condition in the file at that path.
-    fn condition_key(&self, path: &str) -> ConditionKey {
-        ConditionKey::of(self.name_in(path).value())
-    }
-
-    /// Names its condition or its counts in the file at that path.
-    fn name_in(&self, path: &str) -> Fnv1a {
-        self.name.with(path.as_bytes())
-    }
-}
-
-fn condition_kind(rule: &LogRule) -> Option<Kind> {
-    match rule.alert {
-        LogAlert::Threshold { .. } => Some(Kind::Threshold),
-        LogAlert::Inactive { .. } => Some(Kind::Absence),
-        LogAlert::All { .. } | LogAlert::Count { .. } => None,
-    }
-}
-
-/// What a rule says of its condition in the log at that path, if it can open one.
-fn condition_alert<'a>(rule: &'a LogRule, key: ConditionKey, chain: ChainId, path: &'a str) -> Option<ConditionAlert<'a>> {
-    let LogRule { tags, condition: terms, .. } = rule;
-    Some(ConditionAlert { key, chain, origin: None, kind: condition_kind(rule)?, tags, file: Some(path), terms, samples: 1 })
-}
-
-/// The position of a log once all of these lines up to one are processed, and the rules up to `done` have processed that one.
-fn place(lines: &Lines<'_>, rules: &[LogCounter], file: usize, upto: usize, done: u32) -> Option<Position> {
-    let place = lines.place.as_ref()?.within(lines.bytes, upto, done);
-    Some(Position { counts: open_counts(rules, file), ..place })
-}
-
-/// What rules have counted in the file of that index in blocks that are not over.
-fn open_counts(rules: &[LogCounter], file: usize) -> Vec<BlockCount> {
-    let counted = rules.iter().filter(|rule| rule.block.is_some() && rule.files[file].matched > 0);
-    let counts = counted.map(|rule| BlockCount { start: rule.block_start, rule: rule.id, count: rule.files[file].matched });
-    counts.take(Position::MAX_COUNTS).collect()
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
 //! The rules of the configuration in force, the tasks that they need, and what they make of lines, processes and the output of commands.
 //! Runs no task and reads no file.
 
+mod by_value;
 mod command;
 mod condition;
+mod counter;
 mod dry_run;
 mod extraction;
 mod file_count;
+mod frequent;
+mod line_limit;
 mod log;
+mod matched_line;
 mod origin;
 mod policy;
 mod process;
+mod repeated;
 mod search;
 
 #[cfg(test)]

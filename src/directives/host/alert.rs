@@ -1,38 +1,13 @@
 //! Reads the arguments of alerts.
 
 use super::condition::ConditionRule;
-use super::rule::{CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
+use super::event_text::{missing_group, EventText};
+use super::rule::{CommandAlert, CommandAlertKind, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
+use crate::pattern::Pattern;
 use crate::schedule::Schedule;
 use crate::text::number;
-use std::time::Duration;
-
-/// Reads an alert of `file:` into its rule.
-pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule) {
-    rule.tags += arguments.tags();
-    if matches!(arguments.name, "alert_n" | "alert_inactive") {
-        rule.condition = ConditionRule::parse(arguments);
-    }
-    rule.alert = match arguments.name {
-        "alert_all" => LogAlert::All { message: arguments.optional("message").map(str::to_string) },
-        "alert_n" => {
-            let block = block(arguments);
-            LogAlert::Threshold { block, threshold: arguments.number("threshold", 0), message: arguments.message() }
-        }
-        "alert_count" => LogAlert::Count { block: block(arguments) },
-        _ => LogAlert::Inactive { block: block(arguments), message: arguments.message() },
-    };
-}
-
-fn block(arguments: &mut Arguments<'_>) -> Duration {
-    const LONGEST: u64 = 366 * 24 * 60 * 60;
-    let seconds = arguments.number("seconds", 1);
-    if seconds > LONGEST {
-        arguments.fault.get_or_insert_with(|| format!("seconds= is at most {LONGEST}, a year, got {seconds}"));
-    }
-    Duration::from_secs(seconds)
-}
 
 /// Reads an `alert_running:` into its rule.
 pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule) {
@@ -43,7 +18,8 @@ pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRul
 }
 
 /// Reads an alert of `run:`. `None` if it has not exactly one limit.
-pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active: Option<Schedule>) -> Option<CommandAlert> {
+pub(super) fn command_alert(arguments: &mut Arguments<'_>, extract: &Pattern, active: Option<Schedule>) -> Option<CommandAlert> {
+    let groups = extract.groups();
     let (tags, matched) = (arguments.tags(), arguments.required("match"));
     let (group, text) = group_and_value(arguments, "match", matched, groups);
     let mut condition = ConditionRule::default();
@@ -52,7 +28,10 @@ pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active
         CommandAlertKind::Metric { group: group_number(arguments, "metric", metric, groups) }
     } else {
         let (upper, lower) = (limit(arguments, "upper_limit", groups), limit(arguments, "lower_limit", groups));
-        let message = arguments.message();
+        let message = EventText::take(arguments);
+        for fault in message.groups().filter_map(|group| missing_group("text", group, extract)) {
+            arguments.fail(format_args!("{fault}"));
+        }
         condition = ConditionRule::parse(arguments);
         condition.until = until(arguments, upper.as_ref().map(|(_, limit)| limit), lower.as_ref().map(|(_, limit)| limit));
         match (upper, lower) {
@@ -68,7 +47,7 @@ pub(super) fn command_alert(arguments: &mut Arguments<'_>, groups: usize, active
 }
 
 /// Reads the number at which the condition of a limit ends.
-fn until(arguments: &mut Arguments<'_>, upper: Option<&Decimal>, lower: Option<&Decimal>) -> Option<Decimal> {
+pub(super) fn until(arguments: &mut Arguments<'_>, upper: Option<&Decimal>, lower: Option<&Decimal>) -> Option<Decimal> {
     let value = arguments.optional("until")?;
     let until = Decimal::parse(value);
     match &until {

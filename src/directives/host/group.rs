@@ -1,7 +1,7 @@
 //! A group of directives: its lines and the rule that they make.
 
 use super::rule::Rule;
-use super::syntax::{keys_of, CONDITION_KEYS};
+use super::syntax::{keys_of, CONDITION_KEYS, NEW_KEYS};
 use crate::directives::arguments::Arguments;
 use crate::directives::source::{directive, Fault, SourceLine};
 use crate::hash::Fnv1a;
@@ -32,7 +32,8 @@ impl Group<'_> {
         self.lines.iter().fold(Fnv1a::EMPTY, |hash, line| hash.with(line.text.as_bytes()).with(b"\n")).value()
     }
 
-    /// The lines for version 1 agents, with arguments in the order that these expect, and without the terms of conditions.
+    /// The lines for version 1 agents, with arguments in the order that these expect, and without those that they do not
+    /// know.
     ///
     /// # Errors
     /// The part that such an agent does not know, or that ends it.
@@ -59,8 +60,12 @@ fn classic_line(line: &SourceLine<'_>) -> Option<String> {
         }
         if !keys.is_empty() {
             let arguments = Arguments::parse(name, argument, keys);
-            let known: Vec<&str> = keys.iter().copied().filter(|key| !CONDITION_KEYS.contains(key)).collect();
-            let ordered = arguments.in_order(&known);
+            let known: Vec<&str> = keys.iter().copied().filter(|key| !CONDITION_KEYS.contains(key) && !NEW_KEYS.contains(key)).collect();
+            let mut ordered = arguments.in_order(&known);
+            // Where the agent needs a message, it gets the template as it stands.
+            if let Some(template) = arguments.get("text").filter(|_| name != "alert_all") {
+                ordered += &format!(" message={template}");
+            }
             return Some(arguments.done().map_or(text.to_string(), |()| format!("{name}: {ordered}")));
         }
     }

@@ -3,7 +3,9 @@
 mod alert;
 mod command_line;
 mod condition;
+mod event_text;
 mod group;
+mod log_alert;
 mod parser;
 mod pattern_doubts;
 mod patterns;
@@ -16,9 +18,12 @@ mod warnings;
 
 pub use command_line::{Builtin, CommandLine};
 pub use condition::ConditionRule;
+pub use event_text::EventText;
 pub use group::Group;
 pub use patterns::Patterns;
-pub use rule::{CommandAlert, CommandAlertKind, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
+pub use rule::{
+    CommandAlert, CommandAlertKind, CommandRule, EventLimit, LineLimit, LineSubject, LogAlert, LogRule, LogSource, ProcessRule, Rule,
+};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
 pub use syntax::DIRECTIVES;
 pub use warnings::warnings;
@@ -108,14 +113,14 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             panic!("{rules:?}")
         };
         assert_eq!((all.patterns.len(), all.ignores.len(), &*all.tags), (2, 1, "LOG"));
-        assert_eq!(all.alert, LogAlert::All { message: None });
+        assert_eq!(all.alert, LogAlert::All { message: None, limit: None });
         assert!(all.active.is_some());
         assert_eq!(threshold.log, LogSource::Path("/var/log/auth.log".into()));
         assert_eq!(threshold.active, None);
-        let message = "Too many failures".to_string();
-        assert_eq!(threshold.alert, LogAlert::Threshold { threshold: 3, block: Duration::from_secs(60), message });
+        let message = EventText::Literal("Too many failures".into());
+        assert_eq!(threshold.alert, LogAlert::Threshold { threshold: 3, block: Duration::from_secs(60), by: None, message });
         assert_eq!(count.log, LogSource::Glob("/var/log/*.log".into()));
-        assert_eq!(count.alert, LogAlert::Count { block: Duration::from_secs(300) });
+        assert_eq!(count.alert, LogAlert::Count { block: Duration::from_secs(300), by: None });
         assert_eq!(inactive.log, LogSource::Command(CommandLine::parse("logread -f").unwrap()));
         assert_eq!(list.words().collect::<Vec<_>>(), ["ps", "ax"]);
         assert_eq!((process.min, process.max, &*process.message), (1, 5, "sshd processes"));
@@ -123,13 +128,16 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         assert_eq!(df.extract.groups(), 2);
         let [full, metric] = &df.alerts[..] else { panic!() };
         assert_eq!((full.group, &*full.text), (2, "/"));
-        assert_eq!(full.kind, CommandAlertKind::Above { group: 1, limit: Decimal::parse("90").unwrap(), message: "Disk full".into() });
+        assert_eq!(
+            full.kind,
+            CommandAlertKind::Above { group: 1, limit: Decimal::parse("90").unwrap(), message: EventText::Literal("Disk full".into()) }
+        );
         assert!(full.active.is_some() && metric.active.is_none());
         assert_eq!(metric.kind, CommandAlertKind::Metric { group: 1 });
         assert_eq!(load.command.builtin(), Some(Builtin::Load));
         assert_eq!(
             load.alerts[0].kind,
-            CommandAlertKind::Below { group: 2, limit: Decimal::parse("0.5").unwrap(), message: "Idle".into() }
+            CommandAlertKind::Below { group: 2, limit: Decimal::parse("0.5").unwrap(), message: EventText::Literal("Idle".into()) }
         );
     }
 
@@ -167,6 +175,12 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             reasons,
             [Some("ignore:"), None, Some("file: with a wildcard"), Some("file: |COMMAND"), None, None, None, Some("a built-in command")]
         );
+        for (alert, reason) in
+            [("alert_value: tags=T value=1", "alert_value:"), ("alert_if: tags=T upper_limit=1,9 message=m", "alert_if: behind file:")]
+        {
+            let text = format!("file: /a\nmatch: (a)\n{alert}");
+            assert_eq!(parse(&text).groups[0].classic_lines(), Err(reason));
+        }
         let file = parse("file: /a\nmatch: 100%%\nalert_all: tags=T");
         assert_eq!(file.groups[0].classic_lines(), Err("a line with %% in it"));
     }
@@ -176,11 +190,12 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         let disk = "alert_if: tags=D match=2,/ upper_limit=1,90";
         for (opener, alert, taken_out) in [
             ("file: /a\nmatch: a", "alert_n: tags=T threshold=2 seconds=5", "for= repeat= cleared:"),
+            ("file: /a\nmatch: (a)", "alert_n: tags=T threshold=2 seconds=5", "by="),
             ("file: /a\nmatch: a", "alert_inactive: tags=T seconds=5", "repeat="),
             ("process: a", "alert_running: tags=T min=1 max=2", "for= cleared:"),
             ("run: command=df extract=(.*) (.*)", disk, "for= until= repeat= cleared:"),
         ] {
-            let arguments: String = [(" for=3", "for="), (" until=80", "until="), (" repeat=60", "repeat=")]
+            let arguments: String = [(" by=1", "by="), (" for=3", "for="), (" until=80", "until="), (" repeat=60", "repeat=")]
                 .iter()
                 .filter(|(_, name)| taken_out.contains(name))
                 .map(|(argument, _)| *argument)
@@ -192,6 +207,31 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             let classic = file.groups[0].classic_lines().unwrap();
             assert_eq!(classic.join("\n"), format!("{opener}\n{alert} message=for= a while"));
             assert_eq!(file.groups[0].ignored_by_classic(), taken_out.split(' ').collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn version_1_agents_get_a_template_as_a_message_where_they_need_one() {
+        for (opener, alert, classic) in [
+            ("file: /a\nmatch: (a)", "alert_all: tags=T limit=5/60 text={1}", "alert_all: tags=T"),
+            (
+                "file: /a\nmatch: (a)",
+                "alert_n: tags=T threshold=1 seconds=2 text=x {1}",
+                "alert_n: tags=T threshold=1 seconds=2 message=x {1}",
+            ),
+            (
+                "run: command=df extract=(a)",
+                "alert_if: text={1}! upper_limit=1,2",
+                "alert_if: tags=T match=1,a upper_limit=1,2 message={1}! upper_limit=1,2",
+            ),
+        ] {
+            let alert = alert.replace("alert_if: ", "alert_if: tags=T match=1,a upper_limit=1,2 ");
+            let file_text = format!("{opener}\n{alert}");
+            let file = parse(&file_text);
+            assert_eq!(file.faults, [], "{file_text}");
+            assert_eq!(file.groups[0].classic_lines().unwrap().last().unwrap(), classic);
+            let taken_out = if alert.contains(" limit=") { &["text=", "limit="][..] } else { &["text="] };
+            assert_eq!(file.groups[0].ignored_by_classic(), taken_out);
         }
     }
 

@@ -1,11 +1,12 @@
 //! Reads the lines of a host file into groups, and collects all that is wrong with them.
 
-use super::alert::{command_alert, log_alert, process_alert};
+use super::alert::{command_alert, process_alert};
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::group::Group;
+use super::log_alert::log_alert;
 use super::patterns::Patterns;
-use super::rule::{CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
+use super::rule::{CommandRule, LogRule, LogSource, ProcessRule, Rule};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use super::units::units;
 use crate::directives::arguments::Arguments;
@@ -193,8 +194,8 @@ impl<'a> Parser<'a, '_> {
     /// The rule of a group that begins, still without alerts.
     fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Rule, String> {
         Ok(match name {
-            "file" => Rule::Log(log_rule(LogSource::parse(argument)?, Vec::new())),
-            "journal" => Rule::Log(log_rule(LogSource::Journal, units(argument)?)),
+            "file" => Rule::Log(LogRule::follow(LogSource::parse(argument)?)),
+            "journal" => Rule::Log(LogRule { units: units(argument)?, ..LogRule::follow(LogSource::Journal) }),
             "process" => {
                 let (pattern, condition) = (self.patterns.parse(argument, Purpose::Find)?, ConditionRule::default());
                 let (tags, message) = (String::new(), String::new());
@@ -261,7 +262,7 @@ impl<'a> Parser<'a, '_> {
         let mut lacks_match = false;
         match self.groups.last_mut().filter(|_| self.open == OpenGroup::Group).map(|group| &mut group.rule) {
             Some(Rule::Command(rule)) if of_command => {
-                let alert = command_alert(&mut arguments, rule.extract.groups(), active.take());
+                let alert = command_alert(&mut arguments, &rule.extract, active.take());
                 arguments.done()?;
                 if let Some(alert) = alert {
                     rule.alerts.push(alert);
@@ -272,10 +273,10 @@ impl<'a> Parser<'a, '_> {
                 rule.active = active.take();
                 process_alert(&mut arguments, rule);
             }
-            Some(Rule::Log(rule)) if !of_command && name != "alert_running" => {
+            Some(Rule::Log(rule)) if !matches!(name, "alert_running" | "alert_metric") => {
                 rule.active = active.take();
                 lacks_match = rule.patterns.is_empty() && !faulty;
-                log_alert(&mut arguments, rule);
+                log_alert(&mut arguments, rule, self.patterns);
             }
             _ => return Err(misplaced(name)),
         }
@@ -344,17 +345,12 @@ impl<'a> Parser<'a, '_> {
     }
 }
 
-/// A rule that follows a log, still without patterns and alert.
-fn log_rule(log: LogSource, units: Vec<String>) -> LogRule {
-    let (alert, condition) = (LogAlert::All { message: None }, ConditionRule::default());
-    LogRule { log, units, patterns: Vec::new(), ignores: Vec::new(), tags: String::new(), alert, condition, active: None }
-}
-
 /// The fault of a directive in the wrong place.
 fn misplaced(name: &str) -> String {
     let (opener, hint) = match name {
         "alert_running" => ("process", ""),
-        "alert_if" | "alert_metric" => ("run", ""),
+        "alert_if" => ("run: or file", ""),
+        "alert_metric" => ("run", "; in that of a log it is alert_value:"),
         _ => ("file", "; each alert needs its own file: and match:"),
     };
     format!("{name}: must be in a group that {opener}: opens{hint}")

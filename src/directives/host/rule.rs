@@ -2,16 +2,19 @@
 
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
+use super::event_text::EventText;
 use super::python::refused_by_re;
 use crate::directives::decimal::Decimal;
-use crate::pattern::{Pattern, Work};
+use crate::pattern::{Captures, GroupName, Pattern, Work};
 use crate::schedule::Schedule;
 use crate::wildcard::matches;
 use std::cmp::Ordering;
+use std::fmt;
 use std::time::Duration;
 
 /// What one group asks for.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "most rules follow a log, and a host has some hundred at most")]
 pub enum Rule {
     /// `file:` up to its alert.
     Log(LogRule),
@@ -34,6 +37,8 @@ pub struct LogRule {
     pub patterns: Vec<Pattern>,
     /// … and none of these.
     pub ignores: Vec<Pattern>,
+    /// The patterns again, for what they capture; none if the alert asks for no group.
+    pub captures: Vec<Pattern>,
     /// The alert's `tags=`.
     pub tags: String,
     /// What events are made.
@@ -60,14 +65,51 @@ pub enum LogSource {
 /// What events are made from the lines that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogAlert {
-    /// One event for each line: with the message, or with the line itself.
-    All { message: Option<String> },
-    /// The message, at the end of a block of time in which more than `threshold` lines matched.
-    Threshold { threshold: u64, block: Duration, message: String },
-    /// The number of lines that matched, at the end of each block.
-    Count { block: Duration },
+    /// One event for each line: with the message, or with the line itself. With a limit no more than that in a block of time, and at its
+    /// end one that says how many more lines matched.
+    All { message: Option<EventText>, limit: Option<EventLimit> },
+    /// The message, at the end of a block of time in which more than `threshold` lines matched: that of the last of them. With `by` the
+    /// lines are counted for each value of that group.
+    Threshold { threshold: u64, block: Duration, by: Option<GroupName>, message: EventText },
+    /// The number of lines that matched, at the end of each block. With `by` that for each value of that group.
+    Count { block: Duration, by: Option<GroupName> },
     /// The message, at the end of a block in which no line matched.
     Inactive { block: Duration, message: String },
+    /// What the group captures in each line: a metric.
+    Value { group: GroupName },
+    /// The message, for each line with a number beyond the limit.
+    Limit { limit: LineLimit, message: EventText },
+}
+
+/// A limit for the number in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineLimit {
+    /// Which lines it is about; `None` for all that match.
+    pub subject: Option<LineSubject>,
+    /// The group of the number.
+    pub group: GroupName,
+    /// How a number beyond the limit compares with it.
+    pub beyond: Ordering,
+    /// The limit.
+    pub limit: Decimal,
+}
+
+/// Which lines a limit is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineSubject {
+    /// Those in which the group is that text.
+    Text(GroupName, Box<str>),
+    /// All, and each text of the group has a condition of its own.
+    Each(GroupName),
+}
+
+/// Most events of a block of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventLimit {
+    /// At least 1.
+    pub events: u64,
+    /// The length of a block.
+    pub block: Duration,
 }
 
 /// Counts matching lines of the process list.
@@ -121,9 +163,9 @@ pub struct CommandAlert {
 #[derive(Clone, Debug, PartialEq)]
 pub enum CommandAlertKind {
     /// The message, if the number in the group is above the limit.
-    Above { group: usize, limit: Decimal, message: String },
+    Above { group: usize, limit: Decimal, message: EventText },
     /// The message, if the number in the group is below the limit.
-    Below { group: usize, limit: Decimal, message: String },
+    Below { group: usize, limit: Decimal, message: EventText },
     /// The text of the group.
     Metric { group: usize },
 }
@@ -150,6 +192,21 @@ impl LogSource {
 }
 
 impl LogRule {
+    /// A rule that has nothing yet but its log.
+    pub(super) fn follow(log: LogSource) -> Self {
+        Self {
+            log,
+            units: Vec::new(),
+            patterns: Vec::new(),
+            ignores: Vec::new(),
+            captures: Vec::new(),
+            tags: String::new(),
+            alert: LogAlert::All { message: None, limit: None },
+            condition: ConditionRule::default(),
+            active: None,
+        }
+    }
+
     /// Whether a line contains one of the patterns and none of those to ignore. `None` if the work is done before that is known: then
     /// `searched` says how many were searched for, and the next call goes on there.
     pub fn matches(&self, line: &str, searched: &mut usize, work: &mut Work) -> Option<bool> {
@@ -192,6 +249,11 @@ impl LogRule {
         }
     }
 
+    /// What the first of the patterns that is found in a line captures there. Charges the work.
+    pub fn captures<'t>(&self, line: &'t str, work: &mut Work) -> Option<Captures<'t>> {
+        self.captures.iter().find_map(|pattern| pattern.captures(line, work))
+    }
+
     /// How many count as searched for once one of the patterns was found: one more than there are.
     pub fn found(&self) -> usize {
         self.patterns.len() + 1
@@ -223,6 +285,8 @@ impl Rule {
             Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
             Self::Log(LogRule { log: LogSource::Journal, .. }) => Some("journal:"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
+            Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
+            Self::Log(LogRule { alert: LogAlert::Limit { .. }, .. }) => Some("alert_if: behind file:"),
             Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
             Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
             _ => None,
@@ -236,6 +300,15 @@ impl Rule {
         if let Self::Command(rule) = self {
             ignored.extend(rule.alerts.iter().find_map(CommandAlert::ignored).map(str::to_string));
         }
+        if self.texts().any(|text| matches!(text, EventText::Template(_))) {
+            ignored.push("text=".into());
+        }
+        if matches!(self, Self::Log(rule) if rule.alert.by().is_some()) {
+            ignored.push("by=".into());
+        }
+        if matches!(self, Self::Log(rule) if rule.alert.limit().is_some()) {
+            ignored.push("limit=".into());
+        }
         for term in self.conditions().flat_map(ConditionRule::given) {
             let term = if term == "cleared" { "cleared:".into() } else { format!("{term}=") };
             if !ignored.contains(&term) {
@@ -243,6 +316,16 @@ impl Rule {
             }
         }
         ignored
+    }
+
+    /// The texts of its alerts.
+    fn texts(&self) -> impl Iterator<Item = &EventText> {
+        let (one, several) = match self {
+            Self::Log(rule) => (rule.alert.text(), &[][..]),
+            Self::Command(rule) => (None, &rule.alerts[..]),
+            Self::Process(_) | Self::ProcessList(_) => (None, &[][..]),
+        };
+        one.into_iter().chain(several.iter().filter_map(|alert| alert.kind.text()))
     }
 
     /// The terms of its alerts.
@@ -259,7 +342,11 @@ impl Rule {
     /// The terms of the last alert, for its `cleared:`; `None` if that alert stands for no condition.
     pub(super) fn last_condition(&mut self) -> Option<&mut ConditionRule> {
         match self {
-            Self::Log(LogRule { alert: LogAlert::Threshold { .. } | LogAlert::Inactive { .. }, condition, .. }) => Some(condition),
+            Self::Log(LogRule {
+                alert: LogAlert::Threshold { .. } | LogAlert::Inactive { .. } | LogAlert::Limit { .. },
+                condition,
+                ..
+            }) => Some(condition),
             Self::Process(rule) => Some(&mut rule.condition),
             Self::Command(rule) => {
                 let alert = rule.alerts.last_mut()?;
@@ -277,6 +364,91 @@ impl Rule {
             Self::ProcessList(_) => (&[][..], None),
         };
         several.iter().chain(one)
+    }
+}
+
+impl LogAlert {
+    /// The text of its events, if that is given and may have captures.
+    pub fn text(&self) -> Option<&EventText> {
+        match self {
+            Self::All { message, .. } => message.as_ref(),
+            Self::Threshold { message, .. } | Self::Limit { message, .. } => Some(message),
+            Self::Count { .. } | Self::Inactive { .. } | Self::Value { .. } => None,
+        }
+    }
+
+    /// The length of its blocks of time, if it has blocks.
+    pub fn block(&self) -> Option<Duration> {
+        match self {
+            Self::All { limit, .. } => limit.map(|limit| limit.block),
+            Self::Threshold { block, .. } | Self::Count { block, .. } | Self::Inactive { block, .. } => Some(*block),
+            Self::Value { .. } | Self::Limit { .. } => None,
+        }
+    }
+
+    /// How many events it makes in a block at most, one for each line.
+    pub fn limit(&self) -> Option<u64> {
+        match self {
+            Self::All { limit, .. } => limit.map(|limit| limit.events),
+            _ => None,
+        }
+    }
+
+    /// The group whose values are counted apart.
+    pub fn by(&self) -> Option<&GroupName> {
+        match self {
+            Self::Threshold { by, .. } | Self::Count { by, .. } => by.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether it has a condition for each value of a group.
+    pub fn has_conditions_of_values(&self) -> bool {
+        let is_each = matches!(self, Self::Limit { limit, .. } if matches!(limit.subject, Some(LineSubject::Each(_))));
+        is_each || self.by().is_some()
+    }
+
+    /// The groups that it asks for, each with the key that names it.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&'static str, &GroupName)> {
+        let of_text = self.text().into_iter().flat_map(EventText::groups).map(|group| ("text", group));
+        let of_line = match self {
+            Self::Value { group } => [Some(("value", group)), None],
+            Self::Limit { limit, .. } => {
+                let subject = limit.subject.as_ref().map(|subject| match subject {
+                    LineSubject::Text(group, _) | LineSubject::Each(group) => ("match", group),
+                });
+                [Some(("limit", &limit.group)), subject]
+            }
+            _ => [self.by().map(|group| ("by", group)), None],
+        };
+        of_line.into_iter().flatten().chain(of_text)
+    }
+}
+
+impl fmt::Display for LineSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(group, text) => write!(f, "{group},{text}"),
+            Self::Each(group) => group.fmt(f),
+        }
+    }
+}
+
+impl LineLimit {
+    /// Whether a number is beyond the limit. `Some(false)` if it is not, and not back at `until` either; `None` if it is back.
+    pub fn passes(&self, number: &Decimal, until: Option<&Decimal>) -> Option<bool> {
+        let is_beyond = |end: &Decimal| number.cmp(end) == self.beyond;
+        (is_beyond(&self.limit) || until.is_some_and(is_beyond)).then(|| is_beyond(&self.limit))
+    }
+}
+
+impl CommandAlertKind {
+    /// The text of its events, if that is given.
+    fn text(&self) -> Option<&EventText> {
+        match self {
+            Self::Above { message, .. } | Self::Below { message, .. } => Some(message),
+            Self::Metric { .. } => None,
+        }
     }
 }
 
@@ -319,16 +491,7 @@ mod tests {
             (&["x.?[0-9]{160}", "[a-z]{190}y"], &[], false),
             (&["a"], &[], true),
         ] {
-            let rule = LogRule {
-                log: LogSource::Path("/a".into()),
-                units: Vec::new(),
-                patterns: patterns(matched),
-                ignores: patterns(ignored),
-                tags: String::new(),
-                alert: LogAlert::All { message: None },
-                condition: ConditionRule::default(),
-                active: None,
-            };
+            let rule = LogRule { patterns: patterns(matched), ignores: patterns(ignored), ..LogRule::follow(LogSource::Path("/a".into())) };
             let (mut searched, mut turns) = (0, 1);
             while rule.matches(&line, &mut searched, &mut Work::turn()).is_none_or(|is_match| {
                 assert_eq!(is_match, expected, "{matched:?}");

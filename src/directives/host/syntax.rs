@@ -1,7 +1,7 @@
 //! The directives of a host file and their keys.
 
 /// All directives of a host file.
-pub const DIRECTIVES: [&str; 17] = [
+pub const DIRECTIVES: [&str; 18] = [
     "include",
     "file",
     "journal",
@@ -11,6 +11,7 @@ pub const DIRECTIVES: [&str; 17] = [
     "alert_n",
     "alert_count",
     "alert_inactive",
+    "alert_value",
     "ps_command",
     "process",
     "alert_running",
@@ -27,16 +28,20 @@ pub(super) const OPENERS: [&str; 5] = ["file", "journal", "process", "run", "ps_
 /// The keys that version 1 agents do not know.
 pub(super) const CONDITION_KEYS: [&str; 3] = ["for", "until", "repeat"];
 
+/// Further keys that version 1 agents do not know.
+pub(super) const NEW_KEYS: [&str; 3] = ["by", "limit", "text"];
+
 /// The keys of a directive with `key=value` arguments, in the order that version 1 agents expect; none for other directives.
 pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
     match name {
-        "alert_all" => &["tags", "message"],
-        "alert_n" => &["tags", "threshold", "seconds", "for", "repeat", "message"],
-        "alert_count" => &["tags", "seconds"],
+        "alert_all" => &["tags", "limit", "text", "message"],
+        "alert_n" => &["tags", "threshold", "seconds", "by", "for", "repeat", "text", "message"],
+        "alert_count" => &["tags", "seconds", "by"],
         "alert_inactive" => &["tags", "seconds", "for", "repeat", "message"],
         "alert_running" => &["tags", "min", "max", "for", "repeat", "message"],
         "run" => &["command", "extract"],
-        "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "until", "for", "repeat", "message"],
+        "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "until", "for", "repeat", "text", "message"],
+        "alert_value" => &["tags", "value"],
         "alert_metric" => &["tags", "match", "metric"],
         _ => &[],
     }

@@ -1,11 +1,12 @@
 //! `ax436 -t` checks the configuration; `ax436 -T` applies rules to the lines of a log.
 
-use super::control::ControlSocket;
+use super::control;
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
 use super::silence_file;
 use super::unmatched::Unmatched;
 use crate::agent::{DryRun, DryRunOutcome};
 use crate::directives::host::{warnings, HostFile, HostSettings, LogRule, Patterns, Rule};
+use crate::directives::http::Http;
 use crate::directives::server::ServerFile;
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
 use crate::lines::{LineSplitter, MAX_LINE};
@@ -60,6 +61,13 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
             keys => drop(keys?),
         }
     }
+    if let Some(password_file) = &settings.http.password_file {
+        match keys::passwords(password_file) {
+            Err(Failure::Configuration(faults)) => found.faults.extend(faults),
+            passwords => drop(passwords?),
+        }
+    }
+    found.warnings.extend(http_warnings(path, &settings.http));
     found.faults.extend(stream_fault(path, &settings.event_stream));
     found.warnings.extend(socket_warning(path, &settings));
     let (faults, over) = silence_file::check(&settings);
@@ -142,7 +150,7 @@ fn parent_faults(hosts: &BTreeMap<&str, HostSettings>) -> Vec<Fault> {
 
 /// Why the server could not be asked: the kernel has room for no longer a path.
 fn socket_warning(conf: &str, settings: &ServerFile) -> Option<Fault> {
-    let socket = ControlSocket::path(settings);
+    let socket = control::path(settings);
     let reason = format!("control: {socket} has more than 107 bytes: ax436 status will find no server");
     (socket.len() > 107).then(|| Fault { path: conf.into(), line: 0, reason })
 }
@@ -160,6 +168,18 @@ fn stream_fault(conf: &str, stream: &str) -> Option<Fault> {
     let written = written.into_iter().filter(|(is_needed, ..)| *is_needed);
     let failure = written.filter_map(|(_, shown, path)| Some((shown, check_writable(&path).err()?))).next();
     failure.and_then(|(path, e)| fault(format!("cannot write {}: {}", path.display(), reason(&e))))
+}
+
+/// What whoever reaches the addresses of `http:` can do there.
+fn http_warnings<'a>(conf: &'a str, http: &'a Http) -> impl Iterator<Item = Fault> + 'a {
+    let others = http.listen.iter().filter(|address| !address.ip().is_loopback());
+    others.map(move |address| {
+        let reason = match http.password_file {
+            Some(_) => format!("http: {address}: passwords travel unencrypted: a reverse proxy gives TLS"),
+            None => format!("http: {address}: whoever reaches this address can read all hosts and events (http_open: yes)"),
+        };
+        Fault { path: conf.into(), line: 0, reason }
+    })
 }
 
 /// The outputs whose programs are not where this process would find them.

@@ -4,6 +4,8 @@ use super::*;
 use crate::agent::rules::bench::{at, delivery, events, host_file};
 use crate::directives::host::Rule;
 
+mod alerts;
+
 /// So many lines of 1,000 bytes: one after which no block is read any more, and more than can wait.
 const FEW: usize = 100;
 const TOO_MANY: usize = 200;
