@@ -1,5 +1,7 @@
 //! What fails and has not been reported as working again: each failure and each recovery makes one event.
 
+use crate::directives::host::Run;
+
 #[derive(Default)]
 pub(super) struct Failures {
     failing: Vec<FailingSource>,
@@ -10,8 +12,10 @@ pub(super) struct Failures {
 pub(super) enum FailingSource {
     /// A log, by the path that its events name.
     Log(String),
-    /// A command, by its line.
-    Command(String),
+    /// The process list, by its command.
+    ProcessList(String),
+    /// The command of a `run:`. One that is run in several ways may fail in one of them.
+    Run(Run),
     /// The file in which the agent keeps how far its logs are read, by its path.
     PositionsFile(String),
 }
@@ -23,8 +27,8 @@ impl Failures {
         let text = match (&source, &state, known) {
             (FailingSource::Log(path), Err(reason), None) => format!("Cannot read {path}: {reason}"),
             (FailingSource::Log(path), Ok(()), Some(_)) => format!("Can read {path} again"),
-            (FailingSource::Command(name), Err(reason), None) => format!("Command failed: {name}: {reason}"),
-            (FailingSource::Command(name), Ok(()), Some(_)) => format!("Command works again: {name}"),
+            (FailingSource::ProcessList(name), _, _) => command(name, &state, known.is_some())?,
+            (FailingSource::Run(run), _, _) => command(run.command.as_str(), &state, known.is_some())?,
             (FailingSource::PositionsFile(path), Err(reason), None) => format!("Cannot write {path}: {reason}"),
             (FailingSource::PositionsFile(path), Ok(()), Some(_)) => format!("Can write {path} again"),
             _ => return None,
@@ -42,6 +46,15 @@ impl Failures {
     }
 }
 
+/// The text of the event about a command, if there is news.
+fn command(name: &str, state: &Result<(), String>, was_failing: bool) -> Option<String> {
+    match (state, was_failing) {
+        (Err(reason), false) => Some(format!("Command failed: {name}: {reason}")),
+        (Ok(()), true) => Some(format!("Command works again: {name}")),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,7 +63,7 @@ mod tests {
     fn each_failure_and_each_recovery_is_reported_once() {
         let mut failures = Failures::default();
         let mut report = |state: Result<(), &str>| {
-            failures.handle_state(FailingSource::Command("df".into()), state.map_err(str::to_string)).unwrap_or_default()
+            failures.handle_state(FailingSource::ProcessList("df".into()), state.map_err(str::to_string)).unwrap_or_default()
         };
         assert_eq!(report(Ok(())), "");
         assert_eq!(report(Err("exit status 1")), "Command failed: df: exit status 1");
@@ -62,7 +75,7 @@ mod tests {
     #[test]
     fn a_source_that_no_rule_needs_does_not_fail() {
         let mut failures = Failures::default();
-        let command = || FailingSource::Command("df".into());
+        let command = || FailingSource::ProcessList("df".into());
         failures.handle_state(command(), Err("x".into()));
         failures.retain(|_| false);
         assert_eq!(failures.handle_state(command(), Ok(())), None);

@@ -17,7 +17,7 @@ mod session;
 
 pub use delivery::Urgency;
 pub use logs::{Lines, LogEvent};
-pub use output::{JobId, LogId, Output, Start, Task};
+pub use output::{JobId, LogId, Output, Process, Start, Task, TaskEnd};
 pub use place::{JournalBlock, JournalEntry, Place};
 pub use rules::{DryRun, DryRunOutcome, Policy};
 
@@ -373,7 +373,8 @@ impl Agent {
         let Self { failures, rules, logs, .. } = self;
         failures.retain(|source| match source {
             FailingSource::Log(path) => logs.follows(path),
-            FailingSource::Command(name) => rules.needs_command(name),
+            FailingSource::ProcessList(name) => rules.needs_process_list(name),
+            FailingSource::Run(run) => rules.needs_run(run),
             FailingSource::PositionsFile(_) => true,
         });
         let sources = self.logs.sources().map(|(id, source)| (id, source.clone())).collect();
@@ -464,10 +465,15 @@ impl Agent {
         self.rules.handle_task_lines(now, job, bytes, &mut self.delivery);
     }
 
-    /// A task has ended successfully, or why not.
-    pub fn handle_task_end(&mut self, now: Now, job: JobId, outcome: Result<(), String>) {
-        if let Some(name) = self.rules.handle_task_end(now, job, outcome.is_ok(), &mut self.delivery, &mut self.outputs) {
-            self.handle_state(now, FailingSource::Command(name), outcome);
+    /// Takes a process that a task has found.
+    pub fn handle_process(&mut self, job: JobId, process: &Process<'_>) {
+        self.rules.handle_process(job, process);
+    }
+
+    /// A task has ended.
+    pub fn handle_task_end(&mut self, now: Now, job: JobId, end: TaskEnd) {
+        if let Some((source, outcome)) = self.rules.handle_task_end(now, job, end, &mut self.delivery, &mut self.outputs) {
+            self.handle_state(now, source, outcome);
         }
     }
 

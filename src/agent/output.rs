@@ -4,6 +4,7 @@ use crate::directives::host::{Builtin, CommandLine, LogSource};
 use crate::wire::position::{FilePosition, Position};
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
+use std::time::Duration;
 
 /// What the agent wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,12 +78,47 @@ pub struct JobId(pub(super) u64);
 /// What can be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// A process of its own.
-    Command(CommandLine),
+    /// A process of its own, which has failed if it runs for longer than that.
+    Command(CommandLine, Duration),
     /// A built-in command.
     Builtin(Builtin),
     /// A list of all processes, one a line, from the system itself.
     ProcessTable,
+    /// The same list with whose they are. Each goes to [`Agent::handle_process`](super::Agent::handle_process).
+    Processes,
+}
+
+/// A process, as the table of the system has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Process<'a> {
+    /// Its number.
+    pub id: u32,
+    /// That of its parent; 0 if it has none here.
+    pub parent: u32,
+    /// The number of the user as whom it acts …
+    pub user: u32,
+    /// … and the name of that user, or nothing.
+    pub user_name: &'a str,
+    /// Whether it is in a namespace of processes within the agent's, as those of containers are.
+    pub is_contained: bool,
+    /// Its arguments, joined by spaces, or its name in brackets.
+    pub line: &'a str,
+}
+
+/// How a task has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskEnd {
+    /// The exit status, if it has ended by itself.
+    pub status: Option<u8>,
+    /// Whether it has succeeded, or why not. An exit status other than 0 is a failure here.
+    pub outcome: Result<(), String>,
+}
+
+impl From<Result<(), String>> for TaskEnd {
+    /// The end of what is no process.
+    fn from(outcome: Result<(), String>) -> Self {
+        Self { status: outcome.is_ok().then_some(0), outcome }
+    }
 }
 
 /// The outputs that wait to be carried out, oldest first.

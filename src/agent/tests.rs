@@ -360,7 +360,7 @@ fn what_is_open_is_known_to_the_next_run_and_ends_with_its_rule() {
         drop(bench.agent.delivery.drain());
         for job in starts.collect::<Vec<_>>() {
             bench.agent.handle_task_lines(at(bench.seconds), job, line.as_bytes());
-            bench.agent.handle_task_end(at(bench.seconds), job, Ok(()));
+            bench.agent.handle_task_end(at(bench.seconds), job, Ok(()).into());
         }
         bench.turn();
         let event = last_event(bench);

@@ -2,6 +2,7 @@
 
 use crate::text::{has_separator, number};
 use std::fmt;
+use std::time::Duration;
 
 /// The arguments of one directive. They are taken one by one; [`Self::done`] then returns the first fault.
 pub(super) struct Arguments<'a> {
@@ -12,8 +13,9 @@ pub(super) struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     /// Splits the argument of the directive `name` at its keys. A value ends where the next key begins; the values of `message=`,
-    /// `text=` and `extract=` run to the end of the line. Text before the first key is a fault, and so is a key that is given twice.
-    pub(super) fn parse(name: &'a str, argument: &'a str, keys: &[&str]) -> Self {
+    /// `text=` and `extract=` run to the end of the line. Text before the first key is a fault, and so is a key that is given twice. Keys
+    /// that `keys` has in front of `command` stand there only: a command may contain such words.
+    pub(super) fn parse(name: &'a str, argument: &'a str, mut keys: &[&str]) -> Self {
         let mut arguments = Self { name, pairs: Vec::new(), fault: None };
         let mut rest = argument;
         while !rest.is_empty() && arguments.fault.is_none() {
@@ -23,6 +25,9 @@ impl<'a> Arguments<'a> {
             };
             if arguments.get(key).is_some() {
                 arguments.fail(format_args!("{key}= is given twice"));
+            }
+            if key == "command" {
+                keys = &keys[keys.iter().position(|known| *known == key).unwrap_or(0)..];
             }
             let value = &rest[key.len() + 1..];
             let end = if matches!(key, "message" | "text" | "extract") { value.len() } else { next_key(value, keys) };
@@ -91,6 +96,16 @@ impl<'a> Arguments<'a> {
     /// A whole number of at least `least`, if the key is given.
     pub(super) fn optional_number(&mut self, key: &str, least: u64) -> Option<u64> {
         self.get(key).map(|_| self.number(key, least))
+    }
+
+    /// A time in seconds, from 1 to a day, if the key is given.
+    pub(super) fn seconds(&mut self, key: &str) -> Option<Duration> {
+        const DAY: u64 = 24 * 60 * 60;
+        let seconds = self.optional_number(key, 1)?;
+        if seconds > DAY {
+            self.fail(format_args!("{key}= is at most {DAY}, a day, got {seconds}"));
+        }
+        Some(Duration::from_secs(seconds))
     }
 
     /// The required `tags=`.

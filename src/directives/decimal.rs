@@ -1,4 +1,4 @@
-//! Decimal numbers as people and commands write them, compared exactly. Has no arithmetic. Written by hand because `f64` rounds, so that
+//! Decimal numbers as people and commands write them, compared exactly. Written by hand because `f64` rounds, so that
 //! 18446744073709551617 would not be above 18446744073709551616, and because reading an `f64` would add 16 KB to the agent (x86_64).
 
 use crate::text::number;
@@ -13,13 +13,6 @@ pub struct Decimal {
     magnitude: i64,
     /// The digits from the first to the last that is not 0.
     digits: Vec<u8>,
-}
-
-impl Default for Decimal {
-    /// The number 0.
-    fn default() -> Self {
-        Self { sign: Ordering::Equal, magnitude: 0, digits: Vec::new() }
-    }
 }
 
 impl Decimal {
@@ -52,10 +45,34 @@ impl Decimal {
             digits.pop();
         }
         if digits.is_empty() {
-            return has_digits.then(Self::default);
+            return has_digits.then_some(Self { sign: Ordering::Equal, magnitude: 0, digits });
         }
         let sign = if negative { Ordering::Less } else { Ordering::Greater };
         Some(Self { sign, magnitude: magnitude.saturating_add(exponent), digits })
+    }
+
+    /// Multiplies the number, exactly.
+    pub fn multiply(&mut self, factor: u16) {
+        let mut carry = 0;
+        for digit in self.digits.iter_mut().rev() {
+            carry += u32::from(*digit - b'0') * u32::from(factor);
+            // The remainder is below 10.
+            *digit = b'0' + u8::try_from(carry % 10).unwrap_or_default();
+            carry /= 10;
+        }
+        while carry > 0 {
+            self.digits.insert(0, b'0' + u8::try_from(carry % 10).unwrap_or_default());
+            self.magnitude = self.magnitude.saturating_add(1);
+            carry /= 10;
+        }
+        while self.digits.last() == Some(&b'0') {
+            self.digits.pop();
+        }
+    }
+
+    /// Whether the number is 0.
+    pub fn is_zero(&self) -> bool {
+        self.sign == Ordering::Equal
     }
 
     /// Whether the number is below 0.
@@ -157,6 +174,24 @@ mod tests {
             // What a binary number rounds to 0 is none.
             if float != other_float && (float.abs() > 1e-300 || other_float.abs() > 1e-300) {
                 assert_eq!(float.partial_cmp(other_float), Some(decimal.cmp(other)), "{text} and {other_text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_product_is_exact() {
+        let mut random = crate::random::Random::new(436);
+        for _ in 0..2000 {
+            let (number, factor) = (random.bits() >> 40, u16::try_from(random.bits() >> 50).unwrap().max(1));
+            for (before, after) in [("", ""), ("-", ""), ("", "e-7"), ("-0.00", ""), ("", "000e3")] {
+                let mut product = Decimal::parse(&format!("{before}{number}{after}")).unwrap();
+                product.multiply(factor);
+                let digits = after.strip_prefix("000").map_or(number, |_| number * 1000);
+                let expected = match before {
+                    "-0.00" => format!("-{}e-{}", number * u64::from(factor), number.to_string().len() + 2),
+                    _ => format!("{before}{}{}", digits * u64::from(factor), after.trim_start_matches("000")),
+                };
+                assert_eq!(Some(product), Decimal::parse(&expected), "{before}{number}{after} * {factor}");
             }
         }
     }

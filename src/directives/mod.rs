@@ -9,6 +9,7 @@ pub mod keys;
 mod marked;
 pub mod output;
 pub mod passwords;
+pub mod quantity;
 pub mod server;
 mod silences;
 mod source;

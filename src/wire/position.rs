@@ -365,6 +365,19 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_of_values_tell_their_family() {
+        for hash in [0, 1 << 40, u64::MAX] {
+            let family = ConditionKey::family(hash);
+            for value in ["", "192.0.2.7", "192.0.2.8"] {
+                let key = family.of_value(value);
+                assert_eq!((key.its_family(), family.its_family()), (family, family));
+                assert!(key.0 < ConditionKey::END);
+            }
+            assert_ne!(family.of_value("192.0.2.7"), family.of_value("192.0.2.8"));
+        }
+    }
+
+    #[test]
     fn a_place_in_the_journal_is_a_position_with_counts_and_conditions() {
         let cursor = Cursor { number: 1, series: [2, 3], boot: [4, 5], monotonic: 6, realtime: 7, hash: 8, done: 9 };
         let counts = vec![BlockCount { start: 36, rule: 1, count: 1 }];
@@ -375,19 +388,6 @@ mod tests {
             assert_eq!(position.to_string(), text);
             assert_eq!(Position::parse(text).as_ref(), Some(&position));
             assert!(!position.is_empty() && position.files.is_empty());
-        }
-    }
-
-    #[test]
-    fn the_keys_of_values_tell_their_family() {
-        for hash in [0, 1 << 40, u64::MAX] {
-            let family = ConditionKey::family(hash);
-            for value in ["", "192.0.2.7", "192.0.2.8"] {
-                let key = family.of_value(value);
-                assert_eq!((key.its_family(), family.its_family()), (family, family));
-                assert!(key.0 < ConditionKey::END);
-            }
-            assert_ne!(family.of_value("192.0.2.7"), family.of_value("192.0.2.8"));
         }
     }
 

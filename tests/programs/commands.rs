@@ -1,10 +1,12 @@
 //! Commands and processes: their output makes events; a command that fails, hangs or misbehaves harms nothing.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{wait_for, Event, Program, Site};
+use crate::harness::{skip, wait_for, Event, Program, Site};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Child, Command};
 
 /// Commands run every 60 s, the process list is taken every 20 s: 3 s and 1 s of a test's time.
 const FAST: &str = "20";
@@ -184,6 +186,75 @@ fn a_failing_command_is_reported_once_and_its_recovery_once() {
 }
 
 #[test]
+fn a_command_has_the_interval_the_time_limit_and_the_good_exit_statuses_that_its_rule_gives() {
+    let scene = Scene::new("terms", |site| {
+        let quick = script(site, "quick", "echo value 7; exit 1");
+        let slow = script(site, "slow", "echo value 8; exec sleep 1000");
+        format!(
+            "run: every=5 ok=0,1 command={quick} extract=^(value) (.+)\nalert_metric: tags=QUICK match=1,value metric=2\n\
+             run: timeout=1 command={slow} extract=^(value) (.+)\nalert_metric: tags=SLOW match=1,value metric=2\n"
+        )
+    });
+    scene.site.wait_for_text("did not end within 1 second");
+    scene.wait_for_runs(2);
+    let (quick, slow) = (scene.site.texts("QUICK").len(), scene.site.texts("SLOW").len());
+    assert!(quick > 3 * slow, "{quick} runs every 5 seconds, {slow} every 60");
+    assert_eq!(scene.states("quick"), [""; 0]);
+    assert_eq!(scene.states("slow"), [format!("Command failed: {}: did not end within 1 second", scene.site.file("slow"))]);
+}
+
+#[test]
+fn a_plugin_of_nagios_alerts_by_its_exit_status_and_each_value_by_its_own_number() {
+    let scene = Scene::new("status", |site| {
+        let check = script(site, "check", "echo \"DISK CRITICAL - free space: / 1%\"\nexit 2");
+        site.write("df", "/ 95\n/home 7\n/mnt 96\n");
+        format!(
+            "run: every=5 command={check}\nalert_if: tags=STATUS match=status upper_limit=status,1 repeat=0 text={{line}}\ncleared: Well\n\
+             run: every=5 command=cat {} extract=^(\\S+) (\\d+)$\n\
+             alert_if: tags=EACH match=1 upper_limit=2,90 repeat=0 text={{1}} is full\ncleared: Room\n",
+            site.file("df")
+        )
+    });
+    scene.site.wait_for_text("DISK CRITICAL - free space: / 1%");
+    wait_for("both mounts", || (scene.site.texts("EACH") == ["/ is full", "/mnt is full"]).then_some(()));
+    script(&scene.site, "check", "exit 1");
+    scene.site.write("new", "/ 95\n/home 7\n");
+    fs::rename(scene.site.path("new"), scene.site.path("df")).unwrap();
+    wait_for("both ends", || {
+        (scene.site.texts("EACH").last()? == "Room [/mnt]" && scene.site.texts("STATUS").last()? == "Well").then_some(())
+    });
+    scene.wait_for_runs(1);
+    assert_eq!(scene.site.texts("EACH").len(), 3);
+    assert_eq!(scene.site.texts("STATUS"), ["DISK CRITICAL - free space: / 1%", "Well"]);
+    assert_eq!(scene.states("check"), [""; 0]);
+}
+
+#[test]
+fn the_plugins_of_debian_work_unchanged() {
+    let plugins = Path::new("/usr/lib/nagios/plugins");
+    if !plugins.join("check_disk").exists() || !plugins.join("check_procs").exists() {
+        return skip("the_plugins_of_debian_work_unchanged", "it needs monitoring-plugins-basic");
+    }
+    let scene = Scene::new("plugins", |_| {
+        let rule = |check: &str, tags: &str, limit: u8| {
+            let alert = format!("alert_if: tags={tags} match=status upper_limit=status,{limit} message=m\n");
+            format!("run: command={}/{check}\n{alert}alert_metric: tags={tags}_STATUS match=status metric=status\n", plugins.display())
+        };
+        rule("check_disk -w 0% -c 0% -p /", "FINE", 0)
+            + &rule("check_procs -w 0:0 -c 0:100000", "WARNING", 0)
+            + &rule("check_procs -c 0:0", "CRITICAL", 1)
+            + &rule("check_dummy 3", "UNKNOWN", 2)
+    });
+    let status = |tags: &str| scene.site.wait_for_count(&format!("{tags}_STATUS"), 1);
+    ["FINE", "WARNING", "CRITICAL", "UNKNOWN"].iter().for_each(|tags| drop(status(tags)));
+    for (tags, status) in [("FINE", "0"), ("WARNING", "1"), ("CRITICAL", "2"), ("UNKNOWN", "3")] {
+        assert_eq!(scene.site.texts(&format!("{tags}_STATUS"))[0], status, "{tags}");
+        assert_eq!(scene.site.texts(tags).is_empty(), tags == "FINE", "{tags}");
+    }
+    assert_eq!(scene.states("check_"), [""; 0]);
+}
+
+#[test]
 fn a_hanging_command_dies_with_its_children_while_all_else_goes_on() {
     let scene = Scene::new("hanging", |site| {
         site.append("log", "");
@@ -354,13 +425,63 @@ fn processes_are_counted_in_what_ps_command_prints() {
 }
 
 #[test]
+fn processes_are_counted_by_their_user_their_parent_and_their_container() {
+    if !fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0) {
+        return skip("processes_are_counted_by_their_user_their_parent_and_their_container", "it needs root");
+    }
+    let scene = Scene::new("filters", |site| {
+        fs::copy("/bin/sleep", site.path("napper")).unwrap();
+        script(site, "master", &format!("{} 1003 &\nwait", site.file("napper")));
+        let rule = |tags: &str, term: &str| {
+            let alert = format!("alert_running: tags={tags} min=99 max=99 {term} every=5 for=1 message=Nappers");
+            format!("process: ^{} 100\n{alert}\n", site.file("napper"))
+        };
+        let parent = format!("parent={}$", site.file("master"));
+        // The list of a command is another one.
+        String::from("ps_command: echo none\n")
+            + &rule("LISTED", "")
+            + &rule("HOST", "container=no")
+            + &rule("CONTAINER", "container=yes")
+            + &rule("NAME", "user=nobody")
+            + &rule("NUMBER", "user=65534 container=no")
+            + &rule("CHILD", &parent)
+    });
+    let start = |program: &str, arguments: &[&str], user: u32| {
+        let mut command = Command::new(program);
+        command.args(arguments).uid(user).process_group(0);
+        Killed(command.spawn().unwrap())
+    };
+    let (napper, master) = (scene.site.file("napper"), scene.site.file("master"));
+    let _nappers = [
+        start(&napper, &["1000"], 0),
+        start("unshare", &["--pid", "--fork", "--kill-child", &napper, "1001"], 0),
+        start(&napper, &["1002"], 65534),
+        start(&master, &[], 0),
+    ];
+    for (tags, count) in [("HOST", 3), ("CONTAINER", 1), ("NAME", 1), ("NUMBER", 1), ("CHILD", 1), ("LISTED", 0)] {
+        let text = format!("Nappers [{count}]");
+        wait_for(&format!("{tags} {text}"), || (scene.site.texts(tags).last()? == &text).then_some(()));
+    }
+}
+
+/// A process that ends with all of its group.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-9", "--", &format!("-{}", self.0.id())]).status();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
 fn processes_are_counted_without_ps_command() {
     let scene = Scene::new("proc", |site| {
         let daemon = script(site, "a daemon", "echo $$ > id\nread line");
         format!("process: {daemon} of two words$\nalert_running: tags=D min=1 max=1 message=Daemons\n")
     });
     assert_eq!(scene.site.wait_for_count("D", 1), ["Daemons [0]"]);
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     command.current_dir(&scene.site.folder).arg(scene.site.file("a daemon")).args(["of", "two words"]);
     command.stdin(std::process::Stdio::piped());
     let mut daemon = command.spawn().unwrap();
@@ -383,7 +504,7 @@ fn a_zombie_and_an_agent_that_names_it_are_no_running_daemon() {
         )
     });
     // Not waited for until the end of the test.
-    let mut zombie = std::process::Command::new(scene.site.path("backupd")).spawn().unwrap();
+    let mut zombie = Command::new(scene.site.path("backupd")).spawn().unwrap();
     wait_for("the zombie", || (!runs(zombie.id())).then_some(()));
     let counts = ["DEAD", "PORT", "AGENT"].map(|tags| scene.site.wait_for_count(tags, 2)[1].clone());
     assert_eq!(counts, ["Daemons [0]", "Programs with this port [0]", "Agents [1]"]);
@@ -414,7 +535,7 @@ fn the_built_in_commands_report_what_the_system_reports() {
     let said: f64 = first("UP").parse().unwrap();
     assert!(said <= up && up - said < 60.0, "{said} {up}");
     assert!(first("LOAD").split(' ').all(|load| load.parse::<f64>().is_ok()));
-    let df = std::process::Command::new("df").args(["-kP", "/"]).output().unwrap();
+    let df = Command::new("df").args(["-kP", "/"]).output().unwrap();
     let blocks = String::from_utf8(df.stdout).unwrap().lines().nth(1).unwrap().split_whitespace().nth(1).unwrap().to_string();
     assert_eq!(first("DISK"), blocks);
     assert_eq!(scene.site.texts("MEMIF"), [""; 0]);

@@ -69,7 +69,7 @@ pub(super) fn agent(data: &[u8]) {
             0 => millis += u64::from(value) * 100,
             1 => {
                 if let Some(job) = jobs.pop() {
-                    agent.handle_task_end(at(millis), job, if value & 1 == 0 { Ok(()) } else { Err("x".into()) });
+                    agent.handle_task_end(at(millis), job, if value & 1 == 0 { Ok(()) } else { Err("x".to_string()) }.into());
                 }
             }
             2 => {
@@ -113,7 +113,7 @@ pub(super) fn agent(data: &[u8]) {
                 Output::Follow(followed) => logs.extend(followed.into_iter().map(|(log, _)| log)),
                 Output::Open { log, .. } => logs.push(log),
                 Output::Start { job, task } => {
-                    assert!(!keyed || !matches!(task, project436::agent::Task::Command(_)), "a command is run though none may be");
+                    assert!(!keyed || !matches!(task, project436::agent::Task::Command(..)), "a command is run though none may be");
                     jobs.push(job);
                 }
                 Output::Log(line) => assert!(line.len() < 64 * 1024),

@@ -138,6 +138,11 @@ impl Conditions {
         self.open.iter().filter(|open| open.chain == chain).map(|open| open.key).collect()
     }
 
+    /// The text for the end of one, if this run has told it.
+    pub(super) fn cleared_text(&self, key: ConditionKey) -> Option<Box<str>> {
+        self.open[self.index(key)?].told.as_ref()?.cleared.clone()
+    }
+
     /// The keys of those of a family.
     pub(super) fn of_family(&self, family: ConditionKey) -> Vec<ConditionKey> {
         self.open.iter().map(|open| open.key).filter(|key| key.its_family() == family).collect()

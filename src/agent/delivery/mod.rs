@@ -165,6 +165,11 @@ impl Delivery {
         }
     }
 
+    /// The text for the end of an open condition, if this run has told it.
+    pub(super) fn cleared_text(&self, key: ConditionKey) -> Option<Box<str>> {
+        self.conditions.cleared_text(key)
+    }
+
     /// The open conditions of a family.
     pub(super) fn open_conditions(&self, family: ConditionKey) -> Vec<ConditionKey> {
         self.conditions.of_family(family)

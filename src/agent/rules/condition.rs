@@ -41,6 +41,11 @@ pub(super) struct ConditionAlert<'a> {
 }
 
 impl Condition {
+    /// Whether it was found, and not often enough yet.
+    pub(super) fn is_about_to_open(&self) -> bool {
+        self.held > 0
+    }
+
     /// A sample has found that. `text` is the text of an event that this may make. Returns whether the condition has opened, was told
     /// again, or has ended.
     pub(super) fn handle_sample(

@@ -253,8 +253,8 @@ impl LogCounter {
             LogAlert::Limit { limit, .. } => limit.subject.as_ref().map(LineSubject::to_string),
             alert => alert.by().map(GroupName::to_string),
         };
-        self.name =
-            names.name(kind, [&*source, tags].into_iter().chain(units.iter().map(String::as_str)).chain(patterns).chain(by.as_deref()));
+        let units = units.iter().map(String::as_str);
+        self.name = names.name(kind, [&*source, tags].into_iter().chain(units).chain(patterns).chain(by.as_deref()));
     }
 
     /// The key of its condition in the file at that path, or of the family of those that it has there.

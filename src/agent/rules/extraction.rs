@@ -1,7 +1,7 @@
 //! Whether a rule can use what its command prints: a pattern that is found in no line, or a group that is no number, would leave the
 //! rule blind without anybody noticing. Makes no events.
 
-use crate::directives::host::CommandRule;
+use crate::directives::host::{AlertSubject, CommandRule};
 use crate::text::truncate;
 
 /// What became of the lines of a command, for one rule.
@@ -24,6 +24,8 @@ struct Run {
     numbers: u64,
     /// An alert that got none, by its index; and the text that is no number, with its group.
     not_a_number: Option<(usize, usize, String)>,
+    /// A group of which only so many values count.
+    crowded: Option<(usize, usize)>,
 }
 
 impl Extraction {
@@ -50,6 +52,16 @@ impl Extraction {
         }
     }
 
+    /// The run has printed more than so many values of that group.
+    pub(super) fn handle_crowd(&mut self, group: usize, most: usize) {
+        self.run.crowded = Some((group, most));
+    }
+
+    /// Whether the pattern was found in a line of the present run.
+    pub(super) fn is_found(&self) -> bool {
+        self.run.is_found
+    }
+
     /// The alert of that index applies to a line whose group is to be a number.
     pub(super) fn handle_number(&mut self, alert: usize, group: usize, text: &str, is_number: bool) {
         let bit = u32::try_from(alert).ok().and_then(|alert| 1u64.checked_shl(alert)).unwrap_or(0);
@@ -65,11 +77,10 @@ impl Extraction {
     /// A run has ended, successfully or not. Returns the text of a report if one is due.
     pub(super) fn end_run(&mut self, rule: &CommandRule, is_success: bool) -> Option<String> {
         let run = std::mem::take(&mut self.run);
-        if rule.alerts.is_empty() || !is_success && !run.has_lines {
-            return None;
-        }
-        let (command, pattern) = (rule.command.as_str(), rule.extract.as_str());
-        if run.is_found && run.not_a_number.is_none() {
+        let is_needed = rule.alerts.iter().any(|alert| alert.subject != AlertSubject::Status);
+        let pattern = rule.extract.as_ref().filter(|_| is_needed && (is_success || run.has_lines))?;
+        let (command, pattern) = (rule.run.command.as_str(), pattern.as_str());
+        if run.is_found && run.not_a_number.is_none() && run.crowded.is_none() {
             self.useless_runs = 0;
             let was_reported = std::mem::take(&mut self.is_reported);
             return was_reported.then(|| format!("Command output usable again: {command}: extract={pattern}"));
@@ -79,7 +90,14 @@ impl Extraction {
             return None;
         }
         let reason = match run.not_a_number {
-            Some((_, group, text)) => format!("group {group} of extract={pattern} is no number: \"{text}\""),
+            None if run.crowded.is_some() => {
+                let (group, most) = run.crowded.unwrap_or_default();
+                format!("group {group} of extract={pattern} has more than {most} values: the others are left out")
+            }
+            Some((alert, group, text)) => {
+                let noun = rule.alerts.get(alert).map_or("number", |alert| alert.kind.measure().noun());
+                format!("group {group} of extract={pattern} is no {noun}: \"{text}\"")
+            }
             None if run.printed.is_empty() => format!("extract={pattern} finds nothing, since nothing is printed"),
             None => format!("extract={pattern} is found in no line: \"{}\"", run.printed),
         };
@@ -105,7 +123,7 @@ mod tests {
         let rule = rule();
         extraction.begin_run();
         for line in lines {
-            let captures = rule.extract.captures(line, &mut Work::turn());
+            let captures = rule.extract.as_ref().unwrap().captures(line, &mut Work::turn());
             extraction.handle_line(line, captures.is_some());
             if let Some(captures) = captures.filter(|captures| &captures[1] == "/") {
                 extraction.handle_number(0, 2, &captures[2], captures[2].parse::<f64>().is_ok());
@@ -138,6 +156,24 @@ mod tests {
         for lines in [["/ -", "/ 5"], ["/ 5", "/ -"]] {
             let mut extraction = Extraction::default();
             assert!((0..4).all(|_| run(&mut extraction, &lines, true).is_none()), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_another_measure_is_reported() {
+        for (limit, text, report) in [("2,90%", "95", "is no number with %: \"95\""), ("2,1G", "9%", "is no size such as 1.5G: \"9%\"")] {
+            let text_of_rule = format!("run: command=df extract=(a) (.*)\nalert_if: tags=D match=1,a upper_limit={limit} message=Full\n");
+            let Some((_, Rule::Command(rule))) = host_file(&text_of_rule).pop() else { panic!() };
+            let mut extraction = Extraction::default();
+            let reports: Vec<_> = (0..4)
+                .filter_map(|_| {
+                    extraction.begin_run();
+                    extraction.handle_line("a", true);
+                    extraction.handle_number(0, 2, text, false);
+                    extraction.end_run(&rule, true)
+                })
+                .collect();
+            assert_eq!(reports, [format!("Command output not usable: df: group 2 of extract=(a) (.*) {report}")]);
         }
     }
 

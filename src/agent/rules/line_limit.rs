@@ -3,7 +3,6 @@
 use super::condition::{Condition, ConditionAlert, Sample};
 use super::matched_line::MatchedLine;
 use crate::agent::delivery::{Delivery, Event};
-use crate::directives::decimal::Decimal;
 use crate::directives::host::{LineLimit, LineSubject, LogAlert, LogRule};
 use crate::hash::Fnv1a;
 use crate::now::Now;
@@ -54,7 +53,7 @@ impl LineConditions {
             Some(LineSubject::Each(group)) => ConditionKey::family(name.value()).of_value(group.text_in(&captures)),
         };
         let number = limit.group.text_in(&captures);
-        let Some(number) = Decimal::parse(number) else {
+        let Some(number) = limit.limit.measure.read(number) else {
             self.report_no_number(now, line, limit, number, delivery);
             return false;
         };
@@ -86,8 +85,8 @@ impl LineConditions {
 
     fn report_no_number(&mut self, now: Now, line: &LimitedLine<'_, '_>, limit: &LineLimit, text: &str, delivery: &mut Delivery) {
         if !std::mem::replace(&mut self.is_reported, true) {
-            let (path, shown) = (line.matched.file.path(), truncate(text, Self::SHOWN));
-            delivery.push(now, Event::system(&format!("Line not usable: {path}: group {} is no number: \"{shown}\"", limit.group)));
+            let (path, noun, shown) = (line.matched.file.path(), limit.limit.measure.noun(), truncate(text, Self::SHOWN));
+            delivery.push(now, Event::system(&format!("Line not usable: {path}: group {} is no {noun}: \"{shown}\"", limit.group)));
         }
     }
 }

@@ -174,7 +174,7 @@ impl LogRules {
             }
             let done = file.take_partial(&lines, line.start);
             let unit = lines.place.as_ref().and_then(|place| place.entry(line.start)).map(|entry| &*entry.unit);
-            if matching.find(&searches, rules, order, (index, position, done), unit) {
+            if matching.find(&searches, rules, order, (index, position, done, unit)) {
                 report_within = Some(LogRules::CLOSED_REPORT);
             }
             let Matching { alerting, counting } = &matching;
@@ -285,8 +285,7 @@ impl Matching {
         searches: &Searches<'_>,
         rules: &mut [LogCounter],
         order: &[usize],
-        (file, position, done): (usize, u64, u32),
-        unit: Option<&str>,
+        (file, position, done, unit): (usize, u64, u32, Option<&str>),
     ) -> bool {
         let (mut is_closed, Self { alerting, counting }) = (false, self);
         alerting.clear();
@@ -317,7 +316,8 @@ impl LogGroup {
     fn name_rules(&mut self) {
         self.order.clear();
         let key = |rule: &LogCounter| {
-            (rule.matcher, std::mem::discriminant(&rule.rule.alert), rule.block, rule.rule.units.clone(), rule.rule.alert.by().cloned())
+            let LogRule { alert, units, .. } = &*rule.rule;
+            (rule.matcher, std::mem::discriminant(alert), rule.block, alert.by().cloned(), units.clone())
         };
         for at in 0..self.rules.len() {
             let rule = &self.rules[at];

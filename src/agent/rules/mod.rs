@@ -9,6 +9,7 @@ mod dry_run;
 mod extraction;
 mod file_count;
 mod frequent;
+mod limits;
 mod line_limit;
 mod log;
 mod matched_line;
@@ -25,15 +26,16 @@ pub use dry_run::{DryRun, DryRunOutcome};
 pub use policy::Policy;
 
 use super::delivery::{Delivery, Event};
+use super::failures::FailingSource;
 use super::logs::{FollowedFile, Lines, Logs};
-use super::output::{JobId, LogId, Output, Outputs, Task};
-use crate::directives::host::{CommandLine, Group, LogRule, LogSource, Rule};
+use super::output::{JobId, LogId, Output, Outputs, Process, Task, TaskEnd};
+use crate::directives::host::{CommandLine, Group, LogRule, LogSource, Rule, Run};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
 use crate::wire::position::{BlockCount, ConditionKey};
 use command::CommandRules;
 use log::LogRules;
-use process::ProcessRules;
+use process::{ProcessRules, ProcessSource};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -53,9 +55,12 @@ pub(super) struct Rules {
 /// What a task that was started is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Purpose {
-    ProcessList,
-    Command(CommandLine),
+    Sample(ProcessSource),
+    Run(Run),
 }
+
+/// The name of the process list that needs no command.
+const SYSTEM_TABLE: &str = "/proc";
 
 impl Rules {
     /// Sets what servers may ask for, from the next configuration on.
@@ -94,13 +99,13 @@ impl Rules {
         let sources: Vec<LogSource> = log_rules.iter().map(|(_, rule)| rule.log.clone()).collect();
         logs.replace(&sources);
         self.logs.replace(now, log_rules, logs);
-        self.processes.replace(now, processes);
+        self.processes.replace(now, processes, self.process_list.is_some());
         self.commands.replace(now, commands);
         self.stop_tasks(outputs);
         refused
     }
 
-    /// The keys of all conditions that the rules can open.
+    /// The keys of all conditions that the rules can open, and of all families of these.
     pub(super) fn condition_keys(&self, logs: &Logs) -> Vec<ConditionKey> {
         let mut keys = self.logs.condition_keys(logs);
         keys.extend(self.processes.condition_keys().chain(self.commands.condition_keys()));
@@ -111,7 +116,7 @@ impl Rules {
     fn stop_tasks(&mut self, outputs: &mut Outputs) {
         let commands = &self.commands;
         self.jobs.retain(|(job, purpose)| {
-            let is_needed = matches!(purpose, Purpose::Command(command) if commands.contains(command));
+            let is_needed = matches!(purpose, Purpose::Run(run) if commands.contains(run));
             if !is_needed {
                 outputs.push(Output::Stop(*job));
             }
@@ -124,13 +129,19 @@ impl Rules {
         self.logs.len() + self.processes.len() + self.commands.len()
     }
 
-    /// Whether a rule needs the command of that name.
-    pub(super) fn needs_command(&self, name: &str) -> bool {
-        self.process_list_name() == name || self.commands.names().any(|command| command == name)
+    /// Whether a rule needs that.
+    pub(super) fn needs_run(&self, run: &Run) -> bool {
+        self.commands.contains(run)
     }
 
+    /// Whether that is a process list that a rule may need.
+    pub(super) fn needs_process_list(&self, name: &str) -> bool {
+        self.process_list_name() == name || name == SYSTEM_TABLE && self.processes.next_sample(ProcessSource::Table).is_some()
+    }
+
+    /// The command of the process list.
     fn process_list_name(&self) -> &str {
-        self.process_list.as_ref().map_or("/proc", CommandLine::as_str)
+        self.process_list.as_ref().map_or(SYSTEM_TABLE, CommandLine::as_str)
     }
 
     /// A wildcard found a file.
@@ -170,36 +181,49 @@ impl Rules {
         for (_, line) in lines(bytes) {
             let text = String::from_utf8_lossy(line);
             match purpose {
-                Purpose::ProcessList => self.processes.handle_line(&text),
-                Purpose::Command(command) => self.commands.handle_line(now, command, &text, delivery),
+                Purpose::Sample(ProcessSource::Lines) => self.processes.handle_line(&text),
+                Purpose::Sample(ProcessSource::Table) => {}
+                Purpose::Run(run) => self.commands.handle_line(now, run, &text, delivery),
             }
         }
     }
 
-    /// A task has ended. Returns the name of its command, or `None` if the task is not known any more.
+    /// Takes a process that a task has found.
+    pub(super) fn handle_process(&mut self, job: JobId, process: &Process<'_>) {
+        if self.jobs.iter().any(|(known, purpose)| *known == job && *purpose == Purpose::Sample(ProcessSource::Table)) {
+            self.processes.handle_process(process);
+        }
+    }
+
+    /// A task has ended. Returns whether it has worked, and what it was; `None` if the task is not known any more.
     pub(super) fn handle_task_end(
         &mut self,
         now: Now,
         job: JobId,
-        is_success: bool,
+        end: TaskEnd,
         delivery: &mut Delivery,
         outputs: &mut Outputs,
-    ) -> Option<String> {
+    ) -> Option<(FailingSource, Result<(), String>)> {
         let at = self.jobs.iter().position(|(known, _)| *known == job)?;
         let (_, purpose) = self.jobs.swap_remove(at);
         match purpose {
-            Purpose::Command(command) => {
-                for text in self.commands.end_run(now, &command, is_success, delivery) {
+            Purpose::Run(run) => {
+                let (reports, outcome) = self.commands.end_run(now, &run, end, delivery);
+                for text in reports {
                     delivery.push(now, Event::system(&text));
                     outputs.log(text);
                 }
-                Some(command.as_str().to_string())
+                Some((FailingSource::Run(run), outcome))
             }
-            Purpose::ProcessList => {
-                if is_success {
-                    self.processes.end_sample(now, delivery);
+            Purpose::Sample(source) => {
+                if end.outcome.is_ok() {
+                    self.processes.end_sample(now, source, delivery);
                 }
-                Some(self.process_list_name().to_string())
+                let name = match source {
+                    ProcessSource::Lines => self.process_list_name(),
+                    ProcessSource::Table => SYSTEM_TABLE,
+                };
+                Some((FailingSource::ProcessList(name.to_string()), end.outcome))
             }
         }
     }
@@ -216,18 +240,24 @@ impl Rules {
             outputs.push(Output::Measure);
         }
         self.processes.handle_timeout(now, delivery);
-        if !self.is_sampling() && self.processes.begin_sample(now) {
-            let task = self.process_list.clone().map_or(Task::ProcessTable, Task::Command);
-            self.start(Purpose::ProcessList, task, outputs);
+        for source in ProcessSource::ALL {
+            if !self.is_sampling(source) && self.processes.begin_sample(now, source) {
+                let task = match (source, &self.process_list) {
+                    (ProcessSource::Table, _) => Task::Processes,
+                    (ProcessSource::Lines, None) => Task::ProcessTable,
+                    (ProcessSource::Lines, Some(command)) => Task::Command(command.clone(), Run::TIMEOUT),
+                };
+                self.start(Purpose::Sample(source), task, outputs);
+            }
         }
-        while let Some(command) = self.commands.begin_run(now) {
-            let task = command.builtin().map_or_else(|| Task::Command(command.clone()), Task::Builtin);
-            self.start(Purpose::Command(command), task, outputs);
+        while let Some(run) = self.commands.begin_run(now) {
+            let task = run.command.builtin().map_or_else(|| Task::Command(run.command.clone(), run.timeout), Task::Builtin);
+            self.start(Purpose::Run(run), task, outputs);
         }
     }
 
-    fn is_sampling(&self) -> bool {
-        self.jobs.iter().any(|(_, purpose)| matches!(purpose, Purpose::ProcessList))
+    fn is_sampling(&self, source: ProcessSource) -> bool {
+        self.jobs.iter().any(|(_, purpose)| *purpose == Purpose::Sample(source))
     }
 
     fn start(&mut self, purpose: Purpose, task: Task, outputs: &mut Outputs) {
@@ -239,7 +269,8 @@ impl Rules {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
-        let sample = self.processes.next_sample().filter(|_| !self.is_sampling());
+        let sources = ProcessSource::ALL.into_iter().filter(|source| !self.is_sampling(*source));
+        let sample = sources.filter_map(|source| self.processes.next_sample(source)).min();
         let processes = earlier(sample, self.processes.next_deadline());
         earlier(earlier(processes, self.commands.next_deadline()), self.logs.next_deadline(now))
     }
@@ -271,6 +302,10 @@ mod tests {
             self.rules.replace(at(seconds), groups(text), &mut self.logs, &mut self.outputs)
         }
 
+        fn end(&mut self, seconds: u64, job: JobId, outcome: Result<(), String>) -> Option<(FailingSource, Result<(), String>)> {
+            self.rules.handle_task_end(at(seconds), job, outcome.into(), &mut self.delivery, &mut self.outputs)
+        }
+
         /// The outputs at that time.
         fn outputs(&mut self, seconds: u64) -> Vec<Output> {
             self.rules.handle_timeout(at(seconds), &self.logs, &mut self.delivery, &mut self.outputs);
@@ -293,10 +328,11 @@ mod tests {
         let command = started(&bench.outputs(0))[0];
         bench.rules.handle_task_lines(at(1), command, b"x\ny\n", &mut bench.delivery);
         assert_eq!(events(&mut bench.delivery), ["M x"]);
-        assert_eq!(bench.rules.handle_task_end(at(1), command, true, &mut bench.delivery, &mut bench.outputs).as_deref(), Some("df"));
+        let ended = bench.end(1, command, Ok(()));
+        assert!(matches!(ended, Some((FailingSource::Run(run), Ok(()))) if run.command.as_str() == "df"));
         bench.rules.handle_task_lines(at(1), command, b"x\n", &mut bench.delivery);
         assert_eq!(events(&mut bench.delivery), [""; 0]);
-        assert_eq!(bench.rules.handle_task_end(at(1), command, true, &mut bench.delivery, &mut bench.outputs), None);
+        assert_eq!(bench.end(1, command, Ok(())), None);
     }
 
     #[test]
@@ -304,8 +340,8 @@ mod tests {
         let mut bench = Bench::new(PROCESS);
         for seconds in [20, 40, 60] {
             let sample = started(&bench.outputs(seconds))[0];
-            let ended = bench.rules.handle_task_end(at(seconds), sample, false, &mut bench.delivery, &mut bench.outputs);
-            assert_eq!(ended.as_deref(), Some("/proc"));
+            let failed = Err("x".to_string());
+            assert_eq!(bench.end(seconds, sample, failed.clone()), Some((FailingSource::ProcessList("/proc".into()), failed)));
         }
         assert_eq!(events(&mut bench.delivery), [""; 0]);
     }
@@ -318,7 +354,7 @@ mod tests {
         bench.replace(21, &format!("{PROCESS}{COMMAND}"));
         let stopped: Vec<Output> = bench.outputs(21);
         assert_eq!(stopped, [Output::Stop(jobs[0]), Output::Stop(jobs[2])]);
-        assert!(bench.rules.needs_command("df") && bench.rules.needs_command("/proc") && !bench.rules.needs_command("free"));
+        assert_eq!(bench.rules.len(), 2);
     }
 
     #[test]
@@ -327,6 +363,6 @@ mod tests {
         bench.rules.set_policy(Policy::None);
         assert_eq!(bench.replace(1, &format!("ps_command: ps ax\n{PROCESS}{COMMAND}")), ["ps_command: ps ax", "run: command=df"]);
         assert_eq!(bench.rules.len(), 1);
-        assert!(bench.rules.needs_command("/proc"));
+        assert_eq!(bench.rules.process_list_name(), "/proc");
     }
 }

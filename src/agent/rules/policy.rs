@@ -35,7 +35,7 @@ impl Policy {
     /// The directive of a rule that asks for a command that may not be run here.
     pub(super) fn refused(&self, rule: &Rule) -> Option<String> {
         let (what, command) = match rule {
-            Rule::Command(rule) => ("run: command=", &rule.command),
+            Rule::Command(rule) => ("run: command=", &rule.run.command),
             Rule::ProcessList(command) => ("ps_command: ", command),
             Rule::Log(rule) => match &rule.log {
                 LogSource::Command(command) => ("file: |", command),

@@ -2,35 +2,48 @@
 
 use super::condition::ConditionRule;
 use super::event_text::{missing_group, EventText};
-use super::rule::{CommandAlert, CommandAlertKind, ProcessRule};
+use super::patterns::Patterns;
+use super::process_filter::ProcessFilter;
+use super::rule::{AlertSubject, CommandAlert, CommandAlertKind, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
+use crate::directives::quantity::{Measure, Quantity};
 use crate::pattern::Pattern;
 use crate::schedule::Schedule;
 use crate::text::number;
 
+/// Stands for the exit status in place of a group.
+const STATUS: &str = "status";
+
 /// Reads an `alert_running:` into its rule.
-pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule) {
+pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule, patterns: &mut Patterns) {
     rule.tags += arguments.tags();
     (rule.min, rule.max) = (arguments.number("min", 0), arguments.number("max", 0));
     rule.message += arguments.required("message");
+    rule.every = arguments.seconds("every").unwrap_or(rule.every);
+    rule.filter = ProcessFilter::parse(arguments, patterns);
     rule.condition = ConditionRule::parse(arguments);
 }
 
-/// Reads an alert of `run:`. `None` if it has not exactly one limit.
-pub(super) fn command_alert(arguments: &mut Arguments<'_>, extract: &Pattern, active: Option<Schedule>) -> Option<CommandAlert> {
-    let groups = extract.groups();
-    let (tags, matched) = (arguments.tags(), arguments.required("match"));
-    let (group, text) = group_and_value(arguments, "match", matched, groups);
+/// Reads an alert of `run:`, which has that `extract=`, if any. `None` if the alert has not exactly one limit.
+pub(super) fn command_alert(arguments: &mut Arguments<'_>, extract: Option<&Pattern>, active: Option<Schedule>) -> Option<CommandAlert> {
+    let groups = extract.map(Pattern::groups);
+    let (tags, subject) = (arguments.tags(), subject(arguments, groups));
     let mut condition = ConditionRule::default();
     let kind = if arguments.name == "alert_metric" {
         let metric = arguments.required("metric");
-        CommandAlertKind::Metric { group: group_number(arguments, "metric", metric, groups) }
+        if matches!(subject, AlertSubject::Each(_)) {
+            arguments.fail(format_args!("match= is GROUP,TEXT here: the numbers of several lines could not be told apart"));
+        }
+        CommandAlertKind::Metric { group: source(arguments, "metric", metric, &subject, groups) }
     } else {
-        let (upper, lower) = (limit(arguments, "upper_limit", groups), limit(arguments, "lower_limit", groups));
+        let (upper, lower) = (limit(arguments, "upper_limit", &subject, groups), limit(arguments, "lower_limit", &subject, groups));
         let message = EventText::take(arguments);
-        for fault in message.groups().filter_map(|group| missing_group("text", group, extract)) {
-            arguments.fail(format_args!("{fault}"));
+        for group in message.groups() {
+            match extract.map(|extract| missing_group("text", group, extract)) {
+                Some(fault) => fault.into_iter().for_each(|fault| arguments.fail(format_args!("{fault}"))),
+                None => arguments.fail(format_args!("text= names group {group}, but run: has no extract=")),
+            }
         }
         condition = ConditionRule::parse(arguments);
         condition.until = until(arguments, upper.as_ref().map(|(_, limit)| limit), lower.as_ref().map(|(_, limit)| limit));
@@ -43,19 +56,34 @@ pub(super) fn command_alert(arguments: &mut Arguments<'_>, extract: &Pattern, ac
             }
         }
     };
-    Some(CommandAlert { tags: tags.to_string(), group, text: text.to_string(), kind, condition, active })
+    Some(CommandAlert { tags: tags.to_string(), subject, kind, condition, active })
+}
+
+/// Reads `match=`.
+fn subject(arguments: &mut Arguments<'_>, groups: Option<usize>) -> AlertSubject {
+    let value = arguments.required("match");
+    match value.split_once(',') {
+        Some((group, text)) => AlertSubject::Text(group_number(arguments, "match", group, groups), text.trim().to_string()),
+        None if value == STATUS => AlertSubject::Status,
+        None if value.bytes().all(|byte| byte.is_ascii_digit()) => AlertSubject::Each(group_number(arguments, "match", value, groups)),
+        None => {
+            arguments.fail(format_args!("match= is GROUP,TEXT, or GROUP for any text, or {STATUS}; got \"{value}\""));
+            AlertSubject::Status
+        }
+    }
 }
 
 /// Reads the number at which the condition of a limit ends.
-pub(super) fn until(arguments: &mut Arguments<'_>, upper: Option<&Decimal>, lower: Option<&Decimal>) -> Option<Decimal> {
+pub(super) fn until(arguments: &mut Arguments<'_>, upper: Option<&Quantity>, lower: Option<&Quantity>) -> Option<Decimal> {
     let value = arguments.optional("until")?;
-    let until = Decimal::parse(value);
+    let limit = upper.or(lower)?;
+    let until = limit.measure.read(value);
     match &until {
-        None => arguments.fail(format_args!("until= is a number, got \"{value}\"")),
-        Some(until) if upper.is_some_and(|limit| until > limit) => {
+        None => arguments.fail(format_args!("until= is a {}, as the limit is; got \"{value}\"", limit.measure.noun())),
+        Some(until) if upper.is_some_and(|limit| *until > limit.number) => {
             arguments.fail(format_args!("until={value} is above the upper limit: the condition would end before it begins"));
         }
-        Some(until) if lower.is_some_and(|limit| until < limit) => {
+        Some(until) if lower.is_some_and(|limit| *until < limit.number) => {
             arguments.fail(format_args!("until={value} is below the lower limit: the condition would end before it begins"));
         }
         Some(_) => {}
@@ -63,29 +91,44 @@ pub(super) fn until(arguments: &mut Arguments<'_>, upper: Option<&Decimal>, lowe
     until
 }
 
-fn limit(arguments: &mut Arguments<'_>, key: &str, groups: usize) -> Option<(usize, Decimal)> {
+fn limit(arguments: &mut Arguments<'_>, key: &str, subject: &AlertSubject, groups: Option<usize>) -> Option<(usize, Quantity)> {
     let value = arguments.optional(key)?;
-    let (group, limit) = group_and_value(arguments, key, value, groups);
-    let number = Decimal::parse(limit);
-    if number.is_none() {
-        arguments.fail(format_args!("{key}= ends in a number, got \"{limit}\""));
-    }
-    number.map(|number| (group, number))
-}
-
-/// Reads `GROUP,VALUE`.
-fn group_and_value<'a>(arguments: &mut Arguments<'_>, key: &str, value: &'a str, groups: usize) -> (usize, &'a str) {
-    let Some((group, rest)) = value.split_once(',') else {
+    let Some((group, limit)) = value.split_once(',') else {
         arguments.fail(format_args!("{key}= is GROUP,VALUE, got \"{value}\""));
-        return (0, "");
+        return None;
     };
-    (group_number(arguments, key, group, groups), rest.trim())
+    let (group, limit) = (source(arguments, key, group, subject, groups), limit.trim());
+    let quantity = Quantity::parse(limit).filter(|limit| *subject != AlertSubject::Status || limit.measure == Measure::Number);
+    if quantity.is_none() {
+        arguments.fail(format_args!("{key}= ends in a number, which may have a unit such as % or G; got \"{limit}\""));
+    }
+    quantity.map(|quantity| (group, quantity))
 }
 
-fn group_number(arguments: &mut Arguments<'_>, key: &str, value: &str, groups: usize) -> usize {
+/// Reads where the number of an alert comes from: its group, or 0 for the exit status.
+fn source(arguments: &mut Arguments<'_>, key: &str, value: &str, subject: &AlertSubject, groups: Option<usize>) -> usize {
+    match (value.trim() == STATUS, *subject == AlertSubject::Status) {
+        (true, true) => 0,
+        (false, false) => group_number(arguments, key, value, groups),
+        (true, false) => {
+            arguments.fail(format_args!("{key}={STATUS} belongs to match={STATUS}"));
+            0
+        }
+        (false, true) => {
+            arguments.fail(format_args!("match={STATUS} belongs to {key}={STATUS}, got \"{value}\""));
+            0
+        }
+    }
+}
+
+fn group_number(arguments: &mut Arguments<'_>, key: &str, value: &str, groups: Option<usize>) -> usize {
     let number = number(value.trim(), 10).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
-    if !(1..=groups).contains(&number) {
-        arguments.fail(format_args!("{key}= names group \"{value}\", but extract= has {groups} (counted from 1)"));
+    match groups {
+        None => arguments.fail(format_args!("{key}= names group \"{value}\", but run: has no extract=")),
+        Some(groups) if !(1..=groups).contains(&number) => {
+            arguments.fail(format_args!("{key}= names group \"{value}\", but extract= has {groups} (counted from 1)"));
+        }
+        Some(_) => {}
     }
     number
 }

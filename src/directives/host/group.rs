@@ -38,11 +38,30 @@ impl Group<'_> {
     /// # Errors
     /// The part that such an agent does not know, or that ends it.
     pub fn classic_lines(&self) -> Result<Vec<String>, &'static str> {
-        let lines: Vec<String> = self.lines.iter().filter_map(classic_line).collect();
+        let known = self.lines_of_known_alerts();
+        let lines: Vec<String> = known.into_iter().filter_map(classic_line).collect();
         if lines.iter().any(|line| has_separator(line)) {
             return Err("a line with %% in it");
         }
         self.rule.extension().map_or(Ok(lines), Err)
+    }
+
+    /// The lines without the alerts of a command that version 1 agents do not know, and the `active:` of these.
+    fn lines_of_known_alerts(&self) -> Vec<&SourceLine<'_>> {
+        let Rule::Command(rule) = &self.rule else { return self.lines.iter().collect() };
+        let (mut lines, mut alerts, mut is_active_last) = (Vec::new(), rule.alerts.iter(), false);
+        for line in &self.lines {
+            let name = directive(line).map_or("", |(name, _)| name);
+            if name.starts_with("alert") && alerts.next().is_some_and(|alert| alert.extension().is_some()) {
+                if is_active_last {
+                    lines.pop();
+                }
+            } else {
+                lines.push(line);
+            }
+            is_active_last = name == "active";
+        }
+        lines
     }
 
     /// The parts of these lines that version 1 agents ignore without a word, or that are taken out for them.

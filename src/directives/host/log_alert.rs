@@ -6,7 +6,7 @@ use super::event_text::{missing_group, EventText};
 use super::patterns::Patterns;
 use super::rule::{EventLimit, LineLimit, LineSubject, LogAlert, LogRule};
 use crate::directives::arguments::Arguments;
-use crate::directives::decimal::Decimal;
+use crate::directives::quantity::Quantity;
 use crate::pattern::{GroupName, Pattern, Purpose};
 use crate::text::number;
 use std::cmp::Ordering;
@@ -33,7 +33,10 @@ pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule, patte
             let value = arguments.required("value");
             LogAlert::Value { group: group(arguments, "value", value) }
         }
-        "alert_if" => LogAlert::Limit { limit: line_limit(arguments, &mut rule.condition), message: EventText::take(arguments) },
+        "alert_if" => match line_limit(arguments, &mut rule.condition) {
+            Some(limit) => LogAlert::Limit { limit, message: EventText::take(arguments) },
+            None => return,
+        },
         _ => LogAlert::Inactive { block: block(arguments), message: arguments.message() },
     };
     rule.captures = captures(arguments, rule, patterns);
@@ -71,7 +74,7 @@ fn group(arguments: &mut Arguments<'_>, key: &str, value: &str) -> GroupName {
 }
 
 /// Reads `match=` and the limit of an `alert_if:`.
-fn line_limit(arguments: &mut Arguments<'_>, condition: &mut ConditionRule) -> LineLimit {
+fn line_limit(arguments: &mut Arguments<'_>, condition: &mut ConditionRule) -> Option<LineLimit> {
     let subject = arguments.optional("match").map(|value| match value.split_once(',') {
         Some((name, text)) => LineSubject::Text(group(arguments, "match", name), text.trim().into()),
         None => LineSubject::Each(group(arguments, "match", value)),
@@ -80,22 +83,17 @@ fn line_limit(arguments: &mut Arguments<'_>, condition: &mut ConditionRule) -> L
     for (key, beyond) in [("upper_limit", Ordering::Greater), ("lower_limit", Ordering::Less)] {
         let Some(value) = arguments.optional(key) else { continue };
         let (name, limit) = value.split_once(',').unwrap_or((value, ""));
-        let number = Decimal::parse(limit);
-        if number.is_none() {
-            arguments.fail(format_args!("{key}= is GROUP,NUMBER, got \"{value}\""));
+        match Quantity::parse(limit.trim()) {
+            Some(limit) => limits.push(LineLimit { subject: subject.clone(), group: group(arguments, key, name), beyond, limit }),
+            None => arguments.fail(format_args!("{key}= is GROUP,NUMBER, with a unit such as % or G or without; got \"{value}\"")),
         }
-        limits.push(LineLimit { subject: subject.clone(), group: group(arguments, key, name), beyond, limit: number.unwrap_or_default() });
     }
-    if limits.len() != 1 {
+    let limit = limits.pop().filter(|_| limits.is_empty());
+    let Some(LineLimit { limit: quantity, beyond, .. }) = &limit else {
         arguments.fail(format_args!("needs either upper_limit= or lower_limit="));
-    }
-    let limit = limits.pop().unwrap_or_else(|| LineLimit {
-        subject: None,
-        group: GroupName::Number(1),
-        beyond: Ordering::Greater,
-        limit: Decimal::default(),
-    });
-    let given = |beyond| Some(&limit.limit).filter(|_| limit.beyond == beyond);
+        return None;
+    };
+    let given = |side| (*beyond == side).then_some(quantity);
     condition.until = until(arguments, given(Ordering::Greater), given(Ordering::Less));
     limit
 }

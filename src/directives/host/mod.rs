@@ -9,8 +9,10 @@ mod log_alert;
 mod parser;
 mod pattern_doubts;
 mod patterns;
+mod process_filter;
 mod python;
 mod rule;
+mod run;
 mod settings;
 mod syntax;
 mod units;
@@ -21,9 +23,12 @@ pub use condition::ConditionRule;
 pub use event_text::EventText;
 pub use group::Group;
 pub use patterns::Patterns;
+pub use process_filter::ProcessFilter;
 pub use rule::{
-    CommandAlert, CommandAlertKind, CommandRule, EventLimit, LineLimit, LineSubject, LogAlert, LogRule, LogSource, ProcessRule, Rule,
+    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, LineLimit, LineSubject, LogAlert, LogRule, LogSource,
+    ProcessRule, Rule,
 };
+pub use run::{GoodStatuses, Run};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
 pub use syntax::DIRECTIVES;
 pub use warnings::warnings;
@@ -60,7 +65,7 @@ impl<'a> HostFile<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directives::decimal::Decimal;
+    use crate::directives::quantity::Quantity;
     use crate::directives::source::Source;
     use std::time::Duration;
 
@@ -124,20 +129,18 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         assert_eq!(inactive.log, LogSource::Command(CommandLine::parse("logread -f").unwrap()));
         assert_eq!(list.words().collect::<Vec<_>>(), ["ps", "ax"]);
         assert_eq!((process.min, process.max, &*process.message), (1, 5, "sshd processes"));
-        assert_eq!(df.command.as_str(), "df -k");
-        assert_eq!(df.extract.groups(), 2);
+        assert_eq!(df.run.command.as_str(), "df -k");
+        assert_eq!(df.extract.as_ref().unwrap().groups(), 2);
         let [full, metric] = &df.alerts[..] else { panic!() };
-        assert_eq!((full.group, &*full.text), (2, "/"));
-        assert_eq!(
-            full.kind,
-            CommandAlertKind::Above { group: 1, limit: Decimal::parse("90").unwrap(), message: EventText::Literal("Disk full".into()) }
-        );
+        assert_eq!(full.subject, AlertSubject::Text(2, "/".into()));
+        let message = EventText::Literal("Disk full".into());
+        assert_eq!(full.kind, CommandAlertKind::Above { group: 1, limit: Quantity::parse("90").unwrap(), message });
         assert!(full.active.is_some() && metric.active.is_none());
         assert_eq!(metric.kind, CommandAlertKind::Metric { group: 1 });
-        assert_eq!(load.command.builtin(), Some(Builtin::Load));
+        assert_eq!(load.run.command.builtin(), Some(Builtin::Load));
         assert_eq!(
             load.alerts[0].kind,
-            CommandAlertKind::Below { group: 2, limit: Decimal::parse("0.5").unwrap(), message: EventText::Literal("Idle".into()) }
+            CommandAlertKind::Below { group: 2, limit: Quantity::parse("0.5").unwrap(), message: EventText::Literal("Idle".into()) }
         );
     }
 
@@ -208,6 +211,54 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             assert_eq!(classic.join("\n"), format!("{opener}\n{alert} message=for= a while"));
             assert_eq!(file.groups[0].ignored_by_classic(), taken_out.split(' ').collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn how_a_command_is_run_is_taken_out_for_version_1_agents_and_named() {
+        let file = parse(
+            "run: ok=0,1 timeout=5 every=10 command=df every=1 extract=(a)\nalert_metric: tags=T match=1,a metric=1\n\
+             process: a\nalert_running: tags=T min=1 max=2 every=5 message=m",
+        );
+        assert_eq!(file.groups[0].classic_lines().unwrap()[0], "run: command=df every=1 extract=(a)");
+        assert_eq!(file.groups[0].ignored_by_classic(), ["every=", "timeout=", "ok="]);
+        assert_eq!(file.groups[1].classic_lines().unwrap()[1], "alert_running: tags=T min=1 max=2 message=m");
+        assert_eq!(file.groups[1].ignored_by_classic(), ["every="]);
+    }
+
+    #[test]
+    fn version_1_agents_do_not_get_a_rule_that_would_count_other_processes() {
+        for (key, value) in [("user=", "root"), ("parent=", "sshd: a b"), ("container=", "no")] {
+            let text = format!("process: a\nalert_running: tags=T min=1 max=2 {key}{value} message=m");
+            let file = parse(&text);
+            assert_eq!(file.faults, []);
+            assert_eq!(file.groups[0].classic_lines(), Err(key));
+        }
+        for (term, reason) in [
+            ("user=a b", "user= is the name or the number of one user"),
+            ("parent=(", "parent= pattern \"(\": "),
+            ("container=maybe", "container= is yes or no, got \"maybe\""),
+            ("user=", "user= is empty"),
+        ] {
+            let text = format!("process: a\nalert_running: tags=T min=1 max=2 {term} message=m");
+            let faults = parse(&text).faults;
+            assert!(faults.len() == 1 && faults[0].to_string().starts_with(&format!("nas1:2: alert_running: {reason}")), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn alerts_of_a_command_that_version_1_agents_do_not_know_are_left_out_alone() {
+        let limit = |tags: &str, matched: &str, limit: &str| format!("alert_if: tags={tags} match={matched} upper_limit={limit} message=m");
+        let (known, each, status) = (limit("A", "1,/", "2,90"), limit("B", "1", "2,90"), limit("C", "status", "status,1"));
+        let active = "active: 0;00:00-24:00";
+        let text = format!("run: command=df extract=(.*) (.*)\n{active}\n{each}\ncleared: c\n{active}\n{known}\n{status}");
+        let file = parse(&text);
+        assert_eq!(file.faults, []);
+        let lines = file.groups[0].classic_lines().unwrap();
+        assert_eq!(lines, ["run: command=df extract=(.*) (.*)", active, &known]);
+        let ignored = ["the alert tags=B, for match= without a text", "the alert tags=C, for match=status", "cleared:"];
+        assert_eq!(file.groups[0].ignored_by_classic(), ignored);
+        let text = format!("run: command=df\n{status}");
+        assert_eq!(parse(&text).groups[0].classic_lines(), Err("match=status"));
     }
 
     #[test]

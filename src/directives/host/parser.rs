@@ -6,7 +6,9 @@ use super::condition::ConditionRule;
 use super::group::Group;
 use super::log_alert::log_alert;
 use super::patterns::Patterns;
-use super::rule::{CommandRule, LogRule, LogSource, ProcessRule, Rule};
+use super::process_filter::ProcessFilter;
+use super::rule::{AlertSubject, CommandRule, LogRule, LogSource, ProcessRule, Rule};
+use super::run::{GoodStatuses, Run};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use super::units::units;
 use crate::directives::arguments::Arguments;
@@ -198,15 +200,19 @@ impl<'a> Parser<'a, '_> {
             "journal" => Rule::Log(LogRule { units: units(argument)?, ..LogRule::follow(LogSource::Journal) }),
             "process" => {
                 let (pattern, condition) = (self.patterns.parse(argument, Purpose::Find)?, ConditionRule::default());
-                let (tags, message) = (String::new(), String::new());
-                Rule::Process(ProcessRule { pattern, tags, min: 0, max: 0, message, condition, active: None })
+                let (tags, message, every) = (String::new(), String::new(), ProcessRule::EVERY);
+                let filter = ProcessFilter::default();
+                Rule::Process(ProcessRule { pattern, tags, min: 0, max: 0, message, filter, every, condition, active: None })
             }
             "run" => {
                 let mut arguments = Arguments::parse(name, argument, keys_of(name));
-                let (command, extract) = (arguments.required("command"), arguments.required("extract"));
+                let (command, extract) = (arguments.required("command"), arguments.optional("extract"));
+                let ok = GoodStatuses::parse(&mut arguments);
+                let run = CommandLine::parse_runnable(command).map(|command| Run::parse(command, &mut arguments));
                 arguments.done()?;
-                let (command, extract) = (CommandLine::parse_runnable(command)?, self.patterns.parse(extract, Purpose::Capture)?);
-                Rule::Command(CommandRule { command, extract, alerts: Vec::new() })
+                let extract = extract.map(|extract| self.patterns.parse(extract, Purpose::Capture)).transpose()?;
+                let run = run?;
+                Rule::Command(CommandRule { run, ok, extract, alerts: Vec::new() })
             }
             _ => Rule::ProcessList(CommandLine::parse(argument)?),
         })
@@ -262,16 +268,19 @@ impl<'a> Parser<'a, '_> {
         let mut lacks_match = false;
         match self.groups.last_mut().filter(|_| self.open == OpenGroup::Group).map(|group| &mut group.rule) {
             Some(Rule::Command(rule)) if of_command => {
-                let alert = command_alert(&mut arguments, &rule.extract, active.take());
+                let alert = command_alert(&mut arguments, rule.extract.as_ref(), active.take());
                 arguments.done()?;
                 if let Some(alert) = alert {
+                    if alert.subject == AlertSubject::Status && rule.ok == GoodStatuses::Success {
+                        rule.ok = GoodStatuses::Any;
+                    }
                     rule.alerts.push(alert);
                 }
                 return Ok(());
             }
             Some(Rule::Process(rule)) if name == "alert_running" => {
                 rule.active = active.take();
-                process_alert(&mut arguments, rule);
+                process_alert(&mut arguments, rule, self.patterns);
             }
             Some(Rule::Log(rule)) if !matches!(name, "alert_running" | "alert_metric") => {
                 rule.active = active.take();
@@ -315,13 +324,15 @@ impl<'a> Parser<'a, '_> {
     fn close(&mut self) {
         let Some(group) = self.groups.last().filter(|_| self.open == OpenGroup::Group) else { return self.abandon() };
         let is_command = matches!(&group.rule, Rule::Command(_));
-        if is_command && self.active.is_none() {
+        let is_useless = matches!(&group.rule, Rule::Command(rule) if rule.extract.is_none() && rule.alerts.is_empty());
+        if is_command && self.active.is_none() && (self.faulty || !is_useless) {
             return self.finish();
         }
         if is_command || !self.faulty {
             let is_opener = |line: &&SourceLine<'_>| directive(line).is_ok_and(|(name, _)| OPENERS.contains(&name));
             let fault = match self.active {
                 Some(_) => group.lines.last().map(|line| line.fault("active: no alert follows it")),
+                None if is_useless => group.lines.iter().find(is_opener).map(|line| line.fault("run: extract= is missing")),
                 None => group.lines.iter().find(is_opener).map(|line| line.fault(no_alert(line))),
             };
             self.faults.extend(fault);
@@ -451,7 +462,10 @@ mod tests {
             ("file: /a\nmatch: a\nalert_count: tags=T seconds=0", "nas1:3: alert_count: seconds= is a whole number of at least 1"),
             ("file: /a\nmatch: a\nalert_count: tags=T seconds=99999999999", "nas1:3: seconds= is at most"),
             ("ps_command: @df", "nas1:1: a built-in command such as @df"),
-            ("run: command=df extract=(a)\nalert_if: tags=T match=a upper_limit=1,2 message=m", "nas1:2: alert_if: match= is GROUP,VALUE"),
+            (
+                "run: command=df extract=(a)\nalert_if: tags=T match=a upper_limit=1,2 message=m",
+                "nas1:2: alert_if: match= is GROUP,TEXT, or GROUP for any text, or status; got \"a\"",
+            ),
             (
                 "process: a\nalert_running: tags=T min=1 max=1 for=x message=m",
                 "nas1:2: alert_running: for= is a whole number of at least 1",
@@ -461,7 +475,7 @@ mod tests {
             ("process: a\nalert_running: tags=T min=1 max=1 repeat=99999999 message=m", "nas1:2: alert_running: repeat= is at most"),
             ("process: a\nalert_running: tags=T min=1 max=1 until=1 message=m", "nas1:2: alert_running: max= is a whole number"),
             ("file: /a\nmatch: a\nalert_all: tags=T repeat=1", "nas1:3: alert_all: tags= must have no spaces"),
-            (&limit("upper_limit=1,2 until=x"), "nas1:2: alert_if: until= is a number, got \"x\""),
+            (&limit("upper_limit=1,2 until=x"), "nas1:2: alert_if: until= is a number, as the limit is; got \"x\""),
             (&limit("upper_limit=1,2 until=2.1"), "nas1:2: alert_if: until=2.1 is above the upper limit"),
             (&limit("lower_limit=1,2 until=1"), "nas1:2: alert_if: until=1 is below the lower limit"),
             ("cleared: m", "nas1:1: cleared: must follow its alert"),

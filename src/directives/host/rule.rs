@@ -3,8 +3,11 @@
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::event_text::EventText;
+use super::process_filter::ProcessFilter;
 use super::python::refused_by_re;
+use super::run::{GoodStatuses, Run};
 use crate::directives::decimal::Decimal;
+use crate::directives::quantity::{Measure, Quantity};
 use crate::pattern::{Captures, GroupName, Pattern, Work};
 use crate::schedule::Schedule;
 use crate::wildcard::matches;
@@ -91,7 +94,7 @@ pub struct LineLimit {
     /// How a number beyond the limit compares with it.
     pub beyond: Ordering,
     /// The limit.
-    pub limit: Decimal,
+    pub limit: Quantity,
 }
 
 /// Which lines a limit is about.
@@ -125,6 +128,10 @@ pub struct ProcessRule {
     pub max: u64,
     /// The text of the event; the count is appended.
     pub message: String,
+    /// Whose processes are counted.
+    pub filter: ProcessFilter,
+    /// The time from one sample to the next.
+    pub every: Duration,
     /// The terms of the alert.
     pub condition: ConditionRule,
     /// When the alert is active; `None` for always.
@@ -134,10 +141,12 @@ pub struct ProcessRule {
 /// Runs a command and evaluates what it prints.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandRule {
-    /// What to run.
-    pub command: CommandLine,
-    /// The pattern that is searched in each line. The alerts refer to its groups.
-    pub extract: Pattern,
+    /// What to run, and when.
+    pub run: Run,
+    /// Which exit statuses are good.
+    pub ok: GoodStatuses,
+    /// The pattern that is searched in each line. The alerts refer to its groups. `None` if all are about the exit status.
+    pub extract: Option<Pattern>,
     /// In the order of the file.
     pub alerts: Vec<CommandAlert>,
 }
@@ -147,10 +156,8 @@ pub struct CommandRule {
 pub struct CommandAlert {
     /// The alert's `tags=`.
     pub tags: String,
-    /// The group that must equal `text`.
-    pub group: usize,
-    /// The text that the group must equal.
-    pub text: String,
+    /// What it applies to.
+    pub subject: AlertSubject,
     /// What event is made from such a line.
     pub kind: CommandAlertKind,
     /// Of `alert_if:`.
@@ -159,15 +166,31 @@ pub struct CommandAlert {
     pub active: Option<Schedule>,
 }
 
+/// What an alert of a command applies to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlertSubject {
+    /// Each line in which that group equals the text.
+    Text(usize, String),
+    /// Each line with a match. The text of that group names the condition.
+    Each(usize),
+    /// The exit status of a run. It stands for the groups of the alert's number.
+    Status,
+}
+
 /// What event is made from a line that an alert applies to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CommandAlertKind {
     /// The message, if the number in the group is above the limit.
-    Above { group: usize, limit: Decimal, message: EventText },
+    Above { group: usize, limit: Quantity, message: EventText },
     /// The message, if the number in the group is below the limit.
-    Below { group: usize, limit: Decimal, message: EventText },
+    Below { group: usize, limit: Quantity, message: EventText },
     /// The text of the group.
     Metric { group: usize },
+}
+
+impl ProcessRule {
+    /// The time from one sample to the next, unless the rule says otherwise.
+    pub const EVERY: Duration = Duration::from_secs(20);
 }
 
 impl LogSource {
@@ -236,6 +259,11 @@ impl LogRule {
         Some(true)
     }
 
+    /// What the first of the patterns that is found in a line captures there. Charges the work.
+    pub fn captures<'t>(&self, line: &'t str, work: &mut Work) -> Option<Captures<'t>> {
+        self.captures.iter().find_map(|pattern| pattern.captures(line, work))
+    }
+
     /// Whether lines of that unit can match.
     pub fn is_of_unit(&self, unit: &str) -> bool {
         self.units.is_empty() || self.units.iter().any(|wanted| matches(wanted, unit))
@@ -247,11 +275,6 @@ impl LogRule {
             LogSource::Journal => ["journal:"].into_iter().chain(self.units.iter().map(String::as_str)).collect::<Vec<_>>().join(" "),
             _ => format!("file: {}", self.log.field()),
         }
-    }
-
-    /// What the first of the patterns that is found in a line captures there. Charges the work.
-    pub fn captures<'t>(&self, line: &'t str, work: &mut Work) -> Option<Captures<'t>> {
-        self.captures.iter().find_map(|pattern| pattern.captures(line, work))
     }
 
     /// How many count as searched for once one of the patterns was found: one more than there are.
@@ -288,7 +311,13 @@ impl Rule {
             Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
             Self::Log(LogRule { alert: LogAlert::Limit { .. }, .. }) => Some("alert_if: behind file:"),
             Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
-            Self::Command(rule) if rule.command.builtin().is_some() => Some("a built-in command"),
+            // Without these they would count other processes.
+            Self::Process(rule) if !rule.filter.is_empty() => rule.filter.given(),
+            Self::Command(rule) if rule.run.command.builtin().is_some() => Some("a built-in command"),
+            // Of several alerts, those that they do not know are left out alone.
+            Self::Command(rule) if rule.alerts.iter().all(|alert| alert.extension().is_some()) => {
+                rule.alerts.first().and_then(CommandAlert::extension)
+            }
             _ => None,
         };
         extension.or_else(|| self.patterns().find_map(|pattern| refused_by_re(pattern.as_str())))
@@ -296,8 +325,15 @@ impl Rule {
 
     /// The parts of this rule that version 1 agents ignore without a word, or that are taken out for them.
     pub(super) fn ignored(&self) -> Vec<String> {
-        let mut ignored = Vec::new();
+        let mut ignored: Vec<String> = Vec::new();
+        if let Self::Process(rule) = self {
+            ignored.extend((rule.every != ProcessRule::EVERY).then(|| "every=".into()));
+        }
         if let Self::Command(rule) = self {
+            ignored.extend(rule.run.given().map(str::to_string));
+            ignored.extend(matches!(rule.ok, GoodStatuses::Listed(_)).then(|| "ok=".into()));
+            let left_out = |alert: &CommandAlert| Some(format!("the alert tags={}, for {}", alert.tags, alert.extension()?));
+            ignored.extend(rule.alerts.iter().filter_map(left_out));
             ignored.extend(rule.alerts.iter().find_map(CommandAlert::ignored).map(str::to_string));
         }
         if self.texts().any(|text| matches!(text, EventText::Template(_))) {
@@ -360,7 +396,7 @@ impl Rule {
         let (several, one) = match self {
             Self::Log(rule) => (&rule.patterns[..], None),
             Self::Process(rule) => (&[][..], Some(&rule.pattern)),
-            Self::Command(rule) => (&[][..], Some(&rule.extract)),
+            Self::Command(rule) => (&[][..], rule.extract.as_ref()),
             Self::ProcessList(_) => (&[][..], None),
         };
         several.iter().chain(one)
@@ -438,13 +474,28 @@ impl LineLimit {
     /// Whether a number is beyond the limit. `Some(false)` if it is not, and not back at `until` either; `None` if it is back.
     pub fn passes(&self, number: &Decimal, until: Option<&Decimal>) -> Option<bool> {
         let is_beyond = |end: &Decimal| number.cmp(end) == self.beyond;
-        (is_beyond(&self.limit) || until.is_some_and(is_beyond)).then(|| is_beyond(&self.limit))
+        (is_beyond(&self.limit.number) || until.is_some_and(is_beyond)).then(|| is_beyond(&self.limit.number))
     }
 }
 
 impl CommandAlertKind {
+    /// The group of the number; 0 for the exit status.
+    pub fn group(&self) -> usize {
+        match self {
+            Self::Above { group, .. } | Self::Below { group, .. } | Self::Metric { group } => *group,
+        }
+    }
+
+    /// The measure of its number.
+    pub fn measure(&self) -> Measure {
+        match self {
+            Self::Above { limit, .. } | Self::Below { limit, .. } => limit.measure,
+            Self::Metric { .. } => Measure::Number,
+        }
+    }
+
     /// The text of its events, if that is given.
-    fn text(&self) -> Option<&EventText> {
+    pub fn text(&self) -> Option<&EventText> {
         match self {
             Self::Above { message, .. } | Self::Below { message, .. } => Some(message),
             Self::Metric { .. } => None,
@@ -453,7 +504,7 @@ impl CommandAlertKind {
 }
 
 impl CommandAlert {
-    /// Whether a number is beyond the limit, if there is one: `Some(true)`. `Some(false)` if it is not, and not back either where an open
+    /// Whether a number of the limit's measure is beyond the limit, if there is one: `Some(true)`. `Some(false)` if it is not, and not back either where an open
     /// condition ends.
     pub fn passes(&self, number: &Decimal) -> Option<bool> {
         let (order, limit) = match &self.kind {
@@ -462,14 +513,26 @@ impl CommandAlert {
             CommandAlertKind::Metric { .. } => return None,
         };
         let is_beyond = |end: &Decimal| number.cmp(end) == order;
-        (is_beyond(limit) || self.condition.until.as_ref().is_some_and(is_beyond)).then(|| is_beyond(limit))
+        (is_beyond(&limit.number) || self.condition.until.as_ref().is_some_and(is_beyond)).then(|| is_beyond(&limit.number))
+    }
+
+    /// The part that version 1 agents do not know, for which the alert is left out for them.
+    pub(super) fn extension(&self) -> Option<&'static str> {
+        match &self.subject {
+            AlertSubject::Text(..) if self.kind.measure() != Measure::Number => Some("a limit with a unit"),
+            AlertSubject::Text(..) => None,
+            AlertSubject::Each(_) => Some("match= without a text"),
+            AlertSubject::Status => Some("match=status"),
+        }
     }
 
     /// The part that version 1 agents ignore without a word.
     fn ignored(&self) -> Option<&'static str> {
         match &self.kind {
-            _ if self.text.contains(char::is_whitespace) => Some("white space in match="),
-            CommandAlertKind::Above { limit, .. } | CommandAlertKind::Below { limit, .. } if limit.is_negative() => {
+            _ if matches!(&self.subject, AlertSubject::Text(_, text) if text.contains(char::is_whitespace)) => {
+                Some("white space in match=")
+            }
+            CommandAlertKind::Above { limit, .. } | CommandAlertKind::Below { limit, .. } if limit.number.is_negative() => {
                 Some("a negative limit")
             }
             _ => None,

@@ -1,9 +1,10 @@
 //! What is right in a host file and probably not meant, and why something may be wrong. For the person who writes it: nothing here
 //! changes what a file means.
 
+use super::event_text::EventText;
 use super::group::Group;
 use super::pattern_doubts::{doubts, has_comment, is_everywhere};
-use super::rule::Rule;
+use super::rule::{AlertSubject, CommandAlert, Rule};
 use super::syntax::{keys_of, OPENERS};
 use crate::directives::arguments::Arguments;
 use crate::directives::source::{directive, Fault, SourceLine};
@@ -58,6 +59,16 @@ fn of_group(group: &Group<'_>) -> Vec<Fault> {
     found.extend(early.map(|line| line.fault(format!("stands in front of its {opener}, and counts for that group"))));
     match &group.rule {
         Rule::Command(rule) if rule.alerts.is_empty() => found.push(group.fault("run: has no alert: the command is run for nothing")),
+        Rule::Command(rule) => {
+            let is_silent = |alert: &&CommandAlert| {
+                matches!(alert.subject, AlertSubject::Each(_)) && matches!(alert.kind.text(), Some(EventText::Literal(_)))
+            };
+            let silent = rule.alerts.iter().filter(is_silent);
+            found.extend(silent.map(|alert| {
+                let tags = &alert.tags;
+                group.fault(format!("alert_if: tags={tags} applies to many lines, and message= does not say which: write text= with {{1}}"))
+            }));
+        }
         Rule::Process(rule) if rule.min > rule.max => {
             found.push(group.fault(format!("min={} is above max={}: it always alerts", rule.min, rule.max)));
         }
@@ -137,6 +148,10 @@ mod tests {
             ("ps_command: ps\nps_command: ps ax", "h:2: ps_command: is given twice"),
             ("ps_command: ps | grep x", "h:1: ps_command: no shell"),
             ("run: command=df extract=(a)", "h:1: run: has no alert"),
+            (
+                "run: command=df extract=(a)\nalert_if: tags=A match=1 upper_limit=1,2 message=m",
+                "h:1: alert_if: tags=A applies to many lines",
+            ),
             ("run: command=sh -c 'df' extract=(a)\nalert_metric: tags=A match=1,a metric=1", "h:1: command= the quotes"),
             ("run: command=ls /a/* extract=(a)\nalert_metric: tags=A match=1,a metric=1", "h:1: command= no shell reads the command: wild"),
             ("run: command=df $X extract=(a)\nalert_metric: tags=A match=1,a metric=1", "h:1: command= no shell reads the command: var"),

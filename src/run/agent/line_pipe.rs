@@ -1,5 +1,6 @@
 //! The lines that a child process prints, handed over as they come. Knows nothing of what they mean.
 
+use crate::agent::TaskEnd;
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::sys::child::{failure, ChildProcess};
 use crate::text::truncate;
@@ -25,8 +26,8 @@ pub(super) enum Reading {
     Blocked,
     /// There is more to read at once.
     More,
-    /// All was read, and the process has ended: successfully, or why not.
-    Ended(Result<(), String>),
+    /// All was read, and the process has ended.
+    Ended(TaskEnd),
 }
 
 impl LinePipe {
@@ -115,7 +116,10 @@ impl LinePipe {
     fn end(&mut self) -> Reading {
         match self.process.status() {
             None => Reading::Waiting,
-            Some(status) => Reading::Ended(failure(status).map_or(Ok(()), |failure| Err(self.explain(failure)))),
+            Some(status) => Reading::Ended(TaskEnd {
+                status: status.code().and_then(|code| u8::try_from(code).ok()),
+                outcome: failure(status).map_or(Ok(()), |failure| Err(self.explain(failure))),
+            }),
         }
     }
 

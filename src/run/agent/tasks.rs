@@ -2,7 +2,7 @@
 
 use super::line_pipe::{LinePipe, Reading};
 use super::{builtins, process_table};
-use crate::agent::{Agent, JobId, Task};
+use crate::agent::{Agent, JobId, Task, TaskEnd};
 use crate::now::Now;
 use crate::sys::poll::PollSet;
 use crate::sys::reason;
@@ -18,13 +18,13 @@ pub(super) struct Tasks {
 struct Running {
     job: JobId,
     pipe: LinePipe,
+    limit: Duration,
     deadline: Duration,
 }
 
 impl Tasks {
     /// Most processes at a time: small devices have little memory.
     const MAX_RUNNING: usize = 4;
-    const TIME_LIMIT: Duration = Duration::from_secs(30);
     const OUTPUT_LIMIT: u64 = 1 << 20;
     /// How often a process is checked that has closed its output and not ended.
     const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -53,17 +53,17 @@ impl Tasks {
                 lines.len()
             };
             let outcome = match running.pipe.read(buffer, &mut take) {
-                Reading::Ended(outcome) => Some(outcome),
-                _ if running.pipe.bytes_read() >= Self::OUTPUT_LIMIT => Some(Ok(())),
-                _ if now.mono >= running.deadline => Some(Err(format!("did not end within {} seconds", Self::TIME_LIMIT.as_secs()))),
+                Reading::Ended(end) => Some(end),
+                _ if running.pipe.bytes_read() >= Self::OUTPUT_LIMIT => Some(TaskEnd { status: None, outcome: Ok(()) }),
+                _ if now.mono >= running.deadline => Some(Err(did_not_end_within(running.limit)).into()),
                 _ => None,
             };
             match outcome {
                 None => at += 1,
-                Some(outcome) => {
+                Some(end) => {
                     // Dropping it kills the group and reaps the process.
                     self.running.swap_remove(at);
-                    agent.handle_task_end(now, job, outcome);
+                    agent.handle_task_end(now, job, end);
                 }
             }
         }
@@ -76,14 +76,15 @@ impl Tasks {
     fn begin(&mut self, now: Now, job: JobId, task: Task, agent: &mut Agent) {
         let mut take = |lines: &[u8]| agent.handle_task_lines(now, job, lines);
         let outcome = match task {
-            Task::Command(command) => match LinePipe::start(command.words()) {
-                Ok(pipe) => return self.running.push(Running { job, pipe, deadline: now.mono + Self::TIME_LIMIT }),
+            Task::Command(command, limit) => match LinePipe::start(command.words()) {
+                Ok(pipe) => return self.running.push(Running { job, pipe, limit, deadline: now.mono + limit }),
                 Err(e) => Err(reason(&e)),
             },
             Task::Builtin(builtin) => builtins::run(builtin).map(|lines| take(lines.as_bytes())),
             Task::ProcessTable => process_table::list(&mut take),
+            Task::Processes => process_table::list_with_owners(&mut |process| agent.handle_process(job, process)),
         };
-        agent.handle_task_end(now, job, outcome);
+        agent.handle_task_end(now, job, outcome.into());
     }
 
     /// When a time limit ends or a process is to be looked at again.
@@ -97,4 +98,9 @@ impl Tasks {
         };
         self.running.iter().map(due).min()
     }
+}
+
+fn did_not_end_within(limit: Duration) -> String {
+    let seconds = limit.as_secs();
+    format!("did not end within {seconds} second{}", if seconds == 1 { "" } else { "s" })
 }

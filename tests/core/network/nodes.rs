@@ -297,7 +297,7 @@ impl AgentNode {
         }
         for job in jobs {
             self.agent.handle_task_lines(now, job, self.printed.as_bytes());
-            self.agent.handle_task_end(now, job, Ok(()));
+            self.agent.handle_task_end(now, job, Ok(()).into());
             changed = true;
         }
         changed

@@ -53,9 +53,9 @@ impl CommandLog {
         match reading {
             Reading::Waiting => false,
             Reading::Blocked | Reading::More => true,
-            Reading::Ended(outcome) => {
+            Reading::Ended(end) => {
                 self.running = None;
-                self.handle_end(now, id, agent, outcome);
+                self.handle_end(now, id, agent, end.outcome);
                 false
             }
         }

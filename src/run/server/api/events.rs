@@ -40,7 +40,7 @@ enum Stage {
 
 impl Events {
     /// The parameters of a request.
-    const PARAMETERS: [&'static str; 7] = ["since", "host", "tags", "state", "text", "limit", "after"];
+    const PARAMETERS: [&'static str; 8] = ["since", "host", "tags", "state", "text", "numbers", "limit", "after"];
     /// How many events an answer has if the request does not say.
     const LIMIT: usize = 100;
     const MAX_LIMIT: usize = 1000;
@@ -184,7 +184,18 @@ mod tests {
 
     #[test]
     fn wrong_parameters_are_refused() {
-        for query in ["limit=0", "limit=1001", "limit=x", "since=yesterday", "state=open", "after=x", "after=1", "after=1.x", "before=1"] {
+        for query in [
+            "limit=0",
+            "limit=1001",
+            "limit=x",
+            "since=yesterday",
+            "state=open",
+            "numbers=1",
+            "after=x",
+            "after=1",
+            "after=1.x",
+            "before=1",
+        ] {
             assert!(Events::new("/nonexistent/stream", query).is_err(), "{query}");
         }
         assert_eq!(parse_place(&emit_place(Place::new(3, 4))), Some(Some(Place::new(3, 4))));

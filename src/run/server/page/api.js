@@ -83,7 +83,8 @@ export function standing(host, conditions) {
 // The events that match a query, newest last, and what came since.
 export class Feed {
   static LIMIT = 200;
-  static KEPT = 1000;
+  // Most events that the server gives at once, and that are kept.
+  static MOST = 1000;
 
   constructor(query) {
     this.query = query;
@@ -91,13 +92,14 @@ export class Feed {
     this.next = null;
     this.loaded = false;
     this.skipped = false;
+    this.hasOlder = false;
     this.limit = Feed.LIMIT;
   }
 
   // Whether something came.
   async poll() {
     const query = new URLSearchParams(Object.entries(this.query).filter(([, value]) => value));
-    query.set("limit", this.limit);
+    query.set("limit", this.next === null ? this.limit : Feed.MOST);
     if (this.next !== null) query.set("after", this.next);
     let answer;
     try {
@@ -110,8 +112,9 @@ export class Feed {
     const isFirst = this.next === null;
     this.next = answer.next;
     this.loaded = true;
-    if (isFirst) this.events = answer.events;
-    else this.events = this.events.concat(answer.events).slice(-Feed.KEPT);
+    if (isFirst) this.hasOlder = answer.more;
+    if (isFirst || answer.gap) this.events = answer.events;
+    else this.events = this.events.concat(answer.events).slice(-Feed.MOST);
     // More came than can be read: go on with the newest.
     if (!isFirst && answer.more) {
       this.next = null;

@@ -1,12 +1,11 @@
 // The events that match a filter, with what is open on top.
 
-import { Feed, state } from "./api.js";
+import { Feed, now, state } from "./api.js";
 import { field, h, say, section } from "./dom.js";
 import { eventList, showConditions, showEvents } from "./parts.js";
 
 const FIELDS = ["host", "tags", "state", "text", "since", "numbers"];
 const SINCE = [["", "any time"], ["3600", "the last hour"], ["86400", "the last day"], ["604800", "the last 7 days"]];
-const MOST = 500;
 const PAUSE_MS = 300;
 
 export class Events {
@@ -21,7 +20,7 @@ export class Events {
       text("host", "Host", "nas*"), text("tags", "Tag", "DISK"),
       choice("state", "State", [["", "all"], ["opened", "opened"], ["repeated", "repeated"], ["closed", "closed"]]),
       text("text", "Text", "part of it"), choice("since", "From", SINCE),
-      h("label", { class: "check" }, h("input", { type: "checkbox", name: "numbers", checked: query.numbers === "1", value: "1" }), h("span", {}, "with numbers")),
+      h("label", { class: "check" }, h("input", { type: "checkbox", name: "numbers", checked: Boolean(query.numbers) }), h("span", {}, "with numbers")),
       h("a", { href: "#/events" }, "Clear"));
     this.form.addEventListener("input", () => this.changed());
     this.conditions = h("ol", { class: "rows", "aria-label": "Open conditions that match" });
@@ -48,12 +47,12 @@ export class Events {
   }
 
   restart() {
-    const { host, tags, state, text, since } = this.query;
-    this.feed = new Feed({ host, tags, state, text, since: since ? Math.floor(Date.now() / 1000) - Number(since) : "" });
+    const { host, tags, state, text, since, numbers } = this.query;
+    this.feed = new Feed({ host, tags, state, text, numbers: numbers ? "" : "no", since: since ? Math.floor(now()) - Number(since) : "" });
   }
 
   askMore() {
-    this.feed.limit = Math.min(this.feed.limit * 5, MOST * 2);
+    this.feed.limit = Feed.MOST;
     this.feed.next = null;
     document.dispatchEvent(new Event("feed-due"));
   }
@@ -65,10 +64,10 @@ export class Events {
       && (!text || c.text.toLowerCase().includes(text.toLowerCase())));
     this.open.hidden = open.length === 0 || this.query.state === "closed";
     showConditions(this.conditions, open, 20);
-    const shown = showEvents(this.list, this.feed.events, MOST * 2, this.query.numbers === "1");
+    const shown = showEvents(this.list, this.feed.events, Feed.MOST);
     const skipped = this.feed.skipped ? " More came than this page reads: some are left out." : "";
     say(this.note, !this.feed.loaded ? "Asking…" : shown === 0 ? "No events match." : skipped);
-    this.older.hidden = !this.feed.loaded || this.feed.events.length < this.feed.limit || this.feed.limit >= MOST * 2;
+    this.older.hidden = !this.feed.hasOlder || this.feed.limit === Feed.MOST;
   }
 }
 

@@ -14,7 +14,7 @@ export class HostView {
   constructor(name) {
     this.name = name;
     this.title = name;
-    this.feed = new Feed({ host: name.replace(/[*?]/g, "?") });
+    this.feed = new Feed({ host: name.replace(/[*?]/g, "?"), numbers: "no" });
     this.heading = h("h1", { tabindex: -1 }, h("span", { class: "shape" }), h("bdi", {}, name), " ", h("span", { class: "stand" }));
     this.actions = h("p", { class: "buttons" });
     this.facts = h("dl", { class: "facts" });
@@ -45,7 +45,7 @@ export class HostView {
     const hidden = showConditions(this.conditions, open);
     say(this.nothing, open.length === 0 ? "Nothing is open." : hidden > 0 ? `and ${hidden} more` : "");
     showSilences(this.silences, state.status.silences.filter((silence) => silence.host === this.name));
-    const shown = showEvents(this.events, this.feed.events, EVENTS, false);
+    const shown = showEvents(this.events, this.feed.events, EVENTS);
     say(this.noEvents, shown > 0 || !this.feed.loaded ? "" : "No events.");
     if (performance.now() >= this.plotsDue) this.askPlots();
   }
@@ -81,7 +81,7 @@ export class HostView {
     });
     const isSettings = (event) => /^(Configuration |Refused by this host: )/.test(event.text);
     const settings = this.feed.events.filter(isSettings);
-    showEvents(this.settings, settings, 10, true);
+    showEvents(this.settings, settings, 10);
     const last = settings.findLast?.((event) => event.text.includes("in force"));
     say(this.late, found.configuration !== "late" ? (settings.length === 0 ? "No events of it among the latest." : "")
       : `Late: the server has revision ${found.revision}, and the agent another one` + (last ? `, in force since ${when(last.received_unix, now())}.` : "."));

@@ -32,7 +32,6 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
     ("/silence.js", SCRIPT, squeezed!("silence.js")),
     ("/icon.svg", ICON, include_bytes!("icon.svg")),
     ("/icon-open.svg", ICON, include_bytes!("icon-open.svg")),
-    ("/icon-lost.svg", ICON, include_bytes!("icon-lost.svg")),
 ];
 
 /// The file of the page at a path, without the query.
@@ -91,7 +90,7 @@ mod tests {
 
     #[test]
     fn every_file_that_the_page_names_is_there_and_no_other() {
-        let mut named = vec!["/".to_string(), "/icon-open.svg".into(), "/icon-lost.svg".into()];
+        let mut named = vec!["/".to_string(), "/icon-open.svg".into()];
         for (name, text) in texts() {
             if name == "/" {
                 let files = between(text, "src=\"", '"').chain(between(text, "href=\"", '"')).filter(|file| !file.starts_with('#'));

@@ -10,7 +10,7 @@ const LATEST = 25;
 export class Overview {
   constructor(query, go) {
     this.title = "Overview";
-    this.feed = new Feed({});
+    this.feed = new Feed({ numbers: "no" });
     this.query = query;
     this.verdict = h("p", { class: "verdict" });
     this.conditions = h("ol", { class: "rows", "aria-label": "Open conditions" });
@@ -57,7 +57,7 @@ export class Overview {
     this.hosts.set(chosen);
     say(this.none, hosts.length === 0 ? "No host yet. Put a file into the folder that hosts: names, and start an agent."
       : chosen.length === 0 ? "No host matches." : "");
-    this.noEvents.hidden = showEvents(this.events, this.feed.events, LATEST, false) > 0 || !this.feed.loaded;
+    this.noEvents.hidden = showEvents(this.events, this.feed.events, LATEST) > 0 || !this.feed.loaded;
   }
 
   showCounts(items) {

@@ -75,7 +75,7 @@ function draw() {
   const open = state.status.conditions.filter(needsPeople).length;
   const server = state.status.server.name;
   document.title = (state.failure ? "(?) " : open > 0 ? `(${open}) ` : "") + view.title + " · " + server;
-  document.querySelector("link[rel=icon]").href = state.failure ? "icon-lost.svg" : open > 0 ? "icon-open.svg" : "icon.svg";
+  document.querySelector("link[rel=icon]").href = open > 0 ? "icon-open.svg" : "icon.svg";
   say($("server"), server);
   if (view.element.parentNode !== $("main")) $("main").replaceChildren(view.element);
   view.update();
@@ -113,7 +113,7 @@ function retry() {
 async function turn() {
   if (isAsking || document.hidden) return;
   isAsking = true;
-  const size = state.status ? Math.max(1, state.status.hosts.length / 500) : 1;
+  const size = state.status ? Math.max(1, state.status.hosts.length / 1000) : 1;
   try {
     let isNew = false;
     if (performance.now() >= due.session) {
@@ -129,15 +129,16 @@ async function turn() {
     const feed = view.feed;
     if (feed && performance.now() >= due.feed) {
       due.feed = performance.now() + FEED_MS;
+      const isFirst = !feed.loaded;
       const events = await feed.poll();
       const matters = (event) => event.state || event.kind === "system" || event.tags === "SYSTEM";
       if (events.some(matters)) due.status = Math.min(due.status, asked + STATUS_SOON_MS * size);
-      isNew = true;
+      isNew = isNew || isFirst || events.length > 0;
     }
-    if (isNew) draw();
+    if (isNew || document.body.classList.contains("lost")) draw();
   } catch (error) {
     const wait = performance.now() + Math.min(MOST_RETRY_MS, 1000 * 2 ** Math.min(state.tries, 6));
-    Object.assign(due, { feed: wait, status: wait });
+    Object.assign(due, { feed: wait, status: wait, session: Math.max(due.session, wait) });
     if (!state.failure) console.error(error);
     draw();
   }

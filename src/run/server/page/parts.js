@@ -1,10 +1,13 @@
 // What several views show: events, open conditions, silences.
 
 import { needsPeople, now, state } from "./api.js";
-import { h, icon, keyed, say, span, time } from "./dom.js";
+import { h, icon, keyed, say, span, time, when } from "./dom.js";
 import { endButton, silenceButton } from "./silence.js";
 
+// Characters of a text that are shown at once.
 const LONG = 400;
+// An event that comes this many seconds after it happened shows both times.
+const LATE = 120;
 
 export const hostLink = (name) => h("a", { class: "host", href: "#/host/" + encodeURIComponent(name) }, h("bdi", {}, name));
 
@@ -16,11 +19,11 @@ function message(text) {
     h("summary", {}, h("bdi", {}, chars.slice(0, LONG / 2).join("") + " …")), h("bdi", {}, text));
 }
 
-const isNumber = (event) => event.kind === "metric" || event.kind === "count";
-
 function eventRow(event) {
   const shape = { opened: "opened", repeated: "repeated", closed: "closed" }[event.state] || "event";
-  const marks = [event.silenced && "silenced", event.tags.split(",").includes("BEHIND") && "explained"].filter(Boolean);
+  const isLate = Math.abs(event.received_unix - event.time_unix) > LATE;
+  const marks = [event.silenced && "silenced", event.tags.split(",").includes("BEHIND") && "explained", isLate && "happened " + when(event.time_unix, now())]
+    .filter(Boolean);
   return h("li", { class: "event " + shape + (event.silenced ? " muted" : "") },
     time(event.received_unix, now()),
     h("span", { class: "state" }, icon(shape), " ", event.state || event.kind || ""),
@@ -30,9 +33,9 @@ function eventRow(event) {
       event.file && h("bdi", { class: "file" }, event.file)));
 }
 
-// Shows events, the newest first. `most` of them, and without numbers unless these are wanted.
-export function showEvents(list, events, most, withNumbers) {
-  const chosen = events.filter((event) => withNumbers || !isNumber(event)).slice(-most).reverse();
+// Shows the latest events, at most `most`, the newest first. Returns how many.
+export function showEvents(list, events, most) {
+  const chosen = events.slice(-most).reverse();
   const key = (event) => (event.place ?? "") + " " + event.host + " " + event.uid;
   keyed(list, chosen, key, eventRow, () => {});
   return chosen.length;

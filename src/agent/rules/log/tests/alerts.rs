@@ -184,6 +184,9 @@ fn a_limit_may_be_about_one_subject_or_about_each() {
 fn a_line_without_a_number_is_reported_once() {
     let mut bench = Bench::new(&took("alert_if: tags=I upper_limit=1,90 message=M"));
     bench.lines(1, "took 1.2s ms of /a\ntook 3s ms of /a\ntook 91 ms of /a\n");
+    let mut percent = Bench::new(&took("alert_if: tags=I upper_limit=1,90% message=M"));
+    percent.lines(1, "took 91% ms of /a\ntook 92 ms of /a\n");
+    assert_eq!(percent.events(), ["I M", "SYSTEM Line not usable: /log: group 1 is no number with %: \"92\""]);
     assert_eq!(bench.events(), ["SYSTEM Line not usable: /log: group 1 is no number: \"1.2s\"", "I M"]);
 }
 

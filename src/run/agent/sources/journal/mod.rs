@@ -87,9 +87,9 @@ impl JournalLog {
         match reading {
             Reading::Waiting => false,
             Reading::Blocked | Reading::More => true,
-            Reading::Ended(outcome) => {
+            Reading::Ended(end) => {
                 self.running = None;
-                self.handle_end(now, id, agent, outcome);
+                self.handle_end(now, id, agent, end.outcome);
                 false
             }
         }
