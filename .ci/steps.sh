@@ -9,6 +9,7 @@ built=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release
 static=$PWD/dist/x86_64-unknown-linux-musl
 
 need ip iproute2
+need journalctl systemd
 need nft nftables
 need shellcheck shellcheck
 need strace strace

@@ -282,7 +282,10 @@ class Filter:
         only_units = unit and len(unit) == len([word for word in self.journal if word != "+"])
         opener = f"journal: {' '.join(unit) if only_units else ''}".rstrip() if options.journal else f"file: {options.log}"
         tags = re.sub(r"[^\w-]", "_", self.name).upper()
-        alert = f"alert_n: tags=FAIL2BAN,{tags} threshold=4 seconds=600 message={self.name}: more than 4 failures in 10 minutes"
+        what = f"{self.name}: more than 4 failures"
+        of_host = f"by=host text={what} of {{host}} in 10 minutes"
+        has_host = all("(?P<host>" in match for match in matches)
+        alert = f"alert_n: tags=FAIL2BAN,{tags} threshold=4 seconds=600 " + (of_host if has_host else f"message={what} in 10 minutes")
         return lines + [opener, *matches, *ignores, alert, ""], counts
 
 

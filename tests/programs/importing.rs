@@ -68,7 +68,10 @@ fn a_filter_of_fail2ban_becomes_a_group_that_matches_the_same_lines() {
     let arguments = ["fail2ban", "--folder", &site.file(""), "--log", "/var/log/appd", "appd"];
     let Some(groups) = import(test, &arguments) else { return };
     assert_eq!(import(test, &[&arguments[..], &["--own-reader"]].concat()).unwrap(), groups, "whether fail2ban is installed or not");
-    assert!(groups.contains("\nfile: /var/log/appd\n") && groups.contains("\nalert_n: tags=FAIL2BAN,APPD threshold=4 seconds=600 "));
+    assert!(
+        groups.contains("\nfile: /var/log/appd\n")
+            && groups.contains("\nalert_n: tags=FAIL2BAN,APPD threshold=4 seconds=600 by=host text=appd: more")
+    );
     for comment in [
         "# Wider than it was, without look-around: ^(?i)refused (?!by us)from",
         "# Left out, since such lines count only together with others: ^<F-NOFAIL>Connection",

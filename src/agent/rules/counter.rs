@@ -303,7 +303,7 @@ pub(super) fn condition_alert<'a>(rule: &'a LogRule, key: ConditionKey, chain: C
 
 /// The position of a log once all of these lines up to one are processed, and the rules up to `done` have processed that one.
 pub(super) fn place(lines: &Lines<'_>, rules: &[LogCounter], file: usize, upto: usize, done: u32) -> Option<Position> {
-    let place = lines.place?.within(lines.bytes, upto, done);
+    let place = lines.place.as_ref()?.within(lines.bytes, upto, done);
     Some(Position { counts: open_counts(rules, file), ..place })
 }
 

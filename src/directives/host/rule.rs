@@ -17,6 +17,7 @@ use std::time::Duration;
 
 /// What one group asks for.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "most rules follow a log, and a host has some hundred at most")]
 pub enum Rule {
     /// `file:` up to its alert.
     Log(LogRule),
