@@ -502,8 +502,7 @@ impl Server {
         self.hosts.handle_started();
     }
 
-    /// Returns what a later run needs besides the stream to continue from here, if that changed since the last call. To be called only when
-    /// everything that the sink took is committed.
+    /// What a later run needs besides the stream, if that changed since the last call. All that the sink took must be committed.
     pub fn snapshot(&mut self) -> Option<String> {
         if self.reports.conditions.take_changed() {
             self.chains.handle_snapshot_lost();
