@@ -411,15 +411,16 @@ fn what_is_silenced_or_explained_goes_to_no_output_and_comes_when_the_silence_en
 #[test]
 fn a_condition_is_stale_while_its_host_is_away() {
     let site = Site::new("status-stale");
-    site.host("h", "");
-    site.write("events.log", "Sun Nov 22 11:35:36 2026%%h%%q1.1;limit;opened;k1%%1795347336%%DISK%%NULL%%full\n");
+    site.write("app.log", "");
+    site.host("h", &format!("file: {}\nmatch: .\nalert_inactive: tags=QUIET seconds=1 message=quiet\n", site.file("app.log")));
     let (_server, agent) = (site.server(), site.agent("h", &[]));
     let is_stale = || printed(&site, &["status", "--json", "ax436.conf"]).0.contains("\"stale\":true");
+    site.wait_for_text("quiet");
     wait_for_row(&site, "h", "alive");
     assert!(!is_stale());
     assert_eq!(agent.terminate(), 0);
     wait_for_row(&site, "h", "stopped");
-    assert!(is_stale() && printed(&site, &["status", "ax436.conf"]).0.contains("  stale  full"));
+    assert!(is_stale() && printed(&site, &["status", "ax436.conf"]).0.contains("  stale  quiet"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod condition;
 mod event_text;
 mod group;
 mod log_alert;
+mod log_source;
 mod parser;
 mod pattern_doubts;
 mod patterns;
@@ -22,11 +23,12 @@ pub use command_line::{Builtin, CommandLine};
 pub use condition::ConditionRule;
 pub use event_text::EventText;
 pub use group::Group;
+pub use log_source::LogSource;
 pub use patterns::Patterns;
 pub use process_filter::ProcessFilter;
 pub use rule::{
-    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, Joining, LineLimit, LineSubject, LogAlert, LogRule, LogSource,
-    ProcessRule, Rule,
+    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, Joining, LineLimit, LineSubject, LogAlert, LogRule, ProcessRule,
+    Rule,
 };
 pub use run::{GoodStatuses, Run};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};

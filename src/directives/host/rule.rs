@@ -3,6 +3,7 @@
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::event_text::EventText;
+use super::log_source::LogSource;
 use super::process_filter::ProcessFilter;
 use super::python::refused_by_re;
 use super::run::{GoodStatuses, Run};
@@ -52,19 +53,6 @@ pub struct LogRule {
     pub condition: ConditionRule,
     /// When the alert is active; `None` for always.
     pub active: Option<Schedule>,
-}
-
-/// Where the lines of a log come from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum LogSource {
-    /// The file at that path.
-    Path(String),
-    /// Every file that the wildcard matches and none of `excludes` does.
-    Glob { pattern: String, excludes: Vec<String> },
-    /// What a command prints.
-    Command(CommandLine),
-    /// The journal of systemd.
-    Journal,
 }
 
 /// What events are made from the lines that match.
@@ -204,27 +192,6 @@ impl ProcessRule {
     pub const EVERY: Duration = Duration::from_secs(20);
 }
 
-impl LogSource {
-    /// The chain of the journal has the name that a file of this name would have.
-    pub const JOURNAL_CHAIN: &'static str = "journal:";
-    /// The command that reads the journal: a host that refuses commands has to allow it.
-    pub const JOURNAL_COMMAND: &'static str = "journalctl";
-
-    pub(super) fn parse(argument: &str) -> Result<Self, String> {
-        if let Some(command) = argument.strip_prefix('|') {
-            let command = command.trim();
-            if command.is_empty() {
-                return Err("file: a command is missing after |".into());
-            }
-            return CommandLine::parse(command).map(Self::Command);
-        }
-        if argument.contains(['*', '?', '[']) {
-            return Ok(Self::Glob { pattern: argument.into(), excludes: Vec::new() });
-        }
-        Ok(Self::Path(argument.into()))
-    }
-}
-
 impl LogRule {
     /// A rule that has nothing yet but its log.
     pub(super) fn follow(log: LogSource) -> Self {
@@ -297,23 +264,6 @@ impl LogRule {
     /// Whether another rule has the same patterns and so matches the same lines.
     pub fn matches_like(&self, other: &Self) -> bool {
         self.patterns == other.patterns && self.ignores == other.ignores
-    }
-}
-
-impl LogSource {
-    /// The file field of events. For a wildcard it is used only where no real path is known.
-    pub fn field(&self) -> String {
-        match self {
-            Self::Path(path) | Self::Glob { pattern: path, .. } => path.clone(),
-            Self::Command(command) => format!("|{}", command.as_str()),
-            Self::Journal => "journal".into(),
-        }
-    }
-
-    /// Tells it from all others.
-    pub fn name(&self) -> String {
-        let Self::Glob { pattern, excludes } = self else { return self.field() };
-        excludes.iter().fold(pattern.clone(), |name, exclude| name + "\n" + exclude)
     }
 }
 
