@@ -98,7 +98,8 @@ impl Browser {
 
     /// The text that a person sees in the first element of a selector, or nothing.
     pub(crate) fn seen(&self, selector: &str) -> String {
-        self.read(&format!("document.querySelector({:?})?.innerText.replace(/\\s+/g, ' ').trim() ?? ''", selector))
+        let text = "element?.getClientRects().length ? element.innerText.replace(/\\s+/g, ' ').trim() : ''";
+        self.read(&format!("((element) => {text})(document.querySelector({selector:?}))"))
     }
 
     /// Waits until an expression of the page is true.

@@ -69,8 +69,9 @@ impl View<'_> {
     }
 
     fn metrics(&mut self, now: Now) -> String {
-        let Self { server, silences, outputs, started_unix, tally, turns, connections, .. } = self;
-        let measured = Measured { started_unix: *started_unix, silences: silences.current(), outputs, turns, connections: *connections };
+        let Self { server, silences, outputs, started_unix, tally, turns, connections, series, .. } = self;
+        let (started_unix, connections, silences) = (*started_unix, *connections, silences.current());
+        let measured = Measured { started_unix, silences, outputs, turns, connections, series };
         prometheus::exposition(now, &server.status(now), tally, &measured)
     }
 

@@ -78,7 +78,9 @@ export class Plot {
     const at = (point, value) => this.x(point.unix).toFixed(2) + " " + (share(value) * HEIGHT).toFixed(2);
     const grid = scale.map((tick) => `M0 ${(share(tick) * HEIGHT).toFixed(2)}H${WIDTH}`).join("");
     const marks = [];
-    for (let unix = Math.ceil(this.start / 21600) * 21600; unix < this.start + 86400; unix += 21600) marks.push(unix);
+    // Every 6 hours of the local day.
+    const zone = new Date(this.start * 1000).getTimezoneOffset() * 60;
+    for (let unix = Math.ceil((this.start - zone) / 21600) * 21600 + zone; unix < this.start + 86400; unix += 21600) marks.push(unix);
     const days = marks.map((unix) => `M${(((unix - this.start) / 86400) * WIDTH).toFixed(2)} 0V${HEIGHT}`).join("");
     const list = runs(this.list);
     const band = list.map((run) =>
@@ -92,7 +94,8 @@ export class Plot {
       return mark;
     };
     this.ys.replaceChildren(...scale.map((tick) => label(number(tick), "top", share(tick))));
-    this.xs.replaceChildren(...marks.map((unix) => label(clock(unix), "left", (unix - this.start) / 86400)));
+    const part = (unix) => (unix - this.start) / 86400;
+    this.xs.replaceChildren(...marks.filter((unix) => part(unix) < 0.97).map((unix) => label(clock(unix), "left", part(unix))));
   }
 
   follow(event) {

@@ -12,6 +12,7 @@ use super::http::Web;
 use super::outputs::Outputs;
 use crate::directives::Silences;
 use crate::now::Now;
+use crate::series::Series;
 use crate::server::{HostState, HostStatus, InForce, ServerStatus};
 use crate::text::sanitize;
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub(super) struct Measured<'a> {
     pub(super) outputs: &'a Outputs,
     pub(super) turns: &'a TurnTimes,
     pub(super) connections: usize,
+    /// The numbers of the last day.
+    pub(super) series: &'a Series,
 }
 
 /// All metrics as text.
@@ -44,14 +47,29 @@ pub(super) fn exposition(now: Now, status: &ServerStatus<'_>, tally: &mut Tally,
     outputs(now, measured.outputs, &mut text);
     refused(status, &mut text);
     text.family("ax436_series_limit", Type::Gauge, "Most series of a kind; further ones are left out.");
-    for (of, most) in [("agents", MOST), ("events", Tally::MAX_SERIES), ("events_of_a_host", Tally::MAX_OF_A_HOST), ("conditions", MOST)] {
+    for (of, most) in [
+        ("agents", MOST),
+        ("events", Tally::MAX_SERIES),
+        ("events_of_a_host", Tally::MAX_OF_A_HOST),
+        ("conditions", MOST),
+        ("numbers", Series::MAX_SERIES),
+        ("numbers_of_a_host", Series::MAX_OF_A_HOST),
+    ] {
         text.sample("ax436_series_limit", &[("of", of)], most);
     }
     text.family("ax436_series", Type::Gauge, "How many series of a kind there are, with those that are left out.");
-    for (of, count) in [("agents", status.hosts.len()), ("events", tally.series()), ("conditions", conditions)] {
+    for (of, count) in
+        [("agents", status.hosts.len()), ("events", tally.series()), ("conditions", conditions), ("numbers", measured.series.count())]
+    {
         text.sample("ax436_series", &[("of", of)], count);
     }
     text.single("ax436_uncounted_events_total", Type::Counter, "Events for which ax436_events_total had no room.", tally.uncounted());
+    text.single(
+        "ax436_dropped_numbers_total",
+        Type::Counter,
+        "Numbers that had no room among those of the last day.",
+        measured.series.refused(),
+    );
     text.finish()
 }
 
