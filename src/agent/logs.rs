@@ -214,8 +214,8 @@ impl Logs {
         let (chain, wildcard) = match source {
             LogSource::Command(_) => (ChainId::NO_FILE, None),
             LogSource::Path(path) => (self.begin(ChainId::of_log(path)), None),
-            LogSource::Glob(pattern) => {
-                let chain = self.begin(ChainId::of_log(pattern));
+            LogSource::Glob { .. } => {
+                let chain = self.begin(ChainId::of_log(&source.name()));
                 (chain, Some(Wildcard { chain, found: None, is_announced: false }))
             }
         };
@@ -270,8 +270,10 @@ impl Logs {
     /// A wildcard found a file. Returns the file's id, or `None` if the wildcard is not followed.
     pub(super) fn handle_found(&mut self, wildcard: LogId, path: String, is_late: bool) -> Option<LogId> {
         let source = self.sources.iter().find(|source| source.id == wildcard)?;
-        let LogSource::Glob(pattern) = &source.source else { return None };
-        let chain = ChainId::of_file(pattern, &path);
+        if !matches!(source.source, LogSource::Glob { .. }) {
+            return None;
+        }
+        let chain = ChainId::of_file(&source.source.name(), &path);
         if let Some(known) = self.files.iter().find(|file| file.source == wildcard && file.path == path) {
             return Some(known.id);
         }

@@ -395,6 +395,12 @@ impl Agent {
         consumed
     }
 
+    /// Until when the next lines of a log wait for others that belong to them; `None` if they do not. Until then they are to be handed
+    /// over again only with more lines.
+    pub fn waits_until(&self, log: LogId) -> Option<Duration> {
+        self.logs.file(log).and_then(|file| self.rules.waits_until(file))
+    }
+
     fn handle_log_event(&mut self, now: Now, log: LogId, event: LogEvent<'_>) -> usize {
         let Self { logs, rules, delivery, outputs, .. } = self;
         match event {

@@ -13,6 +13,8 @@ pub struct Search {
     access: Access,
     /// The parts of the pattern, each with its slash.
     parts: Vec<String>,
+    /// Patterns of files that are left out: of their names, or of their whole paths if they have a slash.
+    excludes: Vec<String>,
     /// The folders on the way to where the search is now, the outermost first.
     open: Vec<OpenFolder>,
     /// Names that were looked at.
@@ -118,11 +120,13 @@ impl Search {
     /// Most parts with wildcards, each of which holds a folder open.
     const MAX_WILDCARDS: usize = 16;
 
-    /// Begins a search that tells the paths of at most `most` files.
-    pub fn new(access: &Access, pattern: &str, most: usize) -> Self {
+    /// Begins a search that tells the paths of at most `most` files, and of none that one of `excludes` matches: its name, or its whole path
+    /// where the pattern has a slash.
+    pub fn new(access: &Access, pattern: &str, excludes: &[String], most: usize) -> Self {
         let parts = pattern.split_inclusive('/').map(str::to_string).collect();
         let found = Expansion::default();
-        let mut search = Self { access: access.clone(), parts, open: Vec::new(), looked_at: 0, most, found, is_inside: false };
+        let (access, excludes) = (access.clone(), excludes.to_vec());
+        let mut search = Self { access, parts, excludes, open: Vec::new(), looked_at: 0, most, found, is_inside: false };
         search.descend(String::new(), 0);
         search
     }
@@ -214,6 +218,10 @@ impl Search {
 
     /// Adds a path if it leads to a regular file.
     fn add(&mut self, path: String) {
+        if self.excludes.iter().any(|pattern| is_excluded(pattern, &path)) {
+            self.is_inside = true;
+            return;
+        }
         match self.access.regular(Path::new(&path)) {
             Ok(meta) => {
                 self.found.add(FoundFile { path, changed: (meta.mtime(), meta.mtime_nsec()), size: meta.len() }, self.most);
@@ -230,6 +238,15 @@ impl Search {
         }
         self.is_inside = true;
     }
+}
+
+/// Whether a pattern of files that are left out matches that one.
+fn is_excluded(pattern: &str, path: &str) -> bool {
+    let is_match = |(pattern, name): (&str, &str)| is_match(pattern.as_bytes(), name.as_bytes());
+    if !pattern.contains('/') {
+        return is_match((pattern, path.rsplit('/').next().unwrap_or(path)));
+    }
+    pattern.matches('/').count() == path.matches('/').count() && pattern.split('/').zip(path.split('/')).all(is_match)
 }
 
 /// Whether a part of a pattern matches the whole name. Only a dot matches a leading dot.
@@ -294,9 +311,25 @@ mod tests {
     use std::fs;
     use std::time::{Duration, SystemTime};
 
+    #[test]
+    fn files_are_left_out_by_their_names_or_their_whole_paths() {
+        for (pattern, path, expected) in [
+            ("*.gz", "/var/log/a.gz", true),
+            ("*.gz", "/var/log/a.gz.log", false),
+            ("*.[0-9]", "/var/log/a.1", true),
+            ("/var/log/*.gz", "/var/log/a.gz", true),
+            ("/var/log/*.gz", "/var/log/x/a.gz", false),
+            ("/var/*/old.log", "/var/log/old.log", true),
+            ("log/*", "/var/log/a", false),
+            ("a", "/a/b", false),
+        ] {
+            assert_eq!(is_excluded(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
     /// The outcome of a whole search.
     fn search(access: &Access, pattern: &str, most: usize) -> Result<Expansion, AccessError> {
-        let mut search = Search::new(access, pattern, most);
+        let mut search = Search::new(access, pattern, &[], most);
         while !search.step() {}
         search.finish()
     }
@@ -426,7 +459,7 @@ mod tests {
         }
         let root = folder.canonicalize().unwrap().display().to_string();
         for (access, depth) in [(Access::unrestricted(), 12), (Access::below(&[&*root]).unwrap(), 40)] {
-            let mut search = Search::new(&access, &format!("{root}{}/log", "/*".repeat(depth)), 9);
+            let mut search = Search::new(&access, &format!("{root}{}/log", "/*".repeat(depth)), &[], 9);
             let mut steps = 1;
             while !search.step() {
                 steps += 1;

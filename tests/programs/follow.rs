@@ -541,3 +541,16 @@ fn blocks_count_lines_and_report_too_many_and_none() {
     let log = scene.site.file("log");
     assert!(events.iter().filter(|event| ["COUNT", "MANY", "NONE"].contains(&&*event.tags)).all(|event| event.file == log));
 }
+
+#[test]
+fn a_file_that_is_excluded_is_not_followed() {
+    let scene = Scene::new("excluded", |site| {
+        site.append("app.log", "");
+        site.append("app.gz", "");
+        format!("file: {}\nexclude: *.gz\nmatch: line\nalert_all: tags=T\n", site.file("app.*"))
+    });
+    scene.append_lines("app.gz", 1..10);
+    scene.append_lines("app.new.gz", 1..10);
+    scene.append_lines("app.log", 10..12);
+    scene.expect_lines("T", 10..12);
+}

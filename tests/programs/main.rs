@@ -21,6 +21,7 @@ mod failover;
 mod first_event;
 mod follow;
 mod hostile;
+mod joined;
 mod keys;
 mod many_servers;
 mod outputs;

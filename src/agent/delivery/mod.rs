@@ -115,11 +115,7 @@ impl Delivery {
         }
         let run = self.outbox.take_origin();
         let origin = origin.unwrap_or(Origin { place: &run.0, offset: run.1, line: None });
-        let is_known = self.conditions.handle(now, condition, origin);
-        if !is_known && self.conditions.take_full_report() {
-            let text = format!("More than {} conditions are open: the others are told each time", Conditions::MAX);
-            self.push(now, Event::system(&text));
-        }
+        let is_known = self.handle_condition(now, condition, origin);
         if let Some(read) = self.chains.read_position(chain).cloned() {
             self.handle_read(chain, read);
         }
@@ -130,6 +126,30 @@ impl Delivery {
             }
             None => self.chains.hurry_report(chain, now.mono),
         }
+    }
+
+    /// The same for a condition of which a line tells. For its event the caller has asked for room. `before` and what has to follow are as
+    /// with [`Self::push_line`].
+    pub(super) fn push_condition_of_line(&mut self, now: Now, condition: &ConditionEvent<'_>, before: impl FnOnce() -> Option<Position>) {
+        let ConditionEvent { key, chain, origin, kind, tags, file, state, text, .. } = *condition;
+        let open = self.conditions.of_chain(chain);
+        let run = self.outbox.take_origin();
+        let origin = origin.unwrap_or(Origin { place: &run.0, offset: run.1, line: None });
+        let is_known = self.handle_condition(now, condition, origin);
+        let Some(text) = text else { return self.chains.hurry_report(chain, now.mono) };
+        let before = || before().map(|position| Position { open, ..position });
+        let event = Event { tags, file, text, kind, condition: is_known.then_some((state, key)) };
+        self.outbox.push_line(now, &mut self.chains, chain, Some(origin), before, event);
+    }
+
+    /// Takes what happens to a condition. Returns whether it is known from now on, or was.
+    fn handle_condition(&mut self, now: Now, condition: &ConditionEvent<'_>, origin: Origin<'_>) -> bool {
+        let is_known = self.conditions.handle(now, condition, origin);
+        if !is_known && self.conditions.take_full_report() {
+            let text = format!("More than {} conditions are open: the others are told each time", Conditions::MAX);
+            self.push(now, Event::system(&text));
+        }
+        is_known
     }
 
     /// Tells a server that knows of no open conditions in a chain but these what is open besides, with the events that told it before.

@@ -20,7 +20,7 @@ pub(super) enum Sample {
 }
 
 /// A condition that is not open, as far as that is under way.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Condition {
     /// Samples in a row that have found it.
     held: u32,
@@ -66,7 +66,14 @@ impl Condition {
     }
 
     /// What becomes of the condition with a sample, given how long it lasts if it is open.
-    fn step(&mut self, now: Duration, open: Option<&mut Lasting>, sample: Sample, terms: &ConditionRule, samples: u32) -> Option<State> {
+    pub(super) fn step(
+        &mut self,
+        now: Duration,
+        open: Option<&mut Lasting>,
+        sample: Sample,
+        terms: &ConditionRule,
+        samples: u32,
+    ) -> Option<State> {
         match (open, sample) {
             (None, Sample::Holds) => {
                 self.held += 1;
@@ -106,10 +113,15 @@ impl ConditionAlert<'_> {
         }
     }
 
-    fn push(&self, now: Now, state: State, text: Option<&str>, delivery: &mut Delivery) {
+    /// What happens to the condition, and the text that tells it, if any does.
+    pub(super) fn event<'e>(&'e self, state: State, text: Option<&'e str>) -> ConditionEvent<'e> {
         let ConditionAlert { key, chain, origin, kind, tags, file, terms, .. } = *self;
         let cleared = terms.cleared.as_deref();
-        delivery.push_condition(now, &ConditionEvent { key, chain, origin, kind, tags, file, state, text, cleared });
+        ConditionEvent { key, chain, origin, kind, tags, file, state, text, cleared }
+    }
+
+    fn push(&self, now: Now, state: State, text: Option<&str>, delivery: &mut Delivery) {
+        delivery.push_condition(now, &self.event(state, text));
     }
 }
 

@@ -4,17 +4,20 @@
 use super::by_value::{EndedBlock, ValueCounts};
 use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
 use super::file_count::FileCount;
+use super::joined::JoinedLines;
+use super::line_limit::{LimitedLine, LineConditions};
+use super::matched_line::MatchedLine;
 use super::repeated;
-use super::search::FoundLine;
 use crate::agent::delivery::{Delivery, Event, Origin};
 use crate::agent::logs::{FollowedFile, Lines};
-use crate::directives::host::{EventText, LogAlert, LogRule};
+use crate::directives::host::{EventText, LineSubject, LogAlert, LogRule};
 use crate::hash::Fnv1a;
 use crate::now::Now;
 use crate::pattern::{GroupName, Pattern, Work};
 use crate::text::truncate;
 use crate::wire::position::{Base36, BlockCount, ConditionKey, Position};
 use crate::wire::{ChainId, Kind};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,17 +47,10 @@ pub(super) struct LogCounter {
     pub(super) files: Vec<FileCount>,
     /// What it counted for each value.
     pub(super) values: Option<Box<ValueCounts>>,
+    /// The conditions of its lines.
+    pub(super) lines: RefCell<LineConditions>,
     /// Lines that matched since the rule took effect.
     pub(super) matched: u64,
-}
-
-/// A line that a rule matches.
-#[derive(Clone, Copy)]
-pub(super) struct MatchedLine<'a, 'b> {
-    pub(super) file: &'a FollowedFile,
-    pub(super) line: &'a FoundLine<'b>,
-    /// Where the event comes from that the rule makes of it.
-    pub(super) origin: Option<Origin<'a>>,
 }
 
 /// What a rule does with a line that matches.
@@ -70,10 +66,7 @@ pub(super) enum MatchOutcome {
 impl LogCounter {
     pub(super) fn new(now: Now, identity: u64, rule: LogRule, files: usize) -> Self {
         let is_active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
-        let block = match rule.alert {
-            LogAlert::All { .. } => None,
-            LogAlert::Threshold { block, .. } | LogAlert::Count { block, .. } | LogAlert::Inactive { block, .. } => Some(block),
-        };
+        let block = rule.alert.block();
         Self {
             identity,
             id: 0,
@@ -87,6 +80,7 @@ impl LogCounter {
             files: vec![FileCount::new(is_active); files],
             matched: 0,
             values: rule.alert.by().map(|_| Box::default()),
+            lines: RefCell::default(),
             rule: Rc::new(rule),
             matcher: 0,
         }
@@ -98,11 +92,12 @@ impl LogCounter {
         match self.files[file].is_active_at(position) {
             false => MatchOutcome::Closed,
             true if self.block.is_none() => MatchOutcome::Alert,
+            true if self.rule.alert.limit().is_some_and(|limit| self.files[file].matched < limit) => MatchOutcome::Alert,
             true => MatchOutcome::Count,
         }
     }
 
-    /// Queues the event that the rule makes of a line. Before it the file is processed up to that place.
+    /// Queues the event that the rule makes of a line, if it makes one, which it returns. Before it the file is processed up to that place.
     pub(super) fn push_event(
         &self,
         now: Now,
@@ -110,21 +105,36 @@ impl LogCounter {
         before: impl FnOnce() -> Option<Position>,
         work: &mut Work,
         delivery: &mut Delivery,
-    ) {
-        let LogAlert::All { message } = &self.rule.alert else { return };
-        let MatchedLine { file, line, origin, .. } = *matched;
-        let line = line.text();
-        let text = match message {
-            None => line.trim().into(),
-            Some(message) => message.expand(line, self.rule.captures(line, work).as_ref()),
+    ) -> bool {
+        let MatchedLine { file, line, origin, block } = *matched;
+        let rule = &self.rule;
+        let joined = rule.joining.as_ref().map(|joining| JoinedLines::of(joining, block, line, work).text());
+        let (line, whole) = (line.text(), joined.as_deref().unwrap_or(line.text()));
+        let (text, kind) = match &rule.alert {
+            LogAlert::All { message: None, .. } => (whole.trim().into(), Kind::Line),
+            LogAlert::All { message: Some(message), .. } => (message.expand(whole, rule.captures(line, work).as_ref()), Kind::Line),
+            LogAlert::Value { group } => {
+                let captures = rule.captures(line, work);
+                (captures.as_ref().map_or("", |captures| group.text_in(captures)).into(), Kind::Metric)
+            }
+            _ => {
+                let limited = LimitedLine { rule, name: self.name.with(file.path().as_bytes()), matched };
+                return self.lines.borrow_mut().handle_line(now, &limited, before, work, delivery);
+            }
         };
-        let event = Event { tags: &self.rule.tags, file: Some(file.path()), text: &text, kind: Kind::Line, condition: None };
+        let event = Event { tags: &rule.tags, file: Some(file.path()), text: &text, kind, condition: None };
         delivery.push_line(now, file.chain(), origin, before, event);
+        true
+    }
+
+    /// An event was made of a line of the file of that index: it counts, if the events are limited.
+    pub(super) fn count_event(&mut self, file: usize) {
+        self.files[file].matched += u64::from(self.block.is_some());
     }
 
     /// Counts a line of the file of that index.
     pub(super) fn count(&mut self, index: usize, MatchedLine { file, line, .. }: &MatchedLine<'_, '_>, work: &mut Work) {
-        let times = repeated::times(line);
+        let times = if self.rule.alert.limit().is_some() { 1 } else { repeated::times(line) };
         if let (Some(values), Some(by)) = (&mut self.values, self.rule.alert.by()) {
             values.add(file.id(), &self.rule, by, (line.text(), times), work);
         }
@@ -197,7 +207,9 @@ impl LogCounter {
         let (chain, place) = (file.chain(), format!("{}.", Base36(self.name_in(file.path()).value())));
         let origin = (chain != ChainId::NO_FILE).then_some(Origin { place: &place, offset: start, line: None });
         let (is_found, message) = match &self.rule.alert {
-            LogAlert::All { .. } => return,
+            LogAlert::All { limit, .. } => {
+                return self.report_more(now, file, origin, count.saturating_sub(limit.map_or(count, |limit| limit.events)), delivery);
+            }
             LogAlert::Count { .. } => {
                 let (tags, file, text, kind) = (&*self.rule.tags, Some(file.path()), &*count.to_string(), Kind::Count);
                 return delivery.push_of_log(now, chain, origin, Event { tags, file, text, kind, condition: None });
@@ -207,11 +219,22 @@ impl LogCounter {
                 (count > *threshold, message.expand(line, self.rule.captures(line, &mut Work::turn()).as_ref()))
             }
             LogAlert::Inactive { message, .. } => (count == 0, message.into()),
+            LogAlert::Value { .. } | LogAlert::Limit { .. } => return,
         };
         let (sample, message) = (if is_found { Sample::Holds } else { Sample::Clear }, message.into_owned());
         let alert = condition_alert(&self.rule, self.condition_key(file.path()), chain, file.path());
         if let Some(alert) = alert.map(|alert| ConditionAlert { origin, ..alert }) {
             self.files[index].condition.handle_sample(now, &alert, sample, &message, delivery);
+        }
+    }
+
+    /// Tells how many more lines matched than the events that were allowed.
+    fn report_more(&self, now: Now, file: &FollowedFile, origin: Option<Origin<'_>>, more: u64, delivery: &mut Delivery) {
+        if more > 0 {
+            let (seconds, plural) = (self.block.unwrap_or_default().as_secs(), if more == 1 { "" } else { "s" });
+            let (tags, path, text) = (&*self.rule.tags, Some(file.path()), format!("{more} more line{plural} matched in {seconds} s"));
+            let event = Event { tags, file: path, text: &text, kind: Kind::Line, condition: None };
+            delivery.push_of_log(now, file.chain(), origin, event);
         }
     }
 
@@ -221,21 +244,25 @@ impl LogCounter {
     }
 
     pub(super) fn name_conditions(&mut self, names: &mut ConditionNames) {
-        if self.block.is_none() {
+        if self.block.is_none() && self.condition_kind().is_none() {
             return;
         }
         let LogRule { log, patterns, ignores, tags, .. } = &*self.rule;
-        let kind = self.condition_kind().unwrap_or(Kind::Count);
+        let of_events = if self.rule.alert.limit().is_some() { Kind::Line } else { Kind::Count };
+        let kind = self.condition_kind().unwrap_or(of_events);
         let source = log.field();
         let patterns = patterns.iter().map(Pattern::as_str).chain([""]).chain(ignores.iter().map(Pattern::as_str));
-        let by = self.rule.alert.by().map(GroupName::to_string);
+        let by = match &self.rule.alert {
+            LogAlert::Limit { limit, .. } => limit.subject.as_ref().map(LineSubject::to_string),
+            alert => alert.by().map(GroupName::to_string),
+        };
         self.name = names.name(kind, [&*source, tags].into_iter().chain(patterns).chain(by.as_deref()));
     }
 
     /// The key of its condition in the file at that path, or of the family of those that it has there.
     pub(super) fn condition_key(&self, path: &str) -> ConditionKey {
         let name = self.name_in(path).value();
-        if self.values.is_some() {
+        if self.rule.alert.has_conditions_of_values() {
             ConditionKey::family(name)
         } else {
             ConditionKey::of(name)
@@ -245,7 +272,7 @@ impl LogCounter {
     /// Ends its conditions in the file at that path.
     pub(super) fn close_conditions(&self, now: Now, chain: ChainId, path: &str, delivery: &mut Delivery) {
         let key = self.condition_key(path);
-        let keys = if self.values.is_some() { delivery.open_conditions(key) } else { vec![key] };
+        let keys = if self.rule.alert.has_conditions_of_values() { delivery.open_conditions(key) } else { vec![key] };
         for key in keys {
             let alert = condition_alert(&self.rule, key, chain, path);
             alert.iter().for_each(|alert| alert.close(now, delivery));
@@ -262,7 +289,8 @@ fn condition_kind(rule: &LogRule) -> Option<Kind> {
     match rule.alert {
         LogAlert::Threshold { .. } => Some(Kind::Threshold),
         LogAlert::Inactive { .. } => Some(Kind::Absence),
-        LogAlert::All { .. } | LogAlert::Count { .. } => None,
+        LogAlert::Limit { .. } => Some(Kind::Limit),
+        LogAlert::All { .. } | LogAlert::Count { .. } | LogAlert::Value { .. } => None,
     }
 }
 

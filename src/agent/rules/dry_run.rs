@@ -31,7 +31,7 @@ impl DryRun {
         let ids: Vec<(LogId, LogSource)> = dry.logs.sources().map(|(id, source)| (id, source.clone())).collect();
         for (id, source) in ids {
             let file = match source {
-                LogSource::Glob(pattern) => dry.logs.handle_found(id, pattern, false),
+                LogSource::Glob { pattern, .. } => dry.logs.handle_found(id, pattern, false),
                 _ => Some(id),
             };
             dry.files.extend(file);
@@ -50,6 +50,8 @@ impl DryRun {
                 self.rules.begin_turn();
                 let lines = Lines { position: start as u64, place: None, bytes: &bytes[start..] };
                 start += self.rules.handle_lines(self.now, file, lines, &mut self.delivery);
+                // Lines that wait for others get no more.
+                self.now.mono = self.rules.waits_until(file).unwrap_or(self.now.mono);
                 events.extend(self.delivery.drain());
             }
         }

@@ -2,14 +2,16 @@
 //! Lines come in as they were read; no file is read here.
 
 use super::condition::{ConditionNames, Sample};
-use super::counter::{condition_alert, open_counts, place, LogCounter, MatchOutcome, MatchedLine};
+use super::counter::{condition_alert, open_counts, place, LogCounter, MatchOutcome};
 use super::file_count::FileCount;
+use super::joined::{JoinedLines, WaitingLines};
+use super::matched_line::MatchedLine;
 use super::origin::Origins;
-use super::search::{Searches, UnfinishedLine};
+use super::search::{FoundLine, Searches, UnfinishedLine};
 use crate::agent::delivery::{Delivery, Origin};
 use crate::agent::logs::{FollowedFile, Lines, Logs};
 use crate::agent::output::LogId;
-use crate::directives::host::{LogAlert, LogRule, LogSource};
+use crate::directives::host::{Joining, LogAlert, LogRule, LogSource};
 use crate::hash::Fnv1a;
 use crate::now::{earlier, Now};
 use crate::pattern::Work;
@@ -26,6 +28,15 @@ pub(super) struct LogRules {
     work: Work,
 }
 
+/// The rules that match a line, by their indexes.
+#[derive(Default)]
+struct Matching {
+    /// Those that make an event of it, in the order of their ids.
+    alerting: Vec<usize>,
+    /// Those that count it.
+    counting: Vec<usize>,
+}
+
 /// The rules of one log.
 struct LogGroup {
     log: LogId,
@@ -39,6 +50,9 @@ struct LogGroup {
     /// Reading stands still because there is no room for more events, or the work of the turn is done.
     is_stalled: bool,
     unfinished: Option<Box<UnfinishedLine>>,
+    /// Whether a rule joins lines, and those of each file that wait for others.
+    has_joins: bool,
+    waiting: WaitingLines,
 }
 
 impl LogRules {
@@ -122,6 +136,7 @@ impl LogRules {
         let Some(group) = self.group(wildcard) else { return };
         if let Ok(at) = group.files.binary_search(&file) {
             group.files.remove(at);
+            group.waiting.forget(file);
             for rule in &mut group.rules {
                 rule.files.remove(at);
                 rule.values.iter_mut().for_each(|values| values.forget(file));
@@ -143,11 +158,11 @@ impl LogRules {
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
         let Self { groups, work } = self;
         let Ok(at) = groups.binary_search_by_key(&file.source(), |group| group.log) else { return lines.bytes.len() };
-        let LogGroup { rules, order, matchers, is_stalled, unfinished, files, .. } = &mut groups[at];
+        let LogGroup { rules, order, matchers, is_stalled, unfinished, files, has_joins, waiting, .. } = &mut groups[at];
         let Ok(index) = files.binary_search(&file.id()) else { return lines.bytes.len() };
         let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
         let mut origins = Origins::new(file.chain());
-        let (mut alerting, mut counting) = (Vec::new(), Vec::new());
+        let mut matching = Matching::default();
         let (mut consumed, mut report_within, mut has_alerted) = (0, None, false);
         *is_stalled = false;
         while let Some(line) = searches.next_line(consumed, work) {
@@ -157,37 +172,30 @@ impl LogRules {
                 break;
             }
             let position = lines.position + line.start as u64;
-            if !searches.match_line(&line, (file.id(), position), unfinished, work) {
+            let is_matched = searches.match_line(&line, (file.id(), position), unfinished, work);
+            if !is_matched || *has_joins && waiting.holds(now.mono, file.id(), position, are_joined(rules, &searches, &line, work)) {
                 *is_stalled = true;
                 consumed = line.start;
                 break;
             }
             let done = file.take_partial(&lines, line.start);
-            [&mut alerting, &mut counting].into_iter().for_each(Vec::clear);
-            for at in &*order {
-                let rule = &mut rules[*at];
-                if !searches.is_match(rule.matcher) {
-                    continue;
-                }
-                match rule.handle_match(index, position) {
-                    MatchOutcome::Alert if rule.id > done => alerting.push(*at),
-                    MatchOutcome::Alert => {}
-                    MatchOutcome::Count => counting.push(*at),
-                    MatchOutcome::Closed => report_within = Some(LogRules::CLOSED_REPORT),
-                }
+            if matching.find(&searches, rules, order, (index, position, done), (&line, work)) {
+                report_within = Some(LogRules::CLOSED_REPORT);
             }
+            let Matching { alerting, counting } = &matching;
             let mut before = done;
-            for at in &alerting {
+            for at in alerting {
                 let (rule, before_it) = (&rules[*at], || place(&lines, rules, index, line.start, before));
                 let end = lines.place.map_or(0, |place| place.offset + line.end as u64);
                 let hash = Fnv1a::of_line(line.bytes);
                 let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: Some(hash) });
-                rule.push_event(now, &MatchedLine { file, line: &line, origin }, before_it, work, delivery);
+                has_alerted |=
+                    rule.push_event(now, &MatchedLine { file, line: &line, origin, block: lines.bytes }, before_it, work, delivery);
                 before = rule.id;
+                rules[*at].count_event(index);
             }
-            let matched = MatchedLine { file, line: &line, origin: None };
+            let matched = MatchedLine { file, line: &line, origin: None, block: lines.bytes };
             counting.iter().for_each(|at| rules[*at].count(index, &matched, work));
-            has_alerted |= !alerting.is_empty();
             report_within = report_within.or((!counting.is_empty()).then_some(LogRules::COUNT_REPORT));
             consumed = line.end;
         }
@@ -199,6 +207,12 @@ impl LogRules {
         }
         report_within.iter().for_each(|within| delivery.hurry_report(file.chain(), now.mono + *within));
         consumed
+    }
+
+    /// Until when the next line of a file waits for others, if it does.
+    pub(super) fn waits_until(&self, file: &FollowedFile) -> Option<Duration> {
+        let at = self.groups.binary_search_by_key(&file.source(), |group| group.log).ok()?;
+        self.groups[at].waiting.until(file.id())
     }
 
     /// What the rules have counted of a file in blocks that are not over, for a position of that file.
@@ -243,7 +257,8 @@ impl LogRules {
                     let (is_touched, start) = (rule.is_block_touched, rule.block_start);
                     let counted = rule.begin_block(now);
                     group.forget_counts(&counted, logs, delivery);
-                    if !is_touched {
+                    // What was not told is told whatever the times are now.
+                    if !is_touched || group.rules[at].rule.alert.limit().is_some() {
                         group.report_block(now, at, (start, &counted), is_stalled, logs, delivery);
                     }
                 }
@@ -274,10 +289,58 @@ impl LogRules {
     }
 }
 
+impl Matching {
+    /// Finds the rules that match the line that was searched last, at that position of the file of that index, and have not made their event
+    /// of it: their id is above the last one. Returns whether one ignores the line since it was written outside of its times.
+    fn find(
+        &mut self,
+        searches: &Searches<'_>,
+        rules: &mut [LogCounter],
+        order: &[usize],
+        (file, position, done): (usize, u64, u32),
+        (line, work): (&FoundLine<'_>, &mut Work),
+    ) -> bool {
+        let (mut is_closed, Self { alerting, counting }) = (false, self);
+        alerting.clear();
+        counting.clear();
+        for at in order {
+            let rule = &mut rules[*at];
+            let continues = |joining: &Joining| joining.continues(line.text(), work);
+            if !searches.is_match(rule.matcher) || rule.rule.joining.as_ref().is_some_and(continues) {
+                continue;
+            }
+            match rule.handle_match(file, position) {
+                MatchOutcome::Alert if rule.id > done => alerting.push(*at),
+                MatchOutcome::Alert => {}
+                MatchOutcome::Count => counting.push(*at),
+                MatchOutcome::Closed => is_closed = true,
+            }
+        }
+        is_closed
+    }
+}
+
+/// Whether all lines are there that belong to the line that was searched last, for each rule that makes an event of them.
+fn are_joined(rules: &[LogCounter], searches: &Searches<'_>, line: &FoundLine<'_>, work: &mut Work) -> bool {
+    let alerting = rules.iter().filter(|rule| matches!(rule.rule.alert, LogAlert::All { .. }) && searches.is_match(rule.matcher));
+    let mut joinings = alerting.filter_map(|rule| rule.rule.joining.as_ref());
+    joinings.all(|joining| joining.continues(line.text(), work) || JoinedLines::of(joining, searches.block(), line, work).is_complete)
+}
+
 impl LogGroup {
     fn new(log: LogId, source: &LogSource) -> Self {
-        let files = if matches!(source, LogSource::Glob(_)) { Vec::new() } else { vec![log] };
-        Self { log, rules: Vec::new(), order: Vec::new(), matchers: Vec::new(), files, is_stalled: false, unfinished: None }
+        let files = if matches!(source, LogSource::Glob { .. }) { Vec::new() } else { vec![log] };
+        Self {
+            log,
+            rules: Vec::new(),
+            order: Vec::new(),
+            matchers: Vec::new(),
+            files,
+            is_stalled: false,
+            unfinished: None,
+            has_joins: false,
+            waiting: WaitingLines::default(),
+        }
     }
 
     /// Names rules by their patterns, their alert and their block, and those that are alike in these by their order too.
@@ -299,6 +362,8 @@ impl LogGroup {
                 LogAlert::Threshold { .. } => b"n",
                 LogAlert::Count { .. } => b"count",
                 LogAlert::Inactive { .. } => b"inactive",
+                LogAlert::Value { .. } => b"value",
+                LogAlert::Limit { .. } => b"limit",
             };
             let block = rule.block.unwrap_or_default().as_secs();
             let hash = rule.rule.alert.by().map_or(hash, |by| hash.with(b"by").with(by.to_string().as_bytes()));
@@ -339,7 +404,7 @@ impl LogGroup {
                 rule.report_count(now, index, file, (start, *count), delivery);
             }
         }
-        if let (LogAlert::Inactive { message, .. }, LogSource::Glob(pattern)) = (&rule.rule.alert, &rule.rule.log) {
+        if let (LogAlert::Inactive { message, .. }, LogSource::Glob { pattern, .. }) = (&rule.rule.alert, &rule.rule.log) {
             let alert = condition_alert(&rule.rule, rule.condition_key(pattern), ChainId::NO_FILE, pattern);
             let sample = if self.files.is_empty() { Sample::Holds } else { Sample::Clear };
             if let Some(alert) = alert {
@@ -364,6 +429,7 @@ impl LogGroup {
     fn share_matchers(&mut self) {
         self.matchers.clear();
         self.unfinished = None;
+        self.has_joins = self.rules.iter().any(|rule| rule.rule.joining.is_some());
         for rule in &mut self.rules {
             let known = self.matchers.iter().position(|matcher| matcher.matches_like(&rule.rule));
             rule.matcher = known.unwrap_or(self.matchers.len());

@@ -9,8 +9,11 @@ mod dry_run;
 mod extraction;
 mod file_count;
 mod frequent;
+mod joined;
 mod limits;
+mod line_limit;
 mod log;
+mod matched_line;
 mod origin;
 mod policy;
 mod process;
@@ -151,6 +154,11 @@ impl Rules {
     /// done. The next turn begins with [`Self::handle_timeout`].
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
         self.logs.handle_lines(now, file, lines, delivery)
+    }
+
+    /// Until when the first lines of a file that were handed over last wait for others that belong to them; `None` if they do not.
+    pub(super) fn waits_until(&self, file: &FollowedFile) -> Option<Duration> {
+        self.logs.waits_until(file)
     }
 
     /// What the rules have counted of a file in blocks that are not over, for a position of that file.

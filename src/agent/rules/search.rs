@@ -106,6 +106,11 @@ impl<'a> Searches<'a> {
         true
     }
 
+    /// The lines that are searched.
+    pub(super) fn block(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Whether the rule of that index matches the line that was found last.
     pub(super) fn is_match(&self, rule: usize) -> bool {
         self.searches[rule].is_match

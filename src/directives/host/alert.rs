@@ -4,75 +4,16 @@ use super::condition::ConditionRule;
 use super::event_text::{missing_group, EventText};
 use super::patterns::Patterns;
 use super::process_filter::ProcessFilter;
-use super::rule::{AlertSubject, CommandAlert, CommandAlertKind, LogAlert, LogRule, ProcessRule};
+use super::rule::{AlertSubject, CommandAlert, CommandAlertKind, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
 use crate::directives::quantity::{Measure, Quantity};
-use crate::pattern::{GroupName, Pattern, Purpose};
+use crate::pattern::Pattern;
 use crate::schedule::Schedule;
 use crate::text::number;
-use std::time::Duration;
 
 /// Stands for the exit status in place of a group.
 const STATUS: &str = "status";
-
-/// Reads an alert of `file:` into its rule.
-pub(super) fn log_alert(arguments: &mut Arguments<'_>, rule: &mut LogRule, patterns: &mut Patterns) {
-    rule.tags += arguments.tags();
-    if matches!(arguments.name, "alert_n" | "alert_inactive") {
-        rule.condition = ConditionRule::parse(arguments);
-    }
-    rule.alert = match arguments.name {
-        "alert_all" => LogAlert::All { message: EventText::take_optional(arguments) },
-        "alert_n" => {
-            let (block, by) = (block(arguments), by(arguments));
-            let (threshold, message) = (arguments.number("threshold", 0), EventText::take(arguments));
-            if let Some(by) = by.as_ref().filter(|by| !message.depends_only_on(by)) {
-                arguments.fail(format_args!("text= can only have {{{by}}} with by={by}: in the rest its lines differ"));
-            }
-            LogAlert::Threshold { block, threshold, by, message }
-        }
-        "alert_count" => LogAlert::Count { block: block(arguments), by: by(arguments) },
-        _ => LogAlert::Inactive { block: block(arguments), message: arguments.message() },
-    };
-    rule.captures = captures(arguments, rule, patterns);
-}
-
-/// The patterns of a rule once more, if its alert asks for their groups, which all of them must have.
-fn captures(arguments: &mut Arguments<'_>, rule: &LogRule, patterns: &mut Patterns) -> Vec<Pattern> {
-    let missing =
-        rule.patterns.iter().flat_map(|pattern| rule.alert.groups().filter_map(move |(key, group)| missing_group(key, group, pattern)));
-    for fault in missing {
-        arguments.fail(format_args!("{fault}"));
-    }
-    if arguments.fault.is_some() || rule.alert.groups().next().is_none() {
-        return Vec::new();
-    }
-    let compiled: Result<_, _> = rule.patterns.iter().map(|pattern| patterns.parse(pattern.as_str(), Purpose::Capture)).collect();
-    compiled.unwrap_or_else(|reason| {
-        arguments.fail(format_args!("{reason}"));
-        Vec::new()
-    })
-}
-
-/// Reads the group whose values are counted apart.
-fn by(arguments: &mut Arguments<'_>) -> Option<GroupName> {
-    let value = arguments.optional("by")?;
-    let group = GroupName::parse(value);
-    if group.is_none() {
-        arguments.fail(format_args!("by= is the number or the name of a group, got \"{value}\""));
-    }
-    group
-}
-
-fn block(arguments: &mut Arguments<'_>) -> Duration {
-    const LONGEST: u64 = 366 * 24 * 60 * 60;
-    let seconds = arguments.number("seconds", 1);
-    if seconds > LONGEST {
-        arguments.fault.get_or_insert_with(|| format!("seconds= is at most {LONGEST}, a year, got {seconds}"));
-    }
-    Duration::from_secs(seconds)
-}
 
 /// Reads an `alert_running:` into its rule.
 pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule, patterns: &mut Patterns) {
@@ -133,7 +74,7 @@ fn subject(arguments: &mut Arguments<'_>, groups: Option<usize>) -> AlertSubject
 }
 
 /// Reads the number at which the condition of a limit ends.
-fn until(arguments: &mut Arguments<'_>, upper: Option<&Quantity>, lower: Option<&Quantity>) -> Option<Decimal> {
+pub(super) fn until(arguments: &mut Arguments<'_>, upper: Option<&Quantity>, lower: Option<&Quantity>) -> Option<Decimal> {
     let value = arguments.optional("until")?;
     let limit = upper.or(lower)?;
     let until = limit.measure.read(value);

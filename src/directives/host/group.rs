@@ -74,7 +74,7 @@ impl Group<'_> {
 fn classic_line(line: &SourceLine<'_>) -> Option<String> {
     if let Ok((name, argument)) = directive(line) {
         let (keys, text) = (keys_of(name), line.text);
-        if name == "cleared" {
+        if matches!(name, "cleared" | "join" | "starts") {
             return None;
         }
         if !keys.is_empty() {

@@ -5,6 +5,7 @@ mod command_line;
 mod condition;
 mod event_text;
 mod group;
+mod log_alert;
 mod parser;
 mod pattern_doubts;
 mod patterns;
@@ -22,7 +23,10 @@ pub use event_text::EventText;
 pub use group::Group;
 pub use patterns::Patterns;
 pub use process_filter::ProcessFilter;
-pub use rule::{AlertSubject, CommandAlert, CommandAlertKind, CommandRule, LogAlert, LogRule, LogSource, ProcessRule, Rule};
+pub use rule::{
+    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, Joining, LineLimit, LineSubject, LogAlert, LogRule, LogSource,
+    ProcessRule, Rule,
+};
 pub use run::{GoodStatuses, Run};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
 pub use syntax::DIRECTIVES;
@@ -113,13 +117,13 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             panic!("{rules:?}")
         };
         assert_eq!((all.patterns.len(), all.ignores.len(), &*all.tags), (2, 1, "LOG"));
-        assert_eq!(all.alert, LogAlert::All { message: None });
+        assert_eq!(all.alert, LogAlert::All { message: None, limit: None });
         assert!(all.active.is_some());
         assert_eq!(threshold.log, LogSource::Path("/var/log/auth.log".into()));
         assert_eq!(threshold.active, None);
         let message = EventText::Literal("Too many failures".into());
         assert_eq!(threshold.alert, LogAlert::Threshold { threshold: 3, block: Duration::from_secs(60), by: None, message });
-        assert_eq!(count.log, LogSource::Glob("/var/log/*.log".into()));
+        assert_eq!(count.log, LogSource::Glob { pattern: "/var/log/*.log".into(), excludes: vec![] });
         assert_eq!(count.alert, LogAlert::Count { block: Duration::from_secs(300), by: None });
         assert_eq!(inactive.log, LogSource::Command(CommandLine::parse("logread -f").unwrap()));
         assert_eq!(list.words().collect::<Vec<_>>(), ["ps", "ax"]);
@@ -173,6 +177,12 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             reasons,
             [Some("ignore:"), None, Some("file: with a wildcard"), Some("file: |COMMAND"), None, None, None, Some("a built-in command")]
         );
+        for (alert, reason) in
+            [("alert_value: tags=T value=1", "alert_value:"), ("alert_if: tags=T upper_limit=1,9 message=m", "alert_if: behind file:")]
+        {
+            let text = format!("file: /a\nmatch: (a)\n{alert}");
+            assert_eq!(parse(&text).groups[0].classic_lines(), Err(reason));
+        }
         let file = parse("file: /a\nmatch: 100%%\nalert_all: tags=T");
         assert_eq!(file.groups[0].classic_lines(), Err("a line with %% in it"));
     }
@@ -253,7 +263,7 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
     #[test]
     fn version_1_agents_get_a_template_as_a_message_where_they_need_one() {
         for (opener, alert, classic) in [
-            ("file: /a\nmatch: (a)", "alert_all: tags=T text={1}", "alert_all: tags=T"),
+            ("file: /a\nmatch: (a)", "alert_all: tags=T limit=5/60 text={1}", "alert_all: tags=T"),
             (
                 "file: /a\nmatch: (a)",
                 "alert_n: tags=T threshold=1 seconds=2 text=x {1}",
@@ -270,7 +280,18 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             let file = parse(&file_text);
             assert_eq!(file.faults, [], "{file_text}");
             assert_eq!(file.groups[0].classic_lines().unwrap().last().unwrap(), classic);
-            assert_eq!(file.groups[0].ignored_by_classic(), ["text="]);
+            let taken_out = if alert.contains(" limit=") { &["text=", "limit="][..] } else { &["text="] };
+            assert_eq!(file.groups[0].ignored_by_classic(), taken_out);
+        }
+    }
+
+    #[test]
+    fn version_1_agents_get_no_directive_that_they_do_not_know() {
+        for directive in ["join: b", "starts: b"] {
+            let text = format!("file: /a\nmatch: a\n{directive}\nalert_all: tags=T");
+            let file = parse(&text);
+            assert_eq!(file.groups[0].classic_lines().unwrap(), ["file: /a", "match: a", "alert_all: tags=T"]);
+            assert_eq!(file.groups[0].ignored_by_classic(), [directive.strip_suffix(" b").unwrap()]);
         }
     }
 

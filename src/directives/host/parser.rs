@@ -1,12 +1,13 @@
 //! Reads the lines of a host file into groups, and collects all that is wrong with them.
 
-use super::alert::{command_alert, log_alert, process_alert};
+use super::alert::{command_alert, process_alert};
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::group::Group;
+use super::log_alert::log_alert;
 use super::patterns::Patterns;
 use super::process_filter::ProcessFilter;
-use super::rule::{AlertSubject, CommandRule, LogRule, LogSource, ProcessRule, Rule};
+use super::rule::{AlertSubject, CommandRule, Joining, LogRule, LogSource, ProcessRule, Rule};
 use super::run::{GoodStatuses, Run};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use crate::directives::arguments::Arguments;
@@ -120,8 +121,9 @@ impl<'a> Parser<'a, '_> {
             return Err(format!("{name}: unknown directive"));
         }
         match name {
-            "match" | "ignore" => self.pattern(name, argument),
+            "match" | "ignore" | "join" | "starts" => self.pattern(name, argument),
             "active" => self.schedule(argument),
+            "exclude" => self.exclude(argument),
             "include" => Err("include: is only allowed in the host file itself".into()),
             // All others are alerts.
             _ => self.alert(Arguments::parse(name, argument, keys_of(name))),
@@ -235,10 +237,26 @@ impl<'a> Parser<'a, '_> {
         let Some(Rule::Log(rule)) = self.rule() else { return Ok(()) };
         if name == "match" {
             rule.patterns.push(pattern);
-        } else if !rule.patterns.is_empty() || faulty {
-            rule.ignores.push(pattern);
+        } else if rule.patterns.is_empty() && !faulty {
+            return Err(format!("{name}: must come after a match:"));
+        } else if name != "ignore" {
+            let joining = if name == "join" { Joining::Found(pattern) } else { Joining::NotFound(pattern) };
+            if rule.joining.replace(joining).is_some() {
+                return Err("join: and starts: stand once in a group, one of them".into());
+            }
         } else {
-            return Err("ignore: must come after a match:".into());
+            rule.ignores.push(pattern);
+        }
+        Ok(())
+    }
+
+    fn exclude(&mut self, argument: &str) -> Result<(), String> {
+        let open = self.open;
+        match self.rule() {
+            None if open == OpenGroup::Unknown => {}
+            Some(Rule::Log(LogRule { log: LogSource::Glob { excludes, .. }, .. })) => excludes.push(argument.into()),
+            Some(Rule::Log(_)) => return Err("exclude: belongs to a file: with a wildcard".into()),
+            _ => return Err(misplaced("exclude")),
         }
         Ok(())
     }
@@ -279,7 +297,7 @@ impl<'a> Parser<'a, '_> {
                 rule.active = active.take();
                 process_alert(&mut arguments, rule, self.patterns);
             }
-            Some(Rule::Log(rule)) if !of_command && name != "alert_running" => {
+            Some(Rule::Log(rule)) if !matches!(name, "alert_running" | "alert_metric") => {
                 rule.active = active.take();
                 lacks_match = rule.patterns.is_empty() && !faulty;
                 log_alert(&mut arguments, rule, self.patterns);
@@ -357,7 +375,8 @@ impl<'a> Parser<'a, '_> {
 fn misplaced(name: &str) -> String {
     let (opener, hint) = match name {
         "alert_running" => ("process", ""),
-        "alert_if" | "alert_metric" => ("run", ""),
+        "alert_if" => ("run: or file", ""),
+        "alert_metric" => ("run", "; in that of a log it is alert_value:"),
         _ => ("file", "; each alert needs its own file: and match:"),
     };
     format!("{name}: must be in a group that {opener}: opens{hint}")
@@ -474,24 +493,6 @@ mod tests {
             (&limit("upper_limit=1,2 until=x"), "nas1:2: alert_if: until= is a number, as the limit is; got \"x\""),
             (&limit("upper_limit=1,2 until=2.1"), "nas1:2: alert_if: until=2.1 is above the upper limit"),
             (&limit("lower_limit=1,2 until=1"), "nas1:2: alert_if: until=1 is below the lower limit"),
-            (&limit("upper_limit=1,2 text={2}"), "nas1:2: alert_if: text= names group 2, but \"(a)\" has 1 (counted from 1)"),
-            (
-                "file: /a\nmatch: (a)(b)\nmatch: (c)\nalert_all: tags=T text={2}",
-                "nas1:4: alert_all: text= names group 2, but \"(c)\" has 1",
-            ),
-            ("file: /a\nmatch: (?P<n>a)\nmatch: (c)\nalert_all: tags=T text={n}", "nas1:4: alert_all: text= names group n, but \"(c)\""),
-            ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1 text={", "nas1:3: alert_n: text= has a { without a }"),
-            (
-                "file: /a\nmatch: (a)\nmatch: b\nalert_count: tags=T seconds=1 by=1",
-                "nas1:4: alert_count: by= names group 1, but \"b\" has 0",
-            ),
-            ("file: /a\nmatch: (a)\nalert_count: tags=T seconds=1 by=0", "nas1:3: alert_count: by= is the number or the name of a group"),
-            (
-                "file: /a\nmatch: (a)(b)\nalert_n: tags=T threshold=1 seconds=1 by=1 text={2}",
-                "nas1:3: alert_n: text= can only have {1} with by=1",
-            ),
-            ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1", "nas1:3: alert_n: message= is missing"),
-            ("file: /a\nmatch: a\nalert_inactive: tags=T seconds=1 text=m", "nas1:3: alert_inactive: seconds= is a whole number"),
             ("cleared: m", "nas1:1: cleared: must follow its alert"),
             ("file: /a\nmatch: a\nalert_all: tags=T\ncleared: m", "nas1:4: cleared: belongs to alert_n:"),
             ("file: /a\nmatch: a\nalert_n: tags=T threshold=1 seconds=1 message=m\ncleared: m\ncleared: m", "nas1:5: cleared: must follow"),

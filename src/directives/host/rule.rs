@@ -11,6 +11,7 @@ use crate::directives::quantity::{Measure, Quantity};
 use crate::pattern::{Captures, GroupName, Pattern, Work};
 use crate::schedule::Schedule;
 use std::cmp::Ordering;
+use std::fmt;
 use std::time::Duration;
 
 /// What one group asks for.
@@ -35,6 +36,8 @@ pub struct LogRule {
     pub patterns: Vec<Pattern>,
     /// … and none of these.
     pub ignores: Vec<Pattern>,
+    /// Which lines belong to the one before.
+    pub joining: Option<Joining>,
     /// The patterns again, for what they capture; none if the alert asks for no group.
     pub captures: Vec<Pattern>,
     /// The alert's `tags=`.
@@ -52,8 +55,8 @@ pub struct LogRule {
 pub enum LogSource {
     /// The file at that path.
     Path(String),
-    /// Every file that the wildcard matches.
-    Glob(String),
+    /// Every file that the wildcard matches and none of `excludes` does.
+    Glob { pattern: String, excludes: Vec<String> },
     /// What a command prints.
     Command(CommandLine),
 }
@@ -61,8 +64,9 @@ pub enum LogSource {
 /// What events are made from the lines that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogAlert {
-    /// One event for each line: with the message, or with the line itself.
-    All { message: Option<EventText> },
+    /// One event for each line: with the message, or with the line itself. With a limit no more than that in a block of time, and at its
+    /// end one that says how many more lines matched.
+    All { message: Option<EventText>, limit: Option<EventLimit> },
     /// The message, at the end of a block of time in which more than `threshold` lines matched: that of the last of them. With `by` the
     /// lines are counted for each value of that group.
     Threshold { threshold: u64, block: Duration, by: Option<GroupName>, message: EventText },
@@ -70,6 +74,50 @@ pub enum LogAlert {
     Count { block: Duration, by: Option<GroupName> },
     /// The message, at the end of a block in which no line matched.
     Inactive { block: Duration, message: String },
+    /// What the group captures in each line: a metric.
+    Value { group: GroupName },
+    /// The message, for each line with a number beyond the limit.
+    Limit { limit: Box<LineLimit>, message: EventText },
+}
+
+/// Which lines belong to the one before.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Joining {
+    /// `join:`: those in which the pattern is found.
+    Found(Pattern),
+    /// `starts:`: those in which it is not found.
+    NotFound(Pattern),
+}
+
+/// A limit for the number in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineLimit {
+    /// Which lines it is about; `None` for all that match.
+    pub subject: Option<LineSubject>,
+    /// The group of the number.
+    pub group: GroupName,
+    /// How a number beyond the limit compares with it.
+    pub beyond: Ordering,
+    /// The limit.
+    pub limit: Quantity,
+}
+
+/// Which lines a limit is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineSubject {
+    /// Those in which the group is that text.
+    Text(GroupName, Box<str>),
+    /// All, and each text of the group has a condition of its own.
+    Each(GroupName),
+}
+
+/// Most events of a block of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventLimit {
+    /// At least 1.
+    pub events: u64,
+    /// The length of a block.
+    pub block: Duration,
 }
 
 /// Counts matching lines of the process list.
@@ -160,7 +208,7 @@ impl LogSource {
             return CommandLine::parse(command).map(Self::Command);
         }
         if argument.contains(['*', '?', '[']) {
-            return Ok(Self::Glob(argument.into()));
+            return Ok(Self::Glob { pattern: argument.into(), excludes: Vec::new() });
         }
         Ok(Self::Path(argument.into()))
     }
@@ -173,9 +221,10 @@ impl LogRule {
             log,
             patterns: Vec::new(),
             ignores: Vec::new(),
+            joining: None,
             captures: Vec::new(),
             tags: String::new(),
-            alert: LogAlert::All { message: None },
+            alert: LogAlert::All { message: None, limit: None },
             condition: ConditionRule::default(),
             active: None,
         }
@@ -230,9 +279,15 @@ impl LogSource {
     /// The file field of events. For a wildcard it is used only where no real path is known.
     pub fn field(&self) -> String {
         match self {
-            Self::Path(path) | Self::Glob(path) => path.clone(),
+            Self::Path(path) | Self::Glob { pattern: path, .. } => path.clone(),
             Self::Command(command) => format!("|{}", command.as_str()),
         }
+    }
+
+    /// Tells it from all others.
+    pub fn name(&self) -> String {
+        let Self::Glob { pattern, excludes } = self else { return self.field() };
+        excludes.iter().fold(pattern.clone(), |name, exclude| name + "\n" + exclude)
     }
 }
 
@@ -242,8 +297,10 @@ impl Rule {
     pub(super) fn extension(&self) -> Option<&'static str> {
         let extension = match self {
             Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
-            Self::Log(LogRule { log: LogSource::Glob(_), .. }) => Some("file: with a wildcard"),
+            Self::Log(LogRule { log: LogSource::Glob { .. }, .. }) => Some("file: with a wildcard"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
+            Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
+            Self::Log(LogRule { alert: LogAlert::Limit { .. }, .. }) => Some("alert_if: behind file:"),
             Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
             // Without these they would count other processes.
             Self::Process(rule) if !rule.filter.is_empty() => rule.filter.given(),
@@ -275,6 +332,12 @@ impl Rule {
         }
         if matches!(self, Self::Log(rule) if rule.alert.by().is_some()) {
             ignored.push("by=".into());
+        }
+        if let Self::Log(LogRule { joining: Some(joining), .. }) = self {
+            ignored.push(joining.directive().into());
+        }
+        if matches!(self, Self::Log(rule) if rule.alert.limit().is_some()) {
+            ignored.push("limit=".into());
         }
         for term in self.conditions().flat_map(ConditionRule::given) {
             let term = if term == "cleared" { "cleared:".into() } else { format!("{term}=") };
@@ -309,7 +372,11 @@ impl Rule {
     /// The terms of the last alert, for its `cleared:`; `None` if that alert stands for no condition.
     pub(super) fn last_condition(&mut self) -> Option<&mut ConditionRule> {
         match self {
-            Self::Log(LogRule { alert: LogAlert::Threshold { .. } | LogAlert::Inactive { .. }, condition, .. }) => Some(condition),
+            Self::Log(LogRule {
+                alert: LogAlert::Threshold { .. } | LogAlert::Inactive { .. } | LogAlert::Limit { .. },
+                condition,
+                ..
+            }) => Some(condition),
             Self::Process(rule) => Some(&mut rule.condition),
             Self::Command(rule) => {
                 let alert = rule.alerts.last_mut()?;
@@ -334,9 +401,26 @@ impl LogAlert {
     /// The text of its events, if that is given and may have captures.
     pub fn text(&self) -> Option<&EventText> {
         match self {
-            Self::All { message } => message.as_ref(),
-            Self::Threshold { message, .. } => Some(message),
-            Self::Count { .. } | Self::Inactive { .. } => None,
+            Self::All { message, .. } => message.as_ref(),
+            Self::Threshold { message, .. } | Self::Limit { message, .. } => Some(message),
+            Self::Count { .. } | Self::Inactive { .. } | Self::Value { .. } => None,
+        }
+    }
+
+    /// The length of its blocks of time, if it has blocks.
+    pub fn block(&self) -> Option<Duration> {
+        match self {
+            Self::All { limit, .. } => limit.map(|limit| limit.block),
+            Self::Threshold { block, .. } | Self::Count { block, .. } | Self::Inactive { block, .. } => Some(*block),
+            Self::Value { .. } | Self::Limit { .. } => None,
+        }
+    }
+
+    /// How many events it makes in a block at most, one for each line.
+    pub fn limit(&self) -> Option<u64> {
+        match self {
+            Self::All { limit, .. } => limit.map(|limit| limit.events),
+            _ => None,
         }
     }
 
@@ -344,14 +428,65 @@ impl LogAlert {
     pub fn by(&self) -> Option<&GroupName> {
         match self {
             Self::Threshold { by, .. } | Self::Count { by, .. } => by.as_ref(),
-            Self::All { .. } | Self::Inactive { .. } => None,
+            _ => None,
         }
+    }
+
+    /// Whether it has a condition for each value of a group.
+    pub fn has_conditions_of_values(&self) -> bool {
+        let is_each = matches!(self, Self::Limit { limit, .. } if matches!(limit.subject, Some(LineSubject::Each(_))));
+        is_each || self.by().is_some()
     }
 
     /// The groups that it asks for, each with the key that names it.
     pub(super) fn groups(&self) -> impl Iterator<Item = (&'static str, &GroupName)> {
         let of_text = self.text().into_iter().flat_map(EventText::groups).map(|group| ("text", group));
-        self.by().map(|group| ("by", group)).into_iter().chain(of_text)
+        let of_line = match self {
+            Self::Value { group } => [Some(("value", group)), None],
+            Self::Limit { limit, .. } => {
+                let subject = limit.subject.as_ref().map(|subject| match subject {
+                    LineSubject::Text(group, _) | LineSubject::Each(group) => ("match", group),
+                });
+                [Some(("limit", &limit.group)), subject]
+            }
+            _ => [self.by().map(|group| ("by", group)), None],
+        };
+        of_line.into_iter().flatten().chain(of_text)
+    }
+}
+
+impl fmt::Display for LineSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(group, text) => write!(f, "{group},{text}"),
+            Self::Each(group) => group.fmt(f),
+        }
+    }
+}
+
+impl Joining {
+    /// Whether a line belongs to the one before. Charges the work.
+    pub fn continues(&self, line: &str, work: &mut Work) -> bool {
+        match self {
+            Self::Found(pattern) => pattern.search(line, work),
+            Self::NotFound(pattern) => !pattern.search(line, work),
+        }
+    }
+
+    /// Its directive.
+    fn directive(&self) -> &'static str {
+        match self {
+            Self::Found(_) => "join:",
+            Self::NotFound(_) => "starts:",
+        }
+    }
+}
+
+impl LineLimit {
+    /// Whether a number is beyond the limit. `Some(false)` if it is not, and not back at `until` either; `None` if it is back.
+    pub fn passes(&self, number: &Decimal, until: Option<&Decimal>) -> Option<bool> {
+        let is_beyond = |end: &Decimal| number.cmp(end) == self.beyond;
+        (is_beyond(&self.limit.number) || until.is_some_and(is_beyond)).then(|| is_beyond(&self.limit.number))
     }
 }
 

@@ -29,7 +29,7 @@ fn of_directive(name: &str, argument: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut add = |what: &str, doubts: Vec<&'static str>| found.extend(doubts.into_iter().map(|doubt| format!("{what} {doubt}")));
     match name {
-        "match" | "ignore" => {
+        "match" | "ignore" | "join" | "starts" => {
             add(&format!("{name}:"), doubts(argument));
             if is_everywhere(argument) {
                 add(&format!("{name}:"), vec!["the pattern is found in every line"]);

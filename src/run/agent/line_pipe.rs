@@ -33,6 +33,8 @@ pub(super) enum Reading {
 impl LinePipe {
     /// Most bytes that one call reads.
     const TURN: u64 = 256 * 1024;
+    /// So many bytes are read though the receiver takes none: it may wait for lines that belong to those that it has.
+    const AHEAD: usize = 2 * MAX_LINE;
     /// Most bytes of what a process said that are part of its failure.
     const MOST_SAID: usize = 200;
 
@@ -54,7 +56,8 @@ impl LinePipe {
     pub(super) fn read(&mut self, buffer: &mut [u8], take: &mut dyn FnMut(&[u8]) -> usize) -> Reading {
         let until = self.read + Self::TURN;
         while self.read < until {
-            if !self.hand_on(take) {
+            let is_blocked = !self.hand_on(take);
+            if is_blocked && (self.at_end || self.pending.len() >= Self::AHEAD) {
                 return Reading::Blocked;
             }
             if self.at_end {
@@ -67,7 +70,7 @@ impl LinePipe {
                     self.read += count as u64;
                     self.pending.extend_from_slice(&buffer[..count]);
                 }
-                Ok(None) if !ended => return Reading::Waiting,
+                Ok(None) if !ended => return if is_blocked { Reading::Blocked } else { Reading::Waiting },
                 // A process that it started may hold the pipe open for ever.
                 _ => self.at_end = true,
             }

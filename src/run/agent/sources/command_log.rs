@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, Lines, LogEvent, LogId};
 use crate::directives::host::CommandLine;
-use crate::now::Now;
+use crate::now::{earlier, Now};
 use crate::run::agent::line_pipe::{LinePipe, Reading};
 use crate::sys::reason;
 use std::os::fd::BorrowedFd;
@@ -17,6 +17,8 @@ pub(super) struct CommandLog {
     pause: Duration,
     /// Bytes that were processed, through all runs.
     position: u64,
+    /// Until when what was printed last waits for more.
+    waits_until: Option<Duration>,
 }
 
 impl CommandLog {
@@ -27,7 +29,15 @@ impl CommandLog {
 
     /// A command that is started at once.
     pub(super) fn new(now: Now, command: &CommandLine) -> Self {
-        Self { command: command.clone(), running: None, started: now.mono, next_start: now.mono, pause: Self::FIRST_PAUSE, position: 0 }
+        Self {
+            command: command.clone(),
+            running: None,
+            started: now.mono,
+            next_start: now.mono,
+            pause: Self::FIRST_PAUSE,
+            position: 0,
+            waits_until: None,
+        }
     }
 
     /// Bytes that were processed.
@@ -48,19 +58,21 @@ impl CommandLog {
             }
             return false;
         };
-        let position = &mut self.position;
+        let (position, mut waits) = (&mut self.position, None);
         let reading = pipe.read(buffer, &mut |bytes| {
             let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position: *position, place: None, bytes }));
             *position += consumed as u64;
+            waits = if consumed == 0 { agent.waits_until(id) } else { None };
             consumed
         });
         // Not with its first line: a command that prints and then fails has not worked.
         if now.mono.saturating_sub(self.started) >= Self::SETTLED {
             agent.handle_log(now, id, LogEvent::State(Ok(())));
         }
+        self.waits_until = waits;
         match reading {
             Reading::Waiting => false,
-            Reading::Blocked | Reading::More => true,
+            Reading::Blocked | Reading::More => waits.is_none(),
             Reading::Ended(end) => {
                 self.running = None;
                 self.handle_end(now, id, agent, end.outcome);
@@ -95,7 +107,7 @@ impl CommandLog {
             None => Some(self.next_start),
             // The pipe says when there is something to read. Once it is closed, only the end of the process is awaited.
             Some(pipe) if pipe.fd().is_none() => Some(now.mono + Self::FIRST_PAUSE),
-            Some(_) => Some(self.started + Self::SETTLED).filter(|settled| now.mono < *settled),
+            Some(_) => earlier(self.waits_until, Some(self.started + Self::SETTLED).filter(|settled| now.mono < *settled)),
         }
     }
 }

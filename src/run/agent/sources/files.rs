@@ -4,7 +4,7 @@ use super::copies::{Held, Unread, Verdict};
 use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
 use crate::fs::glob::{Expansion, FoundFile, OtherFiles, Search};
 use crate::fs::{Access, AccessError};
-use crate::now::Now;
+use crate::now::{earlier, Now};
 use crate::tail::{confirms, file_id, is_named_after, line_end, FileId, Follower, LogFile, Piece};
 use crate::wire::position::{FilePosition, Position};
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ pub(super) struct Files {
     files: Vec<SourceFile>,
     /// The pattern of a wildcard.
     wildcard: Option<String>,
+    /// The patterns of files that it does not mean.
+    excludes: Vec<String>,
     /// Which file is read first: the one whose turn it was when there was no room for more.
     first: usize,
     /// The search for files that is under way.
@@ -64,6 +66,8 @@ pub(super) struct FilesRead {
     pub(super) has_more: bool,
     /// How many bytes were handed over.
     pub(super) bytes: usize,
+    /// The next lines wait until then for others that belong to them.
+    pub(super) waits_until: Option<Duration>,
 }
 
 impl SourceFile {
@@ -105,7 +109,8 @@ impl SourceFile {
         let has_more = follower.read(now.mono, buffer, &mut |Piece { position, place, bytes }| {
             let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(place), bytes }));
             read.bytes += consumed;
-            is_blocked |= consumed < bytes.len();
+            read.waits_until = if consumed == 0 { agent.waits_until(id) } else { None };
+            is_blocked |= consumed < bytes.len() && read.waits_until.is_none();
             consumed
         });
         read.has_more = has_more || is_blocked;
@@ -132,9 +137,9 @@ impl Files {
         Self { files: vec![SourceFile::new(access, path.to_string(), None)], ..Self::of_wildcard(source, access, None) }
     }
 
-    /// The files that a pattern matches.
-    pub(super) fn of_pattern(source: LogId, access: &Access, pattern: &str) -> Self {
-        Self::of_wildcard(source, access, Some(pattern.to_string()))
+    /// The files that a pattern matches, and none of `excludes`.
+    pub(super) fn of_pattern(source: LogId, access: &Access, pattern: &str, excludes: &[String]) -> Self {
+        Self { excludes: excludes.to_vec(), ..Self::of_wildcard(source, access, Some(pattern.to_string())) }
     }
 
     fn of_wildcard(source: LogId, access: &Access, wildcard: Option<String>) -> Self {
@@ -143,6 +148,7 @@ impl Files {
             access: access.clone(),
             files: Vec::new(),
             wildcard,
+            excludes: Vec::new(),
             first: 0,
             search: None,
             search_began: Duration::ZERO,
@@ -313,7 +319,8 @@ impl Files {
             if !self.may_read(now, at) {
                 continue;
             }
-            let FilesRead { has_more, bytes } = self.files[at].read(now, agent, buffer);
+            let FilesRead { has_more, bytes, waits_until } = self.files[at].read(now, agent, buffer);
+            all.waits_until = earlier(all.waits_until, waits_until);
             all.has_more |= has_more;
             all.bytes += bytes;
         }
@@ -363,7 +370,7 @@ impl Files {
     pub(super) fn search(&mut self, now: Now, agent: &mut Agent) {
         let Some(pattern) = &self.wildcard else { return };
         if self.search.is_none() && now.mono >= self.next_search {
-            self.search = Some(Box::new(Search::new(&self.access, pattern, Self::MAX)));
+            self.search = Some(Box::new(Search::new(&self.access, pattern, &self.excludes, Self::MAX)));
             self.search_began = now.mono;
         }
         let Some(search) = self.search.take_if(|search| search.step()) else { return };

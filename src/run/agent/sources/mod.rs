@@ -180,7 +180,7 @@ impl Source {
     fn new(now: Now, id: LogId, log: &LogSource, access: &Access) -> Self {
         let input = match log {
             LogSource::Path(path) => Input::Files(Files::at_path(id, access, path)),
-            LogSource::Glob(pattern) => Input::Files(Files::of_pattern(id, access, pattern)),
+            LogSource::Glob { pattern, excludes } => Input::Files(Files::of_pattern(id, access, pattern, excludes)),
             LogSource::Command(command) => Input::Command(Box::new(CommandLog::new(now, command))),
         };
         Self { id, input, name: log.field(), next_look: now.mono, is_unread: true, is_folder_watched: false, watched_files: Vec::new() }
@@ -240,6 +240,7 @@ impl Source {
             Input::Files(files) if self.is_unread => {
                 let read = files.read(now, agent, buffer);
                 self.is_unread = read.has_more;
+                self.next_look = read.waits_until.map_or(self.next_look, |until| until.min(self.next_look));
                 read.bytes
             }
             Input::Files(_) => 0,

@@ -4,6 +4,9 @@ use super::*;
 use crate::agent::rules::bench::{at, delivery, events, host_file};
 use crate::directives::host::Rule;
 
+mod alerts;
+mod joined;
+
 /// So many lines of 1,000 bytes: one after which no block is read any more, and more than can wait.
 const FEW: usize = 100;
 const TOO_MANY: usize = 200;
@@ -338,98 +341,6 @@ fn a_turn_that_is_over_searches_nothing_more() {
     assert_eq!(bench.lines(1, "a\n"), 0);
     bench.rules.begin_turn();
     assert_eq!(bench.lines(1, "a\n"), 2);
-}
-
-#[test]
-fn a_text_has_the_captures_of_the_first_pattern_that_is_found() {
-    let rules =
-        "file: /log\nmatch: ([a-z]+) failed from (?P<ip>[0-9.]+)\nmatch: (x)(?P<ip>y)?\nalert_all: tags=A text={1} at {ip}: {line}\n\
-                 file: /log\nmatch: user=(\\w*)\nalert_n: tags=N threshold=1 seconds=10 text=More than one: {1}\n";
-    let mut bench = Bench::new(rules);
-    bench.lines(1, "  root failed from 192.0.2.7 x \nno\nx user=a\nuser=b\r\n");
-    assert_eq!(bench.events(), ["A root at 192.0.2.7: root failed from 192.0.2.7 x", "A x at : x user=a"]);
-    let counts = bench.counts();
-    bench.time(10, 0);
-    assert_eq!(bench.events(), ["N More than one: b"], "that of the last line");
-    let mut bench = Bench::restarted(5, rules, &counts);
-    bench.time(10, 0);
-    assert_eq!(bench.events(), ["N More than one: "], "the line is not known any more");
-}
-
-/// A rule that counts by the address of a line such as `x 192.0.2.7`.
-fn by_address(alert: &str) -> String {
-    format!("file: /log\nmatch: x (?P<ip>\\S*)\n{alert}\n")
-}
-
-#[test]
-fn lines_are_counted_for_each_value_and_reported_the_most_frequent_first() {
-    let mut bench = Bench::new(&by_address("alert_count: tags=C seconds=10 by=ip"));
-    bench.lines(1, "x b\nx a\nx b\nx c\nother\nx b\nx a\nx \n");
-    bench.time(10, 0);
-    assert_eq!(bench.events(), ["C 3 b", "C 2 a", "C 1 ", "C 1 c"]);
-    bench.time(20, 0);
-    assert_eq!(bench.events(), [""; 0], "a value without a line makes no event");
-    let many: String = (0..5000).map(|n| format!("x {n}\nx often\n")).collect();
-    bench.lines(21, &many);
-    bench.time(30, 0);
-    let events = bench.events();
-    assert!(events[0].starts_with("C 5000 often") && events.last().unwrap().ends_with(" others"), "{events:?}");
-    let number = |event: &String| event.split(' ').nth(1).unwrap().parse::<u64>().unwrap();
-    assert_eq!(events.iter().map(number).sum::<u64>(), 10_000, "no line is lost");
-    assert!(events.len() <= 129, "{}", events.len());
-}
-
-#[test]
-fn each_value_has_a_condition_of_its_own() {
-    let alert = "alert_n: tags=N threshold=1 seconds=10 by=ip for=2 repeat=0 text=Many from {ip}\ncleared: Over";
-    let mut bench = Bench::new(&by_address(alert));
-    let blocks = ["x a\nx a\nx b\n", "x a\nx a\nx b\nx b\n", "x b\nx b\nx a\nx a\n", "x b\nx b\n", "x b\n", ""];
-    let expected = ["", "N Many from a", "N Many from b", "N Over", "N Over", ""];
-    for (block, (lines, expected)) in (0..).zip(blocks.into_iter().zip(expected)) {
-        bench.lines(block * 10 + 1, lines);
-        // What happens to other rules ends none of these conditions.
-        let keys = bench.rules.condition_keys(&bench.logs);
-        bench.delivery.close_other_conditions(at(block * 10 + 2), &keys);
-        bench.time(block * 10 + 10, 0);
-        assert_eq!(bench.events().join(","), expected, "{block}");
-    }
-}
-
-#[test]
-fn the_conditions_of_values_end_with_the_times_of_their_alert_and_with_their_rule() {
-    let text = by_address("active: 3;00:00-12:01\nalert_n: tags=N threshold=0 seconds=10 by=1 repeat=0 message=M\ncleared: C");
-    let mut bench = Bench::new(&text);
-    bench.lines(1, "x a\nx b\n");
-    bench.time(10, 0);
-    bench.time(120, 0);
-    assert_eq!(bench.events(), ["N M", "N M", "N C", "N C"]);
-    let mut bench = Bench::new(&text);
-    bench.lines(1, "x a\n");
-    bench.time(10, 0);
-    bench.delivery.close_other_conditions(at(11), &[]);
-    assert_eq!(bench.events(), ["N M", "N C"]);
-}
-
-#[test]
-fn what_was_counted_before_a_restart_is_of_no_known_value() {
-    let rules = by_address("alert_count: tags=C seconds=10 by=ip") + &by_address("alert_n: tags=N threshold=2 seconds=10 by=ip message=M");
-    let mut bench = Bench::new(&rules);
-    bench.lines(1, "x a\nx a\nx a\n");
-    let mut bench = Bench::restarted(5, &rules, &bench.counts());
-    bench.lines(6, "x a\n");
-    bench.time(10, 0);
-    assert_eq!(bench.events(), ["C 1 a", "C 3 others", "N 3 lines matched whose values are not counted apart"]);
-}
-
-#[test]
-fn a_repeated_message_counts_as_often_as_it_says() {
-    let rules =
-        "file: /log\nmatch: x\nalert_count: tags=C seconds=10\nfile: /log\nmatch: x\nalert_n: tags=N threshold=5 seconds=10 message=M\n";
-    let mut bench = Bench::new(&(rules.to_string() + &by_address("alert_count: tags=V seconds=10 by=ip") + ALL));
-    bench.lines(1, "nas sshd[7]: x a\nnas sshd[7]: message repeated 5 times: [ x a ]\n");
-    assert_eq!(bench.events().len(), 2, "a line is one event of alert_all:");
-    bench.time(10, 0);
-    assert_eq!(bench.events(), ["C 6", "N M", "V 6 a"]);
 }
 
 #[test]
