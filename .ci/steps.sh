@@ -15,13 +15,30 @@ need strace strace
 need valgrind valgrind
 need readelf binutils
 need qemu-mips-static qemu-user-static
+need qemu-system-mipsel qemu-system-mips
+need cpio cpio
+need depmod kmod
+need mkfs.ext4 e2fsprogs
+if [ "${ci:-}" = full ]; then
+    need qemu-system-arm qemu-system-arm
+    need qemu-system-i386 qemu-system-x86
+    need qemu-system-riscv64 qemu-system-misc
+fi
 need busybox busybox-static
 need systemd-analyze systemd
 need mandoc mandoc
+need chromium chromium
+need chromedriver chromium-driver
+need npm npm
+need promtool prometheus
+need nginx nginx-light
+need openssl openssl
+need curl curl
 
 always "Formatting" cargo fmt --check
 always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh
 always "Start-up scripts" shellcheck -x -s sh scripts/init/aa436.sh scripts/init/aa436.openwrt
+always "Scripts of machines and images" shellcheck -x -s sh scripts/checks/kernels.init cross/cargo cross/powerpc-cc
 always "Lints" cargo clippy --locked --all-targets -- -D warnings
 always "Documentation of the code" env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --quiet
 always "All tests, the README's command" ./scripts/check.sh
@@ -36,6 +53,8 @@ always "Their sizes and headers" ./scripts/checks/dist.sh -s
 every_time "Emulated sessions of three targets" ./scripts/checks/emulated.sh \
     armv7-unknown-linux-musleabihf mips-unknown-linux-musl aarch64-unknown-linux-musl
 for_release "Emulated sessions of all targets" ./scripts/checks/emulated.sh
+every_time "A session under a kernel for MIPS" ./scripts/checks/kernels.sh mipsel-unknown-linux-musl
+for_release "Sessions under kernels of their own" ./scripts/checks/kernels.sh
 
 always "The programs' tests on the static programs" env PROJECT436_BIN_DIR="$static" RUST_TEST_THREADS=8 cargo test --locked --test programs
 for_release "The devices' tests on the static programs" env PROJECT436_BIN_DIR="$static" RUST_TEST_THREADS=8 cargo test --locked --test devices

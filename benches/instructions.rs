@@ -3,7 +3,7 @@
 //! lists the scenarios: name, the function whose instructions count with all that it calls, or `-` for the whole program, and what is done.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for developers")]
 
-use project436::agent::{self, Agent, Lines, LogEvent, LogId};
+use project436::agent::{self, Agent, Lines, LogEvent, LogId, Place};
 use project436::directives::host::HostFile;
 use project436::directives::keys::HostKeys;
 use project436::directives::Source;
@@ -110,7 +110,7 @@ fn read(position: u64, bytes: &[u8]) -> LogEvent<'_> {
         offset: position + 1000,
         before: &[b'y'; CONTEXT],
     };
-    LogEvent::Lines(Lines { position, place: Some(place), bytes })
+    LogEvent::Lines(Lines { position, place: Some(Place::File(place)), bytes })
 }
 
 fn lines(pattern: &str, times: usize) {

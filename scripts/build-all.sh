@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds both programs as static files for every target of cross/targets, or for those named, into dist/TARGET/.
 #   scripts/build-all.sh [-w cross|zig] [TARGET...]
-# Two ways: "zig" builds here with zig as the linker, and is taken unless -w is given; "cross" builds in containers. The former is what is tested.
+# Two ways: "zig" builds here with zig as the linker, and is taken unless -w is given; "cross" builds in containers, with the same compiler, linker and flags.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/lib/cross.sh

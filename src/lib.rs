@@ -7,7 +7,7 @@
 //!
 //! They know no clock, no file and no socket: [`wire`] (the messages, who may send them, and positions in logs), [`directives`] (the
 //! configuration language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`], [`now`], [`date`],
-//! [`wildcard`].
+//! [`line_time`], [`wildcard`], [`series`].
 //!
 //! # State machines
 //!
@@ -35,6 +35,7 @@ pub mod date;
 pub mod directives;
 pub mod fs;
 pub mod hash;
+pub mod line_time;
 pub mod lines;
 pub mod now;
 pub mod outputs;
@@ -42,6 +43,7 @@ pub mod pattern;
 pub mod random;
 pub mod run;
 pub mod schedule;
+pub mod series;
 pub mod server;
 pub mod sys;
 pub mod tail;

@@ -6,9 +6,11 @@ use memchr::{memchr, memrchr};
 pub const MAX_LINE: usize = 64 * 1024;
 
 /// Finds the whole lines at the start of a buffer. Its only state is whether the rest of an overlong line follows.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct LineSplitter {
     skipping: bool,
+    /// Most bytes of a line.
+    limit: usize,
 }
 
 /// The lines at the start of a buffer.
@@ -22,10 +24,21 @@ pub struct Split<'a> {
     unended: bool,
 }
 
+impl Default for LineSplitter {
+    fn default() -> Self {
+        Self::within(MAX_LINE)
+    }
+}
+
 impl LineSplitter {
+    /// A splitter for lines of at most so many bytes, where others are than [`MAX_LINE`].
+    pub fn within(limit: usize) -> Self {
+        Self { skipping: false, limit }
+    }
+
     /// A splitter for bytes that begin within an overlong line, or at the start of a line. The rest of the overlong line is skipped.
     pub fn resumed(within_overlong_line: bool) -> Self {
-        Self { skipping: within_overlong_line }
+        Self { skipping: within_overlong_line, ..Self::default() }
     }
 
     /// Splits the bytes that are not consumed yet.
@@ -38,7 +51,7 @@ impl LineSplitter {
         let rest = &bytes[skipped..];
         let lines = match memrchr(b'\n', rest) {
             Some(at) => &rest[..=at],
-            None if rest.len() >= MAX_LINE => &rest[..MAX_LINE],
+            None if rest.len() >= self.limit => &rest[..self.limit],
             None => &[],
         };
         Split { skipped, lines, unended }

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 
 /// Pure values. Every room above may import them.
-const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "date", "lines", "pattern", "wildcard"];
+const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "date", "line_time", "lines", "pattern", "wildcard", "series"];
 
 const fn core(name: &'static str, imports: &'static [&'static [&'static str]]) -> Room {
     Room { name, kind: Kind::Core, imports }
@@ -35,9 +35,11 @@ const ROOMS: &[Room] = &[
     core("schedule", &[&["text"]]),
     core("now", &[&["schedule"]]),
     core("date", &[]),
+    core("line_time", &[&["date"]]),
     core("pattern", &[&["text"]]),
     core("random", &[]),
     core("wildcard", &[]),
+    core("series", &[&["wildcard"]]),
     core("wire", &[VALUES]),
     // A key file holds keys of the protocol, and an output chooses events by their kinds.
     core("directives", &[VALUES, &["wire"]]),

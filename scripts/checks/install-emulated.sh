@@ -10,6 +10,7 @@
 set -eu
 if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
 . scripts/lib/checking.sh
+. scripts/lib/foreign.sh
 work=$PWD/target/emulated
 
 # A name; Debian's architecture; qemu's processor and its model; what uname -m says; /proc/cpuinfo; the target, or none.
@@ -29,37 +30,18 @@ visionfive | riscv64  | riscv64  | rv64       | riscv64  | rv64imafdc           
 END
 }
 
-# A separate apt in target/, with the system's servers and other architectures.
-apt_of_devices() { timeout 600 apt-get -q -c "$work/apt.conf" "$@"; }
-
-make_apt() { # make_apt ARCHITECTURE...
-    rm -rf "$work"
-    mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
-    : >"$work/apt/status"
-    cat >"$work/apt.conf" <<END
-#clear APT::Architectures;
-#clear APT::Update;
-APT::Architecture "$1";
-APT::Architectures { $(for name in "$@"; do printf '"%s"; ' "$name"; done) };
-APT::Sandbox::User "$(id -un)";
-Dir::State "$work/apt";
-Dir::State::status "$work/apt/status";
-Dir::Cache "$work/apt/cache";
-Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-END
-}
-
 # Makes sure of target/emulated/busybox-ARCHITECTURE for all that this Debian has.
 fetch() {
     all=$(devices | cut -d'|' -f2 | sort -u)
+    rm -rf "$work"
     # shellcheck disable=SC2086 # a list
-    make_apt $all
+    make_apt "$work/apt" '' $all
     # A list that cannot be had, such as one of the updates, is not fatal: what counts is that the packages come.
-    apt_of_devices update || true
+    apt_of "$work/apt" get update || true
     known=" $(sed -n 's/^Architectures://p' "$work"/apt/lists/*InRelease | tr '\n' ' ') "
     here=$(for name in $all; do case $known in *" $name "*) echo "$name" ;; esac; done)
     # shellcheck disable=SC2046,SC2086
-    (cd "$work" && apt_of_devices download $(printf 'busybox-static:%s ' $here)) || return 1
+    (cd "$work" && apt_of "$work/apt" get download $(printf 'busybox-static:%s ' $here)) || return 1
     for name in $here; do
         dpkg-deb -x "$work"/busybox-static_*_"$name".deb "$work/unpacked" || return 1
         # Its place differs between Debian 12 and 13.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs scripts/init/*.service under a separate systemd, in namespaces, on an overlay of this system's files that is dropped at the end. Checks
-# what the agent and its commands may do there and what they may not, and that systemd restarts both programs when they are killed.
+# what the agent, its commands and those of outputs may do there and what they may not, and that systemd restarts both programs when they are killed.
 #   scripts/checks/systemd.sh [FOLDER]      with the static programs; by default dist/x86_64-unknown-linux-musl
 # Needs root, Debian's systemd, a kernel with overlayfs, and a cgroup2 in which it may make a group. Status 77: this system does not allow it.
 set -eu
@@ -46,11 +46,15 @@ boot() {
 # The programs, a host with a configuration, and the units that systemd starts: the two, a process of another user, and this check.
 set_up() {
     cp "$1/aa436" "$1/ax436" "$root/usr/local/bin/"
-    cp "$1/look" "$root/usr/local/bin/look"
+    cp "$1/look" "$1/tell" "$root/usr/local/bin/"
+    cp "$(command -v id)" "$root/usr/local/bin/id-of-mail"
+    chgrp mail "$root/usr/local/bin/id-of-mail"
+    chmod 2755 "$root/usr/local/bin/id-of-mail"
     cp "$1"/*.service "$root/run/units/"
     rm -rf "$root/srv/436" "$root/var/lib/aa436"
     mkdir -p "$root/srv/436/hosts" "$root/home/someone"
-    printf '%s\n' 'event_stream: events.log' 'port: 4360' 'broadcast: 127.255.255.255' 'hosts: hosts' >"$root/srv/436/ax436.conf"
+    printf '%s\n' 'event_stream: events.log' 'port: 4360' 'broadcast: 127.255.255.255' 'hosts: hosts' \
+        'output: tell' 'run: /usr/local/bin/tell' >"$root/srv/436/ax436.conf"
     cp "$1/rules" "$root/srv/436/hosts/unit"
     printf '%s\n' 'OPTIONS="-n unit"' PROJECT436_TEST_CLOCK=10 >"$root/etc/default/aa436"
     for name in /var/log/private.log /home/someone/private.log; do
@@ -63,10 +67,28 @@ set_up() {
     for name in sysinit basic shutdown local-fs network-online multi-user; do
         printf '%s\n' '[Unit]' DefaultDependencies=no >"$root/run/units/$name.target"
     done
-    printf '%s\n' '[Unit]' DefaultDependencies=no 'Wants=ax436.service aa436.service other.service check.service' >"$root/run/units/check.target"
+    printf '%s\n' '[Unit]' DefaultDependencies=no 'Wants=ax436.service aa436.service other.service peer.service check.service' >"$root/run/units/check.target"
     printf '%s\n' '[Service]' User=nobody 'ExecStart=/bin/sleep 4711' >"$root/run/units/other.service"
+    printf '%s\n' '[Service]' User=nobody "ExecStart=/usr/bin/python3 -m http.server --bind :: 4712" >"$root/run/units/peer.service"
     printf '%s\n' '[Service]' Type=oneshot StandardOutput=append:/run/check/said StandardError=inherit \
         'ExecStart=/bin/sh /run/check/systemd.sh --look /run/check' 'ExecStopPost=/bin/kill -s RTMIN+14 1' >"$root/run/units/check.service"
+}
+
+# The command of the output of the server. It keeps a line for each attempt, as that of the agent prints them.
+write_output() {
+    cat >"$1/tell" <<'END'
+#!/bin/sh
+try() { name=$1; shift; if "$@" >/dev/null 2>&1; then echo "$name 1"; else echo "$name 0"; fi; }
+{
+    try home touch "$HOME/mine"
+    try ipv6 python3 -c 'import socket; socket.create_connection(("::1", 4712))'
+    try setgid sh -c '[ "$(id-of-mail -gn)" = mail ]'
+    try etc touch /etc/mine
+    try clock date -s 2020-01-01
+} >told.new
+mv told.new told
+END
+    chmod 755 "$1/tell"
 }
 
 # The command that the configuration makes the agent run. It prints a line for each attempt: its name, and 1 if it succeeded.
@@ -92,6 +114,8 @@ END
 
 restarted() { [ "$(systemctl show -p NRestarts --value "$1")" -ge 1 ] && systemctl -q is-active "$1"; }
 
+told() { grep -qx -- "$1" /srv/436/told 2>/dev/null; }
+
 look() {
     within_a_minute "the configuration is in force" events 1 'in force: [0-9]* rules'
     within_a_minute "it follows files that only another user can read" events 2 '%%Following .*private.log from its end'
@@ -103,6 +127,14 @@ look() {
     within_a_minute "@df" events 1 '%%BUILTIN_DF%%NULL%%[0-9]'
     for name in dmesg df state; do within_a_minute "a command: $name" events 1 "%%TRY_$name%%NULL%%1"; done
     for name in etc clock; do within_a_minute "a command may not: $name" events 1 "%%TRY_$name%%NULL%%0"; done
+    for name in home ipv6; do within_a_minute "a command of an output: $name" told "$name 1"; done
+    for name in setgid etc clock; do within_a_minute "a command of an output may not: $name" told "$name 0"; done
+    mkdir /run/units/ax436.service.d
+    cp /run/check/ax436-setgid.conf /run/units/ax436.service.d/setgid.conf
+    { systemctl daemon-reload && systemctl restart ax436; } || fail "the drop-in"
+    echo 'after the drop-in' >>/var/log/private.log
+    within_a_minute "a command of an output, with the drop-in: setgid" told "setgid 1"
+    for name in etc clock; do within_a_minute "with the drop-in it may not: $name" told "$name 0"; done
     systemctl reload aa436 ax436 || fail "reload"
     for unit in aa436 ax436; do
         systemctl kill -s KILL $unit
@@ -125,13 +157,15 @@ case $stage in
     programs=$(cd "${1:-dist/x86_64-unknown-linux-musl}" && pwd)
     need systemd-analyze systemd
     need pivot_root util-linux
+    need /usr/bin/python3 python3
     folder=$(mktemp -d)
     groups=$(awk '$3 == "cgroup2" { print $2 }' /proc/mounts | tail -n 1)
     group=$groups/aa436-check-$$
     mkdir "$group" || { rmdir "$folder"; skip "this system lets no group be made in cgroup2"; }
     trap 'rm -rf "$folder"; within_a_minute "nothing is left" remove_group' EXIT
-    cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/lib/checking.sh scripts/checks/systemd.sh "$folder"
+    cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/init/ax436-setgid.conf scripts/lib/checking.sh scripts/checks/systemd.sh "$folder"
     write_rules "$folder"
+    write_output "$folder"
     # The group is the root of the groups that this systemd sees. Its exit status says nothing.
     # shellcheck disable=SC2016 # for the shell that is started
     sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec timeout -k 5 300 "$@"' - "$group" \

@@ -8,6 +8,7 @@ ZIGBUILD=cargo-zigbuild==0.24.0
 # The library's profile panic = "immediate-abort" is understood from this version of Rust on: 1.N.
 LEAST_RUST=92
 DEBIAN_RUST='rustc-web cargo-web rust-web-src'
+IMAGE=localhost/project436-build
 
 case ${CARGO_TARGET_DIR:=target} in
 /*) work=$CARGO_TARGET_DIR/cross ;;
@@ -31,22 +32,54 @@ choose_way() {
     esac
 }
 
-engine_runs() {
-    for engine in docker podman; do
-        if command -v "$engine" >/dev/null 2>&1 && "$engine" info >/dev/null 2>&1; then return 0; fi
-    done
-    return 1
-}
-
 prepare_cross() {
     command -v cross >/dev/null 2>&1 || fail "there is no command cross. Install it with: cargo install cross"
-    engine_runs || fail "neither docker nor podman runs. On Debian: apt-get install podman"
-    command -v rustup >/dev/null 2>&1 || fail "there is no rustup, by which cross installs its toolchains"
-    # Toolchains of its own: cross installs and changes them, and the user's are not to change.
-    export CROSS_CONFIG="$PWD/cross/Cross.toml" RUSTUP_HOME="$work/rustup"
-    say "Installing Rust, stable and nightly, by rustup into $RUSTUP_HOME"
-    rustup toolchain install stable nightly --profile minimal --component rust-src --no-self-update
-    rustup default stable
+    choose_engine
+    keep_toolchains
+    say "Making the image $IMAGE by cross/Dockerfile with ${CROSS_CONTAINER_ENGINE##*/}"
+    "$CROSS_CONTAINER_ENGINE" build --network host --tag "$IMAGE" --build-arg "BASE=${BASE_IMAGE:-debian:12-slim}" \
+        --build-arg "RUST=$DEBIAN_RUST" --build-arg "ZIG=$ZIG" --build-arg "ZIGBUILD=$ZIGBUILD" cross
+    # cross shall take the compiler of the image, and leave the toolchains here as they are. It shows its arguments to the cargo here first.
+    export CROSS_CONFIG="$PWD/cross/Cross.toml" CROSS_CUSTOM_TOOLCHAIN=1 RUSTC_BOOTSTRAP=1
+    export CROSS_CONTAINER_OPTS="--network host ${CROSS_CONTAINER_OPTS:-}"
+}
+
+# cross 0.2.5 asks rustup for the toolchains, does not understand what rustup from 1.28 on says, and then has it update the toolchain in use,
+# CROSS_CUSTOM_TOOLCHAIN or not. So it finds another rustup, which names that toolchain and does nothing else. No other rustup is needed.
+keep_toolchains() {
+    mkdir -p "$work/bin"
+    cat >"$work/bin/rustup" <<'END'
+#!/bin/sh
+[ "$*" = 'toolchain list' ] || { echo "build-all.sh: cross shall not change toolchains: rustup $*" >&2; exit 1; }
+basename "$(rustc --print sysroot)"
+END
+    chmod 755 "$work/bin/rustup"
+    export PATH="$work/bin:$PATH"
+}
+
+# The engine that answers: cross would take docker wherever its command exists, though no daemon runs.
+choose_engine() {
+    for engine in ${CROSS_CONTAINER_ENGINE:-docker podman}; do
+        if command -v "$engine" >/dev/null 2>&1 && "$engine" info >/dev/null 2>&1; then
+            CROSS_CONTAINER_ENGINE=$(command -v "$engine")
+            export CROSS_CONTAINER_ENGINE
+            if [ "${engine##*/}" = podman ] && [ -d /sys/fs/cgroup/unified ] && [ "$(id -u)" = 0 ]; then use_hybrid_cgroups; fi
+            return
+        fi
+    done
+    fail "neither docker nor podman runs. On Debian: apt-get install podman"
+}
+
+# podman 4 fails where the second version of cgroups is mounted inside the first. It works in a namespace of mounts without that, and with no
+# cgroups of its own; the limits of a container then have to be given.
+use_hybrid_cgroups() {
+    mkdir -p "$work"
+    # shellcheck disable=SC2016 # for the shell in the namespace
+    printf '#!/bin/sh\nexec unshare --mount sh -c '\''umount /sys/fs/cgroup/unified && exec "$0" "$@"'\'' %s "$@"\n' \
+        "$CROSS_CONTAINER_ENGINE" >"$work/podman"
+    chmod 755 "$work/podman"
+    CROSS_CONTAINER_ENGINE=$work/podman
+    CROSS_CONTAINER_OPTS="--cgroups disabled --ulimit nofile=4096:4096 --ulimit nproc=8192:8192 ${CROSS_CONTAINER_OPTS:-}"
 }
 
 # The linker in a virtual environment, and a compiler that has the source of its library.
@@ -137,21 +170,6 @@ use_unpacked() {
 build() {
     export CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=false
     flags="-C relocation-model=$(relocation_model "$1") -C link-arg=-Wl,-z,relro,-z,now"
-    if [ "$way" = cross ]; then
-        # MIPS and PowerPC have no library at rustup: the nightly toolchain builds it, and the linker brings the C library. What cross
-        # has built has no panic_abort in it.
-        toolchain=+stable
-        case $1 in
-        mips* | powerpc*)
-            toolchain=+nightly flags="$flags -C link-self-contained=no -C link-arg=-static -C link-arg=-pie"
-            export CARGO_PROFILE_RELEASE_PANIC=unwind
-            ;;
-        *) export CARGO_PROFILE_RELEASE_PANIC=abort ;;
-        esac
-        built=$work/containers/$1/release
-        RUSTFLAGS=$flags cross "$toolchain" build --release --locked --no-default-features --target "$1" --target-dir "$work/containers"
-        return
-    fi
     export CARGO_PROFILE_RELEASE_PANIC=immediate-abort
     # No tables for unwinding, no places of panics and no derived Debug texts: nothing here would print or use them.
     flags="$flags -C link-self-contained=no -C force-unwind-tables=no -Z location-detail=none -Z fmt-debug=none"
@@ -159,28 +177,39 @@ build() {
     triple=$1
     case $1 in arm-*) triple=armv5te${1#arm} ;; esac
     case $triple in armv7-* | armv5te-*) flags="$flags -C target-feature=+thumb-mode" ;; esac
-    built=$work/target/$triple/release
+    case $way in cross) root=/project output=$work/containers ;; *) root=$PWD output=$work/target ;; esac
+    built=$output/$triple/release
     # -Os is for the C library, which zig compiles. zig ignores rustc's -static-pie, but not -static and -pie.
-    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,-T,$PWD/cross/smaller.ld"
+    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,-T,$root/cross/smaller.ld"
     [ "$(relocation_model "$1")" = static ] || flags="$flags -C link-arg=-static -C link-arg=-pie"
-    set -- --release --locked --target "$triple" --target-dir "$work/target" --bins --quiet --no-default-features \
+    set -- --release --locked --target "$triple" --target-dir "$output" --bins --quiet --no-default-features \
         -Z panic-immediate-abort -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
-    case $* in
-    *powerpc-*) RUSTFLAGS=$flags CARGO_TARGET_POWERPC_UNKNOWN_LINUX_MUSL_LINKER=$(powerpc_linker) "$CARGO" build "$@" ;;
-    *) RUSTFLAGS=$flags cargo-zigbuild zigbuild "$@" ;;
+    compile "$triple" "$@"
+}
+
+# cargo with those arguments, here or in the image.
+compile() { # compile TARGET ARGUMENTS...
+    triple=$1
+    shift
+    export RUSTFLAGS="$flags"
+    case $way-$triple in
+    cross-powerpc-*) named_image "$triple" CARGO_TARGET_POWERPC_UNKNOWN_LINUX_MUSL_LINKER=powerpc-cc cross build "$@" ;;
+    cross-*) named_image "$triple" cross build "$@" ;;
+    zig-powerpc-*) CARGO_TARGET_POWERPC_UNKNOWN_LINUX_MUSL_LINKER=$PWD/cross/powerpc-cc "$CARGO" build "$@" ;;
+    zig-*) cargo-zigbuild zigbuild "$@" ;;
     esac
+}
+
+# Runs cross with the image, which it reads from a variable of the target's name.
+named_image() { # named_image TARGET [VARIABLE=VALUE] COMMAND...
+    variable=CROSS_TARGET_$(echo "$1" | tr 'a-z-' 'A-Z_')_IMAGE
+    shift
+    env "$variable=$IMAGE" "$@"
 }
 
 # Position-independent wherever cross/targets says pie.
 relocation_model() {
     if grep -q "^$1 .* pie " cross/targets; then echo pie; else echo static; fi
-}
-
-# zig knows this C library by its kind of floating point only, which cargo-zigbuild does not say; and -g, without which it leaves the symbols out.
-powerpc_linker() {
-    printf '#!/bin/sh\nexec cargo-zigbuild zig cc -- -target powerpc-linux-musleabihf -g "$@"\n' >"$work/powerpc-cc"
-    chmod 755 "$work/powerpc-cc"
-    echo "$work/powerpc-cc"
 }
 
 # dist/TARGET: the stripped programs, their unstripped copies (NAME.debug) and the sums.

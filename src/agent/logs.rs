@@ -2,11 +2,12 @@
 
 use super::delivery::{Delivery, Event, LastRead};
 use super::output::{LogId, LogIds, Output, Outputs, Start};
+use super::place::{LinePlace, Place};
 use super::place_search::{PlaceRequest, PlaceSearch};
 use super::session::Phase;
 use crate::directives::host::LogSource;
 use crate::now::Now;
-use crate::wire::position::{BlockCount, BlockPosition, Position};
+use crate::wire::position::{BlockCount, Position};
 use crate::wire::ChainId;
 use std::time::Duration;
 
@@ -55,8 +56,8 @@ impl LogEvent<'_> {
 pub struct Lines<'a> {
     /// Bytes of this log that came before, through all its rotations.
     pub position: u64,
-    /// Where in the log's files they begin; `None` for the output of a command.
-    pub place: Option<BlockPosition<'a>>,
+    /// Where they stand in the log; `None` for the output of a command.
+    pub place: Option<Place<'a>>,
     /// Whole lines. Only the last may lack its newline.
     pub bytes: &'a [u8],
 }
@@ -128,9 +129,7 @@ enum Opening {
 /// A line for which some rules made their events before a restart.
 #[derive(Clone, Copy, Debug)]
 struct PartialLine {
-    /// Where the line begins in its file, and the content hash there.
-    offset: u64,
-    hash: u64,
+    place: LinePlace,
     /// The last of the rules that made their events.
     rule: u32,
 }
@@ -162,10 +161,11 @@ impl FollowedFile {
 
     /// The last of the rules that made their events of the line at `start` of these lines in an earlier run; 0 if the line is a whole one.
     pub(super) fn take_partial(&mut self, lines: &Lines<'_>, start: usize) -> u32 {
-        let (Some(PartialLine { offset, hash, rule }), Some(place)) = (self.partial, lines.place) else { return 0 };
-        if place.offset + start as u64 != offset || place.at(lines.bytes, start).files[place.earlier.len()].hash != hash {
+        let (Some(partial), Some(place)) = (&self.partial, &lines.place) else { return 0 };
+        if !place.is_at(&partial.place, lines.bytes, start) {
             return 0;
         }
+        let rule = partial.rule;
         self.partial = None;
         rule
     }
@@ -178,7 +178,7 @@ impl FollowedFile {
 
     /// The position with what is known of a partial line.
     fn complete(&self, mut position: Position) -> Position {
-        if let Some(PartialLine { offset, hash, rule }) = self.partial {
+        if let Some(PartialLine { place: LinePlace::File(offset, hash), rule }) = self.partial {
             for file in &mut position.files {
                 if file.offset == offset && file.hash == hash {
                     file.done = rule;
@@ -214,6 +214,7 @@ impl Logs {
         let (chain, wildcard) = match source {
             LogSource::Command(_) => (ChainId::NO_FILE, None),
             LogSource::Path(path) => (self.begin(ChainId::of_log(path)), None),
+            LogSource::Journal => (self.begin(ChainId::of_log(LogSource::JOURNAL_CHAIN)), None),
             LogSource::Glob { .. } => {
                 let chain = self.begin(ChainId::of_log(&source.name()));
                 (chain, Some(Wildcard { chain, found: None, is_announced: false }))
@@ -371,7 +372,7 @@ impl Logs {
             LastRead::Unanswered => return None,
             LastRead::At(checkpoint) => {
                 let position = Position::parse(&checkpoint.position).unwrap_or_default();
-                is_new = position.files.is_empty();
+                is_new = position.is_empty();
                 if !is_new && position != Position::end() {
                     return Some(Start::At(position, checkpoint.unix));
                 }
@@ -418,14 +419,16 @@ impl Logs {
         let mut counts = Vec::new();
         if let Start::At(left, _) | Start::Among(_, left, _) = &start {
             counts.clone_from(&left.counts);
-            let partial = left.files.iter().find(|file| file.done != 0);
-            file.partial = partial.map(|file| PartialLine { offset: file.offset, hash: file.hash, rule: file.done });
+            let in_file = left.files.iter().find(|file| file.done != 0);
+            let in_file = in_file.map(|file| PartialLine { place: LinePlace::File(file.offset, file.hash), rule: file.done });
+            let entry = left.cursor.filter(|cursor| cursor.done != 0);
+            file.partial = in_file.or(entry.map(|cursor| PartialLine { place: LinePlace::Entry(cursor), rule: cursor.done }));
         }
         let mut position = file.complete(position);
         position.counts = counts.clone();
         // Where reading of any other log begins follows from what the server knows.
         if start == Start::End && file.is_to_be_announced {
-            let what = if position.files.is_empty() { ", which does not exist yet" } else { " from its end" };
+            let what = if position.is_empty() { ", which does not exist yet" } else { " from its end" };
             file.announcement = Some(format!("Following {}{what}", file.path));
         }
         let chain = file.chain;

@@ -10,14 +10,16 @@ mod failures;
 mod logs;
 mod notices;
 mod output;
+mod place;
 mod place_search;
 mod rules;
 mod session;
 
 pub use delivery::Urgency;
 pub use logs::{Lines, LogEvent};
-pub use output::{JobId, LogId, Output, Start, Task, TaskEnd};
-pub use rules::{DryRun, Policy};
+pub use output::{JobId, LogId, Output, Process, Start, Task, TaskEnd};
+pub use place::{JournalBlock, JournalEntry, Place};
+pub use rules::{DryRun, DryRunOutcome, Policy};
 
 use crate::directives::host::{HostFile, Patterns};
 use crate::directives::{marked_lines, SourceLine};
@@ -109,6 +111,11 @@ impl Agent {
     /// Sets which commands servers may have run here, from the next configuration on.
     pub fn set_policy(&mut self, policy: Policy) {
         self.rules.set_policy(policy);
+    }
+
+    /// Lets servers follow files and not the journal, from the next configuration on.
+    pub fn refuse_journal(&mut self) {
+        self.rules.refuse_journal();
     }
 
     /// Sets how many bytes of memory the patterns of a configuration may take, from the next one on.
@@ -366,7 +373,7 @@ impl Agent {
         let Self { failures, rules, logs, .. } = self;
         failures.retain(|source| match source {
             FailingSource::Log(path) => logs.follows(path),
-            FailingSource::ProcessList(name) => rules.process_list_name() == name,
+            FailingSource::ProcessList(name) => rules.needs_process_list(name),
             FailingSource::Run(run) => rules.needs_run(run),
             FailingSource::PositionsFile(_) => true,
         });
@@ -462,6 +469,11 @@ impl Agent {
     /// Takes lines that a task printed.
     pub fn handle_task_lines(&mut self, now: Now, job: JobId, bytes: &[u8]) {
         self.rules.handle_task_lines(now, job, bytes, &mut self.delivery);
+    }
+
+    /// Takes a process that a task has found.
+    pub fn handle_process(&mut self, job: JobId, process: &Process<'_>) {
+        self.rules.handle_process(job, process);
     }
 
     /// A task has ended.

@@ -84,6 +84,25 @@ pub enum Task {
     Builtin(Builtin),
     /// A list of all processes, one a line, from the system itself.
     ProcessTable,
+    /// The same list with whose they are. Each goes to [`Agent::handle_process`](super::Agent::handle_process).
+    Processes,
+}
+
+/// A process, as the table of the system has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Process<'a> {
+    /// Its number.
+    pub id: u32,
+    /// That of its parent; 0 if it has none here.
+    pub parent: u32,
+    /// The number of the user as whom it acts …
+    pub user: u32,
+    /// … and the name of that user, or nothing.
+    pub user_name: &'a str,
+    /// Whether it is in a namespace of processes within the agent's, as those of containers are.
+    pub is_contained: bool,
+    /// Its arguments, joined by spaces, or its name in brackets.
+    pub line: &'a str,
 }
 
 /// How a task has ended.

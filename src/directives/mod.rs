@@ -3,10 +3,12 @@
 mod arguments;
 pub mod decimal;
 pub mod host;
+pub mod http;
 mod include;
 pub mod keys;
 mod marked;
 pub mod output;
+pub mod passwords;
 pub mod quantity;
 pub mod server;
 mod silences;

@@ -1,5 +1,6 @@
 //! The server's own file (`ax436.conf`).
 
+use super::http::Http;
 use super::output::{Output, Outputs};
 use super::source::{directive, Fault, Source, SourceLine};
 use std::net::Ipv4Addr;
@@ -37,6 +38,8 @@ pub struct ServerFile {
     pub silences: Option<String>,
     /// Seconds between two events that say that the server runs.
     pub heartbeat: Option<u64>,
+    /// Where the server is asked over HTTP.
+    pub http: Http,
     /// The outputs without a fault, in their order.
     pub outputs: Vec<Output>,
     /// The line of the command of each.
@@ -65,7 +68,7 @@ struct Given<'a> {
 }
 
 /// All directives of the server file.
-pub const DIRECTIVES: [&str; 23] = [
+pub const DIRECTIVES: [&str; 27] = [
     "event_stream",
     "port",
     "broadcast",
@@ -81,6 +84,10 @@ pub const DIRECTIVES: [&str; 23] = [
     "control",
     "silences",
     "heartbeat",
+    "http",
+    "http_password_file",
+    "http_open",
+    "http_name",
     "output_hold",
     "output",
     "select",
@@ -93,6 +100,8 @@ pub const DIRECTIVES: [&str; 23] = [
 
 impl ServerFile {
     const HOLD: u64 = 16 << 20;
+    /// The directives that may be repeated.
+    const REPEATED: [&'static str; 3] = ["broadcast", "http", "http_name"];
 
     /// Reads the server file.
     ///
@@ -125,6 +134,7 @@ impl ServerFile {
             silences: given.text("silences"),
             heartbeat: given
                 .value("heartbeat", "a number of seconds from 10 to 86400", |v| v.parse().ok().filter(|n| (10..=86_400).contains(n))),
+            http: Http::of(&given.values, &mut given.faults),
             output_hold: given.value("output_hold", "a number of bytes", |v| v.parse().ok()).unwrap_or(Self::HOLD),
             outputs,
             output_lines,
@@ -163,7 +173,7 @@ impl<'a> Given<'a> {
                 Err(fault) => given.faults.push(fault),
                 Ok((name, argument)) if given.outputs.take(name, argument, line) => {}
                 Ok((name, _)) if !DIRECTIVES.contains(&name) => given.faults.push(line.fault(format!("{name}: unknown directive"))),
-                Ok((name, _)) if name != "broadcast" && given.values.iter().any(|(earlier, ..)| *earlier == name) => {
+                Ok((name, _)) if !ServerFile::REPEATED.contains(&name) && given.values.iter().any(|(earlier, ..)| *earlier == name) => {
                     given.faults.push(line.fault(format!("{name}: is given twice")));
                 }
                 Ok((name, argument)) => given.values.push((name, argument, line)),
@@ -238,6 +248,7 @@ mod tests {
                 control: None,
                 silences: None,
                 heartbeat: None,
+                http: Http::default(),
                 outputs: Vec::new(),
                 output_lines: Vec::new(),
                 output_hold: 16 << 20,
@@ -269,6 +280,29 @@ mod tests {
         assert_eq!(file.output_faults.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ax436.conf:7: output: run: is missing for b"]);
         assert_eq!(file.output_hold, 7);
         assert_eq!(parse(&format!("{LEAST}output: b\nport: x\n")).unwrap_err().len(), 2);
+    }
+
+    #[test]
+    fn other_than_loopback_addresses_need_a_password_or_consent() {
+        let http = |more: &str| parse(&format!("{LEAST}{more}")).map(|file| file.http);
+        let local = http("http: 127.0.0.1:8436\nhttp: [::1]:8436\nhttp_name: mon.example.org\nhttp_name: mon\n").unwrap();
+        assert_eq!(local.listen, ["127.0.0.1:8436".parse().unwrap(), "[::1]:8436".parse().unwrap()]);
+        assert_eq!((local.names, local.is_open, local.password_file), (vec!["mon.example.org".into(), "mon".into()], false, None));
+        assert!(http("http: 0.0.0.0:80\nhttp_open: yes\n").unwrap().is_open);
+        assert_eq!(http("http_password_file: pw\nhttp: [::]:80\n").unwrap().password_file.as_deref(), Some("pw"));
+        assert_eq!(
+            http("http: 0.0.0.0:80\nhttp: 80\nhttp: ::1:80\nhttp: 127.0.0.1:0\nhttp: 0.0.0.0:80\nhttp_open: no\nhttp_name: a:80\n")
+                .unwrap_err(),
+            [
+                "ax436.conf:5: http: 0.0.0.0:80 needs http_password_file: or http_open: yes, since it is not a loopback address",
+                "ax436.conf:6: http: expected ADDRESS:PORT, such as 127.0.0.1:8436 or [::1]:8436, got \"80\"",
+                "ax436.conf:7: http: expected ADDRESS:PORT, such as 127.0.0.1:8436 or [::1]:8436, got \"::1:80\"",
+                "ax436.conf:8: http: expected ADDRESS:PORT, such as 127.0.0.1:8436 or [::1]:8436, got \"127.0.0.1:0\"",
+                "ax436.conf:9: http: 0.0.0.0:80 is given twice",
+                "ax436.conf:10: http_open: expected yes, got \"no\"",
+                "ax436.conf:11: http_name: expected a host name without a port, got \"a:80\"",
+            ]
+        );
     }
 
     #[test]

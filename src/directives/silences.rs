@@ -59,6 +59,9 @@ impl Silences {
 }
 
 impl Silence {
+    /// Most seconds that one lasts.
+    pub const LONGEST: u64 = 366 * 86_400;
+
     fn parse(line: &SourceLine<'_>) -> Result<Self, Fault> {
         let expected = "expected HOST[/TAGS] UNTIL [REASON], with UNTIL such as 2026-12-01T08:00:00+01:00";
         let (target, rest) = line.text.split_once(char::is_whitespace).ok_or_else(|| line.fault(expected))?;
@@ -97,7 +100,7 @@ impl Silence {
             seconds = seconds.checked_add(number(&rest[..at], 10)?.checked_mul(unit)?)?;
             rest = &rest[at + 1..];
         }
-        Some(seconds).filter(|seconds| (1..=366 * 86_400).contains(seconds))
+        Some(seconds).filter(|seconds| (1..=Self::LONGEST).contains(seconds))
     }
 
     /// `HOST[/TAGS]`.

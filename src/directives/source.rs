@@ -73,6 +73,9 @@ impl<'a> Source<'a> {
     }
 }
 
+/// The directive whose argument may be missing.
+const WITHOUT_ARGUMENT: &str = "journal";
+
 /// Splits `name: argument`.
 ///
 /// # Errors
@@ -83,10 +86,10 @@ pub(super) fn directive<'a>(line: &SourceLine<'a>) -> Result<(&'a str, &'a str),
         return Err(line.fault(format!("expected \"name: argument\", got \"{}\"", line.text)));
     };
     let trimmed = argument.trim_start();
-    if trimmed.is_empty() {
+    if trimmed.is_empty() && name != WITHOUT_ARGUMENT {
         return Err(line.fault(format!("{name}: the argument is missing")));
     }
-    if trimmed.len() == argument.len() {
+    if trimmed.len() == argument.len() && !trimmed.is_empty() {
         return Err(line.fault(format!("{name}: white space is missing after the colon")));
     }
     Ok((name, trimmed))
@@ -109,11 +112,13 @@ mod tests {
     #[test]
     fn a_directive_is_a_name_a_colon_white_space_and_an_argument() {
         assert_eq!(directive(&line("h", 1, "file:\t /a b")), Ok(("file", "/a b")));
+        assert_eq!(directive(&line("h", 1, "journal:")), Ok(("journal", "")));
         for (text, reason) in [
             ("file", "h:7: expected \"name: argument\", got \"file\""),
             (": x", "h:7: expected \"name: argument\", got \": x\""),
             ("My File: x", "h:7: expected \"name: argument\", got \"My File: x\""),
             ("file:/a", "h:7: file: white space is missing after the colon"),
+            ("journal:ssh", "h:7: journal: white space is missing after the colon"),
             ("file:", "h:7: file: the argument is missing"),
         ] {
             assert_eq!(directive(&line("h", 7, text)).unwrap_err().to_string(), reason);

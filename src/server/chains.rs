@@ -3,7 +3,7 @@
 
 use super::sink::Written;
 use crate::wire::{ChainId, Checkpoint, Message, Progress, RecordedSeq, Seq, MAX_HELD};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 
@@ -169,17 +169,26 @@ impl Chains {
         }
     }
 
-    /// Advances a chain to the last of the events that the sink has just taken. DONE goes to `to` once it is written.
-    pub(super) fn accept(&mut self, host: &Rc<str>, chain: ChainId, checkpoint: Checkpoint<&str>, to: SocketAddrV4) {
+    /// The keys of the conditions that are open in the chains of a host.
+    pub(super) fn open_conditions(&self, host: &str) -> HashSet<&str> {
+        let chains = self.hosts.get(host).into_iter().flat_map(HashMap::values);
+        chains.flat_map(|chain| open_conditions(&chain.checkpoint.position).split('~')).collect()
+    }
+
+    /// Advances a chain to the last of the events that the sink has just taken. DONE goes to `to` once it is written. Returns whether
+    /// other conditions are open at its end than before.
+    pub(super) fn accept(&mut self, host: &Rc<str>, chain: ChainId, checkpoint: Checkpoint<&str>, to: SocketAddrV4) -> bool {
         self.uses += 1;
         let uses = self.uses;
-        let Some(entry) = self.chain_mut(host, chain) else { return };
+        let Some(entry) = self.chain_mut(host, chain) else { return false };
+        let changes = open_conditions(&entry.checkpoint.position) != open_conditions(checkpoint.position);
         let before = std::mem::replace(&mut entry.checkpoint, checkpoint.to_owned());
         entry.last_used = uses;
         if !std::mem::replace(&mut entry.uncommitted, true) {
             self.uncommitted.push(Uncommitted { host: host.clone(), chain, before, to });
         }
         self.changed = true;
+        changes
     }
 
     /// Stores a batch that is out of order until its predecessor arrives. Drops it if there is no room.
@@ -220,9 +229,9 @@ impl Chains {
         committed
     }
 
-    /// Advances a chain by an event of the stream, if it is the last one of its batch. Events must come in the order of the stream.
-    pub(super) fn replay(&mut self, host: &str, uid: &str, unix: u64) {
-        let Some(RecordedSeq { chain, seq, position }) = RecordedSeq::parse(uid) else { return };
+    /// Advances a chain by what stands behind the `@` of an event of the stream, if it is the last one of its batch. Events must come in the order of the stream.
+    pub(super) fn replay(&mut self, host: &str, at: &str, unix: u64) {
+        let Some(RecordedSeq { chain, seq, position }) = RecordedSeq::parse(at) else { return };
         let checkpoint = Checkpoint { seq, unix, position };
         let at = self.chain(host, chain).map(|chain| chain.checkpoint.seq);
         if at.is_some_and(|seq| seq.epoch == checkpoint.seq.epoch && seq.number >= checkpoint.seq.number) {
@@ -277,6 +286,11 @@ impl Chains {
         self.changed = false;
         true
     }
+}
+
+/// The part of a position that says which conditions are open: their keys, separated by `~`.
+fn open_conditions(position: &str) -> &str {
+    position.split_once('~').map_or("", |(_, keys)| keys)
 }
 
 fn total_bytes(batches: &BTreeMap<u64, Waiting>) -> usize {
@@ -438,9 +452,9 @@ mod tests {
             let first = seq(epoch, number);
             let datagram = EventBatch::emit("h", LOG, first, position, "5%%T%%NULL%%f.\n=1%%x");
             let Ok(Message::Event(batch)) = Message::parse(&datagram) else { panic!("an event") };
-            let mut uid = String::new();
-            batch.for_each(|word, _| uid = word.into());
-            uid
+            let mut at = String::new();
+            batch.for_each(|word, _| at = word.split_once('@').unwrap().1.into());
+            at
         };
         let mut restored = Chains::default();
         assert!(restored.restore(&snapshot));
@@ -448,7 +462,7 @@ mod tests {
         assert_eq!(restored.snapshot(), None);
         for (uid, at) in [
             (uid(1, 1, "0.0.0"), checkpoint(1, 1, "1.1.1")),
-            ("f.r.2@".into(), checkpoint(1, 1, "1.1.1")),
+            (String::new(), checkpoint(1, 1, "1.1.1")),
             (uid(1, 2, "2.1.1"), checkpoint(1, 2, "2.1.1")),
             (uid(2, 1, "3.1.1"), checkpoint(2, 1, "3.1.1")),
             ("000000".into(), checkpoint(2, 1, "3.1.1")),

@@ -3,7 +3,7 @@
 
 use crate::text::{number, truncate};
 use crate::wire::{EventWord, Kind, State};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 /// The open conditions of all hosts.
@@ -141,6 +141,19 @@ impl Conditions {
         let of_host = self.hosts.remove(host);
         self.changed |= of_host.is_some();
         of_host.unwrap_or_default().open.into_iter()
+    }
+
+    /// Closes the conditions of a host that are the agent's and none of these.
+    pub(super) fn retain(&mut self, host: &str, open: &HashSet<&str>) {
+        let Some(of_host) = self.hosts.get_mut(host) else { return };
+        let before = of_host.open.len();
+        of_host.open.retain(|key, condition| condition.kind == Kind::System || open.contains(&**key));
+        if of_host.open.len() < before {
+            (self.changed, of_host.is_overfull) = (true, false);
+        }
+        if of_host.open.is_empty() {
+            self.hosts.remove(host);
+        }
     }
 
     /// The hosts with open conditions that this does not hold for.

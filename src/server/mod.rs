@@ -271,10 +271,10 @@ impl Server {
         let Some(host) = self.hosts.name(batch.host).cloned() else { return };
         match self.chains.classify(&host, chain, first, last) {
             Arrival::InOrder => {
-                self.accept_batch(from, &host, &batch, sink);
+                self.accept_batch(now, from, &host, &batch, sink);
                 while let Some(stored) = self.chains.take_next(&host, chain) {
                     let Ok(Message::Event(batch)) = Message::parse(&stored) else { continue };
-                    self.accept_batch(from, &host, &batch, sink);
+                    self.accept_batch(now, from, &host, &batch, sink);
                 }
             }
             Arrival::Duplicate => self.answers.push(from, &host, chain),
@@ -287,9 +287,17 @@ impl Server {
         }
     }
 
-    fn accept_batch(&mut self, from: SocketAddrV4, host: &Rc<str>, batch: &EventBatch<'_>, sink: &mut impl EventSink) {
+    fn accept_batch(&mut self, now: Now, from: SocketAddrV4, host: &Rc<str>, batch: &EventBatch<'_>, sink: &mut impl EventSink) {
         sink::accept_batch(host, batch, sink);
-        self.chains.accept(host, batch.chain, batch.checkpoint(), from);
+        let says = self.reports.follow_batch(now, host, batch, &mut self.outputs);
+        if self.chains.accept(host, batch.chain, batch.checkpoint(), from) || says {
+            self.close_conditions(host);
+        }
+    }
+
+    /// Closes the conditions of an agent that it does not have any more: not every condition ends with an event.
+    fn close_conditions(&mut self, host: &str) {
+        self.reports.conditions.retain(host, &self.chains.open_conditions(host));
     }
 
     fn handle_take(&mut self, from: SocketAddrV4, host: &str, chain: ChainId, before: Option<Seq>, to: Checkpoint<&str>) {
@@ -298,7 +306,11 @@ impl Server {
         }
         let Some(name) = self.hosts.name(host) else { return };
         match self.chains.take(name, chain, before, to) {
-            TakeOutcome::Done | TakeOutcome::Mismatch => self.send_at(from, host, chain),
+            TakeOutcome::Done => {
+                self.close_conditions(host);
+                self.send_at(from, host, chain);
+            }
+            TakeOutcome::Mismatch => self.send_at(from, host, chain),
             TakeOutcome::Uncommitted => {}
         }
     }
@@ -450,7 +462,7 @@ impl Server {
         self.chains.restore(snapshot)
     }
 
-    /// Follows what an event says of a condition: one that was just accepted, and at the start those that earlier runs have written.
+    /// Follows what an event that an earlier run has written says of a condition.
     pub fn handle_condition(&mut self, now: Now, host: &str, change: ConditionChange<'_>) {
         self.reports.follow(now, &host.into(), change, &mut self.outputs);
     }
@@ -468,9 +480,9 @@ impl Server {
         ServerStatus { name: &identity.name, hosts, strangers: unknown_hosts.asking(), conditions: &reports.conditions, refusals }
     }
 
-    /// Adds an event that an earlier run has written, with its uid and time. Events must come in the order of the stream.
-    pub fn replay(&mut self, host: &str, uid: &str, unix: u64) {
-        self.chains.replay(host, uid, unix);
+    /// Adds an event that an earlier run has written: what its word has behind the `@`, and its time. Events must come in the order of the stream.
+    pub fn replay(&mut self, host: &str, at: &str, unix: u64) {
+        self.chains.replay(host, at, unix);
     }
 
     /// Adds a version 1 event that was written within the last 15 minutes, so that a repeat of it is recognised.

@@ -9,8 +9,9 @@ use super::sink::{EventSink, Written};
 use crate::directives::{Fault, Silences};
 use crate::hash::Fnv1a;
 use crate::now::Now;
+use crate::text::{sanitize, sanitize_field};
 use crate::wire::position::Base36;
-use crate::wire::{Kind, State, Token};
+use crate::wire::{EventBatch, EventWord, Kind, State, Token};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -138,6 +139,22 @@ impl Reports {
             self.silences.0 = silences.clone();
         }
         self.silences.1 = now.unix;
+    }
+
+    /// Follows what the events of a batch say of conditions. Returns whether they say anything.
+    pub(super) fn follow_batch(&mut self, now: Now, host: &Rc<str>, batch: &EventBatch<'_>, outputs: &mut Outputs) -> bool {
+        let mut said = false;
+        // The class of most events is one word: they belong to no condition.
+        for event in batch.events.iter().filter(|event| event.class.contains(';')) {
+            let word = ["0;", event.class].concat();
+            let Some(word) = EventWord::parse(&word) else { continue };
+            let (tags, text) = (sanitize_field(event.tags), sanitize(event.text));
+            if let Some(change) = ConditionChange::of(&word, &tags, &text, event.unix) {
+                self.follow(now, host, change, outputs);
+                said = true;
+            }
+        }
+        said
     }
 
     /// Follows an event of a condition, and reports if there are too many.

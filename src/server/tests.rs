@@ -417,3 +417,41 @@ fn only_the_agent_of_the_session_can_say_that_it_ends_and_it_is_silent_all_the_s
     assert_eq!(bench.own_events(), ["Agent has stopped", "Host is inactive"]);
     assert!(bench.lines.0[1].contains(&format!("%%{}%%", at(190).unix)), "{:?}", bench.lines.0);
 }
+
+#[test]
+fn what_is_open_at_an_agent_is_open_at_the_server_until_an_event_or_a_position_says_otherwise() {
+    let mut bench = Bench::new(&["nas1"]);
+    bench.join(2, agent(1), "nas1");
+    bench.deliver(2, agent(1), "TAKE%%nas1%%5%%none%%1.0%%5%%-");
+    let event = |number: u32, class: &str, position: &str| {
+        format!("EVENT%%nas1%%5%%1.{number}%%{position}%%7%%DISK%%NULL%%o.\nk{class}\n={number}%%text {number}")
+    };
+    let open = |bench: &Bench| -> Vec<String> {
+        let status = bench.server.status(at(20));
+        let mut open: Vec<_> = status.conditions.iter().map(|(host, key, open)| format!("{host} {key} {}", open.text)).collect();
+        open.sort();
+        open
+    };
+    bench.deliver(3, agent(1), &event(1, "limit;opened;k1", "-~k1"));
+    bench.deliver(3, agent(1), &event(2, "limit;opened;k2", "-~k1~k2"));
+    bench.deliver(3, agent(1), &event(3, "metric;;;4", "-~k1~k2"));
+    assert_eq!(open(&bench), ["nas1 k1 text 1", "nas1 k2 text 2"]);
+    assert_eq!(bench.server.status(at(20)).hosts[0].open, 2);
+    bench.deliver(4, agent(1), &event(4, "limit;closed;k1", "-~k2"));
+    assert_eq!(open(&bench), ["nas1 k2 text 2"]);
+    // A condition that ends without an event is only gone from the position.
+    bench.deliver(5, agent(1), "TAKE%%nas1%%5%%1.4%%1.4%%7%%-");
+    assert_eq!(open(&bench), [""; 0]);
+    // It may have opened and ended before the batch was sent.
+    bench.deliver(6, agent(1), &event(5, "limit;opened;k3", "-"));
+    assert_eq!(open(&bench), [""; 0]);
+    bench.deliver(7, agent(1), &event(6, "limit;repeated;k4", "-~k4"));
+    (8..200).for_each(|second| drop(bench.tick(second)));
+    assert!(open(&bench).len() == 2 && open(&bench).iter().any(|open| open.ends_with("Host is inactive")), "{:?}", open(&bench));
+    // That the host is silent is not said by positions.
+    bench.server.close_conditions("nas1");
+    assert_eq!(open(&bench).len(), 2);
+    bench.join(200, agent(1), "nas1");
+    bench.deliver(200, agent(1), "TAKE%%nas1%%5%%1.6%%1.6%%7%%-");
+    assert_eq!(open(&bench), [""; 0]);
+}

@@ -1,8 +1,8 @@
-//! The one UDP socket of each process, and the Unix socket on which the server is asked.
+//! The one UDP socket of each process, and the sockets on which the server is asked.
 #![allow(unsafe_code, reason = "setsockopt, umask")]
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -32,6 +32,17 @@ pub fn bind(address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
         );
     }
     Ok(socket)
+}
+
+/// Listens on a TCP socket. Its calls never wait. The unspecified address of version 6 stands for version 4 too, unless the system says
+/// otherwise.
+///
+/// # Errors
+/// The address is not local, or the port is taken.
+pub fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// Receives one waiting datagram. A socket of [`bind`] receives IPv4 only.

@@ -82,9 +82,33 @@ impl User {
     }
 }
 
+/// The names of the users of this system.
+pub struct UserNames {
+    users: String,
+}
+
+impl UserNames {
+    /// Reads `/etc/passwd`. Without it no user has a name.
+    pub fn read() -> Self {
+        Self { users: super::file::table("/etc/passwd").unwrap_or_default() }
+    }
+
+    /// The name of the user of that number, or nothing.
+    pub fn name(&self, id: u32) -> &str {
+        let names = self.users.split('\n').filter_map(fields).filter(|[_, _, of, _]| of.parse() == Ok(id));
+        names.map(|[name, ..]| name).next().unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_has_the_first_name_that_stands_for_it() {
+        let names = UserNames { users: "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\nbroken\nann:x:1000:5::/:\n".into() };
+        assert_eq!((names.name(0), names.name(1000), names.name(5)), ("root", "ann", ""));
+    }
 
     #[test]
     fn a_user_has_its_own_group_and_those_that_list_it() {

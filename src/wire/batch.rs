@@ -6,7 +6,6 @@
 
 use super::event_word::EventWord;
 use super::fields::{ChainId, Checkpoint, Progress, Seq, WireError, NO_FILE};
-use super::position::{parse_base36, Position};
 use super::reader::split_field;
 use super::writer::FieldWriter;
 use crate::text::{number, push_number};
@@ -344,17 +343,6 @@ struct EventNames {
     end: String,
 }
 
-/// What the word of the last event of a batch says of its chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordedSeq<'a> {
-    /// The chain.
-    pub chain: ChainId,
-    /// The event.
-    pub seq: Seq,
-    /// How far the log is read with it.
-    pub position: &'a str,
-}
-
 impl EventNames {
     /// Room for most words.
     const ROOM: usize = 160;
@@ -380,25 +368,9 @@ impl EventNames {
     }
 }
 
-impl<'a> RecordedSeq<'a> {
-    /// Reads the word of the last event of a batch, as [`EventBatch::for_each`] gives it. `None` for any other word.
-    pub fn parse(word: &'a str) -> Option<Self> {
-        let (_, end) = word.split_once('@')?;
-        let mut fields = end.splitn(4, ':');
-        let mut next = || fields.next().and_then(parse_base36);
-        let (chain, epoch, number) = (ChainId(next()?), next()?, next()?);
-        let position = fields.next().filter(|position| Position::parse(position).is_some())?;
-        Some(Self { chain, seq: Seq { epoch, number }, position })
-    }
-
-    /// Whether the event is not the last of its batch, or its word is cut.
-    pub fn is_within_batch(word: &'a str) -> bool {
-        word.contains('@') && Self::parse(word).is_none()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::recorded_seq::RecordedSeq;
     use super::*;
 
     const EVENT: BatchEvent<'_> =
@@ -466,12 +438,7 @@ mod tests {
         batch.for_each(|word, event| words.push((word.to_string(), event.text)));
         assert_eq!(words, [("f.r.1;line@".to_string(), "a"), ("f.r.2;line@10:z:14:2s.1.2".to_string(), "b")]);
         let recorded = RecordedSeq { chain, seq: Seq { epoch: 35, number: 40 }, position: "2s.1.2" };
-        assert_eq!(RecordedSeq::parse(&words[1].0), Some(recorded));
-        assert!(RecordedSeq::is_within_batch(&words[0].0) && !RecordedSeq::is_within_batch(&words[1].0));
-        for word in ["000000", "1_2", "1.2@", "1.2@10:z", "1.2@10:z:1", "1.2@10:z:1:", "1.2@10:z:1:x", "1.2@10:z:1:-:-", "@", ""] {
-            assert_eq!(RecordedSeq::parse(word), None, "{word}");
-            assert_eq!(RecordedSeq::is_within_batch(word), word.contains('@'), "{word}");
-        }
+        assert_eq!(RecordedSeq::parse(words[1].0.split_once('@').unwrap().1), Some(recorded));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The third field of a classic line of the event stream: the uid of an event, what kind of event it is, and what recovery needs of it.
 
+use super::recorded_seq::RecordedSeq;
 use std::fmt;
 
 /// The parts of `UID[;KIND[;STATE[;KEY[;VALUE]]]][@CHECKPOINT]`. Parts in the middle may be empty. None of them contains white space.
@@ -15,7 +16,7 @@ pub struct EventWord<'a> {
     pub key: Option<&'a str>,
     /// A decimal number, of metrics and counts.
     pub value: Option<&'a str>,
-    /// The checkpoint: `CHAIN:EPOCH:NUMBER[:POSITION]`. It is no part of the uid.
+    /// The checkpoint, `CHAIN:EPOCH:NUMBER:POSITION`, of the last event of a batch; empty for the others. It is no part of the uid.
     pub at: Option<&'a str>,
 }
 
@@ -104,7 +105,7 @@ impl<'a> EventWord<'a> {
     /// Reads a word. `None` if it has another form, an unknown kind or an unknown state.
     pub fn parse(word: &'a str) -> Option<Self> {
         let (word, at) = match word.split_once('@') {
-            Some((word, at)) => (word, Some(at).filter(|at| !at.is_empty())),
+            Some((word, at)) => (word, Some(at)),
             None => (word, None),
         };
         let mut parts = word.split(';');
@@ -125,7 +126,7 @@ impl<'a> EventWord<'a> {
 
     /// Whether the event is the last of those that were written together, or was written alone.
     pub fn ends_batch(&self) -> bool {
-        self.at.is_none_or(|at| at.split(':').count() > 3)
+        self.at.is_none_or(|at| RecordedSeq::parse(at).is_some())
     }
 
     /// Appends the word to a text.
@@ -167,6 +168,8 @@ mod tests {
             ("q7.2;threshold;opened;k81", EventWord { kind: Some(Kind::Threshold), state: Some(State::Opened), key: Some("k81"), ..uid }),
             ("q7.2;;;k81", EventWord { key: Some("k81"), ..uid }),
             ("q7.2@5f:3:c", EventWord { at: Some("5f:3:c"), ..uid }),
+            ("q7.2;line@", EventWord { kind: Some(Kind::Line), at: Some(""), ..uid }),
+            ("q7.2@", EventWord { at: Some(""), ..uid }),
         ] {
             assert_eq!((EventWord::parse(text), word.to_string().as_str()), (Some(word), text));
         }
@@ -184,12 +187,21 @@ mod tests {
             assert_eq!(EventWord::parse(text), None, "{text}");
         }
         // Empty parts at the end mean nothing.
-        assert_eq!(EventWord::parse("u;;;;@"), Some(EventWord::of_uid("u")));
+        assert_eq!(EventWord::parse("u;;;;"), Some(EventWord::of_uid("u")));
     }
 
     #[test]
-    fn a_checkpoint_without_a_position_is_not_the_end_of_a_batch() {
-        for (text, is_end) in [("u", true), ("u;line", true), ("u;line@c:1:2", false), ("u;line@c:1:2:9.1.1", true), ("u@c:1:2:", true)] {
+    fn an_event_with_less_than_a_whole_checkpoint_is_not_the_end_of_its_batch() {
+        for (text, is_end) in [
+            ("u", true),
+            ("u;line", true),
+            ("u;line@", false),
+            ("u@", false),
+            ("u;line@c:1:2", false),
+            ("u@c:1:2:", false),
+            ("u;line@c:1:2:9.1.1", true),
+            ("u@c:1:2:-", true),
+        ] {
             assert_eq!(EventWord::parse(text).unwrap().ends_batch(), is_end, "{text}");
         }
     }

@@ -2,19 +2,23 @@
 //! who may say what.
 
 pub mod auth;
+mod base36;
 mod batch;
 mod build;
+mod cursor;
 mod event_word;
 mod fields;
 mod limits;
 mod message;
 pub mod position;
 mod reader;
+mod recorded_seq;
 mod stream_event;
 mod writer;
 
-pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, RecordedSeq, MAX_BATCH};
+pub use batch::{BatchEvent, BatchEvents, BatchText, EventBatch, MAX_BATCH};
 pub use build::Build;
+pub use cursor::Cursor;
 pub use event_word::{EventWord, Kind, State};
 pub use fields::{ChainId, Checkpoint, Progress, Revision, Seq, Token, WireError, VERSION};
 pub use limits::{
@@ -23,6 +27,7 @@ pub use limits::{
 };
 pub use message::{named_host, Alert, Message};
 pub(crate) use reader::split_field;
+pub use recorded_seq::RecordedSeq;
 pub use stream_event::StreamEvent;
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Positions: how far a log was read. A position recognises a file by its content, so that it survives restarts, rotations and copies.
 //! Works on bytes and opens no file.
 
+pub use super::base36::{parse_base36, Base36};
+use super::cursor::Cursor;
 use crate::hash::Fnv1a;
-use crate::text::{number, push_number};
 use std::fmt::{self, Write};
 
 /// A file is recognised by this many bytes at its start and as many before an offset.
@@ -24,11 +25,14 @@ pub struct FilePosition {
     pub serial: u32,
 }
 
-/// How far a log was read: the rotated files that may still grow, then the current file. Empty if no file existed yet.
+/// How far a log was read: the rotated files that may still grow, then the current file. Empty if no file existed yet. Of the journal, the
+/// entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// Oldest first.
     pub files: Vec<FilePosition>,
+    /// The entry of the journal, if the log is that; then there are no files.
+    pub cursor: Option<Cursor>,
     /// What rules have counted in their open blocks up to there, at most [`Self::MAX_COUNTS`]; of rules that counted nothing, nothing.
     pub counts: Vec<BlockCount>,
     /// The conditions that are open there, at most [`Self::MAX_OPEN`].
@@ -114,6 +118,25 @@ impl Position {
         Self { files, ..Self::default() }
     }
 
+    /// So far in the journal, and nothing is counted.
+    pub fn of_cursor(cursor: Cursor) -> Self {
+        Self { cursor: Some(cursor), ..Self::default() }
+    }
+
+    /// Whether there was nothing yet that could be read.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.cursor.is_none()
+    }
+
+    /// About how many bytes were read since an earlier position of the log.
+    pub fn bytes_since(&self, earlier: &Self) -> u64 {
+        const ENTRY: u64 = 128;
+        let files = earlier.files.iter().zip(&self.files).map(|(earlier, now)| now.offset.saturating_sub(earlier.offset));
+        let entries =
+            earlier.cursor.iter().zip(&self.cursor).map(|(earlier, now)| earlier.between(now).unwrap_or(u64::MAX / ENTRY) * ENTRY);
+        files.chain(entries).fold(0, u64::saturating_add)
+    }
+
     /// The end of a log, wherever it is: the position of a log that no rule follows any more.
     pub fn end() -> Self {
         Self::of_files(vec![FilePosition { offset: u64::MAX, hash: 0, inode: 0, done: 0, serial: 0 }])
@@ -131,7 +154,10 @@ impl Position {
             position.open.push(ConditionKey(parse_base36(key).filter(|key| *key < ConditionKey::END)?));
         }
         let files = blocks.next()?;
-        if files != "-" {
+        // A cursor has more parts than a file.
+        if files.bytes().filter(|b| *b == b'.').count() + 1 >= Cursor::FIELDS && !files.contains('+') {
+            position.cursor = Some(Cursor::parse(files)?);
+        } else if files != "-" {
             for file in files.split('+') {
                 position.files.push(FilePosition::parse(file)?);
             }
@@ -221,8 +247,10 @@ impl FilePosition {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.files.is_empty() {
-            f.write_char('-')?;
+        match self.cursor {
+            Some(cursor) => cursor.fmt(f)?,
+            None if self.files.is_empty() => f.write_char('-')?,
+            None => {}
         }
         for (at, FilePosition { offset, hash, inode, done, serial }) in self.files.iter().enumerate() {
             if at > 0 {
@@ -249,22 +277,6 @@ impl fmt::Display for Position {
         }
         Ok(())
     }
-}
-
-/// Displays a number in base 36: digits and lower-case letters, no leading zeros, at most 13 characters.
-pub struct Base36(pub u64);
-
-impl fmt::Display for Base36 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        push_number(&mut text, self.0, 36, 1);
-        f.write_str(&text)
-    }
-}
-
-/// Parses what [`Base36`] writes. `None` for anything else.
-pub fn parse_base36(text: &str) -> Option<u64> {
-    number(text, 36).filter(|_| text == "0" || !text.starts_with('0'))
 }
 
 #[cfg(test)]
@@ -337,7 +349,7 @@ mod tests {
             ] {
                 for (open, open_text) in [(vec![], ""), (vec![0], "~0"), (vec![36, ConditionKey::END - 1], "~10~zzzzzzzzzz")] {
                     let open = open.into_iter().map(ConditionKey).collect();
-                    let position = Position { files: files.clone(), counts: counts.clone(), open };
+                    let position = Position { files: files.clone(), counts: counts.clone(), open, cursor: None };
                     let text = format!("{text}{counts_text}{open_text}");
                     assert_eq!(position.to_string(), text);
                     assert_eq!(Position::parse(&text), Some(position));
@@ -347,7 +359,7 @@ mod tests {
         let longest = FilePosition { offset: u64::MAX, hash: u64::MAX, inode: u64::MAX, done: u32::MAX, serial: u32::MAX };
         let counts = (0..Position::MAX_COUNTS as u64).map(|at| BlockCount { start: u64::MAX - at, rule: u32::MAX, count: u64::MAX });
         let open = vec![ConditionKey(ConditionKey::END - 1); Position::MAX_OPEN];
-        let longest = Position { files: vec![longest; Position::MAX_FILES], counts: counts.collect(), open };
+        let longest = Position { files: vec![longest; Position::MAX_FILES], counts: counts.collect(), open, cursor: None };
         assert!(longest.to_string().len() <= Position::MAX_TEXT);
         assert_eq!(Position::parse(&longest.to_string()), Some(longest));
     }
@@ -362,6 +374,20 @@ mod tests {
                 assert!(key.0 < ConditionKey::END);
             }
             assert_ne!(family.of_value("192.0.2.7"), family.of_value("192.0.2.8"));
+        }
+    }
+
+    #[test]
+    fn a_place_in_the_journal_is_a_position_with_counts_and_conditions() {
+        let cursor = Cursor { number: 1, series: [2, 3], boot: [4, 5], monotonic: 6, realtime: 7, hash: 8, done: 9 };
+        let counts = vec![BlockCount { start: 36, rule: 1, count: 1 }];
+        for (position, text) in [
+            (Position::of_cursor(cursor), "1.2.3.4.5.6.7.8.9"),
+            (Position { counts, open: vec![ConditionKey(0)], ..Position::of_cursor(Cursor::since(36)) }, "0.0.0.0.0.0.10.0_10.1.1~0"),
+        ] {
+            assert_eq!(position.to_string(), text);
+            assert_eq!(Position::parse(text).as_ref(), Some(&position));
+            assert!(!position.is_empty() && position.files.is_empty());
         }
     }
 
@@ -400,6 +426,11 @@ mod tests {
             "-~1_1.1.1",
             "~1",
             "--",
+            "1.2.3.4.5.6.7",
+            "1.2.3.4.5.6.7.8.0",
+            "1.2.3.4.5.6.7.8.9.1",
+            "1.2.3.4.5.6.7.8+1.2.3",
+            "1.2.3+1.2.3.4.5.6.7.8",
             &many,
             &many_counts,
             &many_open,

@@ -2,7 +2,8 @@
 
 use super::event_word::{EventWord, Kind, State};
 use super::message::{Alert, Message};
-use nanoserde::DeJson;
+use crate::date::{utc, Date, Zone};
+use nanoserde::{DeJson, SerJson};
 
 /// An event that was read from the stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct StreamEvent {
     pub key: Option<String>,
     /// A decimal number, of metrics and counts.
     pub value: Option<String>,
-    /// The checkpoint, which only recovery needs.
+    /// The checkpoint, which only recovery needs; empty within a batch.
     pub at: Option<String>,
     /// When it happened, in seconds since 1970 by the clock of the host.
     pub unix: u64,
@@ -49,18 +50,8 @@ impl StreamEvent {
         // The rest has the fields of an ALERT.
         let (received, fields) = line.split_once("%%")?;
         let alert = format!("ALERT%%{fields}");
-        let Ok(Message::Alert(Alert { host, uid, unix, tags, file, text })) = Message::parse(alert.as_bytes()) else { return None };
-        let event = Self {
-            received: received.into(),
-            host: host.into(),
-            unix,
-            tags: tags.into(),
-            file: file.map(str::to_string),
-            text: text.into(),
-            ..Self::default()
-        };
-        // A Python agent chooses its uids itself.
-        Some(event.with_word(EventWord::parse(uid).unwrap_or(EventWord::of_uid(uid))))
+        let Ok(Message::Alert(alert)) = Message::parse(alert.as_bytes()) else { return None };
+        Some(Self { received: received.into(), received_unix: None, ..Self::of_alert(&alert, 0) })
     }
 
     fn parse_json(line: &str) -> Option<Self> {
@@ -79,6 +70,50 @@ impl StreamEvent {
         let unix = json.time_unix.or_else(|| json.time.0.parse().ok())?;
         let json::Line { received, received_unix, host, tags, file, text, .. } = json;
         Some(Self { received, received_unix: Some(received_unix), host, unix, tags, file, text, ..event })
+    }
+
+    /// Appends the line that it is in JSON, without its newline. `zone` is that of this server.
+    pub fn emit_json(&self, zone: Zone, text: &mut String) {
+        let received_unix = self.received_at(zone);
+        let Self { host, uid, kind, state, key, value, at, unix, tags, file, text: message, .. } = self.clone();
+        let line = json::Written {
+            received: zone.rfc3339(received_unix),
+            received_unix,
+            host,
+            uid,
+            kind: kind.map(|kind| kind.as_str().into()),
+            state: state.map(|state| state.as_str().into()),
+            key,
+            value: value.as_deref().and_then(json::Number::of),
+            at,
+            time: utc(unix),
+            time_unix: unix,
+            tags,
+            file,
+            text: message,
+        };
+        text.push_str(&line.serialize_json());
+    }
+
+    /// The time of receipt in seconds since 1970. A classic line has it as the local time of the server, whose zone this is.
+    pub fn received_at(&self, zone: Zone) -> u64 {
+        self.received_unix.or_else(|| Some(zone.unix(Date::parse_ctime(&self.received)?))).unwrap_or(self.unix)
+    }
+
+    /// The event that an ALERT is, received at that time.
+    pub fn of_alert(alert: &Alert<'_>, received_unix: u64) -> Self {
+        let Alert { host, uid, unix, tags, file, text } = *alert;
+        let event = Self {
+            received_unix: Some(received_unix),
+            host: host.into(),
+            unix,
+            tags: tags.into(),
+            file: file.map(str::to_string),
+            text: text.into(),
+            ..Self::default()
+        };
+        // A Python agent chooses its uids itself.
+        event.with_word(EventWord::parse(uid).unwrap_or(EventWord::of_uid(uid)))
     }
 
     fn with_word(self, word: EventWord<'_>) -> Self {
@@ -102,7 +137,48 @@ impl StreamEvent {
 mod json {
     #![allow(clippy::question_mark, unreachable_pub, reason = "generated code, and what it requires")]
 
-    use nanoserde::{DeJson, DeJsonErr, DeJsonState, DeJsonTok};
+    use nanoserde::{DeJson, DeJsonErr, DeJsonState, DeJsonTok, SerJson, SerJsonState};
+
+    /// A line in JSON as this version writes it.
+    #[derive(SerJson)]
+    pub struct Written {
+        pub received: String,
+        pub received_unix: u64,
+        pub host: String,
+        pub uid: String,
+        pub kind: Option<String>,
+        pub state: Option<String>,
+        pub key: Option<String>,
+        pub value: Option<Number>,
+        pub at: Option<String>,
+        pub time: String,
+        pub time_unix: u64,
+        pub tags: String,
+        pub file: Option<String>,
+        pub text: String,
+    }
+
+    /// A number with the digits that JSON allows.
+    pub struct Number(String);
+
+    impl Number {
+        /// Takes the digits as they are, if they can stay so. `None` if the text is no number.
+        pub fn of(text: &str) -> Option<Self> {
+            let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+            let whole = whole.strip_prefix('-').unwrap_or(whole);
+            let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            if are_digits(whole) && are_digits(fraction) && (whole == "0" || !whole.starts_with('0')) {
+                return Some(Self(text.into()));
+            }
+            text.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| Self(number.to_string()))
+        }
+    }
+
+    impl SerJson for Number {
+        fn ser_json(&self, _: usize, state: &mut SerJsonState) {
+            state.out.push_str(&self.0);
+        }
+    }
 
     /// A line in JSON, as any server of this version or an earlier one writes it.
     #[derive(DeJson)]
@@ -199,5 +275,19 @@ mod tests {
             assert!((0..end).all(|end| StreamEvent::parse(&text[..end]).is_none()), "{text}");
         }
         assert_eq!(StreamEvent::parse(&json.replace(":16", ":\"soon\"")), None);
+    }
+
+    #[test]
+    fn a_value_is_a_number_that_json_allows() {
+        for (value, shown) in
+            [("-0.50", "-0.50"), ("12345678901234567890", "12345678901234567890"), ("007", "7"), ("+1.5", "1.5"), (".5", "0.5")]
+        {
+            let mut text = String::new();
+            StreamEvent { value: Some(value.into()), ..StreamEvent::default() }.emit_json(Zone(|_| 0), &mut text);
+            assert!(text.contains(&format!("\"value\":{shown},")), "{text}");
+        }
+        let mut text = String::new();
+        StreamEvent { value: Some("x".into()), ..StreamEvent::default() }.emit_json(Zone(|_| 0), &mut text);
+        assert!(!text.contains("value"), "{text}");
     }
 }

@@ -3,8 +3,10 @@
 
 use crate::harness::{skip, wait_for, Event, Program, Site};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Child, Command};
 
 /// Commands run every 60 s, the process list is taken every 20 s: 3 s and 1 s of a test's time.
 const FAST: &str = "20";
@@ -423,13 +425,63 @@ fn processes_are_counted_in_what_ps_command_prints() {
 }
 
 #[test]
+fn processes_are_counted_by_their_user_their_parent_and_their_container() {
+    if !fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0) {
+        return skip("processes_are_counted_by_their_user_their_parent_and_their_container", "it needs root");
+    }
+    let scene = Scene::new("filters", |site| {
+        fs::copy("/bin/sleep", site.path("napper")).unwrap();
+        script(site, "master", &format!("{} 1003 &\nwait", site.file("napper")));
+        let rule = |tags: &str, term: &str| {
+            let alert = format!("alert_running: tags={tags} min=99 max=99 {term} every=5 for=1 message=Nappers");
+            format!("process: ^{} 100\n{alert}\n", site.file("napper"))
+        };
+        let parent = format!("parent={}$", site.file("master"));
+        // The list of a command is another one.
+        String::from("ps_command: echo none\n")
+            + &rule("LISTED", "")
+            + &rule("HOST", "container=no")
+            + &rule("CONTAINER", "container=yes")
+            + &rule("NAME", "user=nobody")
+            + &rule("NUMBER", "user=65534 container=no")
+            + &rule("CHILD", &parent)
+    });
+    let start = |program: &str, arguments: &[&str], user: u32| {
+        let mut command = Command::new(program);
+        command.args(arguments).uid(user).process_group(0);
+        Killed(command.spawn().unwrap())
+    };
+    let (napper, master) = (scene.site.file("napper"), scene.site.file("master"));
+    let _nappers = [
+        start(&napper, &["1000"], 0),
+        start("unshare", &["--pid", "--fork", "--kill-child", &napper, "1001"], 0),
+        start(&napper, &["1002"], 65534),
+        start(&master, &[], 0),
+    ];
+    for (tags, count) in [("HOST", 3), ("CONTAINER", 1), ("NAME", 1), ("NUMBER", 1), ("CHILD", 1), ("LISTED", 0)] {
+        let text = format!("Nappers [{count}]");
+        wait_for(&format!("{tags} {text}"), || (scene.site.texts(tags).last()? == &text).then_some(()));
+    }
+}
+
+/// A process that ends with all of its group.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-9", "--", &format!("-{}", self.0.id())]).status();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
 fn processes_are_counted_without_ps_command() {
     let scene = Scene::new("proc", |site| {
         let daemon = script(site, "a daemon", "echo $$ > id\nread line");
         format!("process: {daemon} of two words$\nalert_running: tags=D min=1 max=1 message=Daemons\n")
     });
     assert_eq!(scene.site.wait_for_count("D", 1), ["Daemons [0]"]);
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     command.current_dir(&scene.site.folder).arg(scene.site.file("a daemon")).args(["of", "two words"]);
     command.stdin(std::process::Stdio::piped());
     let mut daemon = command.spawn().unwrap();
@@ -452,7 +504,7 @@ fn a_zombie_and_an_agent_that_names_it_are_no_running_daemon() {
         )
     });
     // Not waited for until the end of the test.
-    let mut zombie = std::process::Command::new(scene.site.path("backupd")).spawn().unwrap();
+    let mut zombie = Command::new(scene.site.path("backupd")).spawn().unwrap();
     wait_for("the zombie", || (!runs(zombie.id())).then_some(()));
     let counts = ["DEAD", "PORT", "AGENT"].map(|tags| scene.site.wait_for_count(tags, 2)[1].clone());
     assert_eq!(counts, ["Daemons [0]", "Programs with this port [0]", "Agents [1]"]);
@@ -483,7 +535,7 @@ fn the_built_in_commands_report_what_the_system_reports() {
     let said: f64 = first("UP").parse().unwrap();
     assert!(said <= up && up - said < 60.0, "{said} {up}");
     assert!(first("LOAD").split(' ').all(|load| load.parse::<f64>().is_ok()));
-    let df = std::process::Command::new("df").args(["-kP", "/"]).output().unwrap();
+    let df = Command::new("df").args(["-kP", "/"]).output().unwrap();
     let blocks = String::from_utf8(df.stdout).unwrap().lines().nth(1).unwrap().split_whitespace().nth(1).unwrap().to_string();
     assert_eq!(first("DISK"), blocks);
     assert_eq!(scene.site.texts("MEMIF"), [""; 0]);

@@ -1,7 +1,7 @@
 //! What a server restores from the files of its earlier runs, whole or torn.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{wait_for, Program, Site};
+use crate::harness::{lines_of, wait_for, Program, Site};
 use crate::raw::{alert, Peer};
 use std::fs;
 
@@ -24,8 +24,7 @@ fn begun_with(name: &str, more: &str, log: &str) -> (Site, Program, Program) {
 }
 
 fn stream(site: &Site) -> String {
-    let read = |name: &str| fs::read_to_string(site.path(name)).unwrap_or_default();
-    (1..9).rev().map(|number| read(&format!("events.log.{number}"))).chain([read("events.log")]).collect()
+    lines_of(&site.path("events.log")).into_iter().map(|line| line + "\n").collect()
 }
 
 /// The numbers of the lines with events in the stream, in its order, repeats included.
@@ -71,6 +70,34 @@ fn a_torn_batch_is_cut_off_and_its_events_are_sent_again() {
             fs::write(site.path("events.log"), torn).unwrap();
         });
         assert!(!more.is_empty() || stream(&site).lines().all(|line| line.splitn(7, "%%").count() == 7), "every line is whole");
+    }
+}
+
+/// Puts a server file in force that names the form of the stream.
+fn switch(site: &Site, more: &str) {
+    site.write("ax436.conf", &site.server_file("127.255.255.255", more));
+}
+
+const JSON: &str = "event_format: json\n";
+
+#[test]
+fn after_a_kill_the_form_of_the_stream_may_change() {
+    for (name, before, after) in [("to-json", "", JSON), ("to-classic", JSON, "")] {
+        // Once with a whole batch at the end, once with a torn one.
+        for is_torn in [false, true] {
+            let site = expect_all_lines_once(&format!("{name}-{is_torn}"), before, |site| {
+                let text = fs::read_to_string(site.path("events.log")).unwrap();
+                let (whole, last) = text.trim_end().rsplit_once('\n').unwrap();
+                assert!(last.contains("line 2") && whole.lines().last().unwrap().contains("line 1"));
+                if is_torn {
+                    fs::write(site.path("events.log"), &text[..=whole.len()]).unwrap();
+                }
+                switch(site, after);
+            });
+            let text = stream(&site);
+            assert!(text.contains("\n{\"received") || text.starts_with('{'), "{text}");
+            assert!(text.lines().any(|line| line.splitn(7, "%%").count() == 7), "{text}");
+        }
     }
 }
 
@@ -120,12 +147,15 @@ fn a_server_that_lost_everything_starts_logs_at_their_end_and_reports_it() {
 
 #[test]
 fn a_version_1_repeat_is_recognised_after_a_restart() {
-    for (name, more) in [("classic", ""), ("classic-json", "event_format: json\n")] {
+    for (name, more, then) in
+        [("classic", "", ""), ("classic-json", JSON, JSON), ("classic-to-json", "", JSON), ("json-to-classic", JSON, "")]
+    {
         let (site, server, _agent) = begun(name, more);
         let peer = Peer::of_server(site.port);
         let event = alert("h", "1795347336_7", "PYTHON", "from version 1 %% ü");
         peer.ask(&event, "ACK%%1795347336_7");
         server.kill();
+        switch(&site, then);
         let _server = site.server();
         peer.ask(&event, "ACK%%1795347336_7");
         assert_eq!(stream(&site).matches("PYTHON").count(), 1, "{name}");

@@ -209,12 +209,16 @@ fn json_lines_hold_what_the_event_holds() {
     let [first, second] = &lines[..] else { panic!("{lines:?}") };
     // The seconds since the start are those that this test took.
     let (received, rest) = first.split_once(",\"host\":").unwrap();
-    assert!(received.starts_with("{\"received\":\"Sun Nov 22 11:3") && received.contains("\",\"received_unix\":17953473"), "{received}");
-    let expected = "\"büro\",\"uid\":\"5_1\",\"time\":1795347330,\"tags\":\"TAG\",\"file\":\"/var/log/a\",\
+    assert!(received.starts_with("{\"received\":\"2026-11-22T") && received.contains("\",\"received_unix\":17953473"), "{received}");
+    let expected =
+        "\"büro\",\"uid\":\"5_1\",\"time\":\"2026-11-22T11:35:30Z\",\"time_unix\":1795347330,\"tags\":\"TAG\",\"file\":\"/var/log/a\",\
                     \"text\":\"a \\\"quoted\\\" \\\\ path\u{fffd}%%ü\u{fffd}[31m {\\\"forged\\\":1}\"}";
     assert_eq!(rest, expected);
     let (_, rest) = second.split_once(",\"host\":").unwrap();
-    assert_eq!(rest, "\"nas1\",\"uid\":\"5_2\",\"time\":1795347336,\"tags\":\"TAG2\",\"text\":\"plain\"}");
+    assert_eq!(
+        rest,
+        "\"nas1\",\"uid\":\"5_2\",\"time\":\"2026-11-22T11:35:36Z\",\"time_unix\":1795347336,\"tags\":\"TAG2\",\"text\":\"plain\"}"
+    );
 }
 
 #[test]

@@ -233,7 +233,8 @@ fn rules_are_tried_on_the_lines_of_a_log() {
                     6 lines matched: file: /var/log/app match: . tags=ALL\n\
                     2 lines matched: file: /var/log/app match: error tags=MANY\n\
                     0 lines matched: file: /var/log/app match: never tags=QUIET\n\
-                    1 lines matched: file: /var/log/app match: disk tags=DISK\n";
+                    1 lines matched: file: /var/log/app match: disk tags=DISK\n\
+                    found in no line: never\n";
     let tried = run(&site, &["-T", "hosts/nas1", "app.log"]);
     assert_eq!((tried.status, &*tried.err), (0, ""));
     let sorted = |text: &str| {

@@ -187,6 +187,32 @@ fn open_conditions_outlive_a_restart_and_end_with_the_host_file() {
 }
 
 #[test]
+fn a_condition_that_ends_without_an_event_is_open_no_longer_also_after_a_crash_of_the_server() {
+    let site = Site::new("status-silent-end");
+    site.write("app.log", "");
+    site.host(
+        "nas",
+        &format!("file: {}\nmatch: .\nalert_inactive: tags=QUIET seconds=1 message=Nothing is logged\n", site.file("app.log")),
+    );
+    let server = site.server();
+    let _agent = site.agent("nas", &[]);
+    let open = || printed(&site, &["status", "ax436.conf"]);
+    let (text, _) = wait_for("the condition", || Some(open()).filter(|(text, status)| *status == 1 && text.contains("Nothing is logged")));
+    assert!(text.contains("absence") && text.contains("QUIET") && text.contains("1 condition open"), "{text}");
+    let ends = || {
+        wait_for("its end", || {
+            site.append("app.log", "line\n");
+            Some(open()).filter(|(text, status)| *status == 0 && text.contains("nothing is open"))
+        })
+    };
+    ends();
+    server.kill();
+    let _server = site.server();
+    ends();
+    assert!(!site.lines().iter().any(|line| line.contains(";closed;")), "nothing in the host file asks for an event of the end");
+}
+
+#[test]
 fn parents_that_cannot_be_are_errors_of_the_check_and_events() {
     let site = Site::new("status-parents");
     for (host, parent) in [("a", "b"), ("b", "a"), ("c", "gone"), ("d", "e"), ("e", "f")] {
@@ -325,6 +351,28 @@ fn a_silence_is_shown_listed_ended_and_kept_with_what_people_write() {
     ] {
         assert_eq!(printed(&site, arguments).1, 2, "{arguments:?}");
     }
+}
+
+#[test]
+fn a_silence_is_in_force_when_its_command_ends() {
+    let site = Site::new("status-silence-at-once");
+    site.write("app.log", "");
+    site.host("nas", &format!("file: {}\nmatch: .\nalert_all: tags=APP\n", site.file("app.log")));
+    site.write("ax436.conf", &site.server_file("127.255.255.255", "output: all\nselect: tags=APP\nformat: text\nrun: tee -a told\n"));
+    let (_server, _agent) = (site.server(), site.agent("nas", &[]));
+    site.wait_for_text("Following");
+    let told = || std::fs::read_to_string(site.path("told")).unwrap_or_default();
+    for line in ["before", "after"] {
+        site.append("app.log", format!("{line}\n"));
+        wait_for("a line that is not silenced", || told().contains(line).then_some(()));
+        assert_eq!(printed(&site, &["silence", "ax436.conf", "nas", "2h"]).1, 0);
+        site.append("app.log", format!("silenced, {line} one\n"));
+        site.wait_for_text(&format!("silenced, {line} one"));
+        assert_eq!(printed(&site, &["silence", "-e", "ax436.conf", "nas"]).1, 0);
+    }
+    site.append("app.log", "last\n");
+    wait_for("the last line", || told().contains("last").then_some(()));
+    assert!(!told().contains("silenced"), "{}", told());
 }
 
 #[test]

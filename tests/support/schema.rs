@@ -1,6 +1,6 @@
 //! Checks each line of an event stream in JSON against the schema in `docs`. Knows the keywords of that schema, and fails at any other.
 
-#![allow(clippy::cast_precision_loss, unreachable_pub, reason = "tests share it")]
+#![allow(clippy::cast_precision_loss, dead_code, unreachable_pub, reason = "tests share it")]
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -14,11 +14,33 @@ pub fn check(line: &str) {
     validate(schema, &Json::parse(line)).unwrap_or_else(|reason| panic!("{reason}: {line}"));
 }
 
+fn openapi() -> &'static Json {
+    static OPENAPI: OnceLock<Json> = OnceLock::new();
+    OPENAPI.get_or_init(|| Json::parse(include_str!("../../docs/openapi.json")))
+}
+
+/// Fails unless an answer of the server with status 200 is what the OpenAPI file says.
+pub fn check_answer(path: &str, method: &str, body: &str) {
+    let operation = openapi().get("paths").and_then(|paths| paths.get(path)?.get(method)).expect("a documented path");
+    let content = operation.get("responses").and_then(|responses| responses.get("200")?.get("content")).unwrap();
+    let schema = content.get("application/json").and_then(|content| content.get("schema")).unwrap();
+    validate(schema, &Json::parse(body)).unwrap_or_else(|reason| panic!("{reason}: {body}"));
+}
+
+/// The parameters of a path in the OpenAPI file.
+pub fn parameters(path: &str) -> Vec<String> {
+    let operation = openapi().get("paths").and_then(|paths| paths.get(path)?.get("get")).unwrap();
+    let Some(Json::List(parameters)) = operation.get("parameters") else { panic!("no parameters: {path}") };
+    let name = |parameter: &Json| if let Some(Json::Text(name)) = parameter.get("name") { name.clone() } else { panic!("no name") };
+    parameters.iter().map(name).collect()
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Json {
     Text(String),
     Number(f64),
     Flag(bool),
+    Null,
     List(Vec<Json>),
     Object(BTreeMap<String, Json>),
 }
@@ -52,6 +74,7 @@ impl Json {
                 }
                 match &*word {
                     "true" | "false" => Self::Flag(word == "true"),
+                    "null" => Self::Null,
                     number => Self::Number(number.parse().unwrap_or_else(|_| panic!("no value: {word}"))),
                 }
             }
@@ -114,18 +137,40 @@ fn text(rest: &mut Peekable<Chars<'_>>) -> String {
     }
 }
 
+/// Whether a text is a time of RFC 3339 with its offset.
+fn is_date_time(text: &str) -> bool {
+    let form: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    ["0000-00-00T00:00:00Z", "0000-00-00T00:00:00+00:00", "0000-00-00T00:00:00-00:00"].contains(&&*form)
+}
+
 /// Why a value is not what a schema says.
 fn validate(schema: &Json, value: &Json) -> Result<(), String> {
     let Json::Object(keywords) = schema else { panic!("no schema: {schema:?}") };
     for (keyword, argument) in keywords {
         let is_right = match (&**keyword, argument, value) {
-            ("$schema" | "title", ..) => true,
+            ("$schema" | "title" | "description", ..) => true,
+            ("$ref", Json::Text(name), value) => {
+                let name = name.strip_prefix("#/components/schemas/").unwrap();
+                let schemas = openapi().get("components").and_then(|components| components.get("schemas"));
+                validate(schemas.and_then(|schemas| schemas.get(name)).expect("a schema"), value)?;
+                true
+            }
+            ("items", schema, Json::List(items)) => {
+                items.iter().try_for_each(|item| validate(schema, item))?;
+                true
+            }
+            ("type", Json::List(names), value) => {
+                let is_of = |name: &Json| validate(&Json::Object([("type".to_string(), name.clone())].into()), value).is_ok();
+                names.iter().any(is_of)
+            }
             ("type", Json::Text(name), value) => match (&**name, value) {
                 ("object", Json::Object(_)) | ("string", Json::Text(_)) | ("number", Json::Number(_)) => true,
+                ("array", Json::List(_)) | ("boolean", Json::Flag(_)) | ("null", Json::Null) => true,
                 ("integer", Json::Number(number)) => number.fract() == 0.0,
                 _ => false,
             },
             ("enum", Json::List(list), value) => list.contains(value),
+            ("format", Json::Text(format), value) if format == "date-time" => matches!(value, Json::Text(text) if is_date_time(text)),
             ("minLength", Json::Number(least), Json::Text(text)) => text.chars().count() as f64 >= *least,
             ("minimum", Json::Number(least), Json::Number(number)) => number >= least,
             ("required", list, value) => list.texts().iter().all(|key| value.get(key).is_some()),
@@ -152,7 +197,8 @@ fn validate(schema: &Json, value: &Json) -> Result<(), String> {
 
 #[test]
 fn the_schema_takes_what_a_server_writes_and_nothing_else() {
-    let event = r#"{"received":"r","received_unix":1,"host":"h","uid":"u","time":1,"tags":"T","text":"\u00fc"MORE}"#;
+    let event = r#"{"received":"2026-11-22T12:35:36+01:00","received_unix":1,"host":"h","uid":"u","time":"2026-11-22T11:35:36Z",
+        "time_unix":1,"tags":"T","text":"\u00fc"MORE}"#;
     check(&event.replace("MORE", ""));
     check(&event.replace("MORE", r#","file":"/f","kind":"limit","state":"opened","key":"k","at":"""#));
     check(&event.replace("MORE", r#","kind":"metric","value":-4.50"#));
@@ -160,5 +206,7 @@ fn the_schema_takes_what_a_server_writes_and_nothing_else() {
     for more in [r#","kind":"odd""#, r#","state":"opened""#, r#","other":1"#, r#","value":"5","kind":"count""#, r#","file":"""#] {
         assert!(validate(&schema, &Json::parse(&event.replace("MORE", more))).is_err(), "{more}");
     }
-    assert!(validate(&schema, &Json::parse(&event.replace("MORE", "").replace("\"time\":1", "\"time\":1.5"))).is_err());
+    for (right, wrong) in [("unix\":1", "unix\":1.5"), ("36Z", "36"), ("T12", " 12"), ("\"2026-11-22T11:35:36Z\"", "1")] {
+        assert!(validate(&schema, &Json::parse(&event.replace("MORE", "").replace(right, wrong))).is_err(), "{wrong}");
+    }
 }

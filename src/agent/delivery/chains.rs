@@ -565,12 +565,8 @@ impl Chain {
             return;
         }
         let mut soon = reported.files.len() != read.files.len();
-        let mut bytes = 0;
-        for (reported, read) in reported.files.iter().zip(&read.files) {
-            soon |= reported.inode != read.inode;
-            bytes += read.offset.saturating_sub(reported.offset);
-        }
-        soon |= bytes >= Chains::REPORT_BYTES;
+        soon |= reported.files.iter().zip(&read.files).any(|(reported, read)| reported.inode != read.inode);
+        soon |= read.bytes_since(&reported) >= Chains::REPORT_BYTES;
         let interval = if soon { Chains::SHORTEST_REPORT_INTERVAL } else { Chains::REPORT_INTERVAL };
         let next = self.last_report + interval;
         self.next_report = Some(self.report_by.map_or(next, |by| by.min(next)));

@@ -247,7 +247,7 @@ impl LogCounter {
         if self.block.is_none() && self.condition_kind().is_none() {
             return;
         }
-        let LogRule { log, patterns, ignores, tags, .. } = &*self.rule;
+        let LogRule { log, units, patterns, ignores, tags, .. } = &*self.rule;
         let of_events = if self.rule.alert.limit().is_some() { Kind::Line } else { Kind::Count };
         let kind = self.condition_kind().unwrap_or(of_events);
         let source = log.field();
@@ -256,7 +256,8 @@ impl LogCounter {
             LogAlert::Limit { limit, .. } => limit.subject.as_ref().map(LineSubject::to_string),
             alert => alert.by().map(GroupName::to_string),
         };
-        self.name = names.name(kind, [&*source, tags].into_iter().chain(patterns).chain(by.as_deref()));
+        let units = units.iter().map(String::as_str);
+        self.name = names.name(kind, [&*source, tags].into_iter().chain(units).chain(patterns).chain(by.as_deref()));
     }
 
     /// The key of its condition in the file at that path, or of the family of those that it has there.

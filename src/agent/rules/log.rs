@@ -179,18 +179,19 @@ impl LogRules {
                 break;
             }
             let done = file.take_partial(&lines, line.start);
-            if matching.find(&searches, rules, order, (index, position, done), (&line, work)) {
+            let unit = lines.place.as_ref().and_then(|place| place.entry(line.start)).map(|entry| &*entry.unit);
+            if matching.find(&searches, rules, order, (index, position, done, unit), (&line, work)) {
                 report_within = Some(LogRules::CLOSED_REPORT);
             }
             let Matching { alerting, counting } = &matching;
             let mut before = done;
             for at in alerting {
                 let (rule, before_it) = (&rules[*at], || place(&lines, rules, index, line.start, before));
-                let end = lines.place.map_or(0, |place| place.offset + line.end as u64);
                 let hash = Fnv1a::of_line(line.bytes);
-                let origin = lines.place.map(|place| Origin { place: origins.of(&place, rule.id, end), offset: end, line: Some(hash) });
-                has_alerted |=
-                    rule.push_event(now, &MatchedLine { file, line: &line, origin, block: lines.bytes }, before_it, work, delivery);
+                let origin = lines.place.as_ref().map(|place| origins.of(place, rule.id, line.start..line.end));
+                let origin = origin.map(|(place, offset)| Origin { place, offset, line: Some(hash) });
+                let matched = MatchedLine { file, line: &line, origin, block: lines.bytes };
+                has_alerted |= rule.push_event(now, &matched, before_it, work, delivery);
                 before = rule.id;
                 rules[*at].count_event(index);
             }
@@ -297,7 +298,7 @@ impl Matching {
         searches: &Searches<'_>,
         rules: &mut [LogCounter],
         order: &[usize],
-        (file, position, done): (usize, u64, u32),
+        (file, position, done, unit): (usize, u64, u32, Option<&str>),
         (line, work): (&FoundLine<'_>, &mut Work),
     ) -> bool {
         let (mut is_closed, Self { alerting, counting }) = (false, self);
@@ -306,7 +307,8 @@ impl Matching {
         for at in order {
             let rule = &mut rules[*at];
             let continues = |joining: &Joining| joining.continues(line.text(), work);
-            if !searches.is_match(rule.matcher) || rule.rule.joining.as_ref().is_some_and(continues) {
+            let is_of_other = unit.is_some_and(|unit| !rule.rule.is_of_unit(unit));
+            if !searches.is_match(rule.matcher) || is_of_other || rule.rule.joining.as_ref().is_some_and(continues) {
                 continue;
             }
             match rule.handle_match(file, position) {
@@ -346,11 +348,14 @@ impl LogGroup {
     /// Names rules by their patterns, their alert and their block, and those that are alike in these by their order too.
     fn name_rules(&mut self) {
         self.order.clear();
-        let key = |rule: &LogCounter| (rule.matcher, std::mem::discriminant(&rule.rule.alert), rule.block, rule.rule.alert.by().cloned());
+        let key = |rule: &LogCounter| {
+            let LogRule { alert, units, .. } = &*rule.rule;
+            (rule.matcher, std::mem::discriminant(alert), rule.block, alert.by().cloned(), units.clone())
+        };
         for at in 0..self.rules.len() {
             let rule = &self.rules[at];
             let same = self.rules[..at].iter().filter(|other| key(other) == key(rule)).count() as u64;
-            let mut hash = Fnv1a::EMPTY;
+            let mut hash = rule.rule.units.iter().fold(Fnv1a::EMPTY, |hash, unit| hash.with(unit.as_bytes()).with(b" "));
             let LogRule { patterns, ignores, .. } = &*self.matchers[rule.matcher];
             for (what, patterns) in [(b"match", patterns), (b"ignor", ignores)] {
                 for pattern in patterns {

@@ -23,25 +23,27 @@ mod search;
 #[cfg(test)]
 mod bench;
 
-pub use dry_run::DryRun;
+pub use dry_run::{DryRun, DryRunOutcome};
 pub use policy::Policy;
 
 use super::delivery::{Delivery, Event};
 use super::failures::FailingSource;
 use super::logs::{FollowedFile, Lines, Logs};
-use super::output::{JobId, LogId, Output, Outputs, Task, TaskEnd};
-use crate::directives::host::{CommandLine, Group, LogSource, Rule, Run};
+use super::output::{JobId, LogId, Output, Outputs, Process, Task, TaskEnd};
+use crate::directives::host::{CommandLine, Group, LogRule, LogSource, Rule, Run};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
 use crate::wire::position::{BlockCount, ConditionKey};
 use command::CommandRules;
 use log::LogRules;
-use process::ProcessRules;
+use process::{ProcessRules, ProcessSource};
 use std::time::Duration;
 
 #[derive(Default)]
 pub(super) struct Rules {
     policy: Policy,
+    /// Whether the owner of the host lets only files be followed.
+    is_journal_refused: bool,
     /// The command that prints the process list; `None` for the system's own list.
     process_list: Option<CommandLine>,
     logs: LogRules,
@@ -54,14 +56,22 @@ pub(super) struct Rules {
 /// What a task that was started is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Purpose {
-    ProcessList,
+    Sample(ProcessSource),
     Run(Run),
 }
+
+/// The name of the process list that needs no command.
+const SYSTEM_TABLE: &str = "/proc";
 
 impl Rules {
     /// Sets what servers may ask for, from the next configuration on.
     pub(super) fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// Refuses the journal, from the next configuration on.
+    pub(super) fn refuse_journal(&mut self) {
+        self.is_journal_refused = true;
     }
 
     /// Replaces all rules by those of these groups, and `logs` by the logs that they name. Rules that were there before keep what they
@@ -70,8 +80,13 @@ impl Rules {
         self.process_list = None;
         let (mut refused, mut log_rules, mut processes, mut commands) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for group in groups {
-            if let Some((what, command)) = self.policy.refused(&group.rule) {
-                refused.push(format!("{what}{}", command.as_str()));
+            let is_journal = matches!(&group.rule, Rule::Log(LogRule { log: LogSource::Journal, .. }));
+            if is_journal && self.is_journal_refused {
+                refused.push("journal: without -f journal".into());
+                continue;
+            }
+            if let Some(what) = self.policy.refused(&group.rule) {
+                refused.push(what);
                 continue;
             }
             let identity = group.identity();
@@ -85,7 +100,7 @@ impl Rules {
         let sources: Vec<LogSource> = log_rules.iter().map(|(_, rule)| rule.log.clone()).collect();
         logs.replace(&sources);
         self.logs.replace(now, log_rules, logs);
-        self.processes.replace(now, processes);
+        self.processes.replace(now, processes, self.process_list.is_some());
         self.commands.replace(now, commands);
         self.stop_tasks(outputs);
         refused
@@ -120,9 +135,14 @@ impl Rules {
         self.commands.contains(run)
     }
 
+    /// Whether that is a process list that a rule may need.
+    pub(super) fn needs_process_list(&self, name: &str) -> bool {
+        self.process_list_name() == name || name == SYSTEM_TABLE && self.processes.next_sample(ProcessSource::Table).is_some()
+    }
+
     /// The command of the process list.
-    pub(super) fn process_list_name(&self) -> &str {
-        self.process_list.as_ref().map_or("/proc", CommandLine::as_str)
+    fn process_list_name(&self) -> &str {
+        self.process_list.as_ref().map_or(SYSTEM_TABLE, CommandLine::as_str)
     }
 
     /// A wildcard found a file.
@@ -167,9 +187,17 @@ impl Rules {
         for (_, line) in lines(bytes) {
             let text = String::from_utf8_lossy(line);
             match purpose {
-                Purpose::ProcessList => self.processes.handle_line(&text),
+                Purpose::Sample(ProcessSource::Lines) => self.processes.handle_line(&text),
+                Purpose::Sample(ProcessSource::Table) => {}
                 Purpose::Run(run) => self.commands.handle_line(now, run, &text, delivery),
             }
+        }
+    }
+
+    /// Takes a process that a task has found.
+    pub(super) fn handle_process(&mut self, job: JobId, process: &Process<'_>) {
+        if self.jobs.iter().any(|(known, purpose)| *known == job && *purpose == Purpose::Sample(ProcessSource::Table)) {
+            self.processes.handle_process(process);
         }
     }
 
@@ -193,11 +221,15 @@ impl Rules {
                 }
                 Some((FailingSource::Run(run), outcome))
             }
-            Purpose::ProcessList => {
+            Purpose::Sample(source) => {
                 if end.outcome.is_ok() {
-                    self.processes.end_sample(now, delivery);
+                    self.processes.end_sample(now, source, delivery);
                 }
-                Some((FailingSource::ProcessList(self.process_list_name().to_string()), end.outcome))
+                let name = match source {
+                    ProcessSource::Lines => self.process_list_name(),
+                    ProcessSource::Table => SYSTEM_TABLE,
+                };
+                Some((FailingSource::ProcessList(name.to_string()), end.outcome))
             }
         }
     }
@@ -214,9 +246,15 @@ impl Rules {
             outputs.push(Output::Measure);
         }
         self.processes.handle_timeout(now, delivery);
-        if !self.is_sampling() && self.processes.begin_sample(now) {
-            let task = self.process_list.clone().map_or(Task::ProcessTable, |command| Task::Command(command, Run::TIMEOUT));
-            self.start(Purpose::ProcessList, task, outputs);
+        for source in ProcessSource::ALL {
+            if !self.is_sampling(source) && self.processes.begin_sample(now, source) {
+                let task = match (source, &self.process_list) {
+                    (ProcessSource::Table, _) => Task::Processes,
+                    (ProcessSource::Lines, None) => Task::ProcessTable,
+                    (ProcessSource::Lines, Some(command)) => Task::Command(command.clone(), Run::TIMEOUT),
+                };
+                self.start(Purpose::Sample(source), task, outputs);
+            }
         }
         while let Some(run) = self.commands.begin_run(now) {
             let task = run.command.builtin().map_or_else(|| Task::Command(run.command.clone(), run.timeout), Task::Builtin);
@@ -224,8 +262,8 @@ impl Rules {
         }
     }
 
-    fn is_sampling(&self) -> bool {
-        self.jobs.iter().any(|(_, purpose)| matches!(purpose, Purpose::ProcessList))
+    fn is_sampling(&self, source: ProcessSource) -> bool {
+        self.jobs.iter().any(|(_, purpose)| *purpose == Purpose::Sample(source))
     }
 
     fn start(&mut self, purpose: Purpose, task: Task, outputs: &mut Outputs) {
@@ -237,7 +275,8 @@ impl Rules {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
-        let sample = self.processes.next_sample().filter(|_| !self.is_sampling());
+        let sources = ProcessSource::ALL.into_iter().filter(|source| !self.is_sampling(*source));
+        let sample = sources.filter_map(|source| self.processes.next_sample(source)).min();
         let processes = earlier(sample, self.processes.next_deadline());
         earlier(earlier(processes, self.commands.next_deadline()), self.logs.next_deadline(now))
     }

@@ -1,7 +1,7 @@
 //! Which commands the owner of the device lets a server run, whatever key the server has. Runs nothing. Which files may be opened is
 //! decided by [`crate::fs::access`].
 
-use crate::directives::host::{CommandLine, LogSource, Rule};
+use crate::directives::host::{LogSource, Rule};
 use crate::pattern::Pattern;
 
 /// The commands that a server may have run here.
@@ -32,18 +32,19 @@ impl Policy {
         Ok(())
     }
 
-    /// The command of a rule that may not be run here, and the directive that asks for it.
-    pub(super) fn refused<'a>(&self, rule: &'a Rule) -> Option<(&'static str, &'a CommandLine)> {
+    /// The directive of a rule that asks for a command that may not be run here.
+    pub(super) fn refused(&self, rule: &Rule) -> Option<String> {
         let (what, command) = match rule {
             Rule::Command(rule) => ("run: command=", &rule.run.command),
             Rule::ProcessList(command) => ("ps_command: ", command),
             Rule::Log(rule) => match &rule.log {
                 LogSource::Command(command) => ("file: |", command),
-                _ => return None,
+                LogSource::Journal => return (!self.permits(LogSource::JOURNAL_COMMAND)).then(|| rule.opener()),
+                LogSource::Path(_) | LogSource::Glob { .. } => return None,
             },
             Rule::Process(_) => return None,
         };
-        (command.builtin().is_none() && !self.permits(command.as_str())).then_some((what, command))
+        (command.builtin().is_none() && !self.permits(command.as_str())).then(|| format!("{what}{}", command.as_str()))
     }
 
     fn permits(&self, command: &str) -> bool {
@@ -64,8 +65,7 @@ mod tests {
     fn refused(policy: &Policy, text: &str) -> Vec<String> {
         let file = HostFile::parse(Source { path: "h", text }.lines());
         assert!(file.faults.is_empty(), "{:?}", file.faults);
-        let refused = file.groups.iter().filter_map(|group| policy.refused(&group.rule));
-        refused.map(|(what, command)| format!("{what}{}", command.as_str())).collect()
+        file.groups.iter().filter_map(|group| policy.refused(&group.rule)).collect()
     }
 
     const FILE: &str = "file: |logread -f\nmatch: x\nalert_all: tags=A\nfile: /a\nmatch: x\nalert_all: tags=A\n\
@@ -84,7 +84,11 @@ mod tests {
         let mut policy = Policy::Any;
         policy.allow("df( -k)?").unwrap();
         policy.allow("ps|top").unwrap();
-        assert_eq!(refused(&policy, FILE), ["file: |logread -f", "ps_command: ps ax"]);
+        let journal = "journal: ssh\nmatch: x\nalert_all: tags=A\n";
+        assert_eq!(refused(&policy, &format!("{FILE}{journal}")), ["file: |logread -f", "ps_command: ps ax", "journal: ssh.service"]);
+        assert_eq!((refused(&Policy::None, journal).len(), refused(&Policy::Any, journal).len()), (1, 0));
+        policy.allow("journalctl").unwrap();
+        assert_eq!(refused(&policy, journal), [""; 0]);
         let command = |line: &str| format!("run: command={line} extract=(x)\nalert_metric: tags=A match=1,x metric=1\n");
         for (line, permitted) in
             [("df", true), ("df -k", true), ("top", true), ("df -k -x", false), ("xdf", false), ("df -k;id", false), ("stop", false)]

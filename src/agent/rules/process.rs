@@ -2,8 +2,11 @@
 
 use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
 use crate::agent::delivery::{Delivery, Event};
-use crate::directives::host::ProcessRule;
+use crate::agent::output::Process;
+use crate::directives::host::{ProcessFilter, ProcessRule};
 use crate::now::Now;
+use crate::pattern::Pattern;
+use crate::text::number;
 use crate::wire::position::ConditionKey;
 use crate::wire::{ChainId, Kind};
 use std::time::Duration;
@@ -17,8 +20,18 @@ pub(super) struct ProcessRules {
     all_clear: Option<Duration>,
 }
 
-/// When the rules of one interval take their samples.
+/// Where samples come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProcessSource {
+    /// The process list that the host file asks for: lines.
+    Lines,
+    /// The table of the system, which says whose the processes are.
+    Table,
+}
+
+/// When the rules of one interval and source take their samples.
 struct Sampling {
+    source: ProcessSource,
     every: Duration,
     next: Duration,
 }
@@ -26,12 +39,17 @@ struct Sampling {
 /// One rule and its counts.
 pub(super) struct Counter {
     rule: ProcessRule,
+    source: ProcessSource,
     identity: u64,
     key: ConditionKey,
     /// Whether the sample that is being taken is one of this rule.
     is_sampled: bool,
     /// Matching lines of that sample.
     count: u64,
+    /// With `parent=`: the parents of the matching processes, of which only some count …
+    children: Vec<u32>,
+    /// … namely these.
+    parents: Vec<u32>,
     is_last_sample_good: bool,
     condition: Condition,
 }
@@ -40,23 +58,34 @@ impl ProcessRules {
     const SAMPLES_FOR_EVENT: u32 = 2;
     const ALL_CLEAR_AFTER: Duration = Duration::from_secs(70);
 
-    /// Replaces all rules, each given with its identity. A rule that was there before keeps its counts.
-    pub(super) fn replace(&mut self, now: Now, rules: Vec<(u64, ProcessRule)>) {
+    /// Replaces all rules, each given with its identity. A rule that was there before keeps its counts. `has_command`: a command prints
+    /// the process list.
+    pub(super) fn replace(&mut self, now: Now, rules: Vec<(u64, ProcessRule)>, has_command: bool) {
         let mut before = std::mem::take(&mut self.rules);
-        self.samplings.retain(|sampling| rules.iter().any(|(_, rule)| rule.every == sampling.every));
+        // Where the table is needed anyway, and there is no other list, it serves all rules.
+        let is_table_enough = !has_command && rules.iter().any(|(_, rule)| !rule.filter.is_empty());
+        let source_of = |rule: &ProcessRule| match is_table_enough || !rule.filter.is_empty() {
+            true => ProcessSource::Table,
+            false => ProcessSource::Lines,
+        };
+        let is_needed = |sampling: &Sampling| {
+            let mut needed = rules.iter().map(|(_, rule)| (source_of(rule), rule.every));
+            needed.any(|needed| needed == (sampling.source, sampling.every))
+        };
+        self.samplings.retain(is_needed);
         let mut names = ConditionNames::default();
         for (identity, rule) in rules {
-            let (known, every) = (before.iter().position(|old| old.identity == identity), rule.every);
-            if !self.samplings.iter().any(|sampling| sampling.every == every) {
-                self.samplings.push(Sampling { every, next: now.mono + every });
+            let (known, source, every) = (before.iter().position(|old| old.identity == identity), source_of(&rule), rule.every);
+            if !self.samplings.iter().any(|sampling| (sampling.source, sampling.every) == (source, every)) {
+                self.samplings.push(Sampling { source, every, next: now.mono + every });
             }
-            let key = ConditionKey::of(names.name(Kind::Process, [rule.pattern.as_str(), &rule.tags]).value());
+            let filter = (!rule.filter.is_empty()).then(|| rule.filter.name());
+            let parts = [rule.pattern.as_str(), &rule.tags].into_iter().chain(filter.as_deref());
+            let key = ConditionKey::of(names.name(Kind::Process, parts).value());
             // The patterns of the new rules are shared, so no old ones stay.
             self.rules.push(match known {
-                Some(at) => Counter { rule, key, ..before.swap_remove(at) },
-                None => {
-                    Counter { rule, identity, key, is_sampled: false, count: 0, is_last_sample_good: true, condition: Condition::default() }
-                }
+                Some(at) => Counter { rule, source, key, ..before.swap_remove(at) },
+                None => Counter::new(rule, source, identity, key),
             });
         }
         if self.rules.is_empty() {
@@ -73,18 +102,19 @@ impl ProcessRules {
         self.rules.iter().map(|rule| rule.key)
     }
 
-    /// Whether a sample is due. If so, it begins with that.
-    pub(super) fn begin_sample(&mut self, now: Now) -> bool {
-        if self.next_sample().is_none_or(|next| now.mono < next) {
+    /// Whether a sample of that source is due. If so, it begins with that.
+    pub(super) fn begin_sample(&mut self, now: Now, source: ProcessSource) -> bool {
+        if self.next_sample(source).is_none_or(|next| now.mono < next) {
             return false;
         }
-        for rule in &mut self.rules {
+        for rule in self.rules.iter_mut().filter(|rule| rule.source == source) {
             (rule.is_sampled, rule.count) = (false, 0);
+            (rule.children, rule.parents) = (Vec::new(), Vec::new());
         }
-        for sampling in self.samplings.iter_mut().filter(|sampling| sampling.next <= now.mono) {
+        for sampling in self.samplings.iter_mut().filter(|sampling| sampling.source == source && sampling.next <= now.mono) {
             // A device that slept takes one sample, not all that it missed.
             sampling.next = (sampling.next + sampling.every).max(now.mono + sampling.every / 2);
-            let rules = self.rules.iter_mut().filter(|rule| rule.rule.every == sampling.every);
+            let rules = self.rules.iter_mut().filter(|rule| (rule.source, rule.rule.every) == (source, sampling.every));
             rules.for_each(|rule| rule.is_sampled = true);
         }
         true
@@ -94,16 +124,43 @@ impl ProcessRules {
     /// dead does not run, and an agent that names it is not it.
     pub(super) fn handle_line(&mut self, line: &str) {
         let disguised = without_mark(line);
-        for rule in self.rules.iter_mut().filter(|rule| rule.is_sampled) {
-            let pattern = &rule.rule.pattern;
-            let is_counted = pattern.is_match(line) && !disguised.as_ref().is_some_and(|line| pattern.is_match(line));
-            rule.count += u64::from(is_counted);
+        for rule in self.sampled(ProcessSource::Lines) {
+            rule.count += u64::from(is_found(&rule.rule.pattern, line, disguised.as_deref()));
         }
     }
 
+    /// One process of the table of the system, which counts as its line does.
+    pub(super) fn handle_process(&mut self, process: &Process<'_>) {
+        let disguised = without_mark(process.line);
+        let is_found = |pattern: &Pattern| is_found(pattern, process.line, disguised.as_deref());
+        for rule in self.sampled(ProcessSource::Table) {
+            let ProcessFilter { user, parent, is_contained } = &rule.rule.filter;
+            if parent.as_ref().is_some_and(is_found) {
+                rule.parents.push(process.id);
+            }
+            let is_of_user = user.as_deref().is_none_or(|user| user == process.user_name || number(user, 10) == Some(process.user.into()));
+            if !is_of_user || is_contained.is_some_and(|is| is != process.is_contained) || !is_found(&rule.rule.pattern) {
+                continue;
+            }
+            match parent {
+                // The parent may come later.
+                Some(_) => rule.children.push(process.parent),
+                None => rule.count += 1,
+            }
+        }
+    }
+
+    /// The rules whose sample is being taken from that source.
+    fn sampled(&mut self, source: ProcessSource) -> impl Iterator<Item = &mut Counter> {
+        self.rules.iter_mut().filter(move |rule| rule.is_sampled && rule.source == source)
+    }
+
     /// The process list is complete.
-    pub(super) fn end_sample(&mut self, now: Now, delivery: &mut Delivery) {
-        for Counter { rule, key, count, condition, is_last_sample_good, .. } in self.rules.iter_mut().filter(|rule| rule.is_sampled) {
+    pub(super) fn end_sample(&mut self, now: Now, source: ProcessSource, delivery: &mut Delivery) {
+        let mut all_clear = self.all_clear;
+        for counter in self.sampled(source) {
+            counter.count_children();
+            let Counter { rule, key, count, condition, is_last_sample_good, .. } = counter;
             let is_good = (rule.min..=rule.max).contains(count);
             *is_last_sample_good = is_good;
             let is_active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
@@ -120,9 +177,10 @@ impl ProcessRules {
             };
             let is_told = condition.handle_sample(now, &alert, sample, &format!("{} [{count}]", rule.message), delivery);
             if is_told && sample == Sample::Holds {
-                self.all_clear = Some(now.mono + Self::ALL_CLEAR_AFTER);
+                all_clear = Some(now.mono + Self::ALL_CLEAR_AFTER);
             }
         }
+        self.all_clear = all_clear;
     }
 
     /// Reports when all is clear again.
@@ -137,15 +195,39 @@ impl ProcessRules {
         self.all_clear.filter(|_| self.rules.iter().all(|rule| rule.is_last_sample_good))
     }
 
-    /// When the next sample is due.
-    pub(super) fn next_sample(&self) -> Option<Duration> {
-        self.samplings.iter().map(|sampling| sampling.next).min()
+    /// When the next sample of that source is due.
+    pub(super) fn next_sample(&self, source: ProcessSource) -> Option<Duration> {
+        self.samplings.iter().filter(|sampling| sampling.source == source).map(|sampling| sampling.next).min()
     }
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.all_clear_at()
     }
+}
+
+impl ProcessSource {
+    pub(super) const ALL: [Self; 2] = [Self::Lines, Self::Table];
+}
+
+impl Counter {
+    fn new(rule: ProcessRule, source: ProcessSource, identity: u64, key: ConditionKey) -> Self {
+        let (children, parents, condition) = (Vec::new(), Vec::new(), Condition::default());
+        Self { rule, source, identity, key, is_sampled: false, count: 0, children, parents, is_last_sample_good: true, condition }
+    }
+
+    /// Counts the processes whose parents are known now.
+    fn count_children(&mut self) {
+        self.parents.sort_unstable();
+        let parents = std::mem::take(&mut self.parents);
+        let children = std::mem::take(&mut self.children);
+        self.count += children.iter().filter(|parent| parents.binary_search(parent).is_ok()).count() as u64;
+    }
+}
+
+/// Whether a pattern is found in a line, and would not be found without what marks the line as that of a zombie or an agent.
+fn is_found(pattern: &Pattern, line: &str, disguised: Option<&str>) -> bool {
+    pattern.is_match(line) && !disguised.is_some_and(|line| pattern.is_match(line))
 }
 
 /// The line of a zombie or of an agent without what marks it as such; `None` for all other lines.
@@ -185,9 +267,9 @@ mod tests {
     /// Takes a sample of these lines if one is due. Returns the events.
     fn sample(rules: &mut ProcessRules, seconds: u64, lines: &[&str]) -> Vec<String> {
         let mut delivery = delivery();
-        if rules.begin_sample(at(seconds)) {
+        if rules.begin_sample(at(seconds), ProcessSource::Lines) {
             lines.iter().for_each(|line| rules.handle_line(line));
-            rules.end_sample(at(seconds), &mut delivery);
+            rules.end_sample(at(seconds), ProcessSource::Lines, &mut delivery);
         }
         rules.handle_timeout(at(seconds), &mut delivery);
         events(&mut delivery)
@@ -196,7 +278,7 @@ mod tests {
     #[test]
     fn two_samples_in_a_row_out_of_bounds_make_an_event_and_all_clear_follows() {
         let mut processes = ProcessRules::default();
-        processes.replace(at(0), rules(ONE));
+        processes.replace(at(0), rules(ONE), false);
         let mut found = Vec::new();
         for (seconds, lines) in [(10, 0), (20, 2), (40, 1), (60, 0), (80, 0), (100, 1), (140, 1), (150, 1), (160, 1)] {
             let lines = vec!["x"; lines];
@@ -210,22 +292,22 @@ mod tests {
         let (mut processes, mut delivery) = (ProcessRules::default(), delivery());
         let mut made = Vec::new();
         let text = format!("{}cleared: Fine\n", ONE.replace("message", "for=3 repeat=0 message"));
-        processes.replace(at(0), rules(&text));
+        processes.replace(at(0), rules(&text), false);
         for (number, count) in (1..).zip([0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1]) {
             let now = at(number * 20);
-            assert!(processes.begin_sample(now));
+            assert!(processes.begin_sample(now, ProcessSource::Lines));
             (0..count).for_each(|_| processes.handle_line("x"));
-            processes.end_sample(now, &mut delivery);
+            processes.end_sample(now, ProcessSource::Lines, &mut delivery);
             made.push(events(&mut delivery).join(","));
         }
         assert_eq!(made, ["", "", "", "", "", "P M [0]", "", "", "", "P Fine", ""]);
         // Its times end at one minute past twelve.
         let (mut processes, text) =
             (ProcessRules::default(), text.replace("alert_", "active: 3;00:00-12:01\nalert_").replace("for=3", "for=1"));
-        processes.replace(at(0), rules(&text));
+        processes.replace(at(0), rules(&text), false);
         for (seconds, expected) in [(20, "P M [0]"), (60, ""), (100, ""), (120, "P Fine")] {
-            if processes.begin_sample(at(seconds)) {
-                processes.end_sample(at(seconds), &mut delivery);
+            if processes.begin_sample(at(seconds), ProcessSource::Lines) {
+                processes.end_sample(at(seconds), ProcessSource::Lines, &mut delivery);
             }
             assert_eq!(events(&mut delivery).join(","), expected, "{seconds}");
         }
@@ -235,8 +317,8 @@ mod tests {
     fn a_zombie_and_an_agent_count_only_where_the_pattern_asks_for_them() {
         let count = |pattern: &str, line: &str| {
             let mut processes = ProcessRules::default();
-            processes.replace(at(0), rules(&ONE.replace(": x", &format!(": {pattern}"))));
-            assert!(processes.begin_sample(at(20)));
+            processes.replace(at(0), rules(&ONE.replace(": x", &format!(": {pattern}"))), false);
+            assert!(processes.begin_sample(at(20), ProcessSource::Lines));
             processes.handle_line(line);
             processes.rules[0].count
         };
@@ -263,16 +345,16 @@ mod tests {
     #[test]
     fn a_rule_that_stays_keeps_its_count_of_bad_samples() {
         let mut processes = ProcessRules::default();
-        processes.replace(at(0), rules(ONE));
+        processes.replace(at(0), rules(ONE), false);
         assert_eq!(sample(&mut processes, 20, &[]), [""; 0]);
-        processes.replace(at(30), rules(&format!("{ONE}{}", ONE.replace("tags=P", "tags=Q"))));
+        processes.replace(at(30), rules(&format!("{ONE}{}", ONE.replace("tags=P", "tags=Q"))), false);
         assert_eq!(sample(&mut processes, 40, &[]), ["P M [0]"]);
     }
 
     #[test]
     fn rules_take_their_samples_at_their_own_intervals() {
         let mut processes = ProcessRules::default();
-        processes.replace(at(0), rules(&format!("{ONE}{}", ONE.replace("tags=P", "tags=Q every=5"))));
+        processes.replace(at(0), rules(&format!("{ONE}{}", ONE.replace("tags=P", "tags=Q every=5"))), false);
         let mut found = Vec::new();
         for seconds in 0..=40 {
             found.extend(sample(&mut processes, seconds, &[]).into_iter().map(|event| (seconds, event)));
@@ -285,10 +367,64 @@ mod tests {
     }
 
     #[test]
+    fn processes_count_by_their_user_their_parent_and_where_they_are() {
+        let table = [
+            // A parent may come after its child.
+            (7, 5, (33, "www-data"), false, "x worker"),
+            (5, 1, (0, "root"), false, "x master"),
+            (6, 5, (33, "www-data"), false, "x worker"),
+            (9, 8, (33, ""), true, "x worker"),
+            (8, 1, (0, "root"), true, "x master"),
+            (10, 7, (1000, "ann"), false, "x worker"),
+            (11, 5, (0, "root"), false, "y"),
+            (12, 1, (0, "root"), false, "aa436 -n x"),
+            (13, 12, (0, "root"), false, "x worker"),
+        ];
+        for (terms, count) in [
+            ("container=no", 5),
+            ("container=yes", 2),
+            ("user=www-data", 2),
+            ("user=33", 3),
+            ("user=nobody", 0),
+            ("parent=^x master$", 3),
+            ("parent=master container=no user=www-data", 2),
+            ("parent=worker", 1),
+            ("parent=aa436", 1),
+            ("parent=-n x", 0),
+        ] {
+            let mut processes = ProcessRules::default();
+            let text = ONE.replace("message", &format!("{terms} for=1 message"));
+            processes.replace(at(0), rules(&text), true);
+            assert!(!processes.begin_sample(at(20), ProcessSource::Lines) && processes.begin_sample(at(20), ProcessSource::Table));
+            for (id, parent, (user, user_name), is_contained, line) in table {
+                processes.handle_process(&Process { id, parent, user, user_name, is_contained, line });
+            }
+            let mut delivery = delivery();
+            processes.end_sample(at(20), ProcessSource::Table, &mut delivery);
+            let event = if count == 1 { Vec::new() } else { vec![format!("P M [{count}]")] };
+            assert_eq!(events(&mut delivery), event, "{terms}");
+        }
+    }
+
+    #[test]
+    fn rules_with_and_without_a_filter_have_one_list_unless_a_command_prints_another() {
+        let text = format!("{ONE}{}", ONE.replace("message", "user=root message"));
+        for (has_command, sources) in [(true, [true, true]), (false, [false, true])] {
+            let mut processes = ProcessRules::default();
+            processes.replace(at(0), rules(&text), has_command);
+            assert_eq!(ProcessSource::ALL.map(|source| processes.begin_sample(at(20), source)), sources);
+            let process = Process { id: 5, parent: 1, user: 0, user_name: "root", is_contained: false, line: "x" };
+            processes.handle_process(&process);
+            processes.handle_line("x");
+            assert_eq!(processes.rules.iter().map(|rule| rule.count).collect::<Vec<_>>(), [1, 1]);
+        }
+    }
+
+    #[test]
     fn a_device_that_slept_takes_one_sample() {
         let mut processes = ProcessRules::default();
-        processes.replace(at(0), rules(ONE));
-        assert!(processes.begin_sample(at(500)));
-        assert_eq!(processes.next_sample(), Some(at(510).mono));
+        processes.replace(at(0), rules(ONE), false);
+        assert!(processes.begin_sample(at(500), ProcessSource::Lines));
+        assert_eq!(processes.next_sample(ProcessSource::Lines), Some(at(510).mono));
     }
 }

@@ -2,6 +2,8 @@
 
 use super::condition::ConditionRule;
 use super::event_text::{missing_group, EventText};
+use super::patterns::Patterns;
+use super::process_filter::ProcessFilter;
 use super::rule::{AlertSubject, CommandAlert, CommandAlertKind, ProcessRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
@@ -14,11 +16,12 @@ use crate::text::number;
 const STATUS: &str = "status";
 
 /// Reads an `alert_running:` into its rule.
-pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule) {
+pub(super) fn process_alert(arguments: &mut Arguments<'_>, rule: &mut ProcessRule, patterns: &mut Patterns) {
     rule.tags += arguments.tags();
     (rule.min, rule.max) = (arguments.number("min", 0), arguments.number("max", 0));
     rule.message += arguments.required("message");
     rule.every = arguments.seconds("every").unwrap_or(rule.every);
+    rule.filter = ProcessFilter::parse(arguments, patterns);
     rule.condition = ConditionRule::parse(arguments);
 }
 

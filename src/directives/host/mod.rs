@@ -5,26 +5,30 @@ mod command_line;
 mod condition;
 mod event_text;
 mod group;
+mod joining;
+mod line_limit;
 mod log_alert;
 mod parser;
 mod pattern_doubts;
 mod patterns;
+mod process_filter;
 mod python;
 mod rule;
 mod run;
 mod settings;
 mod syntax;
+mod units;
 mod warnings;
 
 pub use command_line::{Builtin, CommandLine};
 pub use condition::ConditionRule;
 pub use event_text::EventText;
 pub use group::Group;
+pub use joining::Joining;
+pub use line_limit::{LineLimit, LineSubject};
 pub use patterns::Patterns;
-pub use rule::{
-    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, Joining, LineLimit, LineSubject, LogAlert, LogRule, LogSource,
-    ProcessRule, Rule,
-};
+pub use process_filter::ProcessFilter;
+pub use rule::{AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, LogAlert, LogRule, LogSource, ProcessRule, Rule};
 pub use run::{GoodStatuses, Run};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
 pub use syntax::DIRECTIVES;
@@ -220,6 +224,26 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
         assert_eq!(file.groups[0].ignored_by_classic(), ["every=", "timeout=", "ok="]);
         assert_eq!(file.groups[1].classic_lines().unwrap()[1], "alert_running: tags=T min=1 max=2 message=m");
         assert_eq!(file.groups[1].ignored_by_classic(), ["every="]);
+    }
+
+    #[test]
+    fn version_1_agents_do_not_get_a_rule_that_would_count_other_processes() {
+        for (key, value) in [("user=", "root"), ("parent=", "sshd: a b"), ("container=", "no")] {
+            let text = format!("process: a\nalert_running: tags=T min=1 max=2 {key}{value} message=m");
+            let file = parse(&text);
+            assert_eq!(file.faults, []);
+            assert_eq!(file.groups[0].classic_lines(), Err(key));
+        }
+        for (term, reason) in [
+            ("user=a b", "user= is the name or the number of one user"),
+            ("parent=(", "parent= pattern \"(\": "),
+            ("container=maybe", "container= is yes or no, got \"maybe\""),
+            ("user=", "user= is empty"),
+        ] {
+            let text = format!("process: a\nalert_running: tags=T min=1 max=2 {term} message=m");
+            let faults = parse(&text).faults;
+            assert!(faults.len() == 1 && faults[0].to_string().starts_with(&format!("nas1:2: alert_running: {reason}")), "{faults:?}");
+        }
     }
 
     #[test]

@@ -4,11 +4,14 @@ use super::alert::{command_alert, process_alert};
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::group::Group;
+use super::joining::Joining;
 use super::log_alert::log_alert;
 use super::patterns::Patterns;
-use super::rule::{AlertSubject, CommandRule, Joining, LogRule, LogSource, ProcessRule, Rule};
+use super::process_filter::ProcessFilter;
+use super::rule::{AlertSubject, CommandRule, LogRule, LogSource, ProcessRule, Rule};
 use super::run::{GoodStatuses, Run};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
+use super::units::units;
 use crate::directives::arguments::Arguments;
 use crate::directives::source::{directive, Fault, SourceLine};
 use crate::pattern::{Pattern, Purpose};
@@ -196,10 +199,12 @@ impl<'a> Parser<'a, '_> {
     fn opened_by(&mut self, name: &'a str, argument: &'a str) -> Result<Rule, String> {
         Ok(match name {
             "file" => Rule::Log(LogRule::follow(LogSource::parse(argument)?)),
+            "journal" => Rule::Log(LogRule { units: units(argument)?, ..LogRule::follow(LogSource::Journal) }),
             "process" => {
                 let (pattern, condition) = (self.patterns.parse(argument, Purpose::Find)?, ConditionRule::default());
                 let (tags, message, every) = (String::new(), String::new(), ProcessRule::EVERY);
-                Rule::Process(ProcessRule { pattern, tags, min: 0, max: 0, message, every, condition, active: None })
+                let filter = ProcessFilter::default();
+                Rule::Process(ProcessRule { pattern, tags, min: 0, max: 0, message, filter, every, condition, active: None })
             }
             "run" => {
                 let mut arguments = Arguments::parse(name, argument, keys_of(name));
@@ -238,6 +243,9 @@ impl<'a> Parser<'a, '_> {
         } else if rule.patterns.is_empty() && !faulty {
             return Err(format!("{name}: must come after a match:"));
         } else if name != "ignore" {
+            if rule.log == LogSource::Journal {
+                return Err(format!("{name}: has no meaning in a group that journal: opens: an entry is one line"));
+            }
             let joining = if name == "join" { Joining::Found(pattern) } else { Joining::NotFound(pattern) };
             if rule.joining.replace(joining).is_some() {
                 return Err("join: and starts: stand once in a group, one of them".into());
@@ -293,7 +301,7 @@ impl<'a> Parser<'a, '_> {
             }
             Some(Rule::Process(rule)) if name == "alert_running" => {
                 rule.active = active.take();
-                process_alert(&mut arguments, rule);
+                process_alert(&mut arguments, rule, self.patterns);
             }
             Some(Rule::Log(rule)) if !matches!(name, "alert_running" | "alert_metric") => {
                 rule.active = active.take();

@@ -3,14 +3,17 @@
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::event_text::EventText;
+use super::joining::Joining;
+use super::line_limit::{LineLimit, LineSubject};
+use super::process_filter::ProcessFilter;
 use super::python::refused_by_re;
 use super::run::{GoodStatuses, Run};
 use crate::directives::decimal::Decimal;
 use crate::directives::quantity::{Measure, Quantity};
 use crate::pattern::{Captures, GroupName, Pattern, Work};
 use crate::schedule::Schedule;
+use crate::wildcard::matches;
 use std::cmp::Ordering;
-use std::fmt;
 use std::time::Duration;
 
 /// What one group asks for.
@@ -31,6 +34,8 @@ pub enum Rule {
 pub struct LogRule {
     /// Where the lines come from.
     pub log: LogSource,
+    /// Of the journal: names of units, perhaps with wildcards. Only lines of these match; none of them for all lines.
+    pub units: Vec<String>,
     /// A line matches when any of these is found in it …
     pub patterns: Vec<Pattern>,
     /// … and none of these.
@@ -58,6 +63,8 @@ pub enum LogSource {
     Glob { pattern: String, excludes: Vec<String> },
     /// What a command prints.
     Command(CommandLine),
+    /// The journal of systemd.
+    Journal,
 }
 
 /// What events are made from the lines that match.
@@ -77,37 +84,6 @@ pub enum LogAlert {
     Value { group: GroupName },
     /// The message, for each line with a number beyond the limit.
     Limit { limit: Box<LineLimit>, message: EventText },
-}
-
-/// Which lines belong to the one before.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Joining {
-    /// `join:`: those in which the pattern is found.
-    Found(Pattern),
-    /// `starts:`: those in which it is not found.
-    NotFound(Pattern),
-}
-
-/// A limit for the number in a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineLimit {
-    /// Which lines it is about; `None` for all that match.
-    pub subject: Option<LineSubject>,
-    /// The group of the number.
-    pub group: GroupName,
-    /// How a number beyond the limit compares with it.
-    pub beyond: Ordering,
-    /// The limit.
-    pub limit: Quantity,
-}
-
-/// Which lines a limit is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LineSubject {
-    /// Those in which the group is that text.
-    Text(GroupName, Box<str>),
-    /// All, and each text of the group has a condition of its own.
-    Each(GroupName),
 }
 
 /// Most events of a block of time.
@@ -132,6 +108,8 @@ pub struct ProcessRule {
     pub max: u64,
     /// The text of the event; the count is appended.
     pub message: String,
+    /// Whose processes are counted.
+    pub filter: ProcessFilter,
     /// The time from one sample to the next.
     pub every: Duration,
     /// The terms of the alert.
@@ -196,6 +174,11 @@ impl ProcessRule {
 }
 
 impl LogSource {
+    /// The chain of the journal has the name that a file of this name would have.
+    pub const JOURNAL_CHAIN: &'static str = "journal:";
+    /// The command that reads the journal: a host that refuses commands has to allow it.
+    pub const JOURNAL_COMMAND: &'static str = "journalctl";
+
     pub(super) fn parse(argument: &str) -> Result<Self, String> {
         if let Some(command) = argument.strip_prefix('|') {
             let command = command.trim();
@@ -216,6 +199,7 @@ impl LogRule {
     pub(super) fn follow(log: LogSource) -> Self {
         Self {
             log,
+            units: Vec::new(),
             patterns: Vec::new(),
             ignores: Vec::new(),
             joining: None,
@@ -261,6 +245,19 @@ impl LogRule {
         self.captures.iter().find_map(|pattern| pattern.captures(line, work))
     }
 
+    /// Whether lines of that unit can match.
+    pub fn is_of_unit(&self, unit: &str) -> bool {
+        self.units.is_empty() || self.units.iter().any(|wanted| matches(wanted, unit))
+    }
+
+    /// The directive that opens its group.
+    pub fn opener(&self) -> String {
+        match self.log {
+            LogSource::Journal => ["journal:"].into_iter().chain(self.units.iter().map(String::as_str)).collect::<Vec<_>>().join(" "),
+            _ => format!("file: {}", self.log.field()),
+        }
+    }
+
     /// How many count as searched for once one of the patterns was found: one more than there are.
     pub fn found(&self) -> usize {
         self.patterns.len() + 1
@@ -278,6 +275,7 @@ impl LogSource {
         match self {
             Self::Path(path) | Self::Glob { pattern: path, .. } => path.clone(),
             Self::Command(command) => format!("|{}", command.as_str()),
+            Self::Journal => "journal".into(),
         }
     }
 
@@ -295,10 +293,13 @@ impl Rule {
         let extension = match self {
             Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
             Self::Log(LogRule { log: LogSource::Glob { .. }, .. }) => Some("file: with a wildcard"),
+            Self::Log(LogRule { log: LogSource::Journal, .. }) => Some("journal:"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
             Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
             Self::Log(LogRule { alert: LogAlert::Limit { .. }, .. }) => Some("alert_if: behind file:"),
             Self::Log(LogRule { alert: LogAlert::Threshold { threshold: 0, .. }, .. }) => Some("threshold=0"),
+            // Without these they would count other processes.
+            Self::Process(rule) if !rule.filter.is_empty() => rule.filter.given(),
             Self::Command(rule) if rule.run.command.builtin().is_some() => Some("a built-in command"),
             // Of several alerts, those that they do not know are left out alone.
             Self::Command(rule) if rule.alerts.iter().all(|alert| alert.extension().is_some()) => {
@@ -447,41 +448,6 @@ impl LogAlert {
             _ => [self.by().map(|group| ("by", group)), None],
         };
         of_line.into_iter().flatten().chain(of_text)
-    }
-}
-
-impl fmt::Display for LineSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(group, text) => write!(f, "{group},{text}"),
-            Self::Each(group) => group.fmt(f),
-        }
-    }
-}
-
-impl Joining {
-    /// Whether a line belongs to the one before. Charges the work.
-    pub fn continues(&self, line: &str, work: &mut Work) -> bool {
-        match self {
-            Self::Found(pattern) => pattern.search(line, work),
-            Self::NotFound(pattern) => !pattern.search(line, work),
-        }
-    }
-
-    /// Its directive.
-    fn directive(&self) -> &'static str {
-        match self {
-            Self::Found(_) => "join:",
-            Self::NotFound(_) => "starts:",
-        }
-    }
-}
-
-impl LineLimit {
-    /// Whether a number is beyond the limit. `Some(false)` if it is not, and not back at `until` either; `None` if it is back.
-    pub fn passes(&self, number: &Decimal, until: Option<&Decimal>) -> Option<bool> {
-        let is_beyond = |end: &Decimal| number.cmp(end) == self.beyond;
-        (is_beyond(&self.limit.number) || until.is_some_and(is_beyond)).then(|| is_beyond(&self.limit.number))
     }
 }
 

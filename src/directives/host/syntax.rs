@@ -1,10 +1,11 @@
 //! The directives of a host file and their keys.
 
 /// All directives of a host file.
-pub const DIRECTIVES: [&str; 20] = [
+pub const DIRECTIVES: [&str; 21] = [
     "include",
     "file",
     "exclude",
+    "journal",
     "match",
     "ignore",
     "join",
@@ -25,13 +26,13 @@ pub const DIRECTIVES: [&str; 20] = [
 ];
 
 /// The directives that open a group.
-pub(super) const OPENERS: [&str; 4] = ["file", "process", "run", "ps_command"];
+pub(super) const OPENERS: [&str; 5] = ["file", "journal", "process", "run", "ps_command"];
 
 /// The keys of conditions.
 pub(super) const CONDITION_KEYS: [&str; 3] = ["for", "until", "repeat"];
 
 /// Further keys that version 1 agents do not know.
-pub(super) const NEW_KEYS: [&str; 6] = ["by", "limit", "text", "every", "timeout", "ok"];
+pub(super) const NEW_KEYS: [&str; 9] = ["by", "limit", "text", "every", "timeout", "ok", "user", "parent", "container"];
 
 /// The keys of a directive with `key=value` arguments, in the order that version 1 agents expect; none for other directives.
 pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
@@ -40,7 +41,7 @@ pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
         "alert_n" => &["tags", "threshold", "seconds", "by", "for", "repeat", "text", "message"],
         "alert_count" => &["tags", "seconds", "by"],
         "alert_inactive" => &["tags", "seconds", "for", "repeat", "message"],
-        "alert_running" => &["tags", "min", "max", "every", "for", "repeat", "message"],
+        "alert_running" => &["tags", "min", "max", "every", "user", "parent", "container", "for", "repeat", "message"],
         "run" => &["every", "timeout", "ok", "command", "extract"],
         "alert_if" => &["tags", "match", "upper_limit", "lower_limit", "until", "for", "repeat", "text", "message"],
         "alert_value" => &["tags", "value"],

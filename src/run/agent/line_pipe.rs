@@ -38,8 +38,18 @@ impl LinePipe {
     /// Most bytes of what a process said that are part of its failure.
     const MOST_SAID: usize = 200;
 
+    /// Starts a program, found as a shell would find it, with its arguments. Of a line with more bytes than [`MAX_LINE`], the rest is skipped.
+    ///
+    /// # Errors
+    /// The program does not exist or cannot be started.
     pub(super) fn start<'a>(words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
-        Ok(Self { process: ChildProcess::start(words)?, pending: Vec::new(), splitter: LineSplitter::default(), read: 0, at_end: false })
+        Self::start_within(MAX_LINE, words)
+    }
+
+    /// The same with lines of up to so many bytes.
+    pub(super) fn start_within<'a>(limit: usize, words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+        let splitter = LineSplitter::within(limit);
+        Ok(Self { process: ChildProcess::start(words)?, pending: Vec::new(), splitter, read: 0, at_end: false })
     }
 
     /// The descriptor to poll; `None` once the output has ended.

@@ -129,6 +129,9 @@ impl<'a> Loop<'a> {
         let mut agent = Agent::new(now, identity);
         settings.positions.iter().for_each(|positions| positions.recall(now, &mut agent, log));
         agent.set_policy(settings.policy);
+        if !settings.allows_journal {
+            agent.refuse_journal();
+        }
         agent.set_pattern_memory(settings.pattern_memory);
         agent.set_keys(now, keys);
         Self {

@@ -1,5 +1,9 @@
 //! The process table of this system, read from `/proc`.
 
+use crate::agent::Process;
+#[cfg(target_os = "linux")]
+use crate::sys::user::UserNames;
+
 /// Bytes of the arguments of one process that are read …
 #[cfg(target_os = "linux")]
 const MOST: usize = 32 * 1024;
@@ -32,6 +36,69 @@ pub(super) fn list(take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     });
     take(&lines);
     listed.map_err(|e| crate::sys::reason(&e))
+}
+
+/// Hands over all processes that run, with whose they are. Their lines are those of [`list`].
+///
+/// # Errors
+/// `/proc` cannot be read.
+#[cfg(target_os = "linux")]
+pub(super) fn list_with_owners(take: &mut dyn FnMut(&Process<'_>)) -> Result<(), String> {
+    let users = UserNames::read();
+    let own_namespace = namespace("self");
+    let mut bytes = 0;
+    let listed = crate::fs::dir::list(b"/proc", &mut |name, _| {
+        let pid = std::str::from_utf8(name).ok().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
+        let most = if bytes < MOST_OF_TABLE.0 { MOST } else { MOST_OF_TABLE.1 };
+        let found = pid.and_then(|pid| Some((pid, arguments(pid, most)?, status(pid)?)));
+        let Some((pid, mut arguments, Status { parent, user, is_contained })) = found else { return };
+        bytes += arguments.len();
+        arguments.iter_mut().filter(|byte| matches!(byte, 0 | b'\n')).for_each(|byte| *byte = b' ');
+        // Before Linux 4.1 only the namespace itself tells, and only to who may look at it.
+        let is_elsewhere = || namespace(pid).zip(own_namespace.as_ref()).is_some_and(|(one, own)| one != *own);
+        take(&Process {
+            id: pid.parse().unwrap_or_default(),
+            parent,
+            user,
+            user_name: users.name(user),
+            is_contained: is_contained.unwrap_or_else(is_elsewhere),
+            line: &String::from_utf8_lossy(&arguments),
+        });
+    });
+    listed.map_err(|e| crate::sys::reason(&e))
+}
+
+/// What `/proc/PID/status` says of a process.
+#[cfg(target_os = "linux")]
+#[derive(Debug, PartialEq, Eq)]
+struct Status {
+    parent: u32,
+    /// The effective user.
+    user: u32,
+    /// Whether it has a number in a namespace within this one. `None` before Linux 4.1.
+    is_contained: Option<bool>,
+}
+
+#[cfg(target_os = "linux")]
+fn status(pid: &str) -> Option<Status> {
+    parse_status(&crate::sys::read_file(&["/proc/", pid, "/status"].concat()).ok()?)
+}
+
+#[cfg(target_os = "linux")]
+fn parse_status(status: &[u8]) -> Option<Status> {
+    let status = String::from_utf8_lossy(status);
+    let fields = |name: &str| status.split('\n').find_map(|line| line.strip_prefix(name)).map(str::split_ascii_whitespace);
+    Some(Status {
+        parent: fields("PPid:")?.next()?.parse().ok()?,
+        user: fields("Uid:")?.nth(1)?.parse().ok()?,
+        is_contained: fields("NSpid:").map(|numbers| numbers.count() > 1),
+    })
+}
+
+/// Names the namespace of processes that a process is in.
+#[cfg(target_os = "linux")]
+fn namespace(pid: &str) -> Option<std::path::PathBuf> {
+    std::fs::read_link(["/proc/", pid, "/ns/pid"].concat()).ok()
 }
 
 /// At most so many bytes of the arguments of a process, separated by zeros, or its name in brackets; `None` if it has ended, whether or not
@@ -73,9 +140,43 @@ pub(super) fn list(_: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     Err("this system needs a ps_command:".into())
 }
 
+/// Not implemented for this system.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn list_with_owners(_: &mut dyn FnMut(&Process<'_>)) -> Result<(), String> {
+    Err("this system does not say whose a process is".into())
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_says_whose_a_process_is() {
+        let status = "Name:\tPPid:\t8\nUmask:\t0022\nState:\tS (sleeping)\nPid:\t7\nPPid:\t5\nUid:\t1000\t33\t33\t33\n";
+        assert_eq!(parse_status(status.as_bytes()), Some(Status { parent: 5, user: 33, is_contained: None }));
+        for (numbers, is_contained) in [("7", false), ("7\t1", true), ("7\t2\t1", true)] {
+            let status = format!("{status}NSpid:\t{numbers}\n");
+            assert_eq!(parse_status(status.as_bytes()), Some(Status { parent: 5, user: 33, is_contained: Some(is_contained) }));
+        }
+        assert_eq!(parse_status(b"Name:\tx\nPPid:\t5\n"), None);
+    }
+
+    #[test]
+    fn this_process_is_in_the_table_with_its_owner() {
+        let (mut found, id) = (None, std::process::id());
+        list_with_owners(&mut |process| {
+            if process.id == id {
+                found = Some((process.parent, process.user, process.is_contained, process.line.to_string()));
+            }
+        })
+        .unwrap();
+        let (parent, user, is_contained, line) = found.unwrap();
+        assert_eq!((parent, user, is_contained), (std::os::unix::process::parent_id(), crate::sys::user::effective_id(), false));
+        assert!(line.contains("project436"), "{line}");
+    }
 
     #[test]
     fn a_process_that_has_ended_has_no_name_unless_threads_of_it_go_on() {

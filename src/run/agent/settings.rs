@@ -27,13 +27,21 @@ fn add_options(options: &mut Options) {
         .optopt("k", "key", "accept only servers that have the key in FILE (two keys while one replaces the other)", "FILE")
         .optflag("x", "no-commands", "run no commands that a server asks for, except the built-in ones")
         .optmulti("a", "allow", "run a command only if PATTERN matches its whole line; may be repeated", "PATTERN")
-        .optmulti("f", "files", "follow only files below PATH, links resolved; may be repeated", "PATH")
+        .optmulti(
+            "f",
+            "files",
+            "follow only files below PATH, links resolved (\"journal\" stands for that of systemd); may be repeated",
+            "PATH",
+        )
         .optopt("", "pattern-memory", "bytes of memory that all patterns may take (default 8388608)", "BYTES")
         .optopt("u", "user", "continue as USER once the port is bound and the log is open; commands cannot regain privileges", "USER")
         .optopt("l", "log", "write the log to FILE, - for standard error, syslog for syslog (default aa436.log)", "FILE");
 }
 
 const _: () = assert!(Patterns::MEMORY == 8_388_608, "the help says so");
+
+/// What `-f` takes in place of a path for the journal of systemd.
+const JOURNAL: &str = "journal";
 
 /// The settings that the command line makes.
 pub(super) struct Settings {
@@ -42,6 +50,8 @@ pub(super) struct Settings {
     pub(super) server: Option<ServerLookup>,
     pub(super) positions: Option<PositionsFile>,
     pub(super) access: Access,
+    /// Whether the journal may be followed.
+    pub(super) allows_journal: bool,
     pub(super) policy: Policy,
     pub(super) key_file: Option<String>,
     pub(super) user: Option<User>,
@@ -64,11 +74,11 @@ impl Settings {
         }
         let server = matches.opt_str("s").map(|server| server_lookup(&server, port)).transpose()?;
         let positions = matches.opt_str("S").as_deref().map(PositionsFile::new);
-        let access = access(&matches.opt_strs("f"))?;
+        let (access, allows_journal) = access(&matches.opt_strs("f"))?;
         let user = matches.opt_str("u").map(|name| User::find(&name).map_err(|e| wrong_value("-u ", &name, &e))).transpose()?;
         let pattern_memory = number(matches, "pattern-memory", Patterns::MEMORY)?;
         let (policy, key_file) = (policy(matches)?, matches.opt_str("k"));
-        Ok(Self { port, host, server, positions, access, policy, key_file, user, pattern_memory })
+        Ok(Self { port, host, server, positions, access, allows_journal, policy, key_file, user, pattern_memory })
     }
 }
 
@@ -80,13 +90,14 @@ fn wrong_value(option: &str, value: &str, reason: &str) -> Failure {
     Failure::Usage([option, value, ": ", reason].concat())
 }
 
-/// The files that may be followed: all of them unless `-f` names folders.
-fn access(folders: &[String]) -> Result<Access, Failure> {
-    if folders.is_empty() {
-        return Ok(Access::unrestricted());
+/// The files that may be followed, and whether the journal may be: all of them unless `-f` names some.
+fn access(allowed: &[String]) -> Result<(Access, bool), Failure> {
+    if allowed.is_empty() {
+        return Ok((Access::unrestricted(), true));
     }
-    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
-    Access::below(&folders).map_err(|(folder, e)| wrong_value("-f ", folder, &reason(&e)))
+    let folders: Vec<&str> = allowed.iter().map(String::as_str).filter(|path| *path != JOURNAL).collect();
+    let access = Access::below(&folders).map_err(|(folder, e)| wrong_value("-f ", folder, &reason(&e)))?;
+    Ok((access, folders.len() < allowed.len()))
 }
 
 /// The commands that a server may have run.

@@ -82,6 +82,7 @@ impl Tasks {
             },
             Task::Builtin(builtin) => builtins::run(builtin).map(|lines| take(lines.as_bytes())),
             Task::ProcessTable => process_table::list(&mut take),
+            Task::Processes => process_table::list_with_owners(&mut |process| agent.handle_process(job, process)),
         };
         agent.handle_task_end(now, job, outcome.into());
     }

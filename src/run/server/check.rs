@@ -1,10 +1,12 @@
 //! `ax436 -t` checks the configuration; `ax436 -T` applies rules to the lines of a log.
 
-use super::control::ControlSocket;
+use super::control;
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
 use super::silence_file;
-use crate::agent::DryRun;
-use crate::directives::host::{warnings, HostFile, HostSettings, Patterns, Rule};
+use super::unmatched::Unmatched;
+use crate::agent::{DryRun, DryRunOutcome};
+use crate::directives::host::{warnings, HostFile, HostSettings, LogRule, Patterns, Rule};
+use crate::directives::http::Http;
 use crate::directives::server::ServerFile;
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
 use crate::lines::{LineSplitter, MAX_LINE};
@@ -59,6 +61,13 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
             keys => drop(keys?),
         }
     }
+    if let Some(password_file) = &settings.http.password_file {
+        match keys::passwords(password_file) {
+            Err(Failure::Configuration(faults)) => found.faults.extend(faults),
+            passwords => drop(passwords?),
+        }
+    }
+    found.warnings.extend(http_warnings(path, &settings.http));
     found.faults.extend(stream_fault(path, &settings.event_stream));
     found.warnings.extend(socket_warning(path, &settings));
     let (faults, over) = silence_file::check(&settings);
@@ -141,7 +150,7 @@ fn parent_faults(hosts: &BTreeMap<&str, HostSettings>) -> Vec<Fault> {
 
 /// Why the server could not be asked: the kernel has room for no longer a path.
 fn socket_warning(conf: &str, settings: &ServerFile) -> Option<Fault> {
-    let socket = ControlSocket::path(settings);
+    let socket = control::path(settings);
     let reason = format!("control: {socket} has more than 107 bytes: ax436 status will find no server");
     (socket.len() > 107).then(|| Fault { path: conf.into(), line: 0, reason })
 }
@@ -159,6 +168,18 @@ fn stream_fault(conf: &str, stream: &str) -> Option<Fault> {
     let written = written.into_iter().filter(|(is_needed, ..)| *is_needed);
     let failure = written.filter_map(|(_, shown, path)| Some((shown, check_writable(&path).err()?))).next();
     failure.and_then(|(path, e)| fault(format!("cannot write {}: {}", path.display(), reason(&e))))
+}
+
+/// What whoever reaches the addresses of `http:` can do there.
+fn http_warnings<'a>(conf: &'a str, http: &'a Http) -> impl Iterator<Item = Fault> + 'a {
+    let others = http.listen.iter().filter(|address| !address.ip().is_loopback());
+    others.map(move |address| {
+        let reason = match http.password_file {
+            Some(_) => format!("http: {address}: passwords travel unencrypted: a reverse proxy gives TLS"),
+            None => format!("http: {address}: whoever reaches this address can read all hosts and events (http_open: yes)"),
+        };
+        Fault { path: conf.into(), line: 0, reason }
+    })
 }
 
 /// The outputs whose programs are not where this process would find them.
@@ -235,15 +256,24 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Fai
         Rule::Log(rule) => Some(rule),
         _ => None,
     });
+    let rules: Vec<LogRule> = rules.collect();
+    let mut unmatched = Unmatched::new(rules.iter());
     let host = Path::new(host_file).file_name().map_or_else(|| host_file.into(), |name| name.to_string_lossy().into_owned());
     let mut dry_run = DryRun::new(Clock::start().now(), &host, rules);
-    feed(&mut dry_run, log)?;
-    let (events, matches) = dry_run.finish();
+    feed(log, &mut |lines| {
+        dry_run.handle_lines(lines).iter().for_each(|event| print_event(event));
+        unmatched.handle_lines(lines);
+    })?;
+    let DryRunOutcome { events, rules, times } = dry_run.finish();
     events.iter().for_each(|event| print_event(event));
-    for (rule, matched) in matches {
-        let patterns: Vec<_> = rule.patterns.iter().map(Pattern::as_str).collect();
-        console::print(&format!("{matched} lines matched: file: {} match: {} tags={}", rule.log.field(), patterns.join(" | "), rule.tags));
+    if let Some((first, last)) = times {
+        console::print(&format!("times of the lines: {first} to {last}"));
     }
+    for (rule, matched) in rules {
+        let patterns: Vec<_> = rule.patterns.iter().map(Pattern::as_str).collect();
+        console::print(&format!("{matched} lines matched: {} match: {} tags={}", rule.opener(), patterns.join(" | "), rule.tags));
+    }
+    unmatched.report().iter().for_each(|line| console::print(line));
     if faults.is_empty() {
         Ok(())
     } else {
@@ -251,9 +281,9 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String]) -> Result<(), Fai
     }
 }
 
-/// Applies the rules to all lines of a file, and prints the events.
+/// Hands over all lines of a file.
 #[allow(clippy::disallowed_methods, reason = "the lines to try")]
-fn feed(dry_run: &mut DryRun, log: &str) -> Result<(), Failure> {
+fn feed(log: &str, take: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
     let failure = |e: &std::io::Error| Failure::Usage(format!("cannot read {log}: {}", reason(e)));
     let mut input: Box<dyn Read> = match log {
         "-" => Box::new(stdin()),
@@ -267,7 +297,7 @@ fn feed(dry_run: &mut DryRun, log: &str) -> Result<(), Failure> {
         pending.extend_from_slice(&buffer[..read]);
         loop {
             let piece = splitter.split(&pending);
-            dry_run.handle_lines(piece.lines).iter().for_each(|event| print_event(event));
+            take(piece.lines);
             let advanced = splitter.advance(piece, piece.lines.len());
             pending.drain(..advanced);
             if advanced == 0 {
@@ -275,7 +305,7 @@ fn feed(dry_run: &mut DryRun, log: &str) -> Result<(), Failure> {
             }
         }
         if read == 0 {
-            dry_run.handle_lines(&pending).iter().for_each(|event| print_event(event));
+            take(&pending);
             return Ok(());
         }
     }

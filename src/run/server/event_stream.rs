@@ -1,27 +1,25 @@
-//! The event stream: a rolling file with one line per event, in the classic format or as JSON.
+//! Writes the event stream: a rolling file with one line per event, in the classic form or as JSON.
 
 use super::places::Places;
-use super::recorded::{files, read_from_start, JsonEvent, Recorded};
+use super::stream_files::StreamFiles;
+use crate::date::Zone;
 use crate::directives::server::{EventFormat, ServerFile};
 use crate::fs::rolling::RollingFile;
 use crate::now::Now;
 use crate::server::EventSink;
 use crate::sys::clock::LocalTime;
 use crate::wire::position::FilePosition;
-use crate::wire::{Alert, ChainId};
-use nanoserde::SerJson;
+use crate::wire::{Alert, ChainId, StreamEvent};
 use std::io;
 use std::time::Duration;
 
 pub(super) struct EventStream {
     file: RollingFile,
-    /// How many rolled files are kept.
-    keep: u32,
     format: EventFormat,
     sync_interval: Duration,
     /// Lines to be written by the next commit.
     batch: String,
-    /// The time of receipt of new lines: in seconds since 1970, and as text.
+    /// The time of receipt of new lines: in seconds since 1970, and as classic lines have it.
     received: (u64, String),
     /// When the written lines are to be forced to disk.
     sync_due: Option<Duration>,
@@ -34,7 +32,6 @@ impl EventStream {
     pub(super) fn new(settings: &ServerFile) -> Self {
         Self {
             file: RollingFile::new(&settings.event_stream, settings.event_stream_size, settings.event_stream_keep),
-            keep: settings.event_stream_keep,
             format: settings.event_format,
             sync_interval: Duration::from_secs(settings.event_sync),
             batch: String::with_capacity(Self::KEPT),
@@ -85,9 +82,7 @@ impl EventStream {
     /// # Errors
     /// The file cannot be read or truncated.
     pub(super) fn cut_torn_batch(&mut self) -> io::Result<()> {
-        let format = self.format;
-        let ends_batch =
-            |line: &[u8]| !Recorded::parse(format, &String::from_utf8_lossy(line)).is_some_and(|event| event.is_within_batch());
+        let ends_batch = |line: &[u8]| StreamEvent::parse(&String::from_utf8_lossy(line)).is_none_or(|event| event.word().ends_batch());
         self.file.cut_torn_end(&ends_batch)
     }
 
@@ -136,26 +131,14 @@ impl EventSink for EventStream {
                 self.batch.push_str("%%");
                 alert.emit_into(&mut self.batch);
             }
-            EventFormat::Json => {
-                let event = JsonEvent {
-                    received: received.clone(),
-                    received_unix: *unix,
-                    host: alert.host.into(),
-                    time: alert.unix,
-                    tags: alert.tags.into(),
-                    file: alert.file.map(str::to_string),
-                    text: alert.text.into(),
-                    ..JsonEvent::of_word(alert.uid)
-                };
-                self.batch.push_str(&event.serialize_json());
-            }
+            EventFormat::Json => StreamEvent::of_alert(alert, *unix).emit_json(Zone(LocalTime::offset), &mut self.batch),
         }
         self.batch.push('\n');
     }
 
     fn earlier_places(&self, host: &str, chain: ChainId, inode: u64, offset: u64) -> Vec<FilePosition> {
-        let mut places = Places::new(self.format, host, chain, inode);
-        files(self.file.path(), self.keep).for_each(|path| read_from_start(&path, &mut |line| places.take(line)));
+        let mut places = Places::new(host, chain, inode);
+        StreamFiles::new(self.file.path()).for_each_line(&mut |line| places.take(line));
         places.up_to(offset)
     }
 }
@@ -166,12 +149,11 @@ mod tests {
 
     fn stream(format: EventFormat) -> EventStream {
         EventStream {
-            keep: 0,
             file: RollingFile::new("/nonexistent/stream", 1000, 1),
             format,
             sync_interval: Duration::ZERO,
             batch: String::new(),
-            received: (1_795_347_336, "Sun Nov 22 11:35:36 2026".into()),
+            received: (1_795_347_336, LocalTime::at(1_795_347_336).ctime()),
             sync_due: None,
         }
     }
@@ -189,25 +171,33 @@ mod tests {
     fn a_classic_line_has_the_format_that_consumers_know() {
         let mut stream = stream(EventFormat::Classic);
         stream.accept(&Alert { text: "A Message", ..EVENT });
-        let line = "Sun Nov 22 11:35:36 2026%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A Message\n";
-        assert_eq!(stream.batch, line);
+        let received = LocalTime::at(1_795_347_336).ctime();
+        assert_eq!(stream.batch, format!("{received}%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A Message\n"));
     }
 
     #[test]
     fn a_json_line_has_every_field_of_the_event() {
-        let mut stream = stream(EventFormat::Json);
-        stream.accept(&EVENT);
-        stream.accept(&Alert { file: None, text: "", ..EVENT });
-        let text = stream.batch;
-        let fields = "\"received\":\"Sun Nov 22 11:35:36 2026\",\"received_unix\":1795347336,\"host\":\"nas1\",\"uid\":\"1795347336_2\",\
-                      \"time\":1795347336,\"tags\":\"TAG1\"";
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], format!("{{{fields},\"file\":\"/var/log/messages\",\"text\":\"A \\\"quoted\\\" \\\\ message %% ü\"}}"));
-        assert_eq!(lines[1], format!("{{{fields},\"text\":\"\"}}"));
-        let mut stream = self::stream(EventFormat::Json);
-        stream.accept(&Alert { uid: "q.1;count;;;7@5:3:c:-", file: None, text: "7", ..EVENT });
-        let fields = fields.replace("1795347336_2\"", "q.1\",\"kind\":\"count\",\"value\":7,\"at\":\"5:3:c:-\"");
-        assert_eq!(stream.batch, format!("{{{fields},\"text\":\"7\"}}\n"));
+        let received = Zone(LocalTime::offset).rfc3339(1_795_347_336);
+        let fields = format!("\"received\":\"{received}\",\"received_unix\":1795347336,\"host\":\"nas1\",\"uid\":");
+        let rest = "\"time\":\"2026-11-22T11:35:36Z\",\"time_unix\":1795347336,\"tags\":\"TAG1\"";
+        for (event, expected) in [
+            (EVENT, format!("\"1795347336_2\",{rest},\"file\":\"/var/log/messages\",\"text\":\"A \\\"quoted\\\" \\\\ message %% ü\"")),
+            (Alert { file: None, text: "", ..EVENT }, format!("\"1795347336_2\",{rest},\"text\":\"\"")),
+            (
+                Alert { uid: "q.1;count;;;7@5:3:c:-", file: None, text: "7", ..EVENT },
+                format!("\"q.1\",\"kind\":\"count\",\"value\":7,\"at\":\"5:3:c:-\",{rest},\"text\":\"7\""),
+            ),
+            (
+                Alert { uid: "q.2;limit;opened;k8@", file: None, text: "", ..EVENT },
+                format!("\"q.2\",\"kind\":\"limit\",\"state\":\"opened\",\"key\":\"k8\",\"at\":\"\",{rest},\"text\":\"\""),
+            ),
+            // As the server writes its own events.
+            (Alert { uid: "q.3;system", file: None, text: "", ..EVENT }, format!("\"q.3\",\"kind\":\"system\",{rest},\"text\":\"\"")),
+        ] {
+            let mut stream = stream(EventFormat::Json);
+            stream.accept(&event);
+            assert_eq!(stream.batch, format!("{{{fields}{expected}}}\n"));
+        }
     }
 
     #[test]
@@ -218,10 +208,10 @@ mod tests {
             for event in [EVENT, Alert { file: None, text: "", ..EVENT }].into_iter().chain(events) {
                 let mut stream = stream(format);
                 stream.accept(&event);
-                let recorded = Recorded::parse(format, stream.batch.trim_end_matches('\n')).unwrap();
-                let is_classic = !event.uid.contains('@');
-                assert_eq!((recorded.alert(), &*recorded.received, recorded.is_classic()), (event, "Sun Nov 22 11:35:36 2026", is_classic));
-                assert_eq!(Recorded::parse(format, &stream.batch[..30]), None);
+                let read = StreamEvent::parse(stream.batch.trim_end_matches('\n')).unwrap();
+                let word = read.word().to_string();
+                assert_eq!((read.alert(&word), read.received_at(Zone(LocalTime::offset))), (event, 1_795_347_336));
+                assert_eq!(StreamEvent::parse(&stream.batch[..30]), None);
             }
         }
     }

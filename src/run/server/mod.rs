@@ -1,5 +1,7 @@
 //! The server: its start and its loop.
 
+mod api;
+mod backfill;
 mod check;
 mod commands;
 mod config_dir;
@@ -7,11 +9,13 @@ mod control;
 mod event_stream;
 mod events;
 mod generate_key;
+mod http;
 mod outage;
 mod output_command;
 mod outputs;
+mod page;
 mod places;
-mod recorded;
+mod prometheus;
 mod reload;
 mod settings;
 mod silence_file;
@@ -19,25 +23,33 @@ mod snapshot;
 mod status;
 mod stream_files;
 mod stream_reader;
+mod tee;
 mod terminal;
+mod unmatched;
 
+use self::api::{Long, Texts, View};
+use self::backfill::Backfill;
 use self::config_dir::{ConfigDirs, Debounce};
-use self::control::{ControlSocket, Request, Response, Status};
+use self::control::ControlSocket;
 use self::event_stream::EventStream;
+use self::http::Web;
 use self::outage::Outage;
 use self::outputs::Outputs;
+use self::prometheus::{Tally, TurnTimes};
 use self::reload::Reload;
 use self::settings::PROGRAM;
 use self::silence_file::SilenceFile;
 use self::snapshot::Recovery;
-use self::status::{Report, Surroundings};
+use self::tee::Tee;
 use crate::directives::keys::HostKeys;
+use crate::directives::passwords::Passwords;
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
 use crate::run::failure::Failure;
 use crate::run::keys;
 use crate::run::log::Log;
 use crate::run::outgoing::Outgoing;
+use crate::series::Series;
 use crate::server::{is_held_back, Output, Server, ServerIdentity, Written};
 use crate::sys::clock::Clock;
 use crate::sys::datagrams::Receiver;
@@ -72,6 +84,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     }
     let server_file = settings::read_server_file(path)?;
     let keys = server_file.key_file.as_deref().map(keys::host_keys).transpose()?;
+    let passwords = server_file.http.password_file.as_deref().map(keys::passwords).transpose()?;
     let mut common = PROGRAM.common(&matches)?;
 
     let clock = Clock::start();
@@ -80,7 +93,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     settings::require_folders(path, &server_file)?;
     common.detach()?;
-    let outcome = Loop::new(clock, socket, signals, (path, &server_file), keys, &mut common.log).run();
+    let outcome = Loop::new(clock, socket, signals, (path, &server_file), (keys, passwords), &mut common.log).run();
     common.finish();
     outcome
 }
@@ -97,7 +110,15 @@ struct Loop<'a> {
     outputs: Outputs,
     config_dirs: ConfigDirs,
     silences: SilenceFile,
-    control: ControlSocket,
+    control: ControlSocket<Long>,
+    web: Web<Long>,
+    texts: Texts,
+    tally: Tally,
+    series: Series,
+    backfill: Backfill,
+    /// When the series are tidied next.
+    next_tidying: Duration,
+    turns: TurnTimes,
     started: Now,
     next_scan: Duration,
     log: &'a mut Log,
@@ -114,13 +135,15 @@ impl<'a> Loop<'a> {
     const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(2);
     /// Scans may take one part in this many of the time.
     const SCAN_SHARE: u32 = 80;
+    /// Time between two looks for numbers that are older than a day.
+    const TIDYING: Duration = Duration::from_secs(Series::STEP);
 
     fn new(
         clock: Clock,
         socket: UdpSocket,
         signals: Signals,
         (path, settings): (&str, &ServerFile),
-        keys: Option<HostKeys>,
+        (keys, passwords): (Option<HostKeys>, Option<Passwords>),
         log: &'a mut Log,
     ) -> Self {
         let now = clock.now();
@@ -145,6 +168,13 @@ impl<'a> Loop<'a> {
             config_dirs: ConfigDirs::new(&settings.hosts, settings.includes.as_deref()),
             silences: SilenceFile::new(settings),
             control: ControlSocket::open(now, settings, log),
+            web: Web::open(now, &settings.http, passwords.as_ref(), log),
+            texts: Texts::default(),
+            tally: Tally::default(),
+            series: Series::default(),
+            backfill: Backfill::default(),
+            next_tidying: now.mono + Self::TIDYING,
+            turns: TurnTimes::default(),
             started: now,
             next_scan: now.mono,
             clock,
@@ -162,6 +192,7 @@ impl<'a> Loop<'a> {
         self.start();
         let mut poll = PollSet::default();
         let mut now = self.clock.now();
+        let mut turn_began = now.mono;
         loop {
             if self.config_dirs.has_changes() {
                 self.config_dirs.apply_changes(now, &mut self.server);
@@ -178,14 +209,10 @@ impl<'a> Loop<'a> {
             self.outputs.advance(now, &is_withheld, &mut self.stream, self.log);
             self.outputs.report(now, &mut self.server);
 
-            poll.clear();
-            poll.add(self.socket.as_fd());
-            poll.add(self.signals.fd());
-            self.control.add_to(&mut poll);
-            self.outputs.add_to(&mut poll);
-            poll.wait(self.clock.until(now, self.next_deadline(now))).map_err(|e| Failure::system("cannot wait", &e))?;
+            self.wait(now, turn_began, &mut poll)?;
 
             now = self.clock.now();
+            turn_began = now.mono;
             let signals = if poll.is_ready(1) { self.signals.take() } else { Arrived::default() };
             if signals.reload {
                 self.reload(now);
@@ -201,12 +228,30 @@ impl<'a> Loop<'a> {
         }
     }
 
+    /// Ends a turn of the loop, and waits for the next one.
+    fn wait(&mut self, now: Now, turn_began: Duration, poll: &mut PollSet) -> Result<(), Failure> {
+        poll.clear();
+        poll.add(self.socket.as_fd());
+        poll.add(self.signals.fd());
+        self.control.add_to(now, poll);
+        self.web.add_to(now, poll);
+        self.outputs.add_to(poll);
+        let timeout = self.clock.until(now, self.next_deadline(now));
+        if self.web.is_on() {
+            self.turns.note(self.clock.now().mono.saturating_sub(turn_began));
+        }
+        poll.wait(timeout).map_err(|e| Failure::system("cannot wait", &e))
+    }
+
     /// Restores what earlier runs have written and reads all configuration. Only then does the server answer: no agent must learn that it
     /// has no configuration while that is still being read.
     fn start(&mut self) {
         let now = self.clock.now();
         if let Err(e) = self.stream.cut_torn_batch() {
             self.log.write(now, &format!("cannot read the event stream: {}", reason(&e)));
+        }
+        if self.web.is_on() {
+            self.backfill = Backfill::new(now, &[&self.reload.settings().event_stream]);
         }
         self.recovery.recover(now, &mut self.server, self.log);
         self.outputs.start(now, self.reload.settings(), &mut self.stream, self.log);
@@ -219,27 +264,46 @@ impl<'a> Loop<'a> {
 
     fn handle_timeout(&mut self, now: Now) {
         self.stream.begin(now);
-        self.server.handle_timeout(now, &mut self.stream);
+        let tally = self.web.is_on().then_some(&mut self.tally);
+        self.server.handle_timeout(now, &mut Tee { stream: &mut self.stream, tally });
         self.commit(now);
+        self.web.handle_timeout(now, self.log);
+        self.texts.forget(now);
+        if !self.backfill.is_over() {
+            self.backfill.handle_turn(&self.clock, now, &mut self.series);
+        }
+        if now.mono >= self.next_tidying {
+            self.series.tidy(now.unix);
+            self.next_tidying = now.mono + Self::TIDYING;
+        }
         self.carry_out(now);
     }
 
     fn next_deadline(&self, now: Now) -> Option<Duration> {
-        let next_scan = if self.config_dirs.has_changes() { now.mono } else { self.next_scan };
-        let deadlines = [self.stream.next_deadline(), self.outputs.next_deadline(now), self.control.next_deadline()];
+        let next_scan = if self.config_dirs.has_changes() || !self.backfill.is_over() { now.mono } else { self.next_scan };
+        let deadlines =
+            [self.stream.next_deadline(), self.outputs.next_deadline(now), self.control.next_deadline(), self.web.next_deadline()];
         deadlines.into_iter().fold(Some(self.server.next_deadline().min(next_scan)), earlier)
     }
 
-    /// Answers those who ask over the control socket.
+    /// Answers those who ask.
     fn answer(&mut self, now: Now, poll: &PollSet) {
-        let Self { control, server, silences, outputs, started, .. } = self;
-        control.handle(now, poll, &mut |request: &Request<'_>| match request.path() {
-            Report::PATH => {
-                let surroundings = Surroundings { started_unix: started.unix, silences: silences.current(), outputs };
-                Response::json(Report::new(now, &server.status(now), surroundings).emit())
-            }
-            _ => Response::of(Status::NotFound),
-        });
+        let mut view = View {
+            server: &mut self.server,
+            silences: &mut self.silences,
+            outputs: &self.outputs,
+            stream: &self.reload.settings().event_stream,
+            started_unix: self.started.unix,
+            tally: &mut self.tally,
+            series: &self.series,
+            turns: &self.turns,
+            connections: self.web.connections(),
+            texts: &mut self.texts,
+            log: self.log,
+        };
+        self.control.handle(&self.clock, now, poll, &mut view);
+        self.web.handle(&self.clock, now, poll, &mut view);
+        self.web.log_notices(now, self.log);
     }
 
     fn reload(&mut self, now: Now) {
@@ -250,6 +314,10 @@ impl<'a> Loop<'a> {
         let outcome = self.key_file.as_deref().map(keys::host_keys);
         if let Some(keys) = outcome.and_then(|outcome| keys::log_reread(now, self.log, outcome)) {
             self.server.set_keys(Some(keys));
+        }
+        let outcome = self.reload.settings().http.password_file.as_deref().map(keys::passwords);
+        if let Some(passwords) = outcome.and_then(|outcome| keys::log_reread_passwords(now, self.log, outcome)) {
+            self.web.set_passwords(&passwords);
         }
         if let Some(settings) = self.reload.read(now, self.log) {
             self.outputs.adopt(now, settings, &mut self.stream, self.log);
@@ -280,8 +348,10 @@ impl<'a> Loop<'a> {
     fn receive(&mut self, now: Now) {
         self.stream.begin(now);
         self.receiver.receive(&self.socket);
+        let tally = self.web.is_on().then_some(&mut self.tally);
+        let mut sink = Tee { stream: &mut self.stream, tally };
         for (from, datagram) in self.receiver.datagrams() {
-            self.server.handle_datagram(now, from, datagram, &mut self.stream);
+            self.server.handle_datagram(now, from, datagram, &mut sink);
         }
     }
 
@@ -290,6 +360,10 @@ impl<'a> Loop<'a> {
         if self.stream.has_batch() {
             let outcome = self.stream.commit(now);
             self.outputs.handle_written();
+            match outcome {
+                Ok(()) => self.tally.commit(now, &mut self.series),
+                Err(_) => self.tally.drop_pending(),
+            }
             self.server.handle_committed(now, if outcome.is_ok() { Written::All } else { Written::Nothing });
             self.write_outage.update(now, &outcome, self.log);
         }

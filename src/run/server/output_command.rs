@@ -56,7 +56,8 @@ fn try_output(settings: &ServerFile, output: &Output, most: usize) -> Result<(),
         return Err(Failure::System(format!("the stream {} has no event for the output {}", settings.event_stream, output.name)));
     }
     let events: Vec<&StreamEvent> = events.iter().collect();
-    console::print(&format!("{} events in the format of the output:", events.len()));
+    let noun = if events.len() == 1 { "event" } else { "events" };
+    console::print(&format!("{} {noun} in the format of the output:", events.len()));
     emit(output.format, &events, Zone(LocalTime::offset)).lines().for_each(console::print);
     console::print(&format!("running: {}", output.command.join(" ")));
     let end = wait_for(&clock, output, &events)?;

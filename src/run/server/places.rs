@@ -1,18 +1,15 @@
 //! Earlier places of a log, as the uids in the event stream name them: for an agent whose log has lost its end.
 
-use super::recorded::Recorded;
-use crate::directives::server::EventFormat;
 use crate::wire::position::{parse_base36, FilePosition, Position};
-use crate::wire::{ChainId, RecordedSeq};
+use crate::wire::{ChainId, RecordedSeq, StreamEvent};
 
 /// Collects the places of one file, line by line.
 pub(super) struct Places<'a> {
-    format: EventFormat,
     host: &'a str,
     chain: ChainId,
     inode: u64,
-    /// What every line of the chain contains.
-    mark: String,
+    /// What the end of every batch of the chain contains, in the classic form and in JSON.
+    marks: [String; 2],
     /// The ends of batches, in the order of the stream, and so with ever greater offsets.
     places: Vec<FilePosition>,
     /// Where lines end whose events are not the last of their batch, in ascending order, and the hashes of these lines.
@@ -28,24 +25,27 @@ impl<'a> Places<'a> {
     /// What a line has whose event is not the last of its batch, in the classic form and in JSON.
     const WITHIN_BATCH: [&'static str; 2] = ["@%%", "\"at\":\"\""];
 
-    pub(super) fn new(format: EventFormat, host: &'a str, chain: ChainId, inode: u64) -> Self {
-        let mark = if format == EventFormat::Json { format!("\"at\":\"{chain}:") } else { format!("@{chain}:") };
-        Self { format, host, chain, inode, mark, places: Vec::new(), line_ends: Vec::new(), of_batch: Vec::new() }
+    pub(super) fn new(host: &'a str, chain: ChainId, inode: u64) -> Self {
+        let marks = [format!("@{chain}:"), format!("\"at\":\"{chain}:")];
+        Self { host, chain, inode, marks, places: Vec::new(), line_ends: Vec::new(), of_batch: Vec::new() }
     }
 
     /// Takes a line of the stream.
     pub(super) fn take(&mut self, line: &str) {
-        let is_within_batch = line.contains(Self::WITHIN_BATCH[usize::from(self.format == EventFormat::Json)]);
-        if !is_within_batch && !line.contains(&self.mark) {
+        let form = usize::from(line.starts_with('{'));
+        let is_within_batch = line.contains(Self::WITHIN_BATCH[form]);
+        if !is_within_batch && !line.contains(&self.marks[form]) {
             // The lines of a batch stand together.
             return self.of_batch.clear();
         }
-        let Some(event) = Recorded::parse(self.format, line).filter(|event| event.host == self.host) else { return self.of_batch.clear() };
+        let Some(event) = StreamEvent::parse(line).filter(|event| event.host == self.host) else { return self.of_batch.clear() };
         if is_within_batch {
             return self.of_batch.extend(line_end(&event.uid));
         }
         let of_batch = std::mem::take(&mut self.of_batch);
-        let Some(recorded) = RecordedSeq::parse(&event.uid).filter(|recorded| recorded.chain == self.chain) else { return };
+        let Some(recorded) = event.at.as_deref().and_then(RecordedSeq::parse).filter(|recorded| recorded.chain == self.chain) else {
+            return;
+        };
         let position = Position::parse(recorded.position).unwrap_or_default();
         let is_only_file = position.files.len() == 1;
         let Some(place) = position.files.into_iter().find(|file| file.inode == self.inode && file.offset > 0) else { return };
@@ -75,8 +75,7 @@ impl<'a> Places<'a> {
 }
 
 /// Where the line ends in its file that an event is made of, and the hash of the line. The last parts of its uid say so.
-fn line_end(word: &str) -> Option<(u64, u32)> {
-    let uid = word.split(['@', ';']).next()?;
+fn line_end(uid: &str) -> Option<(u64, u32)> {
     let (rest, line) = uid.rsplit_once('.')?;
     Some((parse_base36(rest.rsplit_once('.')?.1)?, u32::try_from(parse_base36(line)?).ok()?))
 }
@@ -91,7 +90,7 @@ mod tests {
 
     #[test]
     fn places_of_one_file_are_found_and_fewer_of_them_further_back() {
-        let mut places = Places::new(EventFormat::Classic, "h", ChainId(5), 9);
+        let mut places = Places::new("h", ChainId(5), 9);
         places.take("no event");
         places.take(&line("other", 5, 1, ":1.1.9"));
         places.take(&line("h", 6, 1, ":2.1.9"));

@@ -62,6 +62,10 @@ fn changed(old: &ServerFile, new: &ServerFile) -> Vec<&'static str> {
         ("control", old.control != new.control),
         ("silences", old.silences != new.silences),
         ("heartbeat", old.heartbeat != new.heartbeat),
+        ("http", old.http.listen != new.http.listen),
+        ("http_password_file", old.http.password_file != new.http.password_file),
+        ("http_open", old.http.is_open != new.http.is_open),
+        ("http_name", old.http.names != new.http.names),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

@@ -1,7 +1,9 @@
 //! The file of silences: the server follows it, and `ax436 silence` changes it. People may edit it too, and keep it in git.
 
 use super::config_dir::Debounce;
+use super::control;
 use super::settings;
+use super::status::Report;
 use super::terminal::{Colour, Terminal};
 use crate::date::Zone;
 use crate::directives::server::ServerFile;
@@ -58,6 +60,16 @@ impl SilenceFile {
     /// The silences of the last version that was read.
     pub(super) fn current(&self) -> &Silences {
         &self.current
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Reads the file, which this process has just changed.
+    pub(super) fn read_again(&mut self, now: Now, log: &mut Log) {
+        self.read = None;
+        self.scan(now, Debounce::None, log);
     }
 
     /// Reads the file if it has changed. The log has the lines that are wrong.
@@ -140,15 +152,20 @@ pub(super) fn main(arguments: &[String]) -> Result<(), Failure> {
     let (conf, arguments) = matches.free.split_first().ok_or_else(wrong)?;
     let settings = settings::read_server_file(conf)?;
     let (path, now) = (path(&settings), Clock::start().now().unix);
+    // The server reads the file before it tells its status: the silence is in force when this command ends, if the server runs.
+    let tell = |done: String| {
+        let _ = control::get(&control::path(&settings), Report::PATH);
+        console::print(&done);
+    };
     match (arguments, is_end) {
         ([], false) => list(&path, now),
-        ([target], true) => end(&path, target, now),
+        ([target], true) => end(&path, target, now).map(tell),
         ([target, duration, reason @ ..], false) => {
             let seconds = Silence::parse_duration(duration);
             let seconds = seconds.ok_or_else(|| Failure::Usage(format!("DURATION is such as 90m or 1d12h, got \"{duration}\"")))?;
             let (host, tags) = Silence::parse_target(target).map_err(Failure::Usage)?;
             let silence = Silence { host, tags, until: now + seconds, reason: reason.join(" "), line: 0 };
-            begin(&path, &silence, now)
+            begin(&path, &silence, now).map(tell)
         }
         _ => Err(wrong()),
     }
@@ -165,7 +182,11 @@ fn list(path: &str, now: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn begin(path: &str, silence: &Silence, now: u64) -> Result<(), Failure> {
+/// Adds a silence to the file, in place of the one of the same target. Returns what was done.
+///
+/// # Errors
+/// It is not one line, or the file cannot be read or written.
+pub(super) fn begin(path: &str, silence: &Silence, now: u64) -> Result<String, Failure> {
     let text = existing(path)?;
     let (kept, _) = without(&text, &silence.target(), now);
     let line = silence.emit(Zone(LocalTime::offset));
@@ -176,19 +197,21 @@ fn begin(path: &str, silence: &Silence, now: u64) -> Result<(), Failure> {
     }
     replace(path, &format!("{kept}{line}\n"))?;
     let until = Zone(LocalTime::offset).rfc3339(silence.until);
-    console::print(&format!("{} is silenced until {until}", silence.target()));
-    Ok(())
+    Ok(format!("{} is silenced until {until}", silence.target()))
 }
 
-fn end(path: &str, target: &str, now: u64) -> Result<(), Failure> {
+/// Removes the silence of a target from the file. Returns what was done.
+///
+/// # Errors
+/// There is none, or the file cannot be read or written.
+pub(super) fn end(path: &str, target: &str, now: u64) -> Result<String, Failure> {
     let text = existing(path)?;
     let (kept, removed) = without(&text, target, now);
     if removed == 0 {
         return Err(Failure::Usage(format!("{target} is not silenced")));
     }
     replace(path, &kept)?;
-    console::print(&format!("{target} is not silenced any more"));
-    Ok(())
+    Ok(format!("{target} is not silenced any more"))
 }
 
 /// The text without the silences of that target, whose number is returned, and without those that are over. Comments and wrong lines stay.

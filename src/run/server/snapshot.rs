@@ -2,9 +2,9 @@
 //! enough, because it records each event together with its checkpoint; the snapshot saves reading all of it.
 
 use super::event_stream::EventStream;
-use super::recorded::{files, read_from_start, read_to_end, Recorded};
-use crate::directives::server::{EventFormat, ServerFile};
-use crate::fs::Access;
+use super::stream_files::StreamFiles;
+use super::stream_reader::StreamReader;
+use crate::directives::server::ServerFile;
 use crate::lines::lines;
 use crate::now::Now;
 use crate::run::atomic_file::AtomicFile;
@@ -13,7 +13,6 @@ use crate::run::log::Log;
 use crate::server::{ConditionChange, Server};
 use crate::sys::clock::LocalTime;
 use crate::sys::reason;
-use crate::tail::Follower;
 use crate::wire::position::Position;
 use crate::wire::StreamEvent;
 use std::collections::HashSet;
@@ -24,7 +23,6 @@ use std::time::Duration;
 pub(super) struct Recovery {
     /// Path of the event stream.
     stream: String,
-    format: EventFormat,
     keep: u32,
     file: AtomicFile,
     /// When the next snapshot may be taken.
@@ -55,7 +53,6 @@ impl Recovery {
     pub(super) fn new(now: Now, settings: &ServerFile) -> Self {
         Self {
             stream: settings.event_stream.clone(),
-            format: settings.event_format,
             keep: settings.event_stream_keep,
             file: AtomicFile::new(format!("{}.state", settings.event_stream)),
             next: now.mono + Self::INTERVAL,
@@ -77,7 +74,7 @@ impl Recovery {
             log.write(now, &format!("{source} {replayed} events of the stream"));
         }
         for event in self.recent_events(now) {
-            server.replay_recent(now, event.alert());
+            server.replay_recent(now, event.alert(&event.uid));
         }
     }
 
@@ -89,36 +86,33 @@ impl Recovery {
 
     /// Replays the events after the snapshot. Returns their number.
     fn replay(&self, now: Now, snapshot: Option<&Snapshot>, server: &mut Server) -> u64 {
+        let files = StreamFiles::new(&self.stream);
+        // Without a snapshot, or if its place in the stream was deleted, every event of the stream may be new.
+        let place = snapshot.and_then(|snapshot| files.find(snapshot.stream.files.first()?));
+        let reader = place.and_then(|place| StreamReader::behind(&self.stream, place));
+        let mut reader = reader.unwrap_or_else(|| StreamReader::from_start(&self.stream));
         let mut replayed = 0;
-        let mut take = |line: &str| {
-            if let Some(event) = Recorded::parse(self.format, line) {
-                server.replay(&event.host, &event.uid, event.unix());
-                replayed += 1;
-                replay_condition(now, line, server);
-            }
-        };
-        if let Some(Snapshot { stream, unix, .. }) = snapshot.filter(|snapshot| !snapshot.stream.files.is_empty()) {
-            let (mut follower, lost) = Follower::resume(&Access::unrestricted(), &self.stream, stream, *unix);
-            if lost.is_none() {
-                read_to_end(&mut follower, &mut take);
-                return replayed;
-            }
+        while let Some(line) = reader.next() {
+            replayed += 1;
+            replay(now, &line.event, server);
         }
-        // There is no snapshot, or its place in the stream was deleted: every event of the stream may be new.
-        files(&self.stream, self.keep).for_each(|path| read_from_start(&path, &mut take));
         replayed
     }
 
     /// The version 1 events that were received within the last [`Self::RECENT`] seconds.
-    fn recent_events(&self, now: Now) -> Vec<Recorded> {
+    fn recent_events(&self, now: Now) -> Vec<StreamEvent> {
         // Later times too: the clock may have been set back.
         let times = now.unix.saturating_sub(Self::RECENT)..=now.unix + Self::RECENT;
-        let recent: HashSet<String> = times.map(|unix| LocalTime::at(unix).ctime()).collect();
+        let texts: HashSet<String> = times.clone().map(|unix| LocalTime::at(unix).ctime()).collect();
+        let is_recent = |event: &StreamEvent| match event.received_unix {
+            Some(unix) => times.contains(&unix),
+            None => texts.contains(&event.received),
+        };
         let mut events = Vec::new();
         for path in [format!("{}.1", self.stream), self.stream.clone()] {
             let text = read_end(&path, Self::RECENT_BYTES).unwrap_or_default();
-            let recorded = lines(&text).filter_map(|(_, line)| Recorded::parse(self.format, &String::from_utf8_lossy(line)));
-            events.extend(recorded.filter(|event| event.is_classic() && recent.contains(&event.received)));
+            let recorded = lines(&text).filter_map(|(_, line)| StreamEvent::parse(&String::from_utf8_lossy(line)));
+            events.extend(recorded.filter(|event| event.at.is_none() && is_recent(event)));
         }
         events
     }
@@ -140,8 +134,9 @@ impl Recovery {
         }
         let Some(text) = server.snapshot() else { return };
         // The stream is forced to disk first: a snapshot must not be ahead of it.
-        let position = Follower::from_end(&Access::unrestricted(), &self.stream).position();
-        let snapshot = Snapshot { stream: position, unix: now.unix, text };
+        let files = StreamFiles::new(&self.stream);
+        let place = files.end().and_then(|place| files.saved(place));
+        let snapshot = Snapshot { stream: Position::of_files(place.into_iter().collect()), unix: now.unix, text };
         let failure = stream.sync().and_then(|()| self.file.write(&snapshot.emit())).err().map(|e| reason(&e));
         if failure.is_some() {
             server.handle_snapshot_lost();
@@ -166,9 +161,11 @@ impl Snapshot {
     }
 }
 
-/// Follows what a line says of a condition.
-fn replay_condition(now: Now, line: &str, server: &mut Server) {
-    let Some(event) = StreamEvent::parse(line) else { return };
+/// Follows what an event of the stream says of its chain and of a condition.
+fn replay(now: Now, event: &StreamEvent, server: &mut Server) {
+    if let Some(at) = &event.at {
+        server.replay(&event.host, at, event.unix);
+    }
     if let Some(change) = ConditionChange::of(&event.word(), &event.tags, &event.text, event.unix) {
         server.handle_condition(now, &event.host, change);
     }

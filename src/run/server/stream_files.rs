@@ -3,7 +3,7 @@
 use crate::sys::{open_to_read, Links};
 use crate::wire::position::{content_hash, FilePosition, CONTEXT};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
@@ -98,6 +98,17 @@ impl StreamFiles {
         self.numbers().into_iter().map_while(newer).last()
     }
 
+    /// Hands over every line, the oldest first, whether it is an event or not.
+    pub(super) fn for_each_line(&self, take: &mut dyn FnMut(&str)) {
+        for file in self.numbers().into_iter().rev().filter_map(|number| self.open(number)) {
+            let (mut reader, mut line) = (BufReader::with_capacity(64 * 1024, &file.file), Vec::new());
+            while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                take(&String::from_utf8_lossy(line.trim_ascii_end()));
+                line.clear();
+            }
+        }
+    }
+
     /// The place at the end of the stream; `None` if there is no stream yet.
     pub(super) fn end(&self) -> Option<Place> {
         let file = self.open(0)?;
@@ -118,6 +129,24 @@ impl StreamFiles {
     pub(super) fn saved(&self, place: Place) -> Option<FilePosition> {
         let file = self.open(self.number_of(place.inode)?).filter(|file| file.inode == place.inode)?;
         Some(FilePosition { offset: place.offset, hash: file.hash_at(place.offset).ok()?, inode: place.inode, done: 0, serial: 0 })
+    }
+
+    /// Whether a line ends at a place, which comes from outside.
+    pub(super) fn is_at_line(&self, place: Place) -> bool {
+        let file = self.number_of(place.inode).and_then(|number| self.open(number)).filter(|file| file.inode == place.inode);
+        let mut last = [0];
+        file.is_some_and(|file| match place.offset.checked_sub(1) {
+            Some(before) => file.read_at(&mut last, before).is_ok_and(|read| read == 1) && last == *b"\n",
+            None => true,
+        })
+    }
+
+    /// The start of the oldest file that was written to from a time on, in seconds since 1970.
+    pub(super) fn oldest_written_since(&self, unix: u64) -> Option<Place> {
+        let since = i64::try_from(unix).unwrap_or(i64::MAX);
+        let is_new = |number: &u32| fs::metadata(self.numbered(*number)).is_ok_and(|meta| meta.mtime() >= since);
+        let number = self.numbers().into_iter().take_while(is_new).last()?;
+        Some(self.open(number)?.place(0))
     }
 
     /// How many bytes the stream has behind a place.
@@ -168,6 +197,15 @@ impl StreamFile {
 }
 
 impl Place {
+    pub(super) fn new(inode: u64, offset: u64) -> Self {
+        Self { inode, offset }
+    }
+
+    /// Whether it is a later place of the same file.
+    pub(super) fn is_behind(self, other: Self) -> bool {
+        self.inode == other.inode && self.offset > other.offset
+    }
+
     pub(super) fn inode(self) -> u64 {
         self.inode
     }

@@ -92,8 +92,6 @@ impl StreamReader {
         let Some(next) = self.file.as_ref().and_then(|file| self.files.next(file)) else { return false };
         // What was written between the last read and the rolling.
         if self.read_block() == 0 {
-            // Nothing is added any more to a batch at the end of a rolled file.
-            self.end_batch();
             self.file = Some(next);
             self.begin_file(0);
             if self.ready.is_empty() {
@@ -138,26 +136,17 @@ impl StreamReader {
 
     /// Takes a line. It is ready once its batch is complete.
     fn take(&mut self, line: StreamLine) {
-        // A batch that another one follows gets no more lines.
-        let is_same_batch = |former: &StreamLine| chain(&former.event) == chain(&line.event);
-        if !self.unended.last().is_none_or(is_same_batch) {
-            self.end_batch();
+        // The lines of a batch stand together. One without its end was torn, never acknowledged, and is sent again.
+        let is_of_batch = |former: &StreamLine| former.event.host == line.event.host && line.event.at.is_some();
+        if !self.unended.last().is_none_or(is_of_batch) || self.unended.len() >= Self::MAX_BATCH {
+            self.unended.clear();
         }
         let ends = line.event.word().ends_batch();
         self.unended.push(line);
-        if ends || self.unended.len() >= Self::MAX_BATCH {
-            self.end_batch();
+        if ends {
+            self.ready.extend(self.unended.drain(..));
         }
     }
-
-    fn end_batch(&mut self) {
-        self.ready.extend(self.unended.drain(..));
-    }
-}
-
-/// The host and the chain of an event, which those of one batch share.
-fn chain(event: &StreamEvent) -> (&str, Option<&str>) {
-    (&event.host, event.at.as_deref().and_then(|at| at.split(':').next()))
 }
 
 #[cfg(test)]
@@ -261,18 +250,21 @@ mod tests {
     fn a_batch_is_read_once_its_last_line_is_there() {
         let stream = Stream::new("batches");
         let (mut file, mut reader) = (stream.rolling(100_000), StreamReader::from_start(&stream.path()));
-        file.append((classic("a;line@c:1:1") + &classic("b;line@c:1:2")).as_bytes()).unwrap();
+        file.append((classic("a;line@") + &classic("b;line@")).as_bytes()).unwrap();
         assert_eq!((uids(&mut reader), reader.place().unwrap().offset()), (vec![], 0));
         file.append(classic("c;line@c:1:3:9.1.1").as_bytes()).unwrap();
         assert_eq!(uids(&mut reader), ["a", "b", "c"]);
-        // What was left behind of a batch is not kept back for ever.
-        file.append((classic("d;line@c:1:4") + &classic("e")).as_bytes()).unwrap();
-        assert_eq!(uids(&mut reader), ["d", "e"]);
+        // A torn batch was never acknowledged.
+        file.append((classic("d;line@") + &classic("e")).as_bytes()).unwrap();
+        assert_eq!(uids(&mut reader), ["e"]);
+        file.append((json("f;line@") + &json("g;line@") + &json("h;line@c:1:5:-")).as_bytes()).unwrap();
+        assert_eq!(uids(&mut reader), ["f", "g", "h"]);
         let mut file = stream.rolling(1);
-        file.append(classic("f;line@c:1:5").as_bytes()).unwrap();
+        file.append(classic("i;line@").as_bytes()).unwrap();
         assert_eq!(uids(&mut reader), [""; 0]);
-        file.append(classic("g").as_bytes()).unwrap();
-        assert_eq!(uids(&mut reader), ["f", "g"]);
+        file.append(classic("j").as_bytes()).unwrap();
+        assert_eq!(uids(&mut reader), ["j"]);
+        assert_eq!(reader.place(), StreamFiles::new(&stream.path()).end());
     }
 
     #[test]

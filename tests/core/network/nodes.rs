@@ -1,7 +1,7 @@
 //! The nodes of the simulated network: one agent or server each, with the least of an outside world that it needs.
 
 use super::{without_trailer, EVERYONE, PORT};
-use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Start, Urgency};
+use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Place, Start, Urgency};
 use project436::directives::host::{HostFile, LogSource};
 use project436::directives::keys::HostKeys;
 use project436::directives::{emit_marked, Source};
@@ -342,7 +342,7 @@ impl AgentNode {
                     offset: read as u64,
                     before: &log.bytes[read.saturating_sub(CONTEXT)..read],
                 };
-                let lines = Lines { position: read as u64, place: Some(place), bytes: &log.bytes[read..] };
+                let lines = Lines { position: read as u64, place: Some(Place::File(place)), bytes: &log.bytes[read..] };
                 let consumed = self.agent.handle_log(now, *id, LogEvent::Lines(lines));
                 assert!(consumed > 0, "there is room, and yet nothing is read: the loop would turn for ever");
                 log.read = Some(read + consumed);

@@ -1,5 +1,6 @@
 //! What a command prints, followed as a log. The command is started again when it ends.
 
+use super::restart::Restart;
 use crate::agent::{Agent, Lines, LogEvent, LogId};
 use crate::directives::host::CommandLine;
 use crate::now::{earlier, Now};
@@ -11,10 +12,7 @@ use std::time::Duration;
 pub(super) struct CommandLog {
     command: CommandLine,
     running: Option<LinePipe>,
-    started: Duration,
-    next_start: Duration,
-    /// How long the command rests before its next start.
-    pause: Duration,
+    restart: Restart,
     /// Bytes that were processed, through all runs.
     position: u64,
     /// Until when what was printed last waits for more.
@@ -22,22 +20,9 @@ pub(super) struct CommandLog {
 }
 
 impl CommandLog {
-    const FIRST_PAUSE: Duration = Duration::from_secs(1);
-    const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-    /// A command that ran for so long works.
-    const SETTLED: Duration = Duration::from_secs(10);
-
     /// A command that is started at once.
     pub(super) fn new(now: Now, command: &CommandLine) -> Self {
-        Self {
-            command: command.clone(),
-            running: None,
-            started: now.mono,
-            next_start: now.mono,
-            pause: Self::FIRST_PAUSE,
-            position: 0,
-            waits_until: None,
-        }
+        Self { command: command.clone(), running: None, restart: Restart::new(now), position: 0, waits_until: None }
     }
 
     /// Bytes that were processed.
@@ -53,7 +38,7 @@ impl CommandLog {
     /// Hands over what was printed, and starts the command again when that is due. Returns whether there is more to read.
     pub(super) fn handle(&mut self, now: Now, id: LogId, agent: &mut Agent, buffer: &mut [u8]) -> bool {
         let Some(pipe) = &mut self.running else {
-            if now.mono >= self.next_start {
+            if now.mono >= self.restart.next() {
                 self.start(now, id, agent);
             }
             return false;
@@ -65,8 +50,7 @@ impl CommandLog {
             waits = if consumed == 0 { agent.waits_until(id) } else { None };
             consumed
         });
-        // Not with its first line: a command that prints and then fails has not worked.
-        if now.mono.saturating_sub(self.started) >= Self::SETTLED {
+        if self.restart.is_settled(now) {
             agent.handle_log(now, id, LogEvent::State(Ok(())));
         }
         self.waits_until = waits;
@@ -82,32 +66,27 @@ impl CommandLog {
     }
 
     fn start(&mut self, now: Now, id: LogId, agent: &mut Agent) {
-        self.started = now.mono;
+        self.restart.handle_start(now);
         match LinePipe::start(self.command.words()) {
             Ok(pipe) => self.running = Some(pipe),
             Err(e) => self.handle_end(now, id, agent, Err(reason(&e))),
         }
     }
 
-    /// The longer the command ran, the sooner it is started again.
     fn handle_end(&mut self, now: Now, id: LogId, agent: &mut Agent, outcome: Result<(), String>) {
         if outcome.is_err() {
             agent.handle_log(now, id, LogEvent::State(outcome));
         }
-        if now.mono.saturating_sub(self.started) >= Self::LONGEST_PAUSE {
-            self.pause = Self::FIRST_PAUSE;
-        }
-        self.next_start = now.mono + self.pause;
-        self.pause = Self::LONGEST_PAUSE.min(self.pause * 2);
+        self.restart.handle_end(now);
     }
 
     /// When [`Self::handle`] has something to do besides reading.
     pub(super) fn next_deadline(&self, now: Now) -> Option<Duration> {
         match &self.running {
-            None => Some(self.next_start),
+            None => Some(self.restart.next()),
             // The pipe says when there is something to read. Once it is closed, only the end of the process is awaited.
-            Some(pipe) if pipe.fd().is_none() => Some(now.mono + Self::FIRST_PAUSE),
-            Some(_) => earlier(self.waits_until, Some(self.started + Self::SETTLED).filter(|settled| now.mono < *settled)),
+            Some(pipe) if pipe.fd().is_none() => Some(now.mono + Restart::FIRST_PAUSE),
+            Some(_) => earlier(self.waits_until, self.restart.settles(now)),
         }
     }
 }

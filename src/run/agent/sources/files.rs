@@ -1,7 +1,7 @@
 //! The file of a log, or the files that its wildcard has found.
 
 use super::copies::{Held, Unread, Verdict};
-use crate::agent::{Agent, Lines, LogEvent, LogId, Start};
+use crate::agent::{Agent, Lines, LogEvent, LogId, Place, Start};
 use crate::fs::glob::{Expansion, FoundFile, OtherFiles, Search};
 use crate::fs::{Access, AccessError};
 use crate::now::{earlier, Now};
@@ -107,7 +107,7 @@ impl SourceFile {
         let mut read = FilesRead::default();
         let mut is_blocked = false;
         let has_more = follower.read(now.mono, buffer, &mut |Piece { position, place, bytes }| {
-            let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(place), bytes }));
+            let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(Place::File(place)), bytes }));
             read.bytes += consumed;
             read.waits_until = if consumed == 0 { agent.waits_until(id) } else { None };
             is_blocked |= consumed < bytes.len() && read.waits_until.is_none();

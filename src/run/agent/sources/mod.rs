@@ -1,8 +1,10 @@
-//! All that the agent follows: files, files that wildcards find, and what commands print. Reads bytes; what they mean is the agent's.
+//! All that the agent follows: files, files that wildcards find, what commands print, and the journal. Reads bytes; what they mean is the agent's.
 
 mod command_log;
 mod copies;
 mod files;
+mod journal;
+mod restart;
 
 use super::watches::Watches;
 use crate::agent::{Agent, LogEvent, LogId, Start};
@@ -13,6 +15,7 @@ use crate::sys::poll::PollSet;
 use crate::tail::FileId;
 use command_log::CommandLog;
 use files::{Begun, Files};
+use journal::JournalLog;
 use std::time::Duration;
 
 pub(super) struct Sources {
@@ -44,6 +47,7 @@ struct Source {
 enum Input {
     Files(Files),
     Command(Box<CommandLog>),
+    Journal(Box<JournalLog>),
 }
 
 impl Sources {
@@ -76,7 +80,15 @@ impl Sources {
     /// Begins a file where the agent says.
     pub(super) fn open(&mut self, now: Now, source: LogId, log: LogId, path: &str, start: &Start) {
         let Some(source) = self.sources.iter_mut().find(|known| known.id == source) else { return };
-        let Input::Files(files) = &mut source.input else { return };
+        let files = match &mut source.input {
+            Input::Files(files) => files,
+            Input::Journal(journal) => {
+                let position = journal.begin(now, start);
+                self.events.extend(position.map(|position| (log, LogEvent::Opened { position, lost: None, is_refused: false })));
+                return;
+            }
+            Input::Command(_) => return,
+        };
         match files.begin(now, log, path, start) {
             Some(Begun::Reading { position, lost }) => {
                 let is_refused = self.access.regular(path.as_ref()).is_err_and(|e| !e.is_missing());
@@ -94,6 +106,7 @@ impl Sources {
             match &mut source.input {
                 Input::Files(files) => self.events.extend(files.ends().map(|(id, end)| (id, LogEvent::End(end)))),
                 Input::Command(command) => self.events.push((source.id, LogEvent::End(command.position()))),
+                Input::Journal(journal) => self.events.push((source.id, LogEvent::End(journal.position()))),
             }
         }
     }
@@ -110,9 +123,12 @@ impl Sources {
             return;
         }
         for source in &self.sources {
-            if let Input::Command(command) = &source.input {
-                command.fd().into_iter().for_each(|fd| poll.add(fd));
-            }
+            let fd = match &source.input {
+                Input::Files(_) => None,
+                Input::Command(command) => command.fd(),
+                Input::Journal(journal) => journal.fd(),
+            };
+            fd.into_iter().for_each(|fd| poll.add(fd));
         }
         if let Some(watches) = &self.watches {
             watches.add_to(now, poll);
@@ -163,6 +179,7 @@ impl Sources {
                 Input::Files(files) if files.is_searching() => return Some(now.mono),
                 Input::Files(_) => Some(source.next_look),
                 Input::Command(command) => command.next_deadline(now).filter(|_| has_room),
+                Input::Journal(journal) => journal.next_deadline(now).filter(|_| has_room),
             };
             next = earlier(next, due);
         }
@@ -182,6 +199,7 @@ impl Source {
             LogSource::Path(path) => Input::Files(Files::at_path(id, access, path)),
             LogSource::Glob { pattern, excludes } => Input::Files(Files::of_pattern(id, access, pattern, excludes)),
             LogSource::Command(command) => Input::Command(Box::new(CommandLog::new(now, command))),
+            LogSource::Journal => Input::Journal(Box::new(JournalLog::new(now))),
         };
         Self { id, input, name: log.field(), next_look: now.mono, is_unread: true, is_folder_watched: false, watched_files: Vec::new() }
     }
@@ -189,7 +207,7 @@ impl Source {
     fn watch_folder(&self, watches: &mut Watches) -> bool {
         match &self.input {
             Input::Files(files) => watches.watch_folder(self.id, &self.name, files.is_wildcard()),
-            Input::Command(_) => false,
+            Input::Command(_) | Input::Journal(_) => false,
         }
     }
 
@@ -236,6 +254,11 @@ impl Source {
                 let before = command.position();
                 self.is_unread = command.handle(now, self.id, agent, buffer);
                 usize::try_from(command.position() - before).unwrap_or(usize::MAX)
+            }
+            Input::Journal(journal) => {
+                let before = journal.position();
+                self.is_unread = journal.handle(now, self.id, agent, buffer);
+                usize::try_from(journal.position().saturating_sub(before)).unwrap_or(usize::MAX)
             }
             Input::Files(files) if self.is_unread => {
                 let read = files.read(now, agent, buffer);

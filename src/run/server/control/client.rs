@@ -1,7 +1,7 @@
 //! Asks a running server over its control socket.
 
-use super::http::parse_response;
 use crate::run::failure::Failure;
+use crate::run::server::http::parse_response;
 use crate::sys::reason;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;

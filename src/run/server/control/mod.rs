@@ -1,44 +1,41 @@
-//! The control socket: a Unix socket on which the running server is asked by HTTP. A request costs the server one bounded step at a time,
-//! and nobody who connects can make it wait.
+//! The control socket: a Unix socket on which the running server is asked by HTTP.
 
 mod client;
-mod connection;
-mod http;
 
 pub(super) use client::get;
-pub(super) use http::{Request, Response, Status};
 
+use super::http::{Connections, Site, Transport};
 use crate::directives::server::ServerFile;
-use crate::now::{earlier, Now};
+use crate::now::Now;
 use crate::run::log::Log;
+use crate::sys::clock::Clock;
 use crate::sys::poll::PollSet;
 use crate::sys::{reason, socket};
-use connection::Connection;
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-pub(super) struct ControlSocket {
+/// The path of the socket: what `control:` says, or beside the event stream.
+pub(super) fn path(settings: &ServerFile) -> String {
+    settings.control.clone().unwrap_or_else(|| format!("{}.control", settings.event_stream))
+}
+
+pub(super) struct ControlSocket<L> {
     path: String,
     listener: Option<UnixListener>,
-    connections: Vec<Connection>,
+    connections: Connections<L>,
     /// The number of the listener in the set of the last wait, while there is room for a connection.
     polled: Option<usize>,
 }
 
-impl ControlSocket {
+impl<L> ControlSocket<L> {
     /// Most connections at a time. Others wait until one ends.
     const MAX_CONNECTIONS: usize = 8;
 
-    /// The path of the socket: what `control:` says, or beside the event stream.
-    pub(super) fn path(settings: &ServerFile) -> String {
-        settings.control.clone().unwrap_or_else(|| format!("{}.control", settings.event_stream))
-    }
-
     /// Listens. If that fails, the log says so, and the server runs without.
     pub(super) fn open(now: Now, settings: &ServerFile, log: &mut Log) -> Self {
-        let mut socket = Self { path: Self::path(settings), listener: None, connections: Vec::new(), polled: None };
+        let mut socket = Self { path: path(settings), listener: None, connections: Connections::new(Self::MAX_CONNECTIONS), polled: None };
         // Beside a pipe or a device there is no place for it.
         if settings.control.is_some() || !fs::metadata(&settings.event_stream).is_ok_and(|meta| !meta.is_file()) {
             socket.listen(now, log);
@@ -62,39 +59,35 @@ impl ControlSocket {
     }
 
     /// Adds what is to be waited for.
-    pub(super) fn add_to(&mut self, poll: &mut PollSet) {
-        let has_room = self.connections.len() < Self::MAX_CONNECTIONS;
+    pub(super) fn add_to(&mut self, now: Now, poll: &mut PollSet) {
         self.polled = None;
-        if let Some(listener) = self.listener.as_ref().filter(|_| has_room) {
+        if let Some(listener) = self.listener.as_ref().filter(|_| self.connections.has_room(now)) {
             self.polled = Some(poll.next_number());
             poll.add(listener.as_fd());
         }
-        self.connections.iter_mut().for_each(|connection| connection.add_to(poll));
+        self.connections.add_to(poll);
     }
 
     /// Takes new connections, answers requests, and ends connections whose time is over.
-    pub(super) fn handle(&mut self, now: Now, poll: &PollSet, answer: &mut dyn FnMut(&Request<'_>) -> Response) {
-        for connection in self.connections.iter_mut().filter(|connection| connection.is_ready(poll)) {
-            connection.handle(answer);
-        }
-        self.connections.retain(|connection| !connection.is_closed() && now.mono < connection.deadline());
+    pub(super) fn handle(&mut self, clock: &Clock, now: Now, poll: &PollSet, site: &mut impl Site<Long = L>) {
+        self.connections.handle(clock, now, poll, site);
         if !self.polled.is_some_and(|number| poll.is_ready(number)) {
             return;
         }
-        while self.connections.len() < Self::MAX_CONNECTIONS {
+        while self.connections.has_room(now) {
             let accepted = self.listener.as_ref().and_then(|listener| listener.accept().ok());
             let Some((stream, _)) = accepted.filter(|(stream, _)| stream.set_nonblocking(true).is_ok()) else { break };
-            self.connections.push(Connection::new(now, stream));
+            self.connections.add(now, Transport::Unix(stream));
         }
     }
 
-    /// When the time of a connection is over.
+    /// When something is due without input.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
-        self.connections.iter().map(|connection| Some(connection.deadline())).fold(None, earlier)
+        self.connections.next_deadline()
     }
 }
 
-impl Drop for ControlSocket {
+impl<L> Drop for ControlSocket<L> {
     fn drop(&mut self) {
         if self.listener.is_some() {
             let _ = fs::remove_file(&self.path);

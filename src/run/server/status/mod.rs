@@ -5,7 +5,7 @@ mod table;
 
 pub(super) use report::{Report, Surroundings};
 
-use super::control::{self, ControlSocket};
+use super::control;
 use super::settings;
 use super::terminal::{Printed, Terminal};
 use crate::run::failure::Failure;
@@ -33,7 +33,7 @@ pub(super) fn main(arguments: &[String]) -> Result<(), Failure> {
     let [conf] = &matches.free[..] else {
         return Err(Failure::Usage("status takes one argument, the server file".into()));
     };
-    let socket = ControlSocket::path(&settings::read_server_file(conf)?);
+    let socket = control::path(&settings::read_server_file(conf)?);
     let answer = control::get(&socket, Report::PATH)?;
     let unreadable = |_| Failure::NoServer(format!("the server at {socket} has another version: its answer cannot be read"));
     let report = Report::parse(&answer).map_err(unreadable)?;
