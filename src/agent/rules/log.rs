@@ -190,8 +190,8 @@ impl LogRules {
                 let hash = Fnv1a::of_line(line.bytes);
                 let origin = lines.place.as_ref().map(|place| origins.of(place, rule.id, line.start..line.end));
                 let origin = origin.map(|(place, offset)| Origin { place, offset, line: Some(hash) });
-                has_alerted |=
-                    rule.push_event(now, &MatchedLine { file, line: &line, origin, block: lines.bytes }, before_it, work, delivery);
+                let matched = MatchedLine { file, line: &line, origin, block: lines.bytes };
+                has_alerted |= rule.push_event(now, &matched, before_it, work, delivery);
                 before = rule.id;
                 rules[*at].count_event(index);
             }
@@ -306,10 +306,9 @@ impl Matching {
         counting.clear();
         for at in order {
             let rule = &mut rules[*at];
-            let (unit_differs, continues) =
-                (|unit: &str| !rule.rule.is_of_unit(unit), |joining: &Joining| joining.continues(line.text(), work));
-            let is_match = searches.is_match(rule.matcher) && !unit.is_some_and(unit_differs);
-            if !is_match || rule.rule.joining.as_ref().is_some_and(continues) {
+            let continues = |joining: &Joining| joining.continues(line.text(), work);
+            let is_of_other = unit.is_some_and(|unit| !rule.rule.is_of_unit(unit));
+            if !searches.is_match(rule.matcher) || is_of_other || rule.rule.joining.as_ref().is_some_and(continues) {
                 continue;
             }
             match rule.handle_match(file, position) {

@@ -3,8 +3,9 @@
 use super::alert::until;
 use super::condition::ConditionRule;
 use super::event_text::{missing_group, EventText};
+use super::line_limit::{LineLimit, LineSubject};
 use super::patterns::Patterns;
-use super::rule::{EventLimit, LineLimit, LineSubject, LogAlert, LogRule};
+use super::rule::{EventLimit, LogAlert, LogRule};
 use crate::directives::arguments::Arguments;
 use crate::directives::quantity::Quantity;
 use crate::pattern::{GroupName, Pattern, Purpose};
@@ -154,6 +155,7 @@ mod tests {
             ("file: /a\nmatch: (a)\nalert_if: tags=T match=3 upper_limit=1,1 message=m", "3: alert_if: match= names group 3"),
             ("file: /a\nexclude: *.gz\nmatch: a\nalert_all: tags=T", "2: exclude: belongs to a file: with a wildcard"),
             ("run: command=df extract=(a)\nexclude: *.gz", "2: exclude: must be in a group that file: opens"),
+            ("journal: ssh\nmatch: a\njoin: b\nalert_all: tags=T", "3: join: has no meaning in a group that journal:"),
             ("file: /a\njoin: b\nmatch: a\nalert_all: tags=T", "2: join: must come after a match:"),
             ("file: /a\nmatch: a\njoin: b\nstarts: b\nalert_all: tags=T", "4: join: and starts: stand once in a group"),
             ("file: /a\nmatch: a\nstarts: (\nalert_all: tags=T", "3: pattern \"(\""),

@@ -5,6 +5,8 @@ mod command_line;
 mod condition;
 mod event_text;
 mod group;
+mod joining;
+mod line_limit;
 mod log_alert;
 mod log_source;
 mod parser;
@@ -23,13 +25,12 @@ pub use command_line::{Builtin, CommandLine};
 pub use condition::ConditionRule;
 pub use event_text::EventText;
 pub use group::Group;
+pub use joining::Joining;
+pub use line_limit::{LineLimit, LineSubject};
 pub use log_source::LogSource;
 pub use patterns::Patterns;
 pub use process_filter::ProcessFilter;
-pub use rule::{
-    AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, Joining, LineLimit, LineSubject, LogAlert, LogRule, ProcessRule,
-    Rule,
-};
+pub use rule::{AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, LogAlert, LogRule, ProcessRule, Rule};
 pub use run::{GoodStatuses, Run};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
 pub use syntax::DIRECTIVES;

@@ -4,11 +4,12 @@ use super::alert::{command_alert, process_alert};
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::group::Group;
+use super::joining::Joining;
 use super::log_alert::log_alert;
 use super::log_source::LogSource;
 use super::patterns::Patterns;
 use super::process_filter::ProcessFilter;
-use super::rule::{AlertSubject, CommandRule, Joining, LogRule, ProcessRule, Rule};
+use super::rule::{AlertSubject, CommandRule, LogRule, ProcessRule, Rule};
 use super::run::{GoodStatuses, Run};
 use super::syntax::{keys_of, DIRECTIVES, OPENERS};
 use super::units::units;
@@ -243,6 +244,9 @@ impl<'a> Parser<'a, '_> {
         } else if rule.patterns.is_empty() && !faulty {
             return Err(format!("{name}: must come after a match:"));
         } else if name != "ignore" {
+            if rule.log == LogSource::Journal {
+                return Err(format!("{name}: has no meaning in a group that journal: opens: an entry is one line"));
+            }
             let joining = if name == "join" { Joining::Found(pattern) } else { Joining::NotFound(pattern) };
             if rule.joining.replace(joining).is_some() {
                 return Err("join: and starts: stand once in a group, one of them".into());

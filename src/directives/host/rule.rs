@@ -3,6 +3,8 @@
 use super::command_line::CommandLine;
 use super::condition::ConditionRule;
 use super::event_text::EventText;
+use super::joining::Joining;
+use super::line_limit::{LineLimit, LineSubject};
 use super::log_source::LogSource;
 use super::process_filter::ProcessFilter;
 use super::python::refused_by_re;
@@ -13,7 +15,6 @@ use crate::pattern::{Captures, GroupName, Pattern, Work};
 use crate::schedule::Schedule;
 use crate::wildcard::matches;
 use std::cmp::Ordering;
-use std::fmt;
 use std::time::Duration;
 
 /// What one group asks for.
@@ -72,37 +73,6 @@ pub enum LogAlert {
     Value { group: GroupName },
     /// The message, for each line with a number beyond the limit.
     Limit { limit: Box<LineLimit>, message: EventText },
-}
-
-/// Which lines belong to the one before.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Joining {
-    /// `join:`: those in which the pattern is found.
-    Found(Pattern),
-    /// `starts:`: those in which it is not found.
-    NotFound(Pattern),
-}
-
-/// A limit for the number in a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineLimit {
-    /// Which lines it is about; `None` for all that match.
-    pub subject: Option<LineSubject>,
-    /// The group of the number.
-    pub group: GroupName,
-    /// How a number beyond the limit compares with it.
-    pub beyond: Ordering,
-    /// The limit.
-    pub limit: Quantity,
-}
-
-/// Which lines a limit is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LineSubject {
-    /// Those in which the group is that text.
-    Text(GroupName, Box<str>),
-    /// All, and each text of the group has a condition of its own.
-    Each(GroupName),
 }
 
 /// Most events of a block of time.
@@ -429,41 +399,6 @@ impl LogAlert {
             _ => [self.by().map(|group| ("by", group)), None],
         };
         of_line.into_iter().flatten().chain(of_text)
-    }
-}
-
-impl fmt::Display for LineSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(group, text) => write!(f, "{group},{text}"),
-            Self::Each(group) => group.fmt(f),
-        }
-    }
-}
-
-impl Joining {
-    /// Whether a line belongs to the one before. Charges the work.
-    pub fn continues(&self, line: &str, work: &mut Work) -> bool {
-        match self {
-            Self::Found(pattern) => pattern.search(line, work),
-            Self::NotFound(pattern) => !pattern.search(line, work),
-        }
-    }
-
-    /// Its directive.
-    fn directive(&self) -> &'static str {
-        match self {
-            Self::Found(_) => "join:",
-            Self::NotFound(_) => "starts:",
-        }
-    }
-}
-
-impl LineLimit {
-    /// Whether a number is beyond the limit. `Some(false)` if it is not, and not back at `until` either; `None` if it is back.
-    pub fn passes(&self, number: &Decimal, until: Option<&Decimal>) -> Option<bool> {
-        let is_beyond = |end: &Decimal| number.cmp(end) == self.beyond;
-        (is_beyond(&self.limit.number) || until.is_some_and(is_beyond)).then(|| is_beyond(&self.limit.number))
     }
 }
 

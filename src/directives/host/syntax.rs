@@ -4,8 +4,8 @@
 pub const DIRECTIVES: [&str; 21] = [
     "include",
     "file",
-    "journal",
     "exclude",
+    "journal",
     "match",
     "ignore",
     "join",
