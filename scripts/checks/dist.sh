@@ -71,7 +71,7 @@ check() { # check TARGET PROGRAM KIB pie|fixed
 
 wanted=$*
 checked=0
-while read -r target _ agent server position _; do
+while read -r target _ _ _ agent server position _; do
     case $target in '' | '#'*) continue ;; esac
     if [ -n "$wanted" ]; then
         case " $wanted " in *" $target "*) ;; *) continue ;; esac
