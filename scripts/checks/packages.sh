@@ -3,7 +3,7 @@
 # started, upgraded while lines are written, removed and purged. lintian finds no error. OpenWrt's starts under a stand-in for procd. A signature
 # by a key made here is right, and one of changed sums is not.
 #   scripts/checks/packages.sh
-# Needs root, dist/x86_64-unknown-linux-musl, and debootstrap, lintian, minisign and rpm on Debian. The root of Debian is made once, in target/.
+# Needs root, dist/x86_64-unknown-linux-musl, and debootstrap, lintian, minisign, rpm and systemd on Debian. The root of Debian is made once, in target/.
 # Status 77: it cannot be made here.
 set -eu
 if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
@@ -28,6 +28,7 @@ case ${1:-} in
     need lintian lintian
     need minisign minisign
     need rpm rpm
+    need systemd-analyze systemd
     if ! make_root; then
         tail -n 3 "$work/log" >&2
         skip "no root of Debian 12 can be made here"
@@ -55,6 +56,14 @@ minisign -V -q -p "$folder/key.pub" -m "$new/SHA256SUMS" || fail "the signature 
 sed 's/^./0/' "$new/SHA256SUMS" >"$folder/changed" && cp "$new/SHA256SUMS.minisig" "$folder/changed.minisig"
 if minisign -V -q -p "$folder/key.pub" -m "$folder/changed" 2>/dev/null; then fail "the signature fits other sums"; fi
 ok "sums and signature"
+for package in "$new"/*.deb; do
+    unit=$(basename "$package" | cut -d_ -f1).service
+    # The programs need not be installed here.
+    dpkg-deb --fsys-tarfile "$package" | tar -xO "./lib/systemd/system/$unit" | sed 's|/usr/bin/a.436|/bin/true|' >"$folder/$unit"
+    said=$(systemd-analyze verify "$folder/$unit" 2>&1) || said="$said (status $?)"
+    [ -z "$said" ] || fail "$unit: $said"
+done
+ok "units of systemd"
 for package in "$new"/*.rpm; do
     rpm --checksig --nosignature "$package" >/dev/null || fail "$package"
     rpm -qlp "$package" 2>/dev/null | grep -q "^/usr/lib/systemd/system/a.436.service$" || fail "no unit in $package"
