@@ -35,10 +35,15 @@ need promtool prometheus
 need nginx nginx-light
 need openssl openssl
 need curl curl
+need debootstrap debootstrap
+need lintian lintian
+need minisign minisign
+need rpm rpm
 
 always "Formatting" cargo fmt --check
 always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh
-always "Start-up scripts" shellcheck -x -s sh scripts/init/aa436.sh scripts/init/aa436.openwrt
+always "Start-up scripts" shellcheck -x -s sh scripts/init/*.sh scripts/init/*.openwrt scripts/init/*.openrc scripts/init/*.runit scripts/init/*.freebsd \
+    scripts/packages/deb/* scripts/packages/systemd/* scripts/packages/openrc/* scripts/packages/openwrt/*
 always "Scripts of machines and images" shellcheck -x -s sh scripts/checks/kernels.init cross/cargo cross/powerpc-cc
 always "Lints" cargo clippy --locked --all-targets -- -D warnings
 always "Documentation of the code" env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --quiet
@@ -50,6 +55,9 @@ always "The demonstration" ./scripts/demo.sh
 
 always "Building the static programs of all targets" ./scripts/build-all.sh
 always "Their sizes and headers" ./scripts/checks/dist.sh -s
+always "The same programs from another folder" ./scripts/checks/reproducible.sh
+always "Packages: installed, upgraded, removed" ./scripts/checks/packages.sh
+always "The package for crates.io" cargo package --locked --allow-dirty --no-verify --quiet
 # Three that differ in the order of bytes and the size of words.
 every_time "Emulated sessions of three targets" ./scripts/checks/emulated.sh \
     armv7-unknown-linux-musleabihf mips-unknown-linux-musl aarch64-unknown-linux-musl

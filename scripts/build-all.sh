@@ -27,6 +27,11 @@ done
 [ $# -gt 0 ] || eval "set -- $(targets | tr '\n' ' ')"
 
 choose_way
+# Twelve digits of the commit, with a + if the files differ from it. build.rs finds it out itself where this is no repository of git.
+if [ -e .git ]; then
+    PROJECT436_COMMIT=$(git -c 'safe.directory=*' describe --always --abbrev=12 --exclude='*' --dirty=+ 2>/dev/null) || PROJECT436_COMMIT=''
+    export PROJECT436_COMMIT
+fi
 number=0
 for target in "$@"; do
     number=$((number + 1))
@@ -34,5 +39,6 @@ for target in "$@"; do
     build "$target"
     collect "$target"
 done
+[ "$way" != zig ] || notices
 say "In dist/TARGET/, with sums of both in SHA256SUMS:"
 summary "$@"

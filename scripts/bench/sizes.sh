@@ -11,7 +11,7 @@ size() {
 
 echo '| target | aa436, bytes | limit, KiB | ax436, bytes | limit, KiB |'
 echo '| --- | ---: | ---: | ---: | ---: |'
-while read -r target _ agent_limit server_limit _; do
+while read -r target _ _ _ agent_limit server_limit _; do
     case $target in '' | '#'*) continue ;; esac
     agent=$(size "dist/$target/aa436")
     server=$(size "dist/$target/ax436")

@@ -119,4 +119,33 @@ cp scripts/init/aa436.openwrt "$root/etc/init.d/aa436"
 chmod 755 "$root/etc/rc.common"
 said=$(device /bin/sh /etc/rc.common /etc/init.d/aa436)
 echo "$said" | grep -q '^command /programs/aa436 -l syslog -l /tmp/aa436.log -n myrouter 4360$' || fail "the command is: $said"
+
+say "OpenWrt's script with /etc/config, with stand-ins for uci and procd"
+mkdir -p "$root/etc/config"
+cp scripts/packages/aa436.uci "$root/etc/config/aa436"
+cat >"$root/etc/rc.common" <<'EOF'
+config_load() { :; }
+config_foreach() { "$1" main; }
+value() { sed -n "s/^[[:space:]]*option $1 '\(.*\)'/\1/p" /etc/config/aa436; }
+config_get() { eval "$1=\$(value $3); $1=\${$1:-$4}"; }
+config_get_bool() { config_get "$@"; }
+config_list_foreach() { sed -n "s/^[[:space:]]*list $2 '\(.*\)'/\1/p" /etc/config/aa436 >/tmp/list; while read -r entry; do "$3" "$entry"; done </tmp/list; }
+procd_open_instance() { :; }
+procd_set_param() { name=$1; shift; printf '%s' "$name"; printf ' <%s>' "$@"; }
+procd_append_param() { shift; printf ' <%s>' "$@"; }
+procd_close_instance() { echo; }
+. "$1"
+start_service
+EOF
+printf '\toption %s\n' "server 'pi.lan'" "key_file '/etc/aa436.key'" >>"$root/etc/config/aa436"
+printf '\tlist %s\n' "allow 'df( -k)?'" "files '/var/log'" >>"$root/etc/config/aa436"
+said=$(device /bin/sh /etc/rc.common /etc/init.d/aa436)
+wanted='command </usr/bin/aa436> <-l> <syslog> <-s> <pi.lan> <-k> </etc/aa436.key> <-x> <-a> <df( -k)?> <-f> </var/log> <4360>respawn <3600> <5> <0>'
+[ "$said" = "$wanted" ] || fail "the command is: $said"
+
+say "Other options leave the log in syslog"
+printf '%s\n' PROGRAM=/programs/aa436 'OPTIONS="-n myrouter"' >"$root/etc/default/aa436"
+said=$(device /bin/sh -x /etc/init.d/S90aa436 start 2>&1) || true
+echo "$said" | grep -q -- '-l syslog -n myrouter 4360' || fail "the command is: $said"
+device /etc/init.d/S90aa436 stop >/dev/null || true
 say "All passed"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Checks the programs in dist/: each is for its processor, static, and position-independent where cross/targets says so, with relocated
-# memory that becomes read-only. Names those that are larger than cross/targets allows; with -s that is a fault too.
+# memory that becomes read-only. Names those that are larger than cross/targets allows; with -s that is a fault too. The licences of all
+# dependencies are there.
 #   scripts/checks/dist.sh [-s] [TARGET...]      by default all that are in dist/
 set -eu
 cd "$(dirname "$0")/../.."
@@ -71,7 +72,7 @@ check() { # check TARGET PROGRAM KIB pie|fixed
 
 wanted=$*
 checked=0
-while read -r target _ agent server position _; do
+while read -r target _ _ _ agent server position _; do
     case $target in '' | '#'*) continue ;; esac
     if [ -n "$wanted" ]; then
         case " $wanted " in *" $target "*) ;; *) continue ;; esac
@@ -82,5 +83,9 @@ while read -r target _ agent server position _; do
     check "$target" ax436 "$server" "$position"
     checked=$((checked + 1))
 done <cross/targets
+for name in $(sed -n '/^\[dependencies\]/,/^\[features/s/^\([a-z0-9-]*\) = .*/\1/p' Cargo.toml) musl; do
+    grep -q "^${name}[ ,]" dist/NOTICES || fault "dist/NOTICES has no licence of $name"
+    grep -qF "\"name\": \"$name\"" dist/sbom.cdx.json || fault "dist/sbom.cdx.json does not list $name"
+done
 echo "$checked targets, $faults faults"
 [ "$checked" -gt 0 ] && [ "$faults" = 0 ]

@@ -138,6 +138,50 @@ echo 'cat() { head -c 1000; }' >>"$folder/liar/quirks"
 if ./scripts/install.sh -y liar >/dev/null 2>&1; then fault "a program cut short was installed"; fi
 [ -z "$(ls "$folder/liar/usr/local/bin")" ] || fault "remains of a program cut short"
 
+# An ordinary user whose sudo wants a password, a server, a key; then an upgrade, and removal.
+device user x86_64 "$x86" -
+touch "$folder/user/etc/init.d/rcS"
+echo 'id() { echo 1000; }' >>"$folder/user/quirks"
+mkdir -p "$folder/user/usr/bin" "$folder/user/var/run" "$folder/site/hosts"
+cat >"$folder/user/usr/bin/sudo" <<'END'
+#!/bin/sh
+[ "$1" != -n ] && read -r password && [ "$password" = 'se cret' ] || exit 1
+while [ "${1#-}" != "$1" ]; do
+    [ "$1" != -p ] || shift
+    shift
+done
+echo "$*" >>/sudo-ran
+exec "$@"
+END
+chmod 755 "$folder/user/usr/bin/sudo"
+mount -t proc proc "$folder/user/proc"
+ln -s "$PWD/${program%aa436}ax436" "$folder/bin/ax436"
+printf '%s\n' 'event_stream: events.log' 'port: 24378' 'broadcast: 127.255.255.255' "hosts: $folder/site/hosts" "key_file: $folder/site/keys" >"$folder/site/ax436.conf"
+(umask 077 && echo "* $(ax436 -g)" >"$folder/site/keys")
+if echo 'wrong' | ./scripts/install.sh -p 24378 user >/dev/null 2>&1; then fault "a wrong password for sudo"; fi
+echo 'se cret' | ./scripts/install.sh -p 24378 -s 127.0.0.1 -k "$folder/site/ax436.conf" user || fault "an ordinary user"
+[ -s "$folder/user/sudo-ran" ] || fault "sudo was not used"
+is_installed user usr/local/bin/aa436 aa436.sh etc/init.d/S90aa436 || fault "user has not what it should"
+grep -qx 'OPTIONS="-s 127.0.0.1 -k /etc/aa436.key"' "$folder/user/etc/default/aa436" || fault "the options are: $(cat "$folder/user/etc/default/aa436")"
+[ "$(stat -c %a "$folder/user/etc/aa436.key")" = 600 ] || fault "others can read the key"
+ax436 -g "$(uname -n)" "$folder/site/ax436.conf" 2>/dev/null | cmp -s - "$folder/user/etc/aa436.key" || fault "it has another key"
+tr '\0' ' ' <"/proc/$(cat "$folder/user/var/run/aa436.pid")/cmdline" | grep -q -- '-l syslog -s 127.0.0.1 -k /etc/aa436.key 24378 $' || fault "it was started otherwise"
+sed -i 's/^OPTIONS=.*/OPTIONS="-n mine -x"/' "$folder/user/etc/default/aa436"
+echo 'se cret' | ./scripts/install.sh -y user || fault "an upgrade"
+tr '\0' ' ' <"/proc/$(cat "$folder/user/var/run/aa436.pid")/cmdline" | grep -q -- '-l syslog -n mine -x 24378 $' || fault "an upgrade lost options"
+echo 'se cret' | ./scripts/install.sh -y --remove user || fault "removal"
+left=$(cd "$folder/user" && find . -xdev -name '*aa436*')
+[ -z "$left" ] || fault "removal left $left"
+
+# A server that knows an older agent: its host alone is upgraded.
+mkdir "$folder/stand-ins"
+printf '%s\n' '#!/bin/sh' "echo '{\"hosts\":[{\"name\":\"a\",\"address\":\"10.0.0.1\",\"version\":\"0.0.9\"},{\"name\":\"b\",\"address\":\"10.0.0.2\",\"version\":\"99.0.0\"},{\"name\":\"c\"}]}'" \
+    >"$folder/stand-ins/ax436"
+chmod 755 "$folder/stand-ins/ax436"
+device admin@10.0.0.1 x86_64 "$x86" -
+said=$(PATH=$folder/stand-ins:$PATH ./scripts/install.sh -n -l admin --outdated ax436.conf 2>&1) || fault "--outdated: $said"
+[ "$(echo "$said" | cut -d: -f1 | sort -u)" = admin@10.0.0.1 ] || fault "--outdated: $said"
+
 if ./scripts/install.sh -n absent >/dev/null 2>&1; then fault "a device that is not there"; fi
 echo "$faults faults"
 [ "$faults" = 0 ]

@@ -8,14 +8,15 @@
 # Short-Description: Agent of Project 436
 ### END INIT INFO
 # The agent under BusyBox (this file goes to /etc/init.d/S90aa436) and System V init (/etc/init.d/aa436).
-# /etc/default/aa436 may set PROGRAM=/tmp/aa436, PORT=4360, OPTIONS="-l syslog -n NAME" and PID_FILE.
+# /etc/default/aa436 may set PROGRAM=/tmp/aa436, PORT=4360, OPTIONS="-n NAME" and PID_FILE. The log goes to syslog unless OPTIONS has a -l.
 # BusyBox starts it again whenever it ends if this line stands in /etc/inittab instead: ::respawn:/usr/local/bin/aa436 -l syslog 4360
 PROGRAM=/usr/local/bin/aa436
 PORT=4360
-OPTIONS='-l syslog'
+OPTIONS=''
 PID_FILE=/var/run/aa436.pid
 # shellcheck disable=SC1091
 if [ -r /etc/default/aa436 ]; then . /etc/default/aa436; fi
+case " $OPTIONS" in *' -l'* | *' --log '* | *' --log='*) ;; *) OPTIONS="-l syslog $OPTIONS" ;; esac
 
 # The process of the pid file, if it is still this program, though its file may have been replaced, or its folder be a link.
 running() {
@@ -62,7 +63,7 @@ case $1 in
 start) start ;;
 stop) stop ;;
 restart) stop && start ;;
-reload) running && kill -HUP "$id" ;;
+reload | force-reload) running && kill -HUP "$id" ;;
 status)
     if running; then
         echo "aa436 runs, process $id"
@@ -72,7 +73,7 @@ status)
     fi
     ;;
 *)
-    echo "Usage: $0 start|stop|restart|reload|status" >&2
+    echo "Usage: $0 start|stop|restart|reload|force-reload|status" >&2
     exit 2
     ;;
 esac

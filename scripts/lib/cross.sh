@@ -5,8 +5,9 @@
 # place of musl's: it gives no memory back and touches all that calloc returns, which doubles the agent's memory (1,076 KiB after its hour).
 ZIG=ziglang==0.15.2
 ZIGBUILD=cargo-zigbuild==0.24.0
-# The library's profile panic = "immediate-abort" is understood from this version of Rust on: 1.N.
+# The library's profile panic = "immediate-abort" is understood from this version of Rust on, 1.N; and the newest that this was tested with.
 LEAST_RUST=92
+TESTED_RUST=96
 DEBIAN_RUST='rustc-web cargo-web rust-web-src'
 IMAGE=localhost/project436-build
 
@@ -87,7 +88,7 @@ prepare_zig() {
     if ! [ -f "$work/venv/$ZIG-$ZIGBUILD" ]; then
         say "Installing $ZIG and $ZIGBUILD from PyPI into $work/venv"
         rm -rf "$work/venv"
-        python3 -m venv "$work/venv" || fail "Python and its venv are missing. On Debian: apt-get install python3-venv"
+        python3 -m venv "$work/venv" || install_venv || fail "Python and its venv are missing. On Debian: apt-get install python3-venv"
         "$work/venv/bin/pip" install --quiet "$ZIG" "$ZIGBUILD" || fail "pip could not install $ZIG and $ZIGBUILD"
         touch "$work/venv/$ZIG-$ZIGBUILD"
     fi
@@ -95,6 +96,13 @@ prepare_zig() {
     say "Compiler: $("$RUSTC" --version), library from $("$RUSTC" --print sysroot)/lib/rustlib/src"
     # What depends on -Z: the library is built from its source. Debian's compiler is the stable one, told to allow that.
     export RUSTC_BOOTSTRAP=1
+}
+
+# Debian keeps what Python's venv needs in a package of its own.
+install_venv() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
+    say "Installing python3-venv from Debian's packages"
+    apt-get update -q && apt-get install -y -q --no-install-recommends python3-venv && python3 -m venv --clear "$work/venv"
 }
 
 find_compiler() {
@@ -117,7 +125,17 @@ find_compiler() {
 missing_compiler() {
     fail "there is no Rust of at least 1.$LEAST_RUST with the source of its library. Install it with one of
   Debian:     apt-get update && apt-get install $DEBIAN_RUST
-  elsewhere:  rustup component add rust-src"
+  elsewhere:  rustup component add rust-src$(missing_source)"
+}
+
+# On Debian 12 the packages are among the security updates, which a minimal system may not ask for.
+missing_source() {
+    release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null)
+    [ "$release" = bookworm ] && command -v apt-cache >/dev/null 2>&1 || return 0
+    apt-cache policy | grep -q 'bookworm-security' && return
+    server=$(apt-cache policy | sed -n 's|.* \(http[^ ]*\)/debian bookworm/main .*|\1|p' | head -n 1)
+    printf '\n%s\n  %s' "This line is missing in /etc/apt/sources.list, since Debian 12 has that compiler among its security updates:" \
+        "deb ${server:-SERVER}/debian-security bookworm-security main"
 }
 
 find_rustup_compiler() {
@@ -176,22 +194,27 @@ build() {
     # The shorter of the two instruction sets. For ARMv6 the compiler's own library is not written in it, but it is for ARMv5TE, all of which ARMv6 can do.
     triple=$1
     case $1 in arm-*) triple=armv5te${1#arm} ;; esac
+    processor=$(awk -v target="$1" '$1 == target { print $4 }' cross/targets)
+    [ "$processor" = - ] || flags="$flags -C target-cpu=$processor"
+    # The target asks for the second revision whatever the processor.
+    [ "$processor" != mips32 ] || flags="$flags -C target-feature=-mips32r2"
     case $triple in armv7-* | armv5te-*) flags="$flags -C target-feature=+thumb-mode" ;; esac
-    case $way in cross) root=/project output=$work/containers ;; *) root=$PWD output=$work/target ;; esac
+    case $way in cross) output=$work/containers ;; *) output=$work/target ;; esac
     built=$output/$triple/release
     # -Os is for the C library, which zig compiles. zig ignores rustc's -static-pie, but not -static and -pie.
-    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,-T,$root/cross/smaller.ld"
+    # The linker runs in this folder. collect() replaces the build id, which hashes folders of this machine in the symbols too.
+    flags="$flags -C link-arg=-Os -C link-arg=-Wl,--build-id=sha1 -C link-arg=-Wl,-T,cross/smaller.ld"
     [ "$(relocation_model "$1")" = static ] || flags="$flags -C link-arg=-static -C link-arg=-pie"
     set -- --release --locked --target "$triple" --target-dir "$output" --bins --quiet --no-default-features \
         -Z panic-immediate-abort -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
-    compile "$triple" "$@"
+    encode_flags
+    compile "$triple" "$@" || build_failed "$triple"
 }
 
 # cargo with those arguments, here or in the image.
 compile() { # compile TARGET ARGUMENTS...
     triple=$1
     shift
-    export RUSTFLAGS="$flags"
     case $way-$triple in
     cross-powerpc-*) named_image "$triple" CARGO_TARGET_POWERPC_UNKNOWN_LINUX_MUSL_LINKER=powerpc-cc cross build "$@" ;;
     cross-*) named_image "$triple" cross build "$@" ;;
@@ -207,6 +230,28 @@ named_image() { # named_image TARGET [VARIABLE=VALUE] COMMAND...
     env "$variable=$IMAGE" "$@"
 }
 
+# cargo splits RUSTFLAGS at spaces, which the folders here may have; this variable it splits at the byte 037. The symbols name no folders of
+# this machine or of the image.
+encode_flags() {
+    between=$(printf '\037')
+    CARGO_ENCODED_RUSTFLAGS=$(printf '%s' "$flags" | tr ' ' "$between")
+    case $way in
+    cross) root=/project crates=/cargo/registry/src ;;
+    *) root=$PWD crates=${CARGO_HOME:-$HOME/.cargo}/registry/src ;;
+    esac
+    for folder in "$root=/project436" "$crates=/crates" "$("$RUSTC" --print sysroot)/lib/rustlib/src/rust=/rust"; do
+        CARGO_ENCODED_RUSTFLAGS=$CARGO_ENCODED_RUSTFLAGS$between--remap-path-prefix=$folder
+    done
+    export CARGO_ENCODED_RUSTFLAGS
+}
+
+build_failed() { # build_failed TARGET
+    version=$("$RUSTC" --version | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
+    [ "$version" -le "$TESTED_RUST" ] ||
+        fail "$1 could not be built. This is Rust 1.$version; the newest that was tested is 1.$TESTED_RUST: RUSTUP_TOOLCHAIN=1.$TESTED_RUST chooses that, where rustup has it"
+    fail "$1 could not be built"
+}
+
 # Position-independent wherever cross/targets says pie.
 relocation_model() {
     if grep -q "^$1 .* pie " cross/targets; then echo pie; else echo static; fi
@@ -219,11 +264,16 @@ collect() {
     mkdir -p "$folder"
     for program in aa436 ax436; do
         cp "$built/$program" "$folder/$program.debug"
+        chmod 644 "$folder/$program.debug"
         python3 scripts/lib/strip.py "$folder/$program.debug" "$folder/$program"
         chmod 755 "$folder/$program"
-        chmod 644 "$folder/$program.debug"
     done
     (cd "$folder" && sha256sum aa436 ax436 >SHA256SUMS)
+}
+
+# dist/NOTICES, dist/sbom.cdx.json and dist/BUILD: licences and origin of all that is linked into the programs.
+notices() {
+    python3 scripts/lib/notices.py "$RUSTC" "$("$work/venv/bin/python3" -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__))')"
 }
 
 # What was built, with the sizes in bytes.

@@ -33,8 +33,16 @@ fn add_common_options(options: &mut Options) {
         .optflag("d", "daemon", "run in the background")
         .optopt("p", "pid-file", "write the process id to FILE", "FILE")
         .optflag("h", "help", "print this help and exit")
-        .optflag("V", "version", "print the version and exit");
+        .optflag("V", "version", "print the version, commit and target, and exit");
 }
+
+/// The version, the commit if it is known, and the target.
+const VERSION: &str = if env!("PROJECT436_COMMIT").is_empty() {
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("PROJECT436_TARGET"), ")")
+} else {
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("PROJECT436_COMMIT"), ", ", env!("PROJECT436_TARGET"), ")")
+};
+
 const _: () = assert!(Log::SIZE == 1_000_000 && Log::KEEP == 4, "the help says so");
 
 impl Program {
@@ -52,7 +60,7 @@ impl Program {
             return Ok(None);
         }
         if matches.opt_present("V") {
-            console::print(&[self.name, " ", env!("CARGO_PKG_VERSION")].concat());
+            console::print(&[self.name, " ", VERSION].concat());
             return Ok(None);
         }
         Ok(Some(matches))

@@ -1,10 +1,11 @@
 //! Going to the background, the host name, and random bytes.
-#![allow(unsafe_code, reason = "uname, getrandom, fork")]
+#![allow(unsafe_code, reason = "uname, getauxval, getrandom, fork")]
 
 use crate::random::Random;
 use std::ffi::CStr;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The host name, as `uname -n` prints it.
 pub fn host_name() -> String {
@@ -16,13 +17,38 @@ pub fn host_name() -> String {
     }
 }
 
-/// 64 random bits that no other run gets. Not for keys.
+/// 64 random bits that no other run gets, and no other call. Not for keys.
 pub fn random() -> u64 {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let call = u64::from(CALLS.fetch_add(1, Ordering::Relaxed));
+    let [first, second] = bits_of_this_run();
+    // A device may boot with the same random state each time, but hardly ever reaches this line in the same nanosecond.
+    let mut mixed = Random::new(first ^ super::clock::moment());
+    mixed.bits() ^ Random::new(second ^ call).bits() ^ u64::from(std::process::id()).rotate_left(32)
+}
+
+/// What the kernel gave this program when it started. Reading /dev/urandom soon after boot can take seconds on a small processor, which the
+/// kernel spends on gathering entropy.
+#[cfg(target_os = "linux")]
+fn bits_of_this_run() -> [u64; 2] {
+    // SAFETY: the kernel says where its 16 bytes are, if it has any; they stay there, whatever their alignment, and nobody writes to them.
+    unsafe {
+        // A pointer fits into the number that tells it.
+        #[allow(clippy::cast_possible_truncation, reason = "an address of this process")]
+        let given = libc::getauxval(libc::AT_RANDOM) as *const [u64; 2];
+        if given.is_null() {
+            [0; 2]
+        } else {
+            given.read_unaligned()
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bits_of_this_run() -> [u64; 2] {
     let mut bytes = [0; 8];
     let _ = read_urandom(&mut bytes);
-    // A device may boot with the same random state each time, but hardly ever reaches this line in the same nanosecond.
-    let mut mixed = Random::new(u64::from_ne_bytes(bytes) ^ super::clock::moment());
-    mixed.bits() ^ u64::from(std::process::id()).rotate_left(32)
+    [u64::from_ne_bytes(bytes), 0]
 }
 
 /// Fills the buffer with random bytes, fit for keys.

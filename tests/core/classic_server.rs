@@ -218,9 +218,9 @@ fn an_event_is_written_and_then_acknowledged_where_it_came_from() {
     let mut site = Site::with_host(FILE);
     let event = b"ALERT%%nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A %% Message";
     assert_eq!(site.hear(AGENT, event), ["ACK%%1795347336_2"]);
-    assert_eq!(site.stream, ["nas1%%1795347336_2%%1795347336%%TAG1%%/var/log/messages%%A %% Message"]);
+    assert_eq!(site.stream, ["nas1%%1795347336_2;line%%1795347336%%TAG1%%/var/log/messages%%A %% Message"]);
     site.hear(AGENT, b"ALERT%%nas1%%1795347336_3%%1795347336%%SYSTEM%%NULL%%Idle");
-    assert_eq!(site.stream[1], "nas1%%1795347336_3%%1795347336%%SYSTEM%%NULL%%Idle");
+    assert_eq!(site.stream[1], "nas1%%1795347336_3;system%%1795347336%%SYSTEM%%NULL%%Idle");
 }
 
 #[test]

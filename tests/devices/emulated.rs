@@ -13,6 +13,8 @@ const LINES: usize = 600;
 struct Target {
     name: String,
     emulator: String,
+    /// The least processor that the programs are for, as the emulator names it.
+    processor: String,
 }
 
 impl Target {
@@ -22,7 +24,8 @@ impl Target {
         let lines = list.lines().filter(|line| !line.starts_with('#'));
         let targets = lines.map(|line| {
             let mut words = line.split_whitespace().map(str::to_string);
-            Self { name: words.next().unwrap(), emulator: format!("qemu-{}-static", words.next().unwrap()) }
+            let mut next = || words.next().unwrap();
+            Self { name: next(), emulator: format!("qemu-{}-static", next()), processor: next() }
         });
         let wanted = std::env::var("PROJECT436_TARGETS").unwrap_or_default();
         let wanted: Vec<&str> = wanted.split_whitespace().collect();
@@ -39,7 +42,7 @@ impl Target {
     /// A command that runs a program of this target in the folder of a site, under its emulator.
     fn command(&self, site: &Site, name: &str) -> Command {
         let mut command = Command::new(&self.emulator);
-        command.arg(self.program(name)).current_dir(&site.folder).env("TZ", "UTC");
+        command.args(["-cpu", &self.processor]).arg(self.program(name)).current_dir(&site.folder).env("TZ", "UTC");
         command.env("PROJECT436_TEST_CLOCK", SPEED.to_string());
         command
     }

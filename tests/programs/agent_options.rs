@@ -1,10 +1,10 @@
 //! The agent's command line: what it takes, what it refuses, and how the program starts and ends.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{free_port, in_one_wording, lines_of, receive, send_signal, wait_for, Program, Site, IN_USE, TIMEOUT};
+use crate::harness::{binary, free_port, in_one_wording, lines_of, receive, send_signal, skip, wait_for, Program, Site, IN_USE, TIMEOUT};
 use std::fs;
 use std::net::UdpSocket;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// Runs the agent to its end.
 fn run(site: &Site, arguments: &[&str]) -> Output {
@@ -61,10 +61,21 @@ fn help_names_every_option() {
 }
 
 #[test]
-fn the_version_is_that_of_the_package() {
+fn the_version_is_that_of_the_package_with_commit_and_target() {
     let site = Site::new("options-version");
     let output = run(&site, &["-V"]);
-    assert_eq!((output.status.code(), standard_output(&output)), (Some(0), format!("aa436 {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(output.status.code(), Some(0));
+    assert_version("aa436", &standard_output(&output));
+}
+
+/// `NAME NUMBER (COMMIT, TARGET)`: programs for release name the commit, unless their sources do not know it.
+pub(super) fn assert_version(name: &str, said: &str) {
+    let rest = said.strip_prefix(&format!("{name} {} (", env!("CARGO_PKG_VERSION"))).unwrap_or_else(|| panic!("{said}"));
+    let rest = rest.strip_suffix(")\n").unwrap_or_else(|| panic!("{said}"));
+    let (commit, target) = rest.split_once(", ").map_or((None, rest), |(commit, target)| (Some(commit), target));
+    assert!(target.split('-').count() >= 3, "a target is three words or more: {said}");
+    let is_hash = |commit: &str| commit.len() == 12 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(commit.is_none_or(|commit| is_hash(commit.trim_end_matches('+'))), "{said}");
 }
 
 #[test]
@@ -313,4 +324,24 @@ fn a_server_whose_name_is_unknown_does_not_stop_the_agent() {
     let agent = site.agent("h", &["-s", "no-such-host.invalid"]);
     wait_for("the search", || agent.log_text().contains("cannot find the server no-such-host.invalid: ").then_some(()));
     assert_eq!(agent.terminate(), 0);
+}
+
+#[test]
+fn an_agent_starts_without_reading_a_random_device_which_can_take_seconds_after_boot() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skip("an_agent_starts_without_reading_a_random_device_which_can_take_seconds_after_boot", "there is no strace");
+    }
+    let site = Site::new("random");
+    site.host("nas1", "run: command=echo value 7 extract=^(value) (.*)$\nalert_metric: tags=RUN match=1,value metric=2\n");
+    let _server = site.server();
+    let mut command = Command::new("strace");
+    // With -D the program that is traced is this test's child.
+    command.args(["-D", "-f", "-o", "trace", "-e", "trace=open,openat"]).arg(binary("aa436"));
+    command.args(["-n", "nas1", "-l", "nas1.log", &site.port.to_string()]).current_dir(&site.folder);
+    command.env("PROJECT436_TEST_CLOCK", crate::harness::SPEED.to_string());
+    let _agent = Program::start(command, site.path("nas1.log"));
+    // Until then it has made its sequence numbers, a session, and the mark of a command.
+    site.wait_for_count("RUN", 1);
+    let trace = fs::read_to_string(site.path("trace")).unwrap();
+    assert!(trace.contains("nas1.log") && !trace.contains("random"), "{trace}");
 }

@@ -7,10 +7,10 @@ use project436::directives::keys::HostKeys;
 use project436::directives::{emit_marked, Source};
 use project436::now::Now;
 use project436::random::Random;
-use project436::server::{self, EventSink, Server};
+use project436::server::{self, ConditionChange, EventSink, Server};
 use project436::wire::auth::Key;
 use project436::wire::position::{content_hash, BlockPosition, FilePosition, Position, CONTEXT};
-use project436::wire::{Alert, ChainId, Message, Progress, Revision, Token};
+use project436::wire::{Alert, ChainId, EventWord, Message, Progress, Revision, Token};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -105,7 +105,7 @@ pub struct Record {
 impl Record {
     /// Whether the server made it.
     pub fn is_of_server(&self) -> bool {
-        self.uid.contains(";system") && !self.uid.contains('@')
+        self.uid.contains(";system") && !self.uid.contains(['@', '_'])
     }
 
     pub fn content(&self) -> Content {
@@ -425,10 +425,15 @@ impl ServerNode {
         });
         for (number, record) in self.stream.iter().enumerate() {
             if number >= covered {
-                self.server.replay(&record.host, &record.uid, record.unix);
+                let word = EventWord::parse(&record.uid).unwrap_or(EventWord::of_uid(&record.uid));
+                self.server.replay(&record.host, word.at.unwrap_or_default(), record.unix);
+                if let Some(change) = ConditionChange::of(&word, &record.tags, &record.text, record.unix) {
+                    self.server.handle_condition(now, &record.host, change);
+                }
             }
             if now.mono - record.at <= Duration::from_secs(15 * 60) {
                 let Record { host, uid, unix, tags, file, text, .. } = record;
+                let uid = EventWord::parse(uid).map_or(&**uid, |word| word.uid);
                 self.server.replay_recent(now, Alert { host, uid, unix: *unix, tags, file: file.as_deref(), text });
             }
         }
