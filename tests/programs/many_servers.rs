@@ -20,7 +20,7 @@ fn lines_in_stream(site: &Site) -> usize {
 
 #[test]
 fn two_servers_fill_one_database_and_one_stream_with_every_line_once() {
-    if !has_all(NAME, &["psql", "initdb", "postgres", "runuser"]) || !has_nats(NAME) {
+    if !has_all(NAME, &["psql", "initdb", "postgres", "setpriv"]) || !has_nats(NAME) {
         return;
     }
     let (one, two) = two_sites("many-servers");

@@ -84,7 +84,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    const AS_POSTGRES: [&str; 4] = ["runuser", "-u", "postgres", "--"];
+    const AS_POSTGRES: [&str; 5] = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"];
 
     /// `None` if this process cannot become the user postgres, which it runs as.
     pub(crate) fn new(site: &Site) -> Option<Self> {
@@ -241,7 +241,7 @@ fn a_push_service_gets_text_by_curl_and_by_apprise() {
 
 #[test]
 fn postgresql_has_every_event_once() {
-    if !has_all("postgresql_has_every_event_once", &["psql", "initdb", "postgres", "runuser"]) {
+    if !has_all("postgresql_has_every_event_once", &["psql", "initdb", "postgres", "setpriv"]) {
         return;
     }
     let site = Site::new("recipes-postgresql");
