@@ -10,6 +10,15 @@ use crate::wire::{State, StreamEvent};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// What the server knows of events besides the stream.
+#[derive(Clone, Copy)]
+pub struct Standing<'a> {
+    /// Whether an event goes to no output now.
+    pub is_withheld: &'a dyn Fn(&StreamEvent) -> bool,
+    /// Whether the condition of an event is open.
+    pub is_open: &'a dyn Fn(&StreamEvent) -> bool,
+}
+
 /// An output and how far it has come. `P` is a place in the stream.
 #[derive(Debug)]
 pub struct Delivery<P> {
@@ -290,11 +299,12 @@ impl<P: Copy> Delivery<P> {
         [summary.map(after), edge, stuck, phase].into_iter().fold(run, earlier)
     }
 
-    /// Begins a run of the command. Returns the events that it gets, in order. What is open and withheld now is not delivered again; if there is
-    /// nothing else, there is no run.
-    pub fn begin_run(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool) -> Vec<&StreamEvent> {
+    /// Begins a run of the command. Returns the events that it gets, in order. What has ended without an event, or is withheld now, is not
+    /// delivered again; if there is nothing else, there is no run.
+    pub fn begin_run(&mut self, now: Now, standing: &Standing<'_>) -> Vec<&StreamEvent> {
         if self.batch.is_empty() {
-            let events: Vec<&StreamEvent> = self.open.events().filter(|event| !is_withheld(event)).collect();
+            self.open.retain(standing.is_open);
+            let events: Vec<&StreamEvent> = self.open.events().filter(|event| !(standing.is_withheld)(event)).collect();
             (self.phase, self.refreshed) = match events.is_empty() {
                 true => (Phase::Collecting, now.mono),
                 false => (Phase::Running { until: now.mono + self.output.batch.timeout }, self.refreshed),

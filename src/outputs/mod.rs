@@ -8,7 +8,7 @@ mod notice;
 mod open_conditions;
 mod selection;
 
-pub use delivery::{Delivery, End};
+pub use delivery::{Delivery, End, Standing};
 pub use format::emit;
 pub use limit::Period;
 pub use notice::Notice;

@@ -58,6 +58,11 @@ impl OpenConditions {
         event.key.as_ref().is_some_and(|key| self.events.contains_key(&(event.host.clone(), key.clone())))
     }
 
+    /// Forgets those that are not open any more: not every condition ends with an event.
+    pub(super) fn retain(&mut self, is_open: &dyn Fn(&StreamEvent) -> bool) {
+        self.events.retain(|_, open| is_open(&open.event));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
@@ -106,6 +111,7 @@ mod tests {
             (open.events().count(), open.has(&event("a", State::Closed, 3)), open.has(&event("b", State::Closed, 3))),
             (0, true, false)
         );
+        open.retain(&|event| event.key.as_deref() == Some("a"));
         open.add(&event("a", State::Opened, 9));
         open.add(&event("c", State::Opened, 9));
         open.update(&event("a", State::Repeated, 4));

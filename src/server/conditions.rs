@@ -161,7 +161,7 @@ impl Conditions {
         of_host.unwrap_or_default().open.into_iter()
     }
 
-    /// Closes the conditions of a host that are the agent's and none of these.
+    /// Closes the conditions of a host that are the agent's and none of these: not every condition ends with an event.
     pub(super) fn retain(&mut self, host: &str, open: &HashSet<&str>) {
         let Some(of_host) = self.hosts.get_mut(host) else { return };
         let before = of_host.open.len();

@@ -293,13 +293,8 @@ impl Server {
         sink::accept_batch(host, batch, sink);
         let says = self.reports.follow_batch(now, host, batch, &mut self.outputs);
         if self.chains.accept(host, batch.chain, batch.checkpoint(), from) || says {
-            self.close_conditions(host);
+            self.reports.conditions.retain(host, &self.chains.open_conditions(host));
         }
-    }
-
-    /// Closes the conditions of an agent that it does not have any more: not every condition ends with an event.
-    fn close_conditions(&mut self, host: &str) {
-        self.reports.conditions.retain(host, &self.chains.open_conditions(host));
     }
 
     fn handle_take(&mut self, from: SocketAddrV4, host: &str, chain: ChainId, before: Option<Seq>, to: Checkpoint<&str>) {
@@ -309,7 +304,7 @@ impl Server {
         let Some(name) = self.hosts.name(host) else { return };
         match self.chains.take(name, chain, before, to) {
             TakeOutcome::Done => {
-                self.close_conditions(host);
+                self.reports.conditions.retain(host, &self.chains.open_conditions(host));
                 self.send_at(from, host, chain);
             }
             TakeOutcome::Mismatch => self.send_at(from, host, chain),
@@ -467,6 +462,11 @@ impl Server {
     /// Follows what an event that an earlier run has written says of a condition.
     pub fn handle_condition(&mut self, now: Now, host: &str, change: ConditionChange<'_>) {
         self.reports.follow(now, &host.into(), change, &mut self.outputs);
+    }
+
+    /// Whether a condition of a host is open, as far as that is remembered.
+    pub fn has_condition(&self, host: &str, key: &str) -> bool {
+        self.reports.conditions.get(host, key).is_some()
     }
 
     /// Makes an event of each condition that a silence kept from the outputs, once no silence covers it. To be called often.

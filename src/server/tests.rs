@@ -449,7 +449,8 @@ fn what_is_open_at_an_agent_is_open_at_the_server_until_an_event_or_a_position_s
     (8..200).for_each(|second| drop(bench.tick(second)));
     assert!(open(&bench).len() == 2 && open(&bench).iter().any(|open| open.ends_with("Host is inactive")), "{:?}", open(&bench));
     // That the host is silent is not said by positions.
-    bench.server.close_conditions("nas1");
+    let Server { reports, chains, .. } = &mut bench.server;
+    reports.conditions.retain("nas1", &chains.open_conditions("nas1"));
     assert_eq!(open(&bench).len(), 2);
     bench.join(200, agent(1), "nas1");
     bench.deliver(200, agent(1), "TAKE%%nas1%%5%%1.6%%1.6%%7%%-");

@@ -331,13 +331,16 @@ fn alertmanager_has_what_is_open_until_it_closes() {
     let (listen, url) = (format!("--web.listen-address=127.0.0.1:{port}"), format!("http://127.0.0.1:{port}/api/v2/alerts"));
     let run = format!("format: alertmanager\nrun: curl -fsS --max-time 20 -H Content-Type:application/json --data-binary @- {url}");
     let server = serve(&site, &format!("output: out\nselect: states=opened,closed\nbatch: timeout=300\n{run}\n"));
-    let add = |uid: &str, state: &str, unix: u64| {
-        site.append("events.log", format!("Sun Nov 22 11:35:36 2026%%nas%%{uid};limit;{state};k1%%{unix}%%DISK%%NULL%%{state}\n"));
-    };
-    let now = || printed(&["date", "+%s"]).trim().parse::<u64>().unwrap();
-    send(&site, "e", 0..1);
-    add("c1", "opened", now() - 100);
-    send(&site, "e", 1..2);
+    // Alertmanager compares the times of the alerts with its own clock.
+    site.write("level", "x 95\n");
+    site.host(
+        "nas",
+        "run: every=1 command=cat level extract=(x) (\\d+)\nalert_if: tags=DISK match=1,x upper_limit=2,90 repeat=0 message=opened\n",
+    );
+    let mut agent = site.command("aa436");
+    agent.env("PROJECT436_TEST_CLOCK", "1").args(["-n", "nas", "-l", "agent.log", &site.port.to_string()]);
+    let _agent = Program::start(agent, site.path("agent.log"));
+    let opened = site.wait_for_text("opened");
     wait_for("a failure", || server.log_text().contains("output out: exit status 7").then_some(()));
     let start = || {
         receiver(
@@ -348,14 +351,18 @@ fn alertmanager_has_what_is_open_until_it_closes() {
     let alerts = || printed(&["curl", "-fsS", &url]);
     let manager = start();
     wait_for("the alert", || alerts().contains("\"summary\":\"opened\"").then_some(()));
-    assert!(alerts().contains("\"labels\":{\"alertname\":\"DISK\",\"host\":\"nas\",\"key\":\"k1\",\"kind\":\"limit\"}"), "{}", alerts());
+    let key = opened.uid.split([';', '@']).nth(3).unwrap();
+    let labels = format!("\"labels\":{{\"alertname\":\"DISK\",\"host\":\"nas\",\"key\":\"{key}\",\"kind\":\"limit\"}}");
+    assert!(alerts().contains(&labels), "{labels}: {}", alerts());
     // One that has lost everything hears again of what is open.
     drop(manager);
     fs::remove_dir_all(site.path("data")).unwrap();
     let _manager = start();
     wait_for("the alert again", || alerts().contains("\"summary\":\"opened\"").then_some(()));
-    add("c2", "closed", now() - 10);
-    send(&site, "e", 2..3);
+    let host = fs::read_to_string(site.path("hosts/nas")).unwrap();
+    site.host("nas", &format!("{host}cleared: closed\n"));
+    site.wait_for_configuration("nas", 2);
+    site.write("level", "x 5\n");
     wait_for("no alert", || (alerts().trim() == "[]").then_some(()));
 }
 

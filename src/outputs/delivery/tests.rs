@@ -47,9 +47,13 @@ fn run(delivery: &mut Delivery<u64>, now: Now) -> Option<String> {
 
 /// The same, while some events are withheld.
 fn run_without(delivery: &mut Delivery<u64>, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool) -> Option<String> {
+    run_with(delivery, now, &Standing { is_withheld, is_open: &|_| true })
+}
+
+fn run_with(delivery: &mut Delivery<u64>, now: Now, standing: &Standing<'_>) -> Option<String> {
     let is_due = delivery.handle_timeout(now);
     is_due
-        .then(|| delivery.begin_run(now, is_withheld).iter().map(|event| &*event.text).collect::<Vec<_>>().join(" "))
+        .then(|| delivery.begin_run(now, standing).iter().map(|event| &*event.text).collect::<Vec<_>>().join(" "))
         .filter(|texts| !texts.is_empty())
 }
 
@@ -318,4 +322,17 @@ fn what_is_open_and_withheld_is_not_sent_again_until_that_is_over() {
     assert_eq!(run(&mut delivery, at(200)).as_deref(), Some("e2"));
     delivery.handle_end(at(200), End::Delivered);
     assert_eq!(run(&mut delivery, at(260)).as_deref(), Some("e0"));
+}
+
+#[test]
+fn what_has_ended_without_an_event_is_not_sent_again() {
+    let condition = |number: u64, key: &str| StreamEvent { state: Some(State::Opened), key: Some(key.into()), ..event(number) };
+    let mut delivery = delivery(Output { format: Format::Alertmanager, ..output() });
+    delivery.recall(&condition(0, "k"));
+    delivery.recall(&condition(1, "other"));
+    let is_open = |event: &StreamEvent| event.key.as_deref() == Some("other");
+    let standing = Standing { is_withheld: &|_| false, is_open: &is_open };
+    assert_eq!(run_with(&mut delivery, at(60), &standing).as_deref(), Some("e1"));
+    delivery.handle_end(at(60), End::Delivered);
+    assert_eq!(run(&mut delivery, at(120)).as_deref(), Some("e1"), "it stays forgotten");
 }

@@ -48,6 +48,7 @@ use crate::directives::keys::HostKeys;
 use crate::directives::passwords::Passwords;
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
+use crate::outputs::Standing;
 use crate::run::failure::Failure;
 use crate::run::keys;
 use crate::run::log::Log;
@@ -209,7 +210,10 @@ impl<'a> Loop<'a> {
             let silences = self.silences.current();
             let is_withheld =
                 |event: &StreamEvent| is_held_back(event.kind, &event.tags) || silences.covers(&event.host, &event.tags, now.unix);
-            self.outputs.advance(now, &is_withheld, &mut self.stream, self.log);
+            let server = &self.server;
+            let is_open = |event: &StreamEvent| event.key.as_deref().is_none_or(|key| server.has_condition(&event.host, key));
+            let standing = Standing { is_withheld: &is_withheld, is_open: &is_open };
+            self.outputs.advance(now, &standing, &mut self.stream, self.log);
             self.outputs.report(now, &mut self.server);
 
             self.wait(now, turn_began, &mut poll)?;

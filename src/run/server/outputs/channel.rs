@@ -3,13 +3,12 @@
 use super::command::Command;
 use crate::directives::output::Output;
 use crate::now::{earlier, Now};
-use crate::outputs::{Delivery, End};
+use crate::outputs::{Delivery, End, Standing};
 use crate::run::log::Log;
 use crate::run::server::streams::{StreamsPlace, StreamsReader};
 use crate::sys::child::failure;
 use crate::sys::poll::PollSet;
 use crate::sys::reason;
-use crate::wire::StreamEvent;
 use std::time::Duration;
 
 pub(super) struct Channel {
@@ -67,36 +66,36 @@ impl Channel {
     }
 
     /// Takes what there is: the end of the command, events of the stream, the time. Starts the command if it is due. No output gets the
-    /// events that `is_withheld` names.
-    pub(super) fn advance(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool, log: &mut Log) {
+    /// events that are withheld.
+    pub(super) fn advance(&mut self, now: Now, standing: &Standing<'_>, log: &mut Log) {
         self.follow_command(now, log);
         if self.next.is_some() {
             return;
         }
-        self.read(now, is_withheld);
+        self.read(now, standing);
         let is_due = self.delivery.handle_timeout(now);
         // Of a command that has ended, the next may start at once.
         if is_due && self.command.is_none() {
-            self.start_command(now, is_withheld, log);
+            self.start_command(now, standing, log);
         }
     }
 
-    fn read(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool) {
+    fn read(&mut self, now: Now, standing: &Standing<'_>) {
         for _ in 0..Self::LINES {
             if !self.has_more || !self.delivery.wants_events() {
                 return;
             }
             match self.reader.next() {
-                Some(line) if is_withheld(&line.event) => self.delivery.handle_withheld(now, line.event, line.place),
+                Some(line) if (standing.is_withheld)(&line.event) => self.delivery.handle_withheld(now, line.event, line.place),
                 Some(line) => self.delivery.handle_event(now, line.event, line.place),
                 None => self.has_more = false,
             }
         }
     }
 
-    fn start_command(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool, log: &mut Log) {
+    fn start_command(&mut self, now: Now, standing: &Standing<'_>, log: &mut Log) {
         let output = self.delivery.output().clone();
-        let events = self.delivery.begin_run(now, is_withheld);
+        let events = self.delivery.begin_run(now, standing);
         if events.is_empty() {
             return;
         }

@@ -18,7 +18,7 @@ use super::streams::{Streams, StreamsPlace, Which};
 use crate::directives::output::{Format, Output};
 use crate::directives::server::ServerFile;
 use crate::now::{earlier, Now};
-use crate::outputs::{Delivery, Notice, Period};
+use crate::outputs::{Delivery, Notice, Period, Standing};
 use crate::run::failure::LastFailure;
 use crate::run::log::Log;
 use crate::server::Server;
@@ -193,8 +193,8 @@ impl Outputs {
         self.channels.iter_mut().for_each(Channel::handle_written);
     }
 
-    /// Does what can be done without waiting. No output gets the events that `is_withheld` names.
-    pub(super) fn advance(&mut self, now: Now, is_withheld: &dyn Fn(&StreamEvent) -> bool, stream: &mut EventStream, log: &mut Log) {
+    /// Does what can be done without waiting. No output gets the events that are withheld.
+    pub(super) fn advance(&mut self, now: Now, standing: &Standing<'_>, stream: &mut EventStream, log: &mut Log) {
         if self.channels.is_empty() {
             return;
         }
@@ -204,7 +204,7 @@ impl Outputs {
             self.take_skip(now, log);
         }
         for channel in &mut self.channels {
-            channel.advance(now, is_withheld, log);
+            channel.advance(now, standing, log);
             self.delivered |= channel.take_delivered();
         }
         let is_less = self.replace(now);
