@@ -138,8 +138,8 @@ def main():
     parser.add_argument("--programs", default=os.path.join(HERE, "..", "..", "dist", "x86_64-unknown-linux-musl"))
     parser.add_argument("--speed", type=int, default=60)
     parser.add_argument("--burst", type=int, default=100_000)
-    parser.add_argument("--idle-limit", type=int, default=816)
-    parser.add_argument("--limit", type=int, default=848)
+    parser.add_argument("--idle-limit", type=int, default=832)
+    parser.add_argument("--limit", type=int, default=864)
     options = parser.parse_args()
     programs = {name: os.path.abspath(os.path.join(options.programs, name)) for name in ("aa436", "ax436")}
     end_on_signals(3600 // options.speed + 900)
