@@ -93,10 +93,10 @@ def measure(lab, server, port, load, stream):
 
 def count_events(stream, count, start):
     seen = bytearray(count)
-    for path in glob.glob(stream + "*"):
+    for path in [stream, *glob.glob(stream + ".[0-9]*")]:
         with open(path, encoding="utf-8") as file:
             for line in file:
-                run, _, number = line.split("%%", 3)[2].partition("_")
+                run, _, number = line.split("%%", 3)[2].partition(";")[0].partition("_")
                 if run == start:
                     seen[int(number)] += 1
     if any(times != 1 for times in seen):
