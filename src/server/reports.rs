@@ -146,8 +146,7 @@ impl Reports {
         let mut said = false;
         // The class of most events is one word: they belong to no condition.
         for event in batch.events.iter().filter(|event| event.class.contains(';')) {
-            let word = ["0;", event.class].concat();
-            let Some(word) = EventWord::parse(&word) else { continue };
+            let Some(word) = EventWord::of_class(event.class) else { continue };
             let (tags, text) = (sanitize_field(event.tags), sanitize(event.text));
             if let Some(change) = ConditionChange::of(&word, &tags, &text, event.unix) {
                 self.follow(now, host, change, outputs);

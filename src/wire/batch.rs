@@ -119,7 +119,7 @@ impl<'a> EventBatch<'a> {
         for (event, is_last) in others.iter().map(|event| (event, false)).chain([(last, true)]) {
             word.clear();
             // Nobody could read the line of an event whose class is none.
-            let is_known = event.class == known || EventWord::parse(&["0;", event.class].concat()).is_some();
+            let is_known = event.class == known || EventWord::of_class(event.class).is_some();
             known = if is_known { event.class } else { known };
             names.write(&mut word, event, if is_known { event.class } else { "" }, is_last);
             take(&word, event);

@@ -108,15 +108,22 @@ impl<'a> EventWord<'a> {
             Some((word, at)) => (word, Some(at)),
             None => (word, None),
         };
-        let mut parts = word.split(';');
-        let uid = parts.next().filter(|uid| Self::is_uid(uid))?;
+        let (uid, class) = word.split_once(';').unwrap_or((word, ""));
+        let class = Self::of_class(class)?;
+        Self::is_uid(uid).then_some(Self { uid, at, ..class })
+    }
+
+    /// Reads the class of an event, `KIND[;STATE[;KEY[;VALUE]]]`: what stands between the uid and the `@`. The uid stays empty. `None` as
+    /// [`Self::parse`] says.
+    pub fn of_class(class: &'a str) -> Option<Self> {
+        let mut parts = class.split(';');
         let mut next = || parts.next().filter(|part| !part.is_empty());
         let (kind, state, key, value) = (next(), next(), next(), next());
         if parts.next().is_some() {
             return None;
         }
         let (kind, state) = (kind.map(|word| Kind::parse(word).ok_or(())), state.map(|word| State::parse(word).ok_or(())));
-        Some(Self { uid, kind: kind.transpose().ok()?, state: state.transpose().ok()?, key, value, at })
+        Some(Self { kind: kind.transpose().ok()?, state: state.transpose().ok()?, key, value, ..Self::of_uid("") })
     }
 
     /// Whether a text can be a uid.

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(in crate::run::server) struct Tally {
     hosts: HashMap<Box<str>, HashMap<Box<str>, Counted>>,
     series: usize,
-    /// Events of which nothing is counted, since there was no room.
+    /// How many events found no room, and are in none of these counts.
     uncounted: u64,
     /// What is not written yet.
     pending: Vec<Pending>,
