@@ -342,22 +342,21 @@ impl fmt::Display for AccessError {
 #[allow(clippy::disallowed_methods, reason = "files to look at")]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
     use std::os::unix::fs::symlink;
 
     /// `logs` is allowed; the rest lies outside. It holds links of every kind.
     struct Site {
-        root: PathBuf,
+        root: TestFolder,
         access: Access,
     }
 
     impl Site {
-        fn new(name: &str) -> Self {
-            let root = std::env::temp_dir().join(format!("436-access-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&root);
+        fn new() -> Self {
+            let root = TestFolder::new();
             for folder in ["logs/sub", "private", "logs-not"] {
                 fs::create_dir_all(root.join(folder)).unwrap();
             }
-            let root = fs::canonicalize(root).unwrap();
             for file in ["logs/good", "logs/sub/deep", "private/secret", "logs-not/secret"] {
                 fs::write(root.join(file), file).unwrap();
             }
@@ -386,17 +385,11 @@ mod tests {
         }
     }
 
-    impl Drop for Site {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.root);
-        }
-    }
-
     const MISSING: AccessError = AccessError::System(libc::ENOENT);
 
     #[test]
     fn what_lies_below_is_read_by_whatever_way_it_is_named() {
-        let site = Site::new("below");
+        let site = Site::new();
         for (path, real) in [
             ("logs/good", "logs/good"),
             ("logs/sub/deep", "logs/sub/deep"),
@@ -423,7 +416,7 @@ mod tests {
 
     #[test]
     fn what_lies_outside_is_refused_alike_whether_it_exists_or_not() {
-        let site = Site::new("outside");
+        let site = Site::new();
         for path in [
             "private/secret",
             "private/nothing",
@@ -452,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_link_itself_is_examined_where_its_folder_is_allowed() {
-        let site = Site::new("link");
+        let site = Site::new();
         for link in ["logs/to-secret", "logs/to-nothing", "logs/inner"] {
             assert!(site.access.link_metadata(&site.root.join(link)).unwrap().is_symlink(), "{link}");
         }
@@ -463,7 +456,7 @@ mod tests {
 
     #[test]
     fn the_path_that_was_allowed_is_good_though_it_is_a_link_until_it_leads_elsewhere() {
-        let mut site = Site::new("alias");
+        let mut site = Site::new();
         site.access = Access::below(&[site.root.join("alias").to_str().unwrap()]).unwrap();
         for path in ["alias/good", "logs/good"] {
             assert_eq!(site.read(path), Ok("logs/good".into()), "{path}");
@@ -476,7 +469,7 @@ mod tests {
 
     #[test]
     fn a_single_file_can_be_allowed() {
-        let mut site = Site::new("file");
+        let mut site = Site::new();
         site.access = Access::below(&[site.root.join("logs/good").to_str().unwrap()]).unwrap();
         assert_eq!(site.read("logs/good"), Ok("logs/good".into()));
         for path in ["logs/sub/deep", "logs/none", "logs"] {
@@ -486,7 +479,7 @@ mod tests {
 
     #[test]
     fn what_was_opened_counts_where_a_link_has_changed_meanwhile() {
-        let site = Site::new("race");
+        let site = Site::new();
         let limits = site.access.limits.as_ref().unwrap();
         let opened = |path: &str| File::open(site.root.join(path)).unwrap();
         assert!(limits.check_opened(opened("logs/good"), &site.root.join("logs/good")).is_ok());
@@ -512,7 +505,7 @@ mod tests {
 
     #[test]
     fn a_link_that_has_come_after_the_check_is_not_followed() {
-        let site = Site::new("late-link");
+        let site = Site::new();
         for path in ["logs/to-secret", "logs/to-private/secret", "logs/inner"] {
             assert!(open_to_read(&site.root.join(path), Links::None).is_err(), "{path}");
             assert!(open_to_read(&site.root.join(path), Links::Followed).is_ok(), "{path}");
@@ -522,7 +515,7 @@ mod tests {
 
     #[test]
     fn without_limits_everything_is_looked_at() {
-        let mut site = Site::new("unrestricted");
+        let mut site = Site::new();
         site.access = Access::unrestricted();
         assert_eq!(site.read("logs/to-private/secret"), Ok("private/secret".into()));
         assert_eq!(site.read("logs/to-nothing"), Err(MISSING));

@@ -60,11 +60,11 @@ impl Names {
 #[allow(clippy::disallowed_methods, reason = "folders to look into")]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
 
     #[test]
     fn a_folder_is_listed_as_the_system_does() {
-        let folder = std::env::temp_dir().join(format!("436-list-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new();
         let mut names: Vec<_> = (0..300).map(|number| format!("{}{number}", "x".repeat(number % 200)).into_bytes()).collect();
         for name in &names {
             std::fs::write(folder.join(OsStr::from_bytes(name)), "").unwrap();
@@ -76,6 +76,5 @@ mod tests {
         assert_eq!(listed, names);
         let file = folder.join("0");
         assert_eq!(list(file.as_os_str().as_bytes(), &mut |_, _| ()).unwrap_err().raw_os_error(), Some(libc::ENOTDIR));
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

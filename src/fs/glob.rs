@@ -308,6 +308,7 @@ fn set(pattern: &[u8], byte: u8) -> Option<(usize, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
     use std::fs;
     use std::time::{Duration, SystemTime};
 
@@ -369,7 +370,7 @@ mod tests {
     #[test]
     #[allow(clippy::disallowed_methods, reason = "a folder to look into")]
     fn wildcards_match_in_every_part_of_a_path() {
-        let folder = std::env::temp_dir().join(format!("436-glob-{}", std::process::id()));
+        let folder = TestFolder::new();
         for name in ["a1", "a2", "b1"] {
             std::fs::create_dir_all(folder.join(name)).unwrap();
             std::fs::write(folder.join(name).join("x.log"), "").unwrap();
@@ -380,14 +381,12 @@ mod tests {
         assert_eq!(found("*1/x.log"), [format!("{root}/a1/x.log"), format!("{root}/b1/x.log")]);
         assert_eq!(found("*/y.log"), [""; 0]);
         assert_eq!(found("[ab]*"), [""; 0], "folders are no logs");
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     #[allow(clippy::disallowed_methods, reason = "folders to look into")]
     fn wildcards_look_at_nothing_outside_of_the_allowed_folders() {
-        let folder = std::env::temp_dir().join(format!("436-glob-access-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
+        let folder = TestFolder::new();
         for name in ["logs/a", "logs/b", "logs-not", "private"] {
             fs::create_dir_all(folder.join(name)).unwrap();
             fs::write(folder.join(name).join("x.log"), "").unwrap();
@@ -426,15 +425,12 @@ mod tests {
             let outcome = search(&access, &format!("{root}/{pattern}"), 9).map(|found| (paths(&found), found.is_partial));
             assert_eq!(outcome, expected, "{pattern}");
         }
-        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     #[allow(clippy::disallowed_methods, reason = "files to find")]
     fn the_files_that_changed_last_are_named_and_the_sizes_of_the_others_known() {
-        let folder = std::env::temp_dir().join(format!("436-glob-newest-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new();
         let path = |number: u64| format!("{}/{number}.log", folder.display());
         for number in 10..20 {
             fs::write(path(number), "x".repeat(usize::try_from(number).unwrap())).unwrap();
@@ -446,14 +442,11 @@ mod tests {
         assert_eq!(paths(&found), [path(12), path(13), path(14)]);
         assert_eq!((found.others.sizes.len(), found.others.size(&path(11)), found.others.size(&path(12))), (7, Some(11), None));
         assert!(!found.is_given_up);
-        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn a_pattern_over_links_that_lead_back_ends() {
-        let folder = std::env::temp_dir().join(format!("436-glob-back-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new();
         for link in 0..8 {
             std::os::unix::fs::symlink(".", folder.join(link.to_string())).unwrap();
         }
@@ -467,6 +460,5 @@ mod tests {
             }
             assert!(search.finish().unwrap().is_given_up, "{depth}");
         }
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -7,6 +7,9 @@ pub mod glob;
 pub mod own;
 mod regular;
 pub mod rolling;
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a folder for tests")]
+pub(crate) mod test_folder;
 
 pub use access::{Access, AccessError};
 pub use regular::next_data;

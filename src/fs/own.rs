@@ -65,14 +65,14 @@ fn refused() -> io::Error {
 #[allow(clippy::disallowed_methods, reason = "the files under test")]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
     use std::os::unix::fs::{lchown, symlink, PermissionsExt};
 
     const OTHER: u32 = 65_534;
 
     #[test]
     fn links_of_others_in_a_shared_folder_lead_nowhere() {
-        let root = std::env::temp_dir().join(format!("436-own-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&root);
+        let root = TestFolder::new();
         let shared = root.join("shared");
         fs::create_dir_all(root.join("private")).unwrap();
         fs::create_dir_all(&shared).unwrap();
@@ -100,6 +100,5 @@ mod tests {
         assert!(!root.join("private/new").exists());
         create(&shared.join("own")).unwrap();
         assert_eq!(fs::read_to_string(root.join("private/file")).unwrap(), "mine");
-        fs::remove_dir_all(&root).unwrap();
     }
 }

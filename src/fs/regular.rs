@@ -61,6 +61,7 @@ pub fn next_data(_: &File, offset: u64) -> u64 {
 #[allow(clippy::disallowed_methods, reason = "files to look at")]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
     use crate::fs::{Access, AccessError};
 
     fn odd(path: &str) -> Option<&'static str> {
@@ -69,8 +70,7 @@ mod tests {
 
     #[test]
     fn what_is_no_regular_file_is_named() {
-        let folder = std::env::temp_dir().join(format!("436-regular-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new();
         let (file, socket) = (folder.join("file"), folder.join("socket"));
         std::fs::write(&file, "").unwrap();
         let _bound = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -82,7 +82,6 @@ mod tests {
         ] {
             assert_eq!(odd(path), what, "{path}");
         }
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -216,38 +216,16 @@ fn open(path: &str) -> io::Result<Open> {
 #[allow(clippy::disallowed_methods, reason = "the files under test")]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
+    use crate::fs::test_folder::TestFolder;
 
-    /// A folder of its own, removed at the end.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("rolling-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn file(&self, name: &str, limit: u64, keep: u32) -> RollingFile {
-            RollingFile::new(self.0.join(name).to_str().unwrap(), limit, keep)
-        }
-
-        fn read(&self, name: &str) -> Option<String> {
-            fs::read_to_string(self.0.join(name)).ok()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn rolling(folder: &TestFolder, name: &str, limit: u64, keep: u32) -> RollingFile {
+        RollingFile::new(&folder.file(name), limit, keep)
     }
 
     #[test]
     fn full_files_move_on_and_the_oldest_goes() {
-        let folder = Folder::new("moves");
-        let mut file = folder.file("log", 4, 2);
+        let folder = TestFolder::new();
+        let mut file = rolling(&folder, "log", 4, 2);
         for line in ["a\n", "b\n", "c\n", "d\n", "e\n", "f\n", "g\n"] {
             file.append(line.as_bytes()).unwrap();
         }
@@ -259,8 +237,8 @@ mod tests {
 
     #[test]
     fn a_line_above_the_limit_is_written_all_the_same() {
-        let folder = Folder::new("long");
-        let mut file = folder.file("log", 4, 2);
+        let folder = TestFolder::new();
+        let mut file = rolling(&folder, "log", 4, 2);
         file.append(b"long line\n").unwrap();
         file.append(b"x\n").unwrap();
         assert_eq!(folder.read("log.1").as_deref(), Some("long line\n"));
@@ -268,11 +246,11 @@ mod tests {
 
     #[test]
     fn a_file_that_was_moved_or_deleted_is_made_anew() {
-        let folder = Folder::new("moved");
-        let path = folder.0.join("log");
-        let mut file = folder.file("log", 1000, 2);
+        let folder = TestFolder::new();
+        let path = folder.join("log");
+        let mut file = rolling(&folder, "log", 1000, 2);
         file.append(b"a\n").unwrap();
-        fs::rename(&path, folder.0.join("elsewhere")).unwrap();
+        fs::rename(&path, folder.join("elsewhere")).unwrap();
         file.append(b"b\n").unwrap();
         assert_eq!(folder.read("log").as_deref(), Some("b\n"));
         fs::remove_file(&path).unwrap();
@@ -282,29 +260,29 @@ mod tests {
 
     #[test]
     fn a_missing_folder_is_an_error_until_it_is_there() {
-        let folder = Folder::new("missing");
-        let mut file = folder.file("sub/log", 1000, 2);
+        let folder = TestFolder::new();
+        let mut file = rolling(&folder, "sub/log", 1000, 2);
         assert!(file.append(b"a\n").is_err());
-        fs::create_dir(folder.0.join("sub")).unwrap();
+        fs::create_dir(folder.join("sub")).unwrap();
         file.append(b"b\n").unwrap();
         assert_eq!(folder.read("sub/log").as_deref(), Some("b\n"));
-        fs::remove_dir_all(folder.0.join("sub")).unwrap();
+        fs::remove_dir_all(folder.join("sub")).unwrap();
         assert!(file.append(b"c\n").is_err());
     }
 
     #[test]
     fn a_torn_last_line_is_ended() {
-        let folder = Folder::new("torn");
-        fs::write(folder.0.join("log"), "whole\ntor").unwrap();
-        folder.file("log", 1000, 2).append(b"next\n").unwrap();
+        let folder = TestFolder::new();
+        fs::write(folder.join("log"), "whole\ntor").unwrap();
+        rolling(&folder, "log", 1000, 2).append(b"next\n").unwrap();
         assert_eq!(folder.read("log").as_deref(), Some("whole\ntor\nnext\n"));
     }
 
     #[test]
     fn what_follows_the_last_line_that_ends_something_is_cut_off() {
-        let folder = Folder::new("cut");
-        let path = folder.0.join("log");
-        let mut file = folder.file("log", 1 << 20, 1);
+        let folder = TestFolder::new();
+        let path = folder.join("log");
+        let mut file = rolling(&folder, "log", 1 << 20, 1);
         let is_end = |line: &[u8]| !line.ends_with(b"...");
         file.cut_torn_end(&is_end).unwrap();
         assert!(!path.exists());

@@ -76,6 +76,7 @@ fn verify(bytes: &[u8]) -> Option<&str> {
 #[allow(clippy::disallowed_methods, reason = "the files under test")]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
 
     #[test]
     fn every_truncated_or_changed_text_is_detected() {
@@ -94,8 +95,7 @@ mod tests {
 
     #[test]
     fn a_damaged_file_falls_back_to_the_previous_text() {
-        let folder = std::env::temp_dir().join(format!("atomic-file-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new();
         let file = AtomicFile::new(folder.join("state").to_str().unwrap().into());
         assert_eq!(file.read(), (None, vec![]));
         file.write("one\n").unwrap();
@@ -106,7 +106,7 @@ mod tests {
         // Killed between the two renames.
         fs::remove_file(file.path()).unwrap();
         assert_eq!(file.read(), (Some("one\n".into()), vec![]));
-        fs::remove_dir_all(&folder).unwrap();
+        drop(folder);
         assert!(file.write("three\n").is_err());
     }
 }

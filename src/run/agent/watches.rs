@@ -111,13 +111,13 @@ impl Watches {
 #[allow(clippy::disallowed_methods, reason = "tests make files")]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
     use crate::schedule::WeekMinute;
     use std::fs;
 
     #[test]
     fn a_rotation_of_what_a_link_leads_to_is_noticed() {
-        let folder = std::env::temp_dir().join(format!("436-watches-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
+        let folder = TestFolder::new();
         fs::create_dir_all(folder.join("target")).unwrap();
         fs::write(folder.join("target/log"), "").unwrap();
         let link = folder.join("link");
@@ -130,6 +130,5 @@ mod tests {
         let mut changed = Vec::new();
         watches.take(now, &mut |log| changed.extend(log));
         assert!(changed.contains(&log));
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

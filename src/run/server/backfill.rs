@@ -76,13 +76,13 @@ fn record(event: &StreamEvent, series: &mut Series) {
 #[allow(clippy::disallowed_methods, reason = "the files under test")]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
     use crate::schedule::WeekMinute;
     use std::fs;
 
     #[test]
     fn the_numbers_of_all_files_are_read_once_and_up_to_the_end() {
-        let folder = std::env::temp_dir().join(format!("backfill-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new();
         let [stream, metrics] = ["events.log", "metrics.log"].map(|name| folder.join(name).display().to_string());
         let unix = Clock::start().now().unix;
         let now = Now { mono: Duration::from_secs(1), unix, local: WeekMinute::new(0, 0, 0), second: 0 };
@@ -102,6 +102,5 @@ mod tests {
         let all: Vec<_> = series.select("*", "*", 0).collect();
         let point = all[0].points().next().unwrap().unwrap();
         assert_eq!((all.len(), point.min, point.mean.round(), point.max), (1, 1.0, 500.0, 999.0));
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -226,32 +226,11 @@ impl FileVersion {
 #[allow(clippy::disallowed_methods, reason = "the files under test")]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
     use crate::schedule::WeekMinute;
 
     fn at(millis: u64) -> Now {
         Now { mono: Duration::from_millis(millis), unix: 0, local: WeekMinute::new(0, 0, 0), second: 0 }
-    }
-
-    /// A temporary folder, removed at the end.
-    struct TestDir(PathBuf);
-
-    impl TestDir {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("config-dir-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn write(&self, name: &str, text: &str) {
-            fs::write(self.0.join(name), text).unwrap();
-        }
-    }
-
-    impl Drop for TestDir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
     }
 
     /// The changes that a scan finds: `name=text`, or `name` alone if the file vanished.
@@ -269,19 +248,19 @@ mod tests {
         }
     }
 
-    fn watch(dir: &TestDir) -> ConfigDir {
-        ConfigDir::new(&dir.0)
+    fn watch(dir: &TestFolder) -> ConfigDir {
+        ConfigDir::new(&**dir)
     }
 
     use Debounce::UntilStable;
 
     #[test]
     fn the_first_scan_finds_every_plain_file() {
-        let dir = TestDir::new("first");
+        let dir = TestFolder::new();
         ["nas1", ".hidden", "nas1~", "#nas1#"].into_iter().for_each(|name| dir.write(name, "x"));
-        fs::create_dir(dir.0.join("sub")).unwrap();
-        std::os::unix::fs::symlink("nas1", dir.0.join("nas2")).unwrap();
-        std::os::unix::fs::symlink("nowhere", dir.0.join("nas3")).unwrap();
+        fs::create_dir(dir.join("sub")).unwrap();
+        std::os::unix::fs::symlink("nas1", dir.join("nas2")).unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.join("nas3")).unwrap();
         let mut folder = watch(&dir);
         assert_eq!(scan(&mut folder, 0, UntilStable), ["nas1=x", "nas2=x"]);
         assert_eq!(scan(&mut folder, 5000, UntilStable), [""; 0]);
@@ -289,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_change_counts_once_the_file_is_stable_for_a_second() {
-        let dir = TestDir::new("still");
+        let dir = TestFolder::new();
         let mut folder = watch(&dir);
         scan(&mut folder, 0, UntilStable);
         dir.write("a", "1");
@@ -306,39 +285,39 @@ mod tests {
 
     #[test]
     fn without_debounce_a_change_counts_at_once_and_only_once() {
-        let dir = TestDir::new("at-once");
+        let dir = TestFolder::new();
         let mut folder = watch(&dir);
         scan(&mut folder, 0, UntilStable);
         dir.write("a", "1");
         assert_eq!(scan(&mut folder, 1, Debounce::None), ["a=1"]);
         assert_eq!(scan(&mut folder, 2, Debounce::None), [""; 0]);
-        fs::remove_file(dir.0.join("a")).unwrap();
+        fs::remove_file(dir.join("a")).unwrap();
         assert_eq!(scan(&mut folder, 3, Debounce::None), ["a"]);
         assert_eq!(scan(&mut folder, 4, Debounce::None), [""; 0]);
     }
 
     #[test]
     fn a_file_that_replaces_another_never_vanishes() {
-        let dir = TestDir::new("redird");
+        let dir = TestFolder::new();
         dir.write("a", "old");
         let mut folder = watch(&dir);
         scan(&mut folder, 0, UntilStable);
-        fs::remove_file(dir.0.join("a")).unwrap();
+        fs::remove_file(dir.join("a")).unwrap();
         assert_eq!(scan(&mut folder, 500, UntilStable), [""; 0]);
         dir.write(".a.new", "new");
-        fs::rename(dir.0.join(".a.new"), dir.0.join("a")).unwrap();
+        fs::rename(dir.join(".a.new"), dir.join("a")).unwrap();
         assert_eq!(scan(&mut folder, 1600, UntilStable), [""; 0]);
         assert_eq!(scan(&mut folder, 2600, UntilStable), ["a=new"]);
-        fs::remove_file(dir.0.join("a")).unwrap();
+        fs::remove_file(dir.join("a")).unwrap();
         assert_eq!(scan(&mut folder, 3600, UntilStable), [""; 0]);
         assert_eq!(scan(&mut folder, 4600, UntilStable), ["a"]);
     }
 
     #[test]
     fn an_edit_that_keeps_size_and_time_of_modification_is_found() {
-        let dir = TestDir::new("same-time");
+        let dir = TestFolder::new();
         dir.write("a", "old");
-        let path = dir.0.join("a");
+        let path = dir.join("a");
         let mut folder = watch(&dir);
         scan(&mut folder, 0, UntilStable);
         let before = fs::metadata(&path).unwrap();
@@ -355,16 +334,16 @@ mod tests {
 
     #[test]
     fn a_folder_that_vanishes_and_returns_changes_nothing() {
-        let dir = TestDir::new("gone");
+        let dir = TestFolder::new();
         dir.write("a", "1");
         let mut folder = watch(&dir);
         scan(&mut folder, 0, UntilStable);
-        let elsewhere = dir.0.with_extension("elsewhere");
-        fs::rename(&dir.0, &elsewhere).unwrap();
+        let elsewhere = dir.with_extension("elsewhere");
+        fs::rename(&*dir, &elsewhere).unwrap();
         for millis in [1000, 5000] {
             assert_eq!(folder.scan(at(millis), UntilStable).unwrap_err().kind(), io::ErrorKind::NotFound);
         }
-        fs::rename(&elsewhere, &dir.0).unwrap();
+        fs::rename(&elsewhere, &*dir).unwrap();
         assert_eq!(scan(&mut folder, 6000, UntilStable), [""; 0]);
         assert_eq!(scan(&mut folder, 9000, UntilStable), [""; 0]);
     }

@@ -136,43 +136,12 @@ impl Part {
 #[allow(clippy::disallowed_methods, reason = "the files under test")]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
     use std::fs;
-    use std::path::PathBuf;
-
-    /// A folder with two streams, removed at the end.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("rollback-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn path(&self, name: &str) -> String {
-            self.0.join(name).to_str().unwrap().into()
-        }
-
-        fn append(&self, name: &str, text: &str) {
-            let mut file = OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
-            io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-        }
-
-        fn read(&self, name: &str) -> String {
-            fs::read_to_string(self.path(name)).unwrap()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     #[test]
     fn a_write_of_which_a_part_is_missing_is_undone_in_both_streams() {
-        let folder = Folder::new("parts");
+        let folder = TestFolder::new();
         for (of_metrics, of_events, is_undone) in [
             ("", "", true),
             ("mm", "", true),
@@ -182,43 +151,46 @@ mod tests {
             ("mmmm\n", "eee\nmore\n", false),
         ] {
             for name in ["metrics", "events"] {
-                fs::write(folder.path(name), format!("{name}\n")).unwrap();
+                folder.write(name, &format!("{name}\n"));
             }
-            let streams = ["metrics", "events"].map(|name| StreamFiles::new(&folder.path(name)));
-            Rollback::new(&folder.path("events")).set([(&streams[0], 5), (&streams[1], 4)], false).unwrap();
+            let streams = ["metrics", "events"].map(|name| StreamFiles::new(&folder.file(name)));
+            Rollback::new(&folder.file("events")).set([(&streams[0], 5), (&streams[1], 4)], false).unwrap();
             folder.append("metrics", of_metrics);
             folder.append("events", of_events);
-            Rollback::new(&folder.path("events")).apply().unwrap();
+            Rollback::new(&folder.file("events")).apply().unwrap();
             let (of_metrics, of_events) = if is_undone { ("", "") } else { (of_metrics, of_events) };
-            assert_eq!((folder.read("metrics"), folder.read("events")), (format!("metrics\n{of_metrics}"), format!("events\n{of_events}")));
-            assert_eq!(folder.read("events.rollback"), "");
+            assert_eq!(
+                (folder.read("metrics").unwrap(), folder.read("events").unwrap()),
+                (format!("metrics\n{of_metrics}"), format!("events\n{of_events}"))
+            );
+            assert_eq!(folder.read("events.rollback").unwrap(), "");
         }
     }
 
     #[test]
     fn a_finished_write_and_other_files_are_left_alone() {
-        let folder = Folder::new("others");
+        let folder = TestFolder::new();
         folder.append("metrics", "m\n");
         folder.append("events", "e\n");
-        let streams = ["metrics", "events"].map(|name| StreamFiles::new(&folder.path(name)));
-        let mut rollback = Rollback::new(&folder.path("events"));
+        let streams = ["metrics", "events"].map(|name| StreamFiles::new(&folder.file(name)));
+        let mut rollback = Rollback::new(&folder.file("events"));
         rollback.apply().unwrap();
         rollback.set([(&streams[0], 5), (&streams[1], 4)], true).unwrap();
         rollback.handle_written();
-        assert_eq!(folder.read("events.rollback"), "");
+        assert_eq!(folder.read("events.rollback").unwrap(), "");
         rollback.set([(&streams[0], 5), (&streams[1], 4)], true).unwrap();
         // Cut within its last line, it was not yet in force.
-        let text = folder.read("events.rollback");
+        let text = folder.read("events.rollback").unwrap();
         folder.append("metrics", "mm");
         for length in 1..text.len() {
-            fs::write(folder.path("events.rollback"), &text[..length]).unwrap();
-            Rollback::new(&folder.path("events")).apply().unwrap();
-            assert_eq!(folder.read("metrics"), "m\nmm", "{length}");
+            folder.write("events.rollback", &text[..length]);
+            Rollback::new(&folder.file("events")).apply().unwrap();
+            assert_eq!(folder.read("metrics").unwrap(), "m\nmm", "{length}");
         }
-        fs::write(folder.path("events.rollback"), &text).unwrap();
-        fs::rename(folder.path("events"), folder.path("events.old")).unwrap();
+        folder.write("events.rollback", &text);
+        fs::rename(folder.file("events"), folder.file("events.old")).unwrap();
         folder.append("events", "another");
-        Rollback::new(&folder.path("events")).apply().unwrap();
-        assert_eq!((folder.read("metrics"), folder.read("events")), ("m\nmm".into(), "another".into()));
+        Rollback::new(&folder.file("events")).apply().unwrap();
+        assert_eq!((folder.read("metrics").unwrap(), folder.read("events").unwrap()), ("m\nmm".into(), "another".into()));
     }
 }

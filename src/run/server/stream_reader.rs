@@ -154,33 +154,23 @@ impl StreamReader {
 mod tests {
     use super::*;
     use crate::fs::rolling::RollingFile;
+    use crate::fs::test_folder::TestFolder;
     use crate::wire::position::FilePosition;
     use std::fs;
-    use std::path::PathBuf;
 
-    /// A folder with a stream, removed at the end.
-    struct Stream(PathBuf);
+    struct Stream(TestFolder);
 
     impl Stream {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("stream-reader-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
+        fn new() -> Self {
+            Self(TestFolder::new())
         }
 
         fn path(&self) -> String {
-            self.0.join("events.log").to_str().unwrap().into()
+            self.0.file("events.log")
         }
 
         fn rolling(&self, limit: u64) -> RollingFile {
             RollingFile::new(&self.path(), limit, 1000)
-        }
-    }
-
-    impl Drop for Stream {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -198,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_line_is_read_once_over_all_files_in_its_own_form() {
-        let stream = Stream::new("rolls");
+        let stream = Stream::new();
         let (mut file, mut reader) = (stream.rolling(300), StreamReader::from_start(&stream.path()));
         assert_eq!(uids(&mut reader), [""; 0]);
         let mut read = Vec::new();
@@ -220,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_place_is_found_again_after_rolls_also_by_its_content_alone() {
-        let stream = Stream::new("places");
+        let stream = Stream::new();
         let (mut file, files) = (stream.rolling(300), StreamFiles::new(&stream.path()));
         let mut reader = StreamReader::from_start(&stream.path());
         for number in 0..20 {
@@ -248,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_read_once_its_last_line_is_there() {
-        let stream = Stream::new("batches");
+        let stream = Stream::new();
         let (mut file, mut reader) = (stream.rolling(100_000), StreamReader::from_start(&stream.path()));
         file.append((classic("a;line@") + &classic("b;line@")).as_bytes()).unwrap();
         assert_eq!((uids(&mut reader), reader.place().unwrap().offset()), (vec![], 0));
@@ -269,13 +259,12 @@ mod tests {
 
     #[test]
     fn a_line_is_read_once_its_newline_is_there() {
-        let stream = Stream::new("partial");
+        let stream = Stream::new();
         let mut reader = StreamReader::from_start(&stream.path());
         let (line, long) = (classic("a"), format!("{}{}", "x".repeat(3 << 20), classic("b")));
         for byte in line.as_bytes() {
             assert_eq!(uids(&mut reader), [""; 0]);
-            let mut file = fs::OpenOptions::new().append(true).create(true).open(stream.path()).unwrap();
-            std::io::Write::write_all(&mut file, &[*byte]).unwrap();
+            stream.0.append("events.log", &char::from(*byte).to_string());
         }
         assert_eq!(uids(&mut reader), ["a"]);
         stream.rolling(u64::MAX).append((long + &classic("c")).as_bytes()).unwrap();
@@ -285,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_moved_away_or_truncated_is_followed_by_the_next_line() {
-        let stream = Stream::new("moved");
+        let stream = Stream::new();
         let (mut file, mut reader) = (stream.rolling(300), StreamReader::from_start(&stream.path()));
         for number in 0..10 {
             file.append(classic(&format!("u{number}")).as_bytes()).unwrap();

@@ -256,42 +256,22 @@ impl Source {
 #[allow(clippy::disallowed_methods, reason = "the files under test")]
 mod tests {
     use super::*;
-    use std::fs;
-    use std::path::PathBuf;
+    use crate::fs::test_folder::TestFolder;
 
-    /// A folder with both streams, removed at the end.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("streams-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn streams(&self) -> Streams {
-            let files = |name: &str| StreamFiles::new(self.0.join(name).to_str().unwrap());
-            Streams { events: files("events"), metrics: Some(files("metrics")) }
-        }
-
-        /// Appends events with these uids, each received at that time.
-        fn append(&self, name: &str, events: &[(u64, &str)]) {
-            let mut text = fs::read_to_string(self.0.join(name)).unwrap_or_default();
-            for (received_unix, uid) in events {
-                let event =
-                    StreamEvent { received_unix: Some(*received_unix), host: "h".into(), uid: (*uid).into(), ..StreamEvent::default() };
-                StreamEvent { tags: "T".into(), ..event }.emit_json(Zone(|_| 0), &mut text);
-                text.push('\n');
-            }
-            fs::write(self.0.join(name), text).unwrap();
-        }
+    fn streams_in(folder: &TestFolder) -> Streams {
+        let files = |name: &str| StreamFiles::new(&folder.file(name));
+        Streams { events: files("events"), metrics: Some(files("metrics")) }
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
+    /// Appends events with these uids, each received at that time.
+    fn append(folder: &TestFolder, name: &str, events: &[(u64, &str)]) {
+        let mut text = String::new();
+        for (received_unix, uid) in events {
+            let event = StreamEvent { received_unix: Some(*received_unix), host: "h".into(), uid: (*uid).into(), ..StreamEvent::default() };
+            StreamEvent { tags: "T".into(), ..event }.emit_json(Zone(|_| 0), &mut text);
+            text.push('\n');
         }
+        folder.append(name, &text);
     }
 
     fn uids(reader: &mut StreamsReader) -> Vec<String> {
@@ -300,27 +280,27 @@ mod tests {
 
     #[test]
     fn both_are_read_in_the_order_of_receipt_and_what_comes_later_is_not_missed() {
-        let folder = Folder::new("order");
-        let mut reader = folder.streams().reader();
+        let folder = TestFolder::new();
+        let mut reader = streams_in(&folder).reader();
         assert_eq!(uids(&mut reader), [""; 0]);
-        folder.append("events", &[(1, "e1"), (3, "e3"), (9, "e9")]);
-        folder.append("metrics", &[(2, "m2"), (3, "m3"), (5, "m5")]);
+        append(&folder, "events", &[(1, "e1"), (3, "e3"), (9, "e9")]);
+        append(&folder, "metrics", &[(2, "m2"), (3, "m3"), (5, "m5")]);
         assert_eq!(uids(&mut reader), ["e1", "m2", "m3", "e3", "m5", "e9"]);
-        folder.append("metrics", &[(10, "m10")]);
+        append(&folder, "metrics", &[(10, "m10")]);
         assert_eq!(uids(&mut reader), ["m10"]);
         // The metrics were at their end when these came.
-        folder.append("events", &[(11, "e11"), (12, "e12")]);
+        append(&folder, "events", &[(11, "e11"), (12, "e12")]);
         assert_eq!(reader.next().unwrap().event.uid, "e11");
-        folder.append("metrics", &[(11, "m11")]);
+        append(&folder, "metrics", &[(11, "m11")]);
         assert_eq!(uids(&mut reader), ["e12", "m11"]);
     }
 
     #[test]
     fn a_place_in_both_is_found_again_and_nothing_behind_it_is_left_out() {
-        let folder = Folder::new("places");
-        folder.append("events", &[(1, "e1"), (3, "e3"), (5, "e5")]);
-        folder.append("metrics", &[(2, "m2"), (4, "m4")]);
-        let (streams, all) = (folder.streams(), ["e1", "m2", "e3", "m4", "e5"]);
+        let folder = TestFolder::new();
+        append(&folder, "events", &[(1, "e1"), (3, "e3"), (5, "e5")]);
+        append(&folder, "metrics", &[(2, "m2"), (4, "m4")]);
+        let (streams, all) = (streams_in(&folder), ["e1", "m2", "e3", "m4", "e5"]);
         for passed in 0..=all.len() {
             let mut reader = streams.reader();
             let place = (0..passed).fold(reader.place(), |_, _| reader.next().unwrap().place);
@@ -329,7 +309,7 @@ mod tests {
             let found = streams.find(&saved).unwrap();
             assert_eq!(uids(&mut streams.reader_behind(found)), all[passed..], "{passed}");
         }
-        let of_events = Streams { metrics: None, ..folder.streams() };
+        let of_events = Streams { metrics: None, ..streams_in(&folder) };
         let saved = of_events.saved(of_events.end());
         assert_eq!(streams.find(&saved), None);
         assert_eq!(streams.find(&saved.or_metrics(&streams.saved(streams.end()))), Some(streams.end()));
