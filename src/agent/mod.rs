@@ -17,7 +17,7 @@ mod session;
 
 pub use delivery::Urgency;
 pub use logs::{Lines, LogEvent};
-pub use output::{JobId, LogId, Output, Process, Start, Task, TaskEnd};
+pub use output::{JobId, LogId, Output, Process, Start, TableEntry, Task, TaskEnd};
 pub use place::{JournalBlock, JournalEntry, Place};
 pub use rules::{CommandTrial, DryRun, DryRunOutcome, Policy, ProcessTrial};
 
@@ -472,9 +472,9 @@ impl Agent {
         self.rules.handle_task_lines(now, job, bytes, &mut self.delivery)
     }
 
-    /// Takes a process that a task has found.
-    pub fn handle_process(&mut self, job: JobId, process: &Process<'_>) {
-        self.rules.handle_process(job, process);
+    /// Takes what a task has found in the table of the system.
+    pub fn handle_table(&mut self, job: JobId, entry: &TableEntry<'_>) {
+        self.rules.handle_table(job, entry);
     }
 
     /// A task has ended.

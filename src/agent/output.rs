@@ -84,8 +84,18 @@ pub enum Task {
     Builtin(Builtin),
     /// A list of all processes, one a line, from the system itself.
     ProcessTable,
-    /// The same list with whose they are. Each goes to [`Agent::handle_process`](super::Agent::handle_process).
-    Processes,
+    /// The same list with whose they are, and which of these users there are not. Each goes to
+    /// [`Agent::handle_table`](super::Agent::handle_table).
+    Processes { users: Vec<Box<str>> },
+}
+
+/// What the system says when it is asked for its processes and their users.
+#[derive(Clone, Copy, Debug)]
+pub enum TableEntry<'a> {
+    /// A process that runs.
+    Process(Process<'a>),
+    /// No process can have this user by that name.
+    UnknownUser(&'a str),
 }
 
 /// A process, as the table of the system has it.

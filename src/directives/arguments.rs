@@ -4,6 +4,9 @@ use crate::text::{has_separator, number};
 use std::fmt;
 use std::time::Duration;
 
+/// Terms that came after `match=GROUP,TEXT`. They do not end its text, in which such words were words before.
+const TERMS: [&str; 4] = ["for", "until", "repeat", "text"];
+
 /// The arguments of one directive. They are taken one by one; [`Self::done`] then returns the first fault.
 pub(super) struct Arguments<'a> {
     pub(super) name: &'a str,
@@ -14,12 +17,13 @@ pub(super) struct Arguments<'a> {
 impl<'a> Arguments<'a> {
     /// Splits the argument of the directive `name` at its keys. A value ends where the next key begins; the values of `message=`,
     /// `text=` and `extract=` run to the end of the line. Text before the first key is a fault, and so is a key that is given twice. Keys
-    /// that `keys` has in front of `command` stand there only: a command may contain such words.
+    /// that `keys` has in front of `command` stand there only: a command may contain such words. [`TERMS`] behind a text of `match=` are
+    /// part of it.
     pub(super) fn parse(name: &'a str, argument: &'a str, mut keys: &[&str]) -> Self {
         let mut arguments = Self { name, pairs: Vec::new(), fault: None };
         let mut rest = argument;
         while !rest.is_empty() && arguments.fault.is_none() {
-            let Some(key) = key_at(rest, keys) else {
+            let Some(key) = key_at(rest).filter(|key| keys.contains(key)) else {
                 arguments.expect_one_of(keys, rest);
                 break;
             };
@@ -30,7 +34,11 @@ impl<'a> Arguments<'a> {
                 keys = &keys[keys.iter().position(|known| *known == key).unwrap_or(0)..];
             }
             let value = &rest[key.len() + 1..];
-            let end = if matches!(key, "message" | "text" | "extract") { value.len() } else { next_key(value, keys) };
+            let end = match key {
+                "message" | "text" | "extract" => value.len(),
+                "match" => end_of_match(value, keys),
+                _ => next_key(value, |key| keys.contains(&key)),
+            };
             arguments.pairs.push((key, value[..end].trim()));
             rest = value[end..].trim_start();
         }
@@ -129,21 +137,35 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// The key at the start of a text.
-fn key_at<'a>(text: &'a str, keys: &[&str]) -> Option<&'a str> {
+/// The word in front of a `=` at the start of a text, if it could be a key.
+fn key_at(text: &str) -> Option<&str> {
     let end = text.bytes().position(|byte| !byte.is_ascii_lowercase() && byte != b'_')?;
-    let key = &text[..end];
-    (text.as_bytes()[end] == b'=' && keys.contains(&key)).then_some(key)
+    (text.as_bytes()[end] == b'=').then_some(&text[..end])
 }
 
 /// Where the white space before the next key begins, or the end of the value.
-fn next_key(value: &str, keys: &[&str]) -> usize {
+fn next_key(value: &str, is_key: impl Fn(&str) -> bool) -> usize {
     for (at, c) in value.char_indices() {
-        if c.is_whitespace() && key_at(&value[at + c.len_utf8()..], keys).is_some() {
+        if c.is_whitespace() && key_at(&value[at + c.len_utf8()..]).is_some_and(&is_key) {
             return at;
         }
     }
     value.len()
+}
+
+/// Where the value of `match=` ends: `GROUP,TEXT` not at one of the [`TERMS`], and a group alone at any key.
+fn end_of_match(value: &str, keys: &[&str]) -> usize {
+    let end = next_key(value, |key| keys.contains(&key));
+    if value[..end].contains(',') {
+        return next_key(value, |key| keys.contains(&key) && !TERMS.contains(&key));
+    }
+    end
+}
+
+/// The first of the [`TERMS`] that is part of a text of `match=`.
+pub(super) fn term_in(text: &str) -> Option<&str> {
+    let at = next_key(text, |key| TERMS.contains(&key));
+    key_at(text[at..].trim_start())
 }
 
 #[cfg(test)]
@@ -160,6 +182,27 @@ mod tests {
         assert_eq!(a.required("message"), "tags=x is full");
         assert_eq!(a.tags(), "DISK");
         assert_eq!(a.done(), Ok(()));
+    }
+
+    #[test]
+    fn a_text_of_match_may_have_the_words_of_terms_and_a_group_alone_ends_at_one() {
+        let keys = ["tags", "match", "upper_limit", "until", "for", "repeat", "text", "message"];
+        for (argument, expected) in [
+            ("tags=T match=1,wait for=3 text=b upper_limit=2,5 for=4 message=m", "1,wait for=3 text=b"),
+            ("tags=T upper_limit=2,5 match=1,until=4 repeat=0 message=m", "1,until=4 repeat=0"),
+            ("match=1, for=3 tags=T for=4", "1, for=3"),
+            ("match=1 for=4 upper_limit=2,5 text=a, b", "1"),
+            ("match=status  until=4 for=4", "status"),
+        ] {
+            let a = Arguments::parse("alert_if", argument, &keys);
+            assert_eq!((a.get("match"), a.fault.as_ref()), (Some(expected), None), "{argument}");
+            assert_eq!(a.get("for"), Some("4").filter(|_| argument.contains("for=4")), "{argument}");
+        }
+        for (text, term) in
+            [("1,a for=3 text=b", Some("for")), ("1,text=b", None), ("1,a tags=b", None), ("1,a xfor=3  text=", Some("text"))]
+        {
+            assert_eq!(term_in(text), term, "{text}");
+        }
     }
 
     #[test]

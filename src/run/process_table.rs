@@ -1,6 +1,8 @@
 //! The process table of this system, read from `/proc`.
 
+#[cfg(target_os = "linux")]
 use crate::agent::Process;
+use crate::agent::TableEntry;
 #[cfg(target_os = "linux")]
 use crate::sys::user::UserNames;
 
@@ -38,13 +40,16 @@ pub(in crate::run) fn list(take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     listed.map_err(|e| crate::sys::reason(&e))
 }
 
-/// Hands over all processes that run, with whose they are. Their lines are those of [`list`].
+/// Hands over which of these users there are not, and all processes that run, with whose they are. Their lines are those of [`list`].
 ///
 /// # Errors
 /// `/proc` cannot be read.
 #[cfg(target_os = "linux")]
-pub(in crate::run) fn list_with_owners(take: &mut dyn FnMut(&Process<'_>)) -> Result<(), String> {
+pub(in crate::run) fn list_with_owners(wanted: &[Box<str>], take: &mut dyn FnMut(&TableEntry<'_>)) -> Result<(), String> {
     let users = UserNames::read();
+    for name in wanted.iter().filter(|name| !users.is_known(name)) {
+        take(&TableEntry::UnknownUser(name));
+    }
     let own_namespace = namespace("self");
     let mut bytes = 0;
     let listed = crate::fs::dir::list(b"/proc", &mut |name, _| {
@@ -56,14 +61,14 @@ pub(in crate::run) fn list_with_owners(take: &mut dyn FnMut(&Process<'_>)) -> Re
         arguments.iter_mut().filter(|byte| matches!(byte, 0 | b'\n')).for_each(|byte| *byte = b' ');
         // Before Linux 4.1 only the namespace itself tells, and only to who may look at it.
         let is_elsewhere = || namespace(pid).zip(own_namespace.as_ref()).is_some_and(|(one, own)| one != *own);
-        take(&Process {
+        take(&TableEntry::Process(Process {
             id: pid.parse().unwrap_or_default(),
             parent,
             user,
             user_name: users.name(user),
             is_contained: is_contained.unwrap_or_else(is_elsewhere),
             line: &String::from_utf8_lossy(&arguments),
-        });
+        }));
     });
     listed.map_err(|e| crate::sys::reason(&e))
 }
@@ -145,7 +150,7 @@ pub(in crate::run) fn list(_: &mut dyn FnMut(&[u8])) -> Result<(), String> {
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub(in crate::run) fn list_with_owners(_: &mut dyn FnMut(&Process<'_>)) -> Result<(), String> {
+pub(in crate::run) fn list_with_owners(_: &[Box<str>], _: &mut dyn FnMut(&TableEntry<'_>)) -> Result<(), String> {
     Err("this system does not say whose a process is".into())
 }
 
@@ -167,12 +172,17 @@ mod tests {
     #[test]
     fn this_process_is_in_the_table_with_its_owner() {
         let (mut found, id) = (None, std::process::id());
-        list_with_owners(&mut |process| {
-            if process.id == id {
+        let mut unknown = Vec::new();
+        let users = ["root", "no-such-user"].map(Into::into);
+        list_with_owners(&users, &mut |entry| match entry {
+            TableEntry::UnknownUser(name) => unknown.push(name.to_string()),
+            TableEntry::Process(process) if process.id == id => {
                 found = Some((process.parent, process.user, process.is_contained, process.line.to_string()));
             }
+            TableEntry::Process(_) => {}
         })
         .unwrap();
+        assert_eq!(unknown, ["no-such-user"]);
         let (parent, user, is_contained, line) = found.unwrap();
         assert_eq!((parent, user, is_contained), (std::os::unix::process::parent_id(), crate::sys::user::effective_id(), false));
         assert!(line.contains("project436"), "{line}");

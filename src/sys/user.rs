@@ -93,6 +93,12 @@ impl UserNames {
         Self { users: super::file::table("/etc/passwd").unwrap_or_default() }
     }
 
+    /// Whether that is the name of some number.
+    pub fn is_known(&self, name: &str) -> bool {
+        let mut named = self.users.split('\n').filter_map(fields).filter(|[known, ..]| *known == name);
+        named.any(|[_, _, id, _]| id.parse().is_ok_and(|id| self.name(id) == name))
+    }
+
     /// The name of the user of that number, or nothing.
     pub fn name(&self, id: u32) -> &str {
         let names = self.users.split('\n').filter_map(fields).filter(|[_, _, of, _]| of.parse() == Ok(id));
@@ -108,6 +114,7 @@ mod tests {
     fn a_number_has_the_first_name_that_stands_for_it() {
         let names = UserNames { users: "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\nbroken\nann:x:1000:5::/:\n".into() };
         assert_eq!((names.name(0), names.name(1000), names.name(5)), ("root", "ann", ""));
+        assert_eq!(["root", "ann", "toor", "broken", "x", ""].map(|name| names.is_known(name)), [true, true, false, false, false, false]);
     }
 
     #[test]

@@ -8,4 +8,5 @@ mod fuzz;
 mod late_datagrams;
 mod many_hosts;
 mod network;
+mod same_rules;
 mod simulation;

@@ -444,6 +444,7 @@ fn processes_are_counted_by_their_user_their_parent_and_their_container() {
             + &rule("CONTAINER", "container=yes")
             + &rule("NAME", "user=nobody")
             + &rule("NUMBER", "user=65534 container=no")
+            + &rule("NOBODY", "user=no-such-user")
             + &rule("CHILD", &parent)
     });
     let start = |program: &str, arguments: &[&str], user: u32| {
@@ -458,10 +459,12 @@ fn processes_are_counted_by_their_user_their_parent_and_their_container() {
         start(&napper, &["1002"], 65534),
         start(&master, &[], 0),
     ];
-    for (tags, count) in [("HOST", 3), ("CONTAINER", 1), ("NAME", 1), ("NUMBER", 1), ("CHILD", 1), ("LISTED", 0)] {
+    for (tags, count) in [("HOST", 3), ("CONTAINER", 1), ("NAME", 1), ("NUMBER", 1), ("CHILD", 1), ("LISTED", 0), ("NOBODY", 0)] {
         let text = format!("Nappers [{count}]");
         wait_for(&format!("{tags} {text}"), || (scene.site.texts(tags).last()? == &text).then_some(()));
     }
+    let unknown = scene.site.texts("SYSTEM").into_iter().filter(|text| text.starts_with("Unknown user: ")).collect::<Vec<_>>();
+    assert_eq!(unknown, ["Unknown user: no-such-user: /etc/passwd has no number with this name first"]);
 }
 
 /// A process that ends with all of its group.

@@ -5,6 +5,7 @@ use crate::harness::{skip, Site};
 use project436::directives::{host, server};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -213,6 +214,24 @@ fn the_documents_have_all_directives_and_no_others() {
     assert_eq!(directives_of_manual(&read("docs/man/ax436.conf.5")), set(&server::DIRECTIVES));
 }
 
+/// A configuration in a document is checked by [`every_configuration_in_the_documents_is_right`].
+#[test]
+fn every_directive_and_every_key_has_an_example_that_is_checked() {
+    let blocks = |language: &str| documents().iter().flat_map(|document| code_blocks(&read(document), language)).collect::<String>();
+    let (hosts, servers) = (blocks("host"), blocks("conf"));
+    let has = |text: &str, name: &str, key: &str| {
+        let mut arguments = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        arguments.any(|argument| key.is_empty() || argument.contains(&format!(" {key}=")))
+    };
+    let mut missing = Vec::new();
+    for name in host::DIRECTIVES.iter().chain(&host::SETTINGS) {
+        let keys = host::keys_of(name).iter().chain([&""]);
+        missing.extend(keys.filter(|key| !has(&hosts, name, key)).map(|key| format!("{name}: {key}")));
+    }
+    missing.extend(server::DIRECTIVES.iter().filter(|name| !has(&servers, name, "")).map(|name| format!("{name}:")));
+    assert_eq!(missing, [""; 0]);
+}
+
 #[test]
 fn every_configuration_in_the_documents_is_right() {
     let site = Site::new("documents-examples");
@@ -225,6 +244,11 @@ fn every_configuration_in_the_documents_is_right() {
     fs::create_dir_all(&hosts).unwrap();
     // The host that others hang behind.
     fs::write(hosts.join("router"), "").unwrap();
+    for (name, text) in [("keys", format!("* {}\n", "0123456789abcdef".repeat(4))), ("passwords", "admin:long enough\n".into())] {
+        site.write(name, &text);
+        fs::set_permissions(site.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    site.write("silences", "");
     let mut checked = 0;
     for document in documents() {
         let text = read(&document);
@@ -362,7 +386,8 @@ fn prose_is_wrapped() {
 }
 
 /// What stands in the list of events for that which differs from event to event.
-const VARIABLE: [&str; 14] = ["A", "B", "COMMAND", "DIRECTIVE", "HOST", "N", "PATH", "PATTERN", "R", "REASON", "T1", "T2", "TEXT", "V"];
+const VARIABLE: [&str; 15] =
+    ["A", "B", "COMMAND", "DIRECTIVE", "HOST", "N", "NAME", "PATH", "PATTERN", "R", "REASON", "T1", "T2", "TEXT", "V"];
 
 /// All code of the program, in one text.
 fn source() -> String {

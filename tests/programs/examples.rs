@@ -1,6 +1,7 @@
 //! The includes of `examples/includes_436` on the lines in `samples`, which have the name of the include. In a sample, `log OPENER` and
 //! `run COMMAND` say what the next lines are of. `| LINE` is one of them, and `=> TAGS TEXT` an event that they must make; there are no
-//! others. `= TEXT` is the content of the file that the command names last, for a command that is really run.
+//! others. `= exit N` is how a command ends. Any other `= TEXT` is the content of the file that the command names last, for a command that
+//! is really run.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests live in the real world")]
 
 use crate::harness::{binary, wait_for, Site};
@@ -16,6 +17,8 @@ struct Part {
     source: String,
     lines: Vec<String>,
     content: String,
+    /// How the command ends.
+    status: String,
     events: Vec<String>,
 }
 
@@ -32,6 +35,7 @@ fn samples() -> BTreeMap<String, Vec<Part>> {
             match (line.split_once(' ').unwrap_or((line, "")), parts.last_mut()) {
                 (("log" | "run", _), _) => parts.push(Part { source: line.into(), ..Part::default() }),
                 (("|", text), Some(part)) => part.lines.push(text.into()),
+                (("=", text), Some(part)) if text.starts_with("exit ") => part.status = text.into(),
                 (("=", text), Some(part)) => part.content = text.into(),
                 (("=>", text), Some(part)) => part.events.push(text.into()),
                 _ => panic!("{:?}: {line}", entry.path()),
@@ -98,16 +102,23 @@ fn lines_of_logs_make_the_events_that_the_samples_say() {
     }
 }
 
+/// The terms and the command of a group of `run:`.
+fn command_of(group: &str) -> Option<(&str, &str)> {
+    let (terms, command) = group.lines().next()?.strip_prefix("run: ")?.split_once("command=")?;
+    Some((terms, command.split_once(" extract=").map_or(command, |(command, _)| command)))
+}
+
 /// Programs that print what the samples say, found before those of the system.
 fn fake_programs(site: &Site, parts: &[Part]) -> PathBuf {
     let folder = site.path("bin");
     fs::create_dir(&folder).unwrap();
     let mut programs: BTreeMap<&str, String> = BTreeMap::new();
     for (at, part) in parts.iter().enumerate().filter(|(_, part)| part.content.is_empty()) {
-        let (program, arguments) = part.source.strip_prefix("run ").unwrap().split_once(' ').unwrap();
+        let (path, arguments) = part.source.strip_prefix("run ").unwrap().split_once(' ').unwrap();
+        let program = path.rsplit('/').next().unwrap();
         let printed = site.file(&format!("printed.{at}"));
         fs::write(&printed, part.lines.join("\n") + "\n").unwrap();
-        *programs.entry(program).or_default() += &format!("'{arguments}') exec cat {printed} ;;\n");
+        *programs.entry(program).or_default() += &format!("'{arguments}') cat {printed}; {} ;;\n", part.status);
     }
     for (program, cases) in programs {
         let path = folder.join(program);
@@ -124,9 +135,14 @@ fn what_commands_print_makes_the_events_that_the_samples_say() {
     for (name, parts) in samples() {
         for part in parts.into_iter().filter(|part| part.source.starts_with("run ")) {
             let command = part.source.strip_prefix("run ").unwrap();
-            let opener = format!("run: command={command} extract=");
-            let group = groups(&name).into_iter().find(|group| group.starts_with(&opener));
-            let mut group = group.unwrap_or_else(|| panic!("{name}: {command}"));
+            let is_of = |group: &String| command_of(group).is_some_and(|(_, of)| of == command);
+            let mut group = groups(&name).into_iter().find(is_of).unwrap_or_else(|| panic!("{name}: {command}"));
+            // Every command is run each minute, and found where the others are.
+            let terms = command_of(&group).unwrap().0.split(' ').filter(|term| term.starts_with("every=")).map(|term| format!("{term} "));
+            group = terms.collect::<Vec<_>>().iter().fold(group, |group, term| group.replacen(term, "", 1));
+            if let Some((folder, _)) = command.split(' ').next().and_then(|program| program.rsplit_once('/')) {
+                group = group.replacen(&format!("{folder}/"), "", 1);
+            }
             if !part.content.is_empty() {
                 // The program is that of this system, and so is the name of the file, in another folder.
                 let real = Path::new(command.rsplit(' ').next().unwrap());

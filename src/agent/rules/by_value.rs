@@ -5,7 +5,7 @@ use super::frequent::FrequentValues;
 use crate::agent::delivery::{Delivery, Event, Origin};
 use crate::agent::logs::FollowedFile;
 use crate::agent::output::LogId;
-use crate::directives::host::{LogAlert, LogRule};
+use crate::directives::host::{ConditionRule, LogAlert, LogRule};
 use crate::hash::Fnv1a;
 use crate::now::Now;
 use crate::pattern::{GroupName, Work};
@@ -70,17 +70,23 @@ impl ValueCounts {
             let before = self.under_way.iter().find(|(known, _)| *known == key);
             let mut condition = before.map(|(_, condition)| *condition).unwrap_or_default();
             let text = block.rule.alert.text().map(|text| text.expand_value(value)).unwrap_or_default();
-            condition.handle_sample(now, &block.alert(key, Some(&place)), Sample::Holds, &text, delivery);
+            let terms = block.rule.condition.of_value(value);
+            condition.handle_sample(now, &block.alert(key, Some(&place), &terms), Sample::Holds, &text, delivery);
             found.push((key, condition));
         }
         // Lines whose value is not known may be of any.
-        let sample = if others > threshold { Sample::Lasts } else { Sample::Clear };
+        let may_last = others > threshold;
         for key in delivery.open_conditions(family).into_iter().filter(|key| found.iter().all(|(known, _)| known != key)) {
-            Condition::default().handle_sample(now, &block.alert(key, None), sample, "", delivery);
+            let alert = block.alert(key, None, &block.rule.condition);
+            if may_last {
+                Condition::default().handle_sample(now, &alert, Sample::Lasts, "", delivery);
+            } else {
+                alert.close_value(now, delivery);
+            }
         }
         self.under_way.retain(|(key, _)| key.its_family() != family);
         self.under_way.append(&mut found);
-        if others > threshold {
+        if may_last {
             block.push(now, Kind::Threshold, "", &format!("{others} lines matched whose values are not counted apart"), delivery);
         }
     }
@@ -105,8 +111,8 @@ impl EndedBlock<'_> {
         delivery.push_of_log(now, chain, self.origin(&place), event);
     }
 
-    fn alert<'a>(&'a self, key: ConditionKey, place: Option<&'a str>) -> ConditionAlert<'a> {
-        let LogRule { tags, condition: terms, .. } = self.rule;
+    fn alert<'a>(&'a self, key: ConditionKey, place: Option<&'a str>, terms: &'a ConditionRule) -> ConditionAlert<'a> {
+        let tags = &self.rule.tags;
         let (chain, file) = (self.file.chain(), Some(self.file.path()));
         let origin = place.and_then(|place| self.origin(place));
         ConditionAlert { key, chain, origin, kind: Kind::Threshold, tags, file, terms, samples: 1 }

@@ -106,6 +106,13 @@ impl ConditionAlert<'_> {
         }
     }
 
+    /// Ends the condition of a value, which is not at hand: the text that this run has told it with names the value.
+    pub(super) fn close_value(&self, now: Now, delivery: &mut Delivery) {
+        let told = self.terms.cleared.as_ref().and_then(|_| delivery.cleared_text(self.key));
+        let terms = ConditionRule { cleared: told.or_else(|| self.terms.cleared.clone()), ..self.terms.clone() };
+        ConditionAlert { terms: &terms, ..*self }.close(now, delivery);
+    }
+
     /// Tells again that the open condition holds, if the terms do not say when that is to be.
     pub(super) fn repeat(&self, now: Now, text: &str, delivery: &mut Delivery) {
         if self.terms.repeat.is_none() && delivery.condition_mut(self.key).is_some() {

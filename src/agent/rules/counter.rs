@@ -273,10 +273,12 @@ impl LogCounter {
     /// Ends its conditions in the file at that path.
     pub(super) fn close_conditions(&self, now: Now, chain: ChainId, path: &str, delivery: &mut Delivery) {
         let key = self.condition_key(path);
-        let keys = if self.rule.alert.has_conditions_of_values() { delivery.open_conditions(key) } else { vec![key] };
-        for key in keys {
-            let alert = condition_alert(&self.rule, key, chain, path);
-            alert.iter().for_each(|alert| alert.close(now, delivery));
+        let alert = |key| condition_alert(&self.rule, key, chain, path);
+        if self.rule.alert.has_conditions_of_values() {
+            let keys = delivery.open_conditions(key);
+            keys.into_iter().filter_map(alert).for_each(|alert| alert.close_value(now, delivery));
+        } else {
+            alert(key).iter().for_each(|alert| alert.close(now, delivery));
         }
     }
 

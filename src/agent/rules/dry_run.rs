@@ -8,7 +8,7 @@ use crate::date::Date;
 use crate::directives::host::{ConditionRule, LogRule, LogSource};
 use crate::line_time::line_time;
 use crate::lines::lines;
-use crate::now::Now;
+use crate::now::{earlier, Now};
 use crate::random::Random;
 use crate::schedule::WeekMinute;
 use crate::text::lossy;
@@ -28,12 +28,19 @@ struct Trial {
     logs: Logs,
     rules: LogRules,
     /// One file of each log.
-    files: Vec<LogId>,
+    files: Vec<TrialFile>,
     delivery: Delivery,
     now: Now,
     times: Option<Times>,
-    /// Bytes that were handed to each rule.
+    /// Bytes that were handed over for each file.
     position: u64,
+}
+
+/// A file of a log, which has all lines.
+struct TrialFile {
+    id: LogId,
+    /// Lines that are not processed: the first waits for others that belong to it.
+    unprocessed: Vec<u8>,
 }
 
 /// The times that stand in the lines.
@@ -78,11 +85,11 @@ impl DryRun {
 
     /// Ends the blocks that are under way.
     pub fn finish(mut self) -> DryRunOutcome {
-        self.trial(b"");
-        let Some(Trial { logs, mut rules, mut delivery, now, times, .. }) = self.trial else {
-            return DryRunOutcome { events: Vec::new(), rules: Vec::new(), times: None };
-        };
         let mut events = Vec::new();
+        self.trial(b"").end_waiting(&mut events);
+        let Some(Trial { logs, mut rules, mut delivery, now, times, .. }) = self.trial else {
+            return DryRunOutcome { events, rules: Vec::new(), times: None };
+        };
         rules.report_blocks(now, &logs, &mut delivery, |delivery| events.extend(delivery.drain()));
         let rules = rules.matches().map(|(rule, matched)| (rule.clone(), matched)).collect();
         DryRunOutcome { events, rules, times: times.map(|times| (times.first, times.last)) }
@@ -135,7 +142,7 @@ impl Trial {
                 LogSource::Glob { pattern, .. } => dry.logs.handle_found(id, pattern, false),
                 _ => Some(id),
             };
-            dry.files.extend(file);
+            dry.files.extend(file.map(|id| TrialFile { id, unprocessed: Vec::new() }));
             file.iter().for_each(|file| dry.rules.add_file(id, *file));
         }
         dry
@@ -160,19 +167,49 @@ impl Trial {
 
     /// Hands lines to the rules of each log.
     fn hand_over(&mut self, bytes: &[u8], events: &mut Vec<Vec<u8>>) {
-        for id in &self.files {
-            let Some(file) = self.logs.file_mut(*id) else { continue };
-            let mut start = 0;
-            while start < bytes.len() {
-                self.rules.begin_turn();
-                let lines = Lines { position: self.position + start as u64, place: None, bytes: &bytes[start..] };
-                start += self.rules.handle_lines(self.now, file, lines, &mut self.delivery);
-                // Lines that wait for others get no more.
-                self.now.mono = self.rules.waits_until(file).unwrap_or(self.now.mono);
-                events.extend(self.delivery.drain());
+        self.position += bytes.len() as u64;
+        for at in 0..self.files.len() {
+            let unprocessed = &mut self.files[at].unprocessed;
+            if unprocessed.last().is_some_and(|last| *last != b'\n') {
+                // Of an overlong line only the start was handed over.
+                unprocessed.push(b'\n');
+            }
+            unprocessed.extend_from_slice(bytes);
+            self.process(at, events);
+        }
+    }
+
+    /// Lets the rules process the lines of a file up to one that waits for others.
+    fn process(&mut self, at: usize, events: &mut Vec<Vec<u8>>) {
+        let TrialFile { id, unprocessed } = &mut self.files[at];
+        let Some(file) = self.logs.file_mut(*id) else { return };
+        let mut start = 0;
+        while start < unprocessed.len() {
+            self.rules.begin_turn();
+            let bytes = &unprocessed[start..];
+            let lines = Lines { position: self.position.saturating_sub(bytes.len() as u64), place: None, bytes };
+            let consumed = self.rules.handle_lines(self.now, file, lines, &mut self.delivery);
+            events.extend(self.delivery.drain());
+            start += consumed;
+            if consumed == 0 && self.rules.waits_until(file).is_some_and(|until| until > self.now.mono) {
+                break;
             }
         }
-        self.position += bytes.len() as u64;
+        unprocessed.drain(..start);
+    }
+
+    /// Until when a line waits for others, in the file where that is over first.
+    fn waits_until(&self) -> Option<Duration> {
+        let waiting = self.files.iter().filter(|file| !file.unprocessed.is_empty());
+        waiting.filter_map(|file| self.rules.waits_until(self.logs.file(file.id)?)).min()
+    }
+
+    /// No more lines come.
+    fn end_waiting(&mut self, events: &mut Vec<Vec<u8>>) {
+        while let Some(until) = self.waits_until() {
+            self.now.mono = self.now.mono.max(until);
+            (0..self.files.len()).for_each(|at| self.process(at, events));
+        }
     }
 
     /// Lets the time of the lines pass up to that one. It never goes back.
@@ -182,7 +219,8 @@ impl Trial {
         let times = *times;
         let target = times.at(date.seconds());
         for _ in 0..Self::MAX_STEPS {
-            let next = self.rules.next_deadline(self.now).filter(|next| *next < target.mono);
+            let due = earlier(self.rules.next_deadline(self.now), self.waits_until());
+            let next = due.filter(|next| *next < target.mono);
             let Some(next) = next.filter(|next| *next > self.now.mono) else { break };
             let seconds = i64::try_from(next.as_secs()).unwrap_or(0);
             self.pass(times.at(times.first.seconds() + seconds), events);
@@ -193,9 +231,10 @@ impl Trial {
     /// It is that time now: blocks may be over, and the times of alerts begin or end.
     fn pass(&mut self, now: Now, events: &mut Vec<Vec<u8>>) {
         self.now = now;
+        (0..self.files.len()).for_each(|at| self.process(at, events));
         if self.rules.handle_timeout(now, &self.logs, &mut self.delivery) {
-            for id in &self.files {
-                if let Some(file) = self.logs.file(*id) {
+            for file in &self.files {
+                if let Some(file) = self.logs.file(file.id) {
                     self.rules.handle_end(file, self.position);
                 }
             }
@@ -250,6 +289,18 @@ mod tests {
             "Nov 29 07:59:59 opened\nNov 29 08:00:00 opened\nNov 29 09:00:59 opened\nNov 29 09:01:00 opened\nNov 28 08:30:00 late\n";
         assert_eq!(events(rule, lines), ["Nov 29 08:00:00 opened", "Nov 29 09:00:59 opened", "|"]);
         assert_eq!(events(rule, "opened 1\nopened 2\n"), ["opened 1", "opened 2", "|"]);
+    }
+
+    #[test]
+    fn lines_that_belong_together_make_one_event_whether_they_have_times_or_not() {
+        let rule = "file: /a\nmatch: E\njoin: ^ at|DETAIL\nalert_all: tags=T\nfile: /a\nmatch: x\nalert_all: tags=X\n";
+        let lines = "10:00:00 E 1\n at a\n at b\n10:00:02 DETAIL c\n10:00:09 DETAIL too late\n10:00:10 E 2\n at x\n10:00:10 E 3\n at d\n";
+        let timed: String = lines.lines().map(|line| format!("{}{line}\n", if line.starts_with(' ') { "" } else { "Nov 29 " })).collect();
+        let (one, two, three) =
+            ("Nov 29 10:00:00 E 1 ⏎ at a ⏎ at b ⏎ Nov 29 10:00:02 DETAIL c", "Nov 29 10:00:10 E 2 ⏎ at x", "Nov 29 10:00:10 E 3 ⏎ at d");
+        assert_eq!(events(rule, &timed), [one, two, " at x".trim(), "|", three]);
+        let untimed = "E 1\n at a\nE 2\nfine x\nE 3\n at b\n";
+        assert_eq!(events(rule, untimed), ["E 1 ⏎ at a", "E 2", "fine x", "|", "E 3 ⏎ at b"]);
     }
 
     #[test]

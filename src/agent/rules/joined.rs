@@ -28,7 +28,8 @@ struct WaitingLine {
 }
 
 impl<'a> JoinedLines<'a> {
-    /// Most bytes of them. They are more than an event has, and no more than are read of a file at once.
+    /// Most bytes of them: four times as many as the text of an event has. A file is read in blocks of twice as many, which end with a
+    /// part of a line. If the bound were a whole block, lines up to it would wait in vain for one that does not fit into the block.
     const MAX: usize = 32 * 1024;
     const SEPARATOR: &'static str = " ⏎ ";
 

@@ -94,9 +94,7 @@ impl Limits {
             self.limits.retain(|limit| limit.sample.is_some());
             for key in delivery.open_conditions(family) {
                 if !self.limits.iter().any(|limit| limit.key == key) {
-                    let cleared = delivery.cleared_text(key).or(alert.condition.cleared.clone());
-                    let terms = ConditionRule { cleared, ..alert.condition.clone() };
-                    condition_alert(key, alert, &terms).close(now, delivery);
+                    condition_alert(key, alert, &alert.condition).close_value(now, delivery);
                 }
             }
         }
@@ -107,7 +105,7 @@ impl Limits {
 
 impl Limit {
     fn handle_number(&mut self, now: Now, alert: &CommandAlert, sample: Sample, message: &str, delivery: &mut Delivery) {
-        let terms = self.told(alert);
+        let terms = alert.condition.of_value(&self.value);
         let condition = condition_alert(self.key, alert, &terms);
         match (self.sample, sample) {
             (Some(Sample::Holds), Sample::Holds) => condition.repeat(now, message, delivery),
@@ -121,18 +119,9 @@ impl Limit {
     /// The run has ended.
     fn end_run(&mut self, now: Now, alert: &CommandAlert, delivery: &mut Delivery) {
         if let Some(sample) = self.sample.take().filter(|sample| *sample != Sample::Holds) {
-            let terms = self.told(alert);
+            let terms = alert.condition.of_value(&self.value);
             self.condition.handle_sample(now, &condition_alert(self.key, alert, &terms), sample, "", delivery);
         }
-    }
-
-    /// The terms of the alert. Behind the text for the end stands the value, since the line that had it may be gone then.
-    fn told(&self, alert: &CommandAlert) -> ConditionRule {
-        let cleared = alert.condition.cleared.as_ref().map(|cleared| match &*self.value {
-            "" => cleared.clone(),
-            value => [cleared, " [", value, "]"].concat().into(),
-        });
-        ConditionRule { cleared, ..alert.condition.clone() }
     }
 }
 

@@ -46,11 +46,14 @@ impl LineConditions {
         let LogAlert::Limit { limit, message } = &rule.alert else { return false };
         let text = matched.line.text();
         let Some(captures) = rule.captures(text, work) else { return false };
-        let key = match &limit.subject {
+        let value = match &limit.subject {
+            Some(LineSubject::Text(group, wanted)) if group.text_in(&captures) != &**wanted => return false,
+            Some(LineSubject::Each(group)) => Some(group.text_in(&captures)),
+            None | Some(LineSubject::Text(..)) => None,
+        };
+        let key = match value {
             None => ConditionKey::of(name.value()),
-            Some(LineSubject::Text(group, wanted)) if group.text_in(&captures) == &**wanted => ConditionKey::of(name.value()),
-            Some(LineSubject::Text(..)) => return false,
-            Some(LineSubject::Each(group)) => ConditionKey::family(name.value()).of_value(group.text_in(&captures)),
+            Some(value) => ConditionKey::family(name.value()).of_value(value),
         };
         let number = limit.group.text_in(&captures);
         let Some(number) = limit.limit.measure.read(number) else {
@@ -64,8 +67,9 @@ impl LineConditions {
         };
         let Some(state) = self.step(now, key, sample, rule, delivery) else { return false };
         let text = message.expand(text, Some(&captures));
-        let text = if state == State::Closed { rule.condition.cleared.as_deref() } else { Some(&*text) };
-        let (file, LogRule { tags, condition: terms, .. }) = (matched.file, rule);
+        let terms = &rule.condition.of_value(value.unwrap_or_default());
+        let text = if state == State::Closed { terms.cleared.as_deref() } else { Some(&*text) };
+        let (file, tags) = (matched.file, &rule.tags);
         let (chain, kind, file) = (file.chain(), Kind::Limit, Some(file.path()));
         let alert = ConditionAlert { key, chain, origin: matched.origin, kind, tags, file, terms, samples: 1 };
         delivery.push_condition_of_line(now, &alert.event(state, text), before);

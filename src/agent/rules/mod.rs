@@ -31,7 +31,7 @@ pub use trial::{CommandTrial, ProcessTrial};
 use super::delivery::{Delivery, Event};
 use super::failures::FailingSource;
 use super::logs::{FollowedFile, Lines, Logs};
-use super::output::{JobId, LogId, Output, Outputs, Process, Task, TaskEnd};
+use super::output::{JobId, LogId, Output, Outputs, TableEntry, Task, TaskEnd};
 use crate::directives::host::{CommandLine, Group, LogRule, LogSource, Rule, Run};
 use crate::lines::lines;
 use crate::now::{earlier, Now};
@@ -201,10 +201,10 @@ impl Rules {
         bytes.len()
     }
 
-    /// Takes a process that a task has found.
-    pub(super) fn handle_process(&mut self, job: JobId, process: &Process<'_>) {
+    /// Takes what a task has found in the table of the system.
+    pub(super) fn handle_table(&mut self, job: JobId, entry: &TableEntry<'_>) {
         if self.jobs.iter().any(|(known, purpose)| *known == job && *purpose == Purpose::Sample(ProcessSource::Table)) {
-            self.processes.handle_process(process);
+            self.processes.handle_table(entry);
         }
     }
 
@@ -258,7 +258,7 @@ impl Rules {
         for source in ProcessSource::ALL {
             if !self.is_sampling(source) && self.processes.begin_sample(now, source) {
                 let task = match (source, &self.process_list) {
-                    (ProcessSource::Table, _) => Task::Processes,
+                    (ProcessSource::Table, _) => Task::Processes { users: self.processes.users() },
                     (ProcessSource::Lines, None) => Task::ProcessTable,
                     (ProcessSource::Lines, Some(command)) => Task::Command(command.clone(), Run::TIMEOUT),
                 };

@@ -2,7 +2,7 @@
 
 use super::condition::{Condition, ConditionAlert, ConditionNames, Sample};
 use crate::agent::delivery::{Delivery, Event};
-use crate::agent::output::Process;
+use crate::agent::output::{Process, TableEntry};
 use crate::directives::host::{ProcessFilter, ProcessRule};
 use crate::now::Now;
 use crate::pattern::{Pattern, Work};
@@ -18,6 +18,9 @@ pub(super) struct ProcessRules {
     samplings: Vec<Sampling>,
     /// What may still be searched in this turn.
     work: Work,
+    /// Users that the rules name and that the system did not know when the last sample was taken; and in the present one.
+    unknown_users: Vec<Box<str>>,
+    found_unknown: Vec<Box<str>>,
     /// When all is clear again if the samples stay good; `None` while it is clear.
     all_clear: Option<Duration>,
 }
@@ -90,6 +93,8 @@ impl ProcessRules {
                 None => Counter::new(rule, source, identity, key),
             });
         }
+        let named = |name: &str| self.rules.iter().any(|rule| rule.rule.filter.user_name() == Some(name));
+        self.unknown_users.retain(|name| named(name));
         if self.rules.is_empty() {
             self.all_clear = None;
         }
@@ -119,6 +124,7 @@ impl ProcessRules {
         if self.next_sample(source).is_none_or(|next| now.mono < next) {
             return false;
         }
+        self.found_unknown.clear();
         for rule in self.rules.iter_mut().filter(|rule| rule.source == source) {
             (rule.is_sampled, rule.count) = (false, 0);
             (rule.children, rule.parents) = (Vec::new(), Vec::new());
@@ -142,8 +148,22 @@ impl ProcessRules {
         }
     }
 
-    /// One process of the table of the system, which counts as its line does.
-    pub(super) fn handle_process(&mut self, process: &Process<'_>) {
+    /// The names of users that the rules whose sample is being taken ask for.
+    pub(super) fn users(&self) -> Vec<Box<str>> {
+        let sampled = self.rules.iter().filter(|rule| rule.is_sampled && rule.source == ProcessSource::Table);
+        sampled.filter_map(|rule| rule.rule.filter.user_name()).map(Into::into).collect()
+    }
+
+    /// What the table of the system says.
+    pub(super) fn handle_table(&mut self, entry: &TableEntry<'_>) {
+        match entry {
+            TableEntry::Process(process) => self.handle_process(process),
+            TableEntry::UnknownUser(name) => self.found_unknown.push((*name).into()),
+        }
+    }
+
+    /// One process, which counts as its line does.
+    fn handle_process(&mut self, process: &Process<'_>) {
         let disguised = without_mark(process.line);
         let is_found = |pattern: &Pattern| is_found(pattern, process.line, disguised.as_deref(), &mut Work::turn());
         for rule in self.sampled(ProcessSource::Table) {
@@ -194,6 +214,22 @@ impl ProcessRules {
             }
         }
         self.all_clear = all_clear;
+        if source == ProcessSource::Table {
+            self.report_users(now, delivery);
+        }
+    }
+
+    /// Tells once of each user that the rules name and that the system does not know: their processes would not be missed.
+    fn report_users(&mut self, now: Now, delivery: &mut Delivery) {
+        let asked = self.users();
+        // Those of rules that were not sampled now stay as they are.
+        self.unknown_users.retain(|name| !asked.contains(name) || self.found_unknown.contains(name));
+        for name in std::mem::take(&mut self.found_unknown) {
+            if !self.unknown_users.contains(&name) {
+                delivery.push(now, Event::system(&format!("Unknown user: {name}: /etc/passwd has no number with this name first")));
+                self.unknown_users.push(name);
+            }
+        }
     }
 
     /// How many processes each rule has counted in its last sample.
@@ -422,6 +458,27 @@ mod tests {
             let event = if count == 1 { Vec::new() } else { vec![format!("P M [{count}]")] };
             assert_eq!(events(&mut delivery), event, "{terms}");
         }
+    }
+
+    #[test]
+    fn a_user_that_is_not_known_is_told_once_and_again_after_it_was_known() {
+        let mut processes = ProcessRules::default();
+        let rule = |terms: &str| ONE.replace("min=1", &format!("min=0 {terms}"));
+        processes.replace(at(0), rules(&(rule("user=ann") + &rule("user=bob every=40") + &rule("user=33"))), false);
+        let mut told = Vec::new();
+        for (number, unknown) in (1..).zip([&["ann"][..], &["ann", "bob"], &["ann"], &["bob"], &["ann"], &["ann", "bob"]]) {
+            assert!(processes.begin_sample(at(number * 20), ProcessSource::Table));
+            let asked = processes.users();
+            assert_eq!(asked, if number % 2 == 0 { ["ann", "bob"].map(Box::from).to_vec() } else { vec!["ann".into()] });
+            for name in unknown {
+                processes.handle_table(&TableEntry::UnknownUser(name));
+            }
+            let mut delivery = delivery();
+            processes.end_sample(at(number * 20), ProcessSource::Table, &mut delivery);
+            let events = events(&mut delivery).into_iter();
+            told.push(events.map(|event| event.split(": ").nth(1).unwrap().to_string()).collect::<Vec<_>>().join(","));
+        }
+        assert_eq!(told, ["ann", "bob", "", "", "ann", ""]);
     }
 
     #[test]

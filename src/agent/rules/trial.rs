@@ -4,7 +4,7 @@
 use super::command::CommandRules;
 use super::process::{ProcessRules, ProcessSource};
 use crate::agent::delivery::Delivery;
-use crate::agent::output::{Process, TaskEnd};
+use crate::agent::output::{TableEntry, TaskEnd};
 use crate::directives::host::{CommandAlert, CommandRule, ConditionRule, ProcessRule, Run};
 use crate::now::Now;
 use crate::random::Random;
@@ -69,9 +69,14 @@ impl ProcessTrial {
         self.rules.handle_line(line);
     }
 
-    /// A process of the table of the system.
-    pub fn handle_process(&mut self, process: &Process<'_>) {
-        self.rules.handle_process(process);
+    /// What the table of the system says.
+    pub fn handle_table(&mut self, entry: &TableEntry<'_>) {
+        self.rules.handle_table(entry);
+    }
+
+    /// The names of users that the rule asks for.
+    pub fn users(&self) -> Vec<Box<str>> {
+        self.rules.users()
     }
 
     /// The list is complete. Returns how many processes count, and the events, as the datagrams that would be sent.

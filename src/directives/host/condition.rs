@@ -3,6 +3,7 @@
 use super::syntax::CONDITION_KEYS;
 use crate::directives::arguments::Arguments;
 use crate::directives::decimal::Decimal;
+use crate::text::{truncate, MAX_EVENT_TEXT};
 use std::time::Duration;
 
 /// The terms of a condition. Without any of them an alert makes an event each time.
@@ -39,6 +40,15 @@ impl ConditionRule {
             repeat: repeat.map(Duration::from_secs),
             cleared: None,
         }
+    }
+
+    /// The terms for the condition of a value among others: behind the text for its end stands the value.
+    pub fn of_value(&self, value: &str) -> Self {
+        let cleared = self.cleared.as_ref().map(|cleared| match truncate(value, MAX_EVENT_TEXT) {
+            "" => cleared.clone(),
+            value => [cleared, " [", value, "]"].concat().into(),
+        });
+        Self { cleared, ..self.clone() }
     }
 
     /// The terms that are given, as version 1 agents do not know them.

@@ -33,7 +33,7 @@ pub use process_filter::ProcessFilter;
 pub use rule::{AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventLimit, LogAlert, LogRule, ProcessRule, Rule};
 pub use run::{GoodStatuses, Run};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
-pub use syntax::DIRECTIVES;
+pub use syntax::{keys_of, DIRECTIVES};
 pub use warnings::warnings;
 
 use super::source::{Fault, SourceLine};

@@ -245,7 +245,7 @@ impl<'a> Parser<'a, '_> {
             return Err(format!("{name}: must come after a match:"));
         } else if name != "ignore" {
             if rule.log == LogSource::Journal {
-                return Err(format!("{name}: has no meaning in a group that journal: opens: an entry is one line"));
+                return Err(format!("{name}: has no meaning in a group that journal: opens: each entry is a line of its own"));
             }
             let joining = if name == "join" { Joining::Found(pattern) } else { Joining::NotFound(pattern) };
             if rule.joining.replace(joining).is_some() {

@@ -38,7 +38,8 @@ impl Doubts {
         if text.starts_with('*') {
             self.add("a pattern is no wildcard: .* stands for any text");
         }
-        if text.contains("(?i") && text.chars().any(|c| !c.is_ascii() && c.is_alphabetic()) {
+        let is_fold = |(at, _): (usize, &str)| text[at + 2..].bytes().take_while(u8::is_ascii_alphabetic).any(|flag| flag == b'i');
+        if text.match_indices("(?").any(is_fold) && text.chars().any(|c| !c.is_ascii() && c.is_alphabetic()) {
             self.add("(?i) ignores the case of ASCII letters only, unlike Python");
         }
         if !text.contains("(?x") && has_comment(text) {
@@ -150,6 +151,8 @@ mod tests {
             ("(?<=a)b", Some("look-around")),
             ("a++b", Some("possessive")),
             ("(?i)é", Some("ASCII letters only")),
+            ("x(?mi:é)", Some("ASCII letters only")),
+            ("(?m)(?P<i>é)", None),
             (r"\{key\}: \[a\] [^\[]", None),
             ("[[:digit:]]{2,3}x{2}y{2,}", None),
             (r"worker #\d+", None),

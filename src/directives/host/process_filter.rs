@@ -3,6 +3,7 @@
 use super::patterns::Patterns;
 use crate::directives::arguments::Arguments;
 use crate::pattern::{Pattern, Purpose};
+use crate::text::number;
 
 /// Whose processes count. Only the table of the system itself says that, not the output of a command.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +37,11 @@ impl ProcessFilter {
             }
         };
         Self { user: user.map(Into::into), parent: parent.and_then(Result::ok), is_contained }
+    }
+
+    /// The user, if it is given by its name.
+    pub fn user_name(&self) -> Option<&str> {
+        self.user.as_deref().filter(|user| number(user, 10).is_none())
     }
 
     /// Whether all processes count.

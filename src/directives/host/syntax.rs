@@ -35,7 +35,7 @@ pub(super) const CONDITION_KEYS: [&str; 3] = ["for", "until", "repeat"];
 pub(super) const NEW_KEYS: [&str; 9] = ["by", "limit", "text", "every", "timeout", "ok", "user", "parent", "container"];
 
 /// The keys of a directive with `key=value` arguments, in the order that version 1 agents expect; none for other directives.
-pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
+pub fn keys_of(name: &str) -> &'static [&'static str] {
     match name {
         "alert_all" => &["tags", "limit", "text", "message"],
         "alert_n" => &["tags", "threshold", "seconds", "by", "for", "repeat", "text", "message"],

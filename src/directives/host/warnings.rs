@@ -6,7 +6,7 @@ use super::group::Group;
 use super::pattern_doubts::{doubts, has_comment, is_everywhere};
 use super::rule::{AlertSubject, CommandAlert, Rule};
 use super::syntax::{keys_of, OPENERS};
-use crate::directives::arguments::Arguments;
+use crate::directives::arguments::{term_in, Arguments};
 use crate::directives::source::{directive, Fault, SourceLine};
 
 /// The doubts about the lines of a file, also of groups with faults, and about its valid groups.
@@ -45,6 +45,11 @@ fn of_directive(name: &str, argument: &str) -> Vec<String> {
             let arguments = Arguments::parse(name, argument, keys_of(name));
             add("command=", of_command(arguments.get("command").unwrap_or_default()));
             add("extract=", doubts(arguments.get("extract").unwrap_or_default()));
+        }
+        "alert_if" => {
+            let arguments = Arguments::parse(name, argument, keys_of(name));
+            let term = arguments.get("match").filter(|value| value.contains(',')).and_then(term_in);
+            found.extend(term.map(|term| format!("alert_if: {term}= is part of the text of match=: write terms behind the limit")));
         }
         "active" if argument.contains("24:00") => add("active:", vec!["24:00 counts as 23:59"]),
         _ => {}
@@ -152,6 +157,10 @@ mod tests {
                 "run: command=df extract=(a)\nalert_if: tags=A match=1 upper_limit=1,2 message=m",
                 "h:1: alert_if: tags=A applies to many lines",
             ),
+            (
+                "run: command=df extract=(a)\nalert_if: tags=A match=1,/ for=3 upper_limit=1,2 message=m",
+                "h:2: alert_if: for= is part of the text of match=",
+            ),
             ("run: command=sh -c 'df' extract=(a)\nalert_metric: tags=A match=1,a metric=1", "h:1: command= the quotes"),
             ("run: command=ls /a/* extract=(a)\nalert_metric: tags=A match=1,a metric=1", "h:1: command= no shell reads the command: wild"),
             ("run: command=df $X extract=(a)\nalert_metric: tags=A match=1,a metric=1", "h:1: command= no shell reads the command: var"),
@@ -167,6 +176,7 @@ mod tests {
         let text = "file: /var/log/*.log\nmatch: ^[^\\[]+#\\d{2} \\{\nignore: .*x\nactive: 1;08:00-23:59\nalert_all: tags=A\n\
                     file: |logread -f\nmatch: .\nalert_count: tags=A seconds=9\n\
                     ps_command: ps ax\nprocess: [s]shd\nalert_running: tags=A min=1 max=1 message=m\n\
+                    run: command=df extract=(a)\nalert_if: tags=A match=1,/ upper_limit=1,2 for=3 message=a for=3\n\
                     run: command=df -kP / extract=(\\d+)% (/)$\nalert_metric: tags=A match=2,/ metric=1\n";
         assert_eq!(found(text), [""; 0]);
     }

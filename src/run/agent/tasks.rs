@@ -90,7 +90,7 @@ impl Tasks {
             },
             Task::Builtin(builtin) => builtins::run(builtin).map(|lines| take(lines.as_bytes())),
             Task::ProcessTable => process_table::list(&mut take),
-            Task::Processes => process_table::list_with_owners(&mut |process| agent.handle_process(job, process)),
+            Task::Processes { users } => process_table::list_with_owners(&users, &mut |entry| agent.handle_table(job, entry)),
         };
         agent.handle_task_end(now, job, outcome.into());
     }

@@ -1,6 +1,6 @@
 //! `ax436 -T HOSTFILE --run`: runs the commands of a host file here, once, and shows what its rules make of what they print.
 
-use crate::agent::{CommandTrial, Process, ProcessTrial, TaskEnd};
+use crate::agent::{CommandTrial, ProcessTrial, TaskEnd};
 use crate::directives::host::{AlertSubject, CommandLine, CommandRule, Group, ProcessRule, Rule, Run};
 use crate::lines::lines;
 use crate::pattern::Work;
@@ -88,7 +88,7 @@ impl Trial<'_> {
         console::print(&format!("process: {}", rule.pattern.as_str()));
         let mut trial = ProcessTrial::new(self.clock.now(), self.host, rule);
         let outcome = match list {
-            _ if !rule.filter.is_empty() => process_table::list_with_owners(&mut |process: &Process<'_>| trial.handle_process(process)),
+            _ if !rule.filter.is_empty() => process_table::list_with_owners(&trial.users(), &mut |entry| trial.handle_table(entry)),
             None => process_table::list(&mut |bytes| {
                 lines(bytes).for_each(|(_, line)| trial.handle_line(&String::from_utf8_lossy(line)));
             }),

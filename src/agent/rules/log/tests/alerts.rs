@@ -81,7 +81,7 @@ fn each_value_has_a_condition_of_its_own() {
     let alert = "alert_n: tags=N threshold=1 seconds=10 by=ip for=2 repeat=0 text=Many from {ip}\ncleared: Over";
     let mut bench = Bench::new(&by_address(alert));
     let blocks = ["x a\nx a\nx b\n", "x a\nx a\nx b\nx b\n", "x b\nx b\nx a\nx a\n", "x b\nx b\n", "x b\n", ""];
-    let expected = ["", "N Many from a", "N Many from b", "N Over", "N Over", ""];
+    let expected = ["", "N Many from a", "N Many from b", "N Over [a]", "N Over [b]", ""];
     for (block, (lines, expected)) in (0..).zip(blocks.into_iter().zip(expected)) {
         bench.lines(block * 10 + 1, lines);
         // What happens to other rules ends none of these conditions.
@@ -99,12 +99,12 @@ fn the_conditions_of_values_end_with_the_times_of_their_alert_and_with_their_rul
     bench.lines(1, "x a\nx b\n");
     bench.time(10, 0);
     bench.time(120, 0);
-    assert_eq!(bench.events(), ["N M", "N M", "N C", "N C"]);
+    assert_eq!(bench.events(), ["N M", "N M", "N C [a]", "N C [b]"]);
     let mut bench = Bench::new(&text);
     bench.lines(1, "x a\n");
     bench.time(10, 0);
     bench.delivery.close_other_conditions(at(11), &[]);
-    assert_eq!(bench.events(), ["N M", "N C"]);
+    assert_eq!(bench.events(), ["N M", "N C [a]"]);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_limit_may_be_about_one_subject_or_about_each() {
     let lines = "took 95 ms of /a\ntook 99 ms of /b\ntook 96 ms of /a\ntook 5 ms of /b\ntook 5 ms of /a\n";
     for (subject, expected) in [
         ("match=2,/a", vec!["I 95 of /a", "I C"]),
-        ("match=2", vec!["I 95 of /a", "I 99 of /b", "I C", "I C"]),
+        ("match=2", vec!["I 95 of /a", "I 99 of /b", "I C [/b]", "I C [/a]"]),
         ("", vec!["I 95 of /a", "I C"]),
     ] {
         let alert = format!("alert_if: tags=I {subject} upper_limit=1,90 repeat=0 text={{1}} of {{2}}\ncleared: C");
@@ -203,5 +203,5 @@ fn the_condition_of_a_limit_ends_with_the_times_of_its_alert() {
     let mut bench = Bench::new(&took("active: 3;00:00-12:01\nalert_if: tags=I match=2 upper_limit=1,9 repeat=0 message=M\ncleared: C"));
     bench.lines(1, "took 95 ms of /a\ntook 99 ms of /b\n");
     bench.time(120, 0);
-    assert_eq!(bench.events(), ["I M", "I M", "I C", "I C"]);
+    assert_eq!(bench.events(), ["I M", "I M", "I C [/a]", "I C [/b]"]);
 }
