@@ -29,7 +29,7 @@ struct WaitingLine {
 
 impl<'a> JoinedLines<'a> {
     /// Most bytes of them. They are more than an event has, and no more than are read of a file at once.
-    const MAX: usize = 32 * 1024;
+    pub(super) const MAX: usize = 32 * 1024;
     const SEPARATOR: &'static str = " ⏎ ";
 
     /// The lines of a block from that line on.
