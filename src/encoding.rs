@@ -255,7 +255,7 @@ mod tests {
                 ([&high[..], &a].concat(), "\u{fffd}a\n"),
                 ([&low[..], &high, &a].concat(), "\u{fffd}\u{fffd}a\n"),
                 ([&a[..], &high].concat(), "a\n\u{fffd}"),
-                ([&a[..], &[b'x']].concat(), "a\n\u{fffd}"),
+                ([&a[..], b"x"].concat(), "a\n\u{fffd}"),
             ] {
                 assert_eq!(units.decode(&bytes), expected, "{units:?} {bytes:?}");
             }

@@ -362,7 +362,8 @@ fn prose_is_wrapped() {
 }
 
 /// What stands in the list of events for that which differs from event to event.
-const VARIABLE: [&str; 14] = ["A", "B", "COMMAND", "DIRECTIVE", "HOST", "N", "PATH", "PATTERN", "R", "REASON", "T1", "T2", "TEXT", "V"];
+const VARIABLE: [&str; 15] =
+    ["A", "B", "COMMAND", "DIRECTIVE", "HOST", "N", "NAME", "PATH", "PATTERN", "R", "REASON", "T1", "T2", "TEXT", "V"];
 
 /// All code of the program, in one text.
 fn source() -> String {

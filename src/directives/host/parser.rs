@@ -30,6 +30,7 @@ pub(super) fn parse<'a>(lines: impl IntoIterator<Item = SourceLine<'a>>, pattern
         active: None,
         last_alert: LastAlert::Elsewhere,
         faulty: false,
+        is_any_read_specially: false,
     };
     for line in lines {
         parser.line(&line);
@@ -84,6 +85,8 @@ struct Parser<'a, 'p> {
     last_alert: LastAlert,
     /// Whether the open group has a fault.
     faulty: bool,
+    /// Whether a group says how its log is read.
+    is_any_read_specially: bool,
 }
 
 impl<'a> Parser<'a, '_> {
@@ -280,6 +283,7 @@ impl<'a> Parser<'a, '_> {
         if lines.iter().filter(|line| directive(line).is_ok_and(|(known, _)| known == name)).count() > 1 {
             return Err(format!("{name}: is given twice"));
         }
+        self.is_any_read_specially = true;
         log_reading::set(rule, name, argument)
     }
 
@@ -327,9 +331,9 @@ impl<'a> Parser<'a, '_> {
             _ => return Err(misplaced(name)),
         }
         let outcome = if lacks_match { Err(format!("{name}: needs a match: before it")) } else { arguments.done() };
-        let outcome = outcome.and_then(|()| match faulty {
-            true => Ok(()),
-            false => log_reading::agree(&self.groups).map_err(|reason| format!("{name}: {reason}")),
+        let outcome = outcome.and_then(|()| match self.is_any_read_specially && !faulty {
+            true => log_reading::agree(&self.groups).map_err(|reason| format!("{name}: {reason}")),
+            false => Ok(()),
         });
         if outcome.is_ok() {
             self.finish();

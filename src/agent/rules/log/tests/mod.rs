@@ -6,6 +6,7 @@ use crate::directives::host::Rule;
 use crate::encoding::Units;
 
 mod alerts;
+mod encoded;
 mod joined;
 
 /// So many lines of 1,000 bytes: one after which no block is read any more, and more than can wait.
