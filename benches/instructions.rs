@@ -7,6 +7,7 @@ use project436::agent::{self, Agent, Lines, LogEvent, LogId, Place};
 use project436::directives::host::HostFile;
 use project436::directives::keys::HostKeys;
 use project436::directives::Source;
+use project436::encoding::Units;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
@@ -110,7 +111,7 @@ fn read(position: u64, bytes: &[u8]) -> LogEvent<'_> {
         offset: position + 1000,
         before: &[b'y'; CONTEXT],
     };
-    LogEvent::Lines(Lines { position, place: Some(Place::File(place)), bytes })
+    LogEvent::Lines(Lines { position, place: Some(Place::File(place)), bytes, units: Units::Bytes })
 }
 
 fn lines(pattern: &str, times: usize) {

@@ -7,7 +7,7 @@
 //!
 //! They know no clock, no file and no socket: [`wire`] (the messages, who may send them, and positions in logs), [`directives`] (the
 //! configuration language), [`pattern`], [`schedule`], [`lines`], [`text`], [`hash`], [`random`], [`now`], [`date`],
-//! [`line_time`], [`wildcard`], [`series`].
+//! [`line_time`], [`wildcard`], [`series`], [`encoding`], [`escapes`].
 //!
 //! # State machines
 //!
@@ -33,6 +33,8 @@
 pub mod agent;
 pub mod date;
 pub mod directives;
+pub mod encoding;
+pub mod escapes;
 pub mod fs;
 pub mod hash;
 pub mod line_time;

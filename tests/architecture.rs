@@ -16,7 +16,8 @@ use std::fs;
 use std::path::Path;
 
 /// Pure values. Every room above may import them.
-const VALUES: &[&str] = &["text", "hash", "random", "schedule", "now", "date", "line_time", "lines", "pattern", "wildcard", "series"];
+const VALUES: &[&str] =
+    &["text", "hash", "random", "schedule", "now", "date", "line_time", "encoding", "escapes", "lines", "pattern", "wildcard", "series"];
 
 const fn core(name: &'static str, imports: &'static [&'static [&'static str]]) -> Room {
     Room { name, kind: Kind::Core, imports }
@@ -31,7 +32,9 @@ const ROOMS: &[Room] = &[
     // Values.
     core("text", &[]),
     core("hash", &[]),
-    core("lines", &[]),
+    core("encoding", &[]),
+    core("escapes", &[]),
+    core("lines", &[&["encoding"]]),
     core("schedule", &[&["text"]]),
     core("now", &[&["schedule"]]),
     core("date", &[]),
@@ -58,8 +61,9 @@ const ROOMS: &[Room] = &[
     outside("run::process_table", &[VALUES, &["agent", "fs", "sys"]]),
     outside("run::agent", &[VALUES, &["run", "agent", "tail", "wire", "directives", "fs", "sys"]]),
     outside("run::server", &[VALUES, &["run", "server", "outputs", "tail", "wire", "directives", "fs", "sys"]]),
-    // `ax436 -t` tries rules on lines as an agent would.
-    outside("run::server::check", &[VALUES, &["run", "agent", "wire", "directives", "fs", "sys"]]),
+    outside("run::server::check", &[VALUES, &["run", "wire", "directives", "fs", "sys"]]),
+    // `ax436 -T` tries rules as an agent would.
+    outside("run::server::try_log", &[VALUES, &["run", "agent", "wire", "directives", "sys"]]),
     outside("run::server::try_commands", &[VALUES, &["run", "agent", "wire", "directives", "sys"]]),
     outside("bin", &[&["run", "sys"]]),
 ];

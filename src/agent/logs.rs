@@ -6,6 +6,7 @@ use super::place::{LinePlace, Place};
 use super::place_search::{PlaceRequest, PlaceSearch};
 use super::session::Phase;
 use crate::directives::host::LogSource;
+use crate::encoding::{Encoding, Units};
 use crate::now::Now;
 use crate::wire::position::{BlockCount, Position};
 use crate::wire::ChainId;
@@ -60,6 +61,8 @@ pub struct Lines<'a> {
     pub place: Option<Place<'a>>,
     /// Whole lines. Only the last may lack its newline.
     pub bytes: &'a [u8],
+    /// What they are made of.
+    pub units: Units,
 }
 
 /// Everything that is followed, ordered by id.
@@ -76,6 +79,7 @@ pub(super) struct Logs {
 struct FollowedLog {
     id: LogId,
     source: LogSource,
+    encoding: Encoding,
     /// For a wildcard.
     wildcard: Option<Wildcard>,
 }
@@ -191,15 +195,15 @@ impl FollowedFile {
 
 impl Logs {
     /// Follows these logs and no others. Logs that were followed already keep their ids and files.
-    pub(super) fn replace(&mut self, wanted: &[LogSource]) {
+    pub(super) fn replace(&mut self, wanted: &[(LogSource, Encoding)]) {
         let mut before = std::mem::take(&mut self.sources);
-        for source in wanted {
+        for (source, encoding) in wanted {
             if self.sources.iter().any(|known| known.source == *source) {
                 continue;
             }
             let known = before.iter().position(|known| known.source == *source);
             let source = known.map_or_else(|| self.new_source(source), |at| before.swap_remove(at));
-            self.sources.push(source);
+            self.sources.push(FollowedLog { encoding: *encoding, ..source });
         }
         self.sources.sort_by_key(|source| source.id);
         for FollowedLog { id, wildcard, .. } in before {
@@ -227,7 +231,7 @@ impl Logs {
             }
             self.files.push(file);
         }
-        FollowedLog { id, source: source.clone(), wildcard }
+        FollowedLog { id, source: source.clone(), encoding: Encoding::default(), wildcard }
     }
 
     /// A chain that is not to be closed, whatever it was before.
@@ -250,6 +254,11 @@ impl Logs {
     /// The logs of the configuration and their ids, ordered by id.
     pub(super) fn sources(&self) -> impl Iterator<Item = (LogId, &LogSource)> {
         self.sources.iter().map(|source| (source.id, &source.source))
+    }
+
+    /// What is to be followed, and how it is read.
+    pub(super) fn wanted(&self) -> Vec<(LogId, LogSource, Encoding)> {
+        self.sources.iter().map(|log| (log.id, log.source.clone(), log.encoding)).collect()
     }
 
     /// The file of that id.
@@ -503,7 +512,7 @@ impl Logs {
     /// Announces each wildcard once the server knows all of its first files: what it finds from then on is new.
     fn announce_wildcards(&mut self, now: Now, delivery: &mut Delivery, outputs: &mut Outputs) {
         let Self { sources, files, .. } = self;
-        for FollowedLog { id, source, wildcard } in sources {
+        for FollowedLog { id, source, wildcard, .. } in sources {
             let Some(Wildcard { chain, found: Some(found), is_announced: is_announced @ false }) = wildcard else { continue };
             let last_read = delivery.ask(now, *chain);
             let is_known = |file: &FollowedFile| matches!(file.opening, Opening::Done) && delivery.is_settled(file.chain);

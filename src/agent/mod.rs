@@ -377,8 +377,7 @@ impl Agent {
             FailingSource::Run(run) => rules.needs_run(run),
             FailingSource::PositionsFile(_) => true,
         });
-        let sources = self.logs.sources().map(|(id, source)| (id, source.clone())).collect();
-        self.outputs.push(Output::Follow(sources));
+        self.outputs.push(Output::Follow(self.logs.wanted()));
         let rules = self.rules.len();
         let plural = if rules == 1 { "" } else { "s" };
         self.system_event(now, format!("Configuration {revision} in force: {rules} rule{plural}"));

@@ -1,6 +1,7 @@
 //! What the agent wants done, in the order in which it came up. Nothing is carried out here.
 
 use crate::directives::host::{Builtin, CommandLine, LogSource};
+use crate::encoding::Encoding;
 use crate::wire::position::{FilePosition, Position};
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
@@ -11,9 +12,9 @@ use std::time::Duration;
 pub enum Output {
     /// Send that datagram.
     Send { to: SocketAddrV4, datagram: Vec<u8> },
-    /// Follow these logs and no others. Logs that are followed already continue.
+    /// Follow these logs and no others, and read them in these encodings. Logs that are followed already continue.
     /// A wildcard's files are reported by [`LogEvent::Found`](super::LogEvent::Found) with the id given here.
-    Follow(Vec<(LogId, LogSource)>),
+    Follow(Vec<(LogId, LogSource, Encoding)>),
     /// Read a file of the log `source` from `start` on, and report it by [`LogEvent::Opened`](super::LogEvent::Opened).
     /// All events about this file carry the id `log`. It equals `source` unless a wildcard found the file.
     Open { source: LogId, log: LogId, path: String, start: Start },

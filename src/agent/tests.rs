@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::directives::host::LogSource;
+use crate::encoding::Units;
 use crate::schedule::WeekMinute;
 use crate::wire::position::Position;
 use crate::wire::{ChainId, Checkpoint, Seq};
@@ -66,7 +67,7 @@ impl Bench {
     }
 
     fn lines(&mut self, log: LogId, text: &str) -> usize {
-        self.log(log, LogEvent::Lines(Lines { position: 0, place: None, bytes: text.as_bytes() }))
+        self.log(log, LogEvent::Lines(Lines { position: 0, place: None, bytes: text.as_bytes(), units: Units::Bytes }))
     }
 
     /// Answers every SEEK: the server knows nothing of any chain. Agrees to every TAKE.
@@ -119,7 +120,7 @@ impl Bench {
     /// The logs of the last order to follow.
     fn followed(&mut self) -> Vec<(LogId, LogSource)> {
         let orders = self.outputs.iter().rev().find_map(|output| match output {
-            Output::Follow(logs) => Some(logs.clone()),
+            Output::Follow(logs) => Some(logs.iter().map(|(id, source, _)| (*id, source.clone())).collect()),
             _ => None,
         });
         orders.unwrap()

@@ -12,6 +12,7 @@ use super::rotated::RotatedFiles;
 use super::rotation_key::RotationKey;
 use super::siblings::{Places, Siblings};
 use super::stat::{FileId, Mtime};
+use crate::encoding::Encoding;
 use crate::fs::{Access, AccessError};
 use crate::wire::position::{FilePosition, Position};
 use std::fs::Metadata;
@@ -32,6 +33,8 @@ pub(super) struct LogFiles {
     progress: Progress,
     /// The highest number of a file so far.
     last_serial: u32,
+    /// Whether it was told that its files are probably in another encoding.
+    is_doubted: bool,
 }
 
 /// Behind which file others are looked for, and by what these are recognised as newer.
@@ -55,6 +58,7 @@ impl LogFiles {
             predecessor: None,
             progress: Progress::default(),
             last_serial: 0,
+            is_doubted: false,
         }
     }
 
@@ -73,7 +77,7 @@ impl LogFiles {
     /// # Errors
     /// The file is refused, missing or cannot be read.
     pub(super) fn open(&self, offset: u64) -> Result<LogFile, AccessError> {
-        LogFile::open(&self.access, Path::new(self.path()), offset)
+        LogFile::open(&self.access, Path::new(self.path()), self.places.encoding, offset)
     }
 
     pub(super) fn current(&self) -> Option<&LogFile> {
@@ -97,6 +101,25 @@ impl LogFiles {
     /// How many lines were cut for length since the last report, at most every ten minutes.
     pub(super) fn take_cut_lines(&mut self, now: Duration) -> Option<String> {
         self.progress.take_cut_lines(now, &self.places.log)
+    }
+
+    /// Reads all files in another encoding from now on.
+    pub(super) fn set_encoding(&mut self, encoding: Encoding) {
+        let Self { places, rotated, current, is_doubted, .. } = self;
+        if std::mem::replace(&mut places.encoding, encoding) != encoding {
+            *is_doubted = false;
+            for file in rotated.files_mut().chain(current.as_mut()) {
+                // What cannot be read is reported when it is read.
+                let _ = file.set_encoding(encoding);
+            }
+        }
+    }
+
+    /// Why the current file is probably in another encoding. That is told once.
+    pub(super) fn take_doubt(&mut self) -> Option<String> {
+        let doubt = self.places.encoding.doubt(self.current()?.head()).filter(|_| !self.is_doubted)?;
+        self.is_doubted = true;
+        Some(format!("{} {doubt}", self.path()))
     }
 
     /// Makes a file the current one of a log that had none.

@@ -5,6 +5,7 @@ use super::kinship::Kinship;
 use super::log_file::{LogFile, Release};
 use super::reading::{ReadOutcome, TakeLines};
 use super::stat::{file_id, FileId};
+use crate::encoding::Encoding;
 use crate::fs::{Access, AccessError};
 use crate::wire::position::Position;
 use std::path::PathBuf;
@@ -90,6 +91,16 @@ impl Follower {
         follower.try_resume();
         let lost = follower.take_loss();
         (follower, lost)
+    }
+
+    /// Reads its files in another encoding than UTF-8 from now on, or than before.
+    pub fn set_encoding(&mut self, encoding: Encoding) {
+        self.files.set_encoding(encoding);
+    }
+
+    /// Why its file is probably in another encoding. That is told once.
+    pub fn take_doubt(&mut self) -> Option<String> {
+        self.files.take_doubt()
     }
 
     /// Tells the files of a log that is followed for the first time from those that had its name earlier: they are numbered from the one

@@ -3,6 +3,7 @@
 use super::progress::Progress;
 use super::reading::{Piece, ReadOutcome, Reading};
 use super::stat::{file_id, mtime, FileId, Mtime, SizeMtime};
+use crate::encoding::{Encoding, Units};
 use crate::fs::{next_data, Access, AccessError};
 use crate::hash::Fnv1a;
 use crate::lines::{LineSplitter, MAX_LINE};
@@ -22,6 +23,7 @@ pub struct LogFile {
     file_id: FileId,
     /// Tells it from the log's other files; 0 until it has a number.
     pub(super) serial: u32,
+    encoding: Encoding,
     offset: u64,
     splitter: LineSplitter,
     /// The first bytes of the file: [`CONTEXT`] of them, or at least those before the offset.
@@ -50,18 +52,19 @@ impl LogFile {
     const TURN: u64 = 1 << 17;
 
     /// Opens a file to read on at an offset, or at its end if it is shorter.
-    pub(super) fn open(access: &Access, path: &Path, offset: u64) -> Result<Self, AccessError> {
+    pub(super) fn open(access: &Access, path: &Path, encoding: Encoding, offset: u64) -> Result<Self, AccessError> {
         let file = access.open(path)?;
         let meta = file.metadata()?;
-        Ok(Self::at(file, &meta, offset.min(meta.len()))?)
+        Ok(Self::at(file, &meta, encoding, offset.min(meta.len()))?)
     }
 
-    fn at(file: File, meta: &Metadata, offset: u64) -> io::Result<Self> {
+    fn at(file: File, meta: &Metadata, encoding: Encoding, offset: u64) -> io::Result<Self> {
         let (head, before) = (bytes_before(&file, offset.min(CONTEXT as u64), CONTEXT)?, bytes_before(&file, offset, CONTEXT)?);
         let mut log_file = Self {
             file,
             file_id: file_id(meta),
             serial: 0,
+            encoding,
             offset,
             splitter: LineSplitter::default(),
             head,
@@ -79,8 +82,8 @@ impl LogFile {
 
     /// Opens a file that was read up to a position. `None` if it cannot be read or its content is not that of the position. A file of
     /// which nothing was read is recognised by its inode only.
-    pub(super) fn resume(access: &Access, path: &Path, position: &FilePosition) -> Option<Self> {
-        let mut file = Self::open(access, path, position.offset).ok()?;
+    pub(super) fn resume(access: &Access, path: &Path, encoding: Encoding, position: &FilePosition) -> Option<Self> {
+        let mut file = Self::open(access, path, encoding, position.offset).ok()?;
         let there = file.position();
         file.serial = position.serial;
         let is_same = there.offset == position.offset && there.hash == position.hash;
@@ -94,11 +97,32 @@ impl LogFile {
 
     /// The same file with other content than before, to be read from an offset on.
     pub(super) fn anew(&self, offset: u64) -> io::Result<Self> {
-        Self::at(self.file.try_clone()?, &self.file.metadata()?, offset)
+        Self::at(self.file.try_clone()?, &self.file.metadata()?, self.encoding, offset)
     }
 
     pub fn file_id(&self) -> FileId {
         self.file_id
+    }
+
+    /// Reads it in another encoding from now on.
+    pub(super) fn set_encoding(&mut self, encoding: Encoding) -> io::Result<()> {
+        if self.encoding != encoding {
+            self.encoding = encoding;
+            self.splitter = LineSplitter::resumed(self.is_within_overlong_line()?);
+            let now = SizeMtime::of(&self.file.metadata()?);
+            if self.checked == Some(now) {
+                // More of what it holds may be remembered now.
+                self.checked = None;
+                self.check_truncated()?;
+                self.checked = Some(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Its units. It must be known how the file begins, unless the encoding names their byte order.
+    fn units(&self) -> Units {
+        self.encoding.units(&self.head)
     }
 
     /// Where the file is now, whatever its name is, if the system tells.
@@ -157,7 +181,7 @@ impl LogFile {
             let most = usize::try_from(self.offset.saturating_sub(at)).unwrap_or(MAX_LINE).min(MAX_LINE);
             let read = read_at(&self.file, &mut own[..most], at)?.min(read_at(&other.file, &mut others[..most], at)?);
             let same = own[..read].iter().zip(&others[..read]).take_while(|(one, other)| one == other).count();
-            let lines = own[..same].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let lines = self.units().last_end(&own[..same]).unwrap_or(0);
             common += lines as u64;
             if lines == 0 {
                 return Ok(common);
@@ -194,9 +218,13 @@ impl LogFile {
         self.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
     }
 
-    /// Bytes behind the offset.
+    /// Bytes behind the offset. Half of a unit is none yet, and neither is a byte order mark alone, by which files look alike.
     pub(super) fn unread(&self) -> u64 {
-        self.size().saturating_sub(self.offset)
+        let (size, width) = (self.size(), self.units().width() as u64);
+        if width > 1 && self.offset == 0 && size <= 3 && self.head.get(..2).is_some_and(Encoding::is_mark) {
+            return 0;
+        }
+        (size - size % width).saturating_sub(self.offset)
     }
 
     /// The size now.
@@ -236,8 +264,9 @@ impl LogFile {
             self.filled_since = self.filled_since.or(self.checked_mtime());
         }
         let before = bytes_before(&self.file, now.size, CONTEXT)?;
-        // Zeros may stand where data is still to come.
-        if before.len() as u64 == length && !before.contains(&0) && !head.contains(&0) {
+        let units = self.encoding.units(&head);
+        let has_gap = units.has_gap(&before, now.size) || units.has_gap(&head, length);
+        if before.len() as u64 == length && !has_gap {
             (self.head, self.known_end) = (head, KnownEnd { offset: now.size, before });
         }
         self.checked = Some(now);
@@ -252,6 +281,10 @@ impl LogFile {
         }
         if self.checked != Some(now) && self.check_truncated()? {
             return Ok((ReadOutcome::Truncated, false));
+        }
+        if self.offset % self.units().width() as u64 != 0 {
+            // It was read in another encoding before, or is read from its end, which was half of a unit.
+            *self = self.at_offset(self.offset - 1)?;
         }
         let mut turn = 0;
         while turn < Self::TURN {
@@ -300,16 +333,17 @@ impl LogFile {
     /// Hands on the whole lines in the buffer, which holds `context` bytes before the offset and `read` in all. Returns how many bytes
     /// are done with, and whether the taker had no room for more.
     fn hand_on(&mut self, context: usize, read: usize, reading: &mut Reading<'_>) -> (usize, bool) {
-        let piece = self.splitter.split(&reading.buffer[context..read]);
+        let units = self.units();
+        let piece = self.splitter.split(units, &reading.buffer[context..read]);
         let lines_at = context + piece.skipped;
         let consumed = if piece.lines.is_empty() {
             0
         } else {
             let place = self.place((reading.earlier, reading.later), piece.skipped, &reading.buffer[..lines_at]);
-            (reading.take)(Piece { position: reading.progress.position() + piece.skipped as u64, place, bytes: piece.lines })
+            (reading.take)(Piece { position: reading.progress.position() + piece.skipped as u64, place, bytes: piece.lines, units })
         };
         let is_blocked = consumed < piece.lines.len();
-        if consumed > 0 && piece.lines[consumed - 1] != b'\n' {
+        if consumed > 0 && !piece.ends_line(consumed) {
             reading.progress.add_cut_line();
         }
         let advanced = self.splitter.advance(piece, consumed);
@@ -322,12 +356,14 @@ impl LogFile {
     pub(super) fn read_unended(&mut self, reading: &mut Reading<'_>) -> bool {
         let context = self.before.len();
         let Ok(Some(read)) = self.fill(reading.buffer) else { return true };
-        if read == context {
+        let units = self.units();
+        let read = context + units.whole(read - context);
+        if read == context || self.unread() == 0 {
             return true;
         }
         let place = self.place((reading.earlier, reading.later), 0, &reading.buffer[..context]);
         let position = reading.progress.position();
-        let consumed = (reading.take)(Piece { position, place, bytes: &reading.buffer[context..read] });
+        let consumed = (reading.take)(Piece { position, place, bytes: &reading.buffer[context..read], units });
         if consumed > 0 {
             self.advance(consumed, &reading.buffer[..context + consumed]);
             reading.progress.advance(consumed as u64);
@@ -360,7 +396,7 @@ impl LogFile {
         if data.first() != Some(&0) || self.before.iter().any(|byte| *byte != 0) {
             return 0;
         }
-        data.iter().take_while(|byte| **byte == 0).count()
+        self.units().whole(data.iter().take_while(|byte| **byte == 0).count())
     }
 
     fn place<'a>(
@@ -394,26 +430,27 @@ impl LogFile {
     /// Whether the offset is in an overlong line: its start was handed on and its rest is to be skipped. What was handed on without a
     /// newline is shorter than such a start.
     fn is_within_overlong_line(&self) -> io::Result<bool> {
-        if self.offset < MAX_LINE as u64 || matches!(self.before.last(), Some(b'\n' | 0)) {
+        let (units, before) = (self.units(), &self.before);
+        let is_hole = before.len() >= units.width() && before[before.len() - units.width()..].iter().all(|byte| *byte == 0);
+        if self.offset < MAX_LINE as u64 || is_hole || units.ends_line(before) {
             return Ok(false);
         }
         let line = bytes_before(&self.file, self.offset, MAX_LINE)?;
-        Ok(!line.contains(&b'\n'))
+        Ok(units.first_end(&line).is_none())
     }
 }
 
 /// Whether the file at a path was read up to that place once: it holds there what it held then.
 pub fn confirms(access: &Access, path: &str, place: &FilePosition) -> bool {
-    LogFile::resume(access, Path::new(path), place).is_some()
+    LogFile::resume(access, Path::new(path), Encoding::Utf8, place).is_some()
 }
 
 /// The place at which a line ends in the file at a path, if it is that line: one [within a batch](FilePosition::within_batch).
-pub fn line_end(access: &Access, path: &str, place: &FilePosition) -> Option<FilePosition> {
-    let file = LogFile::open(access, Path::new(path), place.offset).ok().filter(|file| file.offset == place.offset)?;
-    let before = bytes_before(&file.file, place.offset, MAX_LINE).ok()?;
-    let line = before.strip_suffix(b"\n")?;
-    let line = &line[line.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)..];
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+pub fn line_end(access: &Access, path: &str, encoding: Encoding, place: &FilePosition) -> Option<FilePosition> {
+    let file = LogFile::open(access, Path::new(path), encoding, place.offset).ok().filter(|file| file.offset == place.offset)?;
+    let (units, before) = (file.units(), bytes_before(&file.file, place.offset, MAX_LINE).ok()?);
+    let newline = before.len().checked_sub(units.width()).filter(|_| units.ends_line(&before))?;
+    let line = units.line(&before[units.last_end(&before[..newline]).unwrap_or(0)..]);
     (u64::from(Fnv1a::of_line(line)) == place.hash).then(|| file.position())
 }
 

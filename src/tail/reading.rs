@@ -1,6 +1,7 @@
 //! What one reading of a log needs, and what it yields.
 
 use super::progress::Progress;
+use crate::encoding::Units;
 use crate::lines::MAX_LINE;
 use crate::wire::position::{BlockPosition, FilePosition, CONTEXT};
 
@@ -16,6 +17,8 @@ pub struct Piece<'a> {
     pub place: BlockPosition<'a>,
     /// The lines with their newlines. The last line of a rotated file and the start of an overlong line have none.
     pub bytes: &'a [u8],
+    /// What they are made of.
+    pub units: Units,
 }
 
 /// Takes whole lines. Returns how many bytes it is done with.

@@ -24,7 +24,7 @@ pub(super) fn resume(access: &Access, places: &Places, position: &Position, seen
     let had = |inode| position.files.iter().any(|file| file.inode == inode);
     for _ in 0..Siblings::ATTEMPTS {
         let siblings = Siblings::list(access, places, &had);
-        let current = match LogFile::open(access, Path::new(path), 0) {
+        let current = match LogFile::open(access, Path::new(path), places.encoding, 0) {
             Ok(file) => Some(file),
             Err(e) if e.is_missing() => None,
             Err(_) => return None,

@@ -4,6 +4,7 @@ use super::log_file::LogFile;
 use super::rotation_key::RotationKey;
 use super::rotation_name::{self, Form, RotationName, Stamp};
 use super::stat::{file_id, mtime, FileId, Mtime};
+use crate::encoding::Encoding;
 use crate::fs::{dir, Access};
 use crate::wire::position::FilePosition;
 use std::cmp::Ordering;
@@ -19,7 +20,7 @@ pub(super) struct Sibling {
     pub(super) key: RotationKey,
 }
 
-/// Where the files of a log may be.
+/// Where the files of a log may be, and how they are read.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     /// The path of the log.
@@ -30,12 +31,14 @@ pub(super) struct Places {
     pub(super) current: Option<PathBuf>,
     /// Files that may be copies of the log's, whatever they are called.
     pub(super) copies: Vec<PathBuf>,
+    pub(super) encoding: Encoding,
 }
 
 /// All such files, the one that was rotated first first.
 #[derive(Debug)]
 pub(super) struct Siblings<'a> {
     access: &'a Access,
+    encoding: Encoding,
     files: Vec<Sibling>,
     /// Compressed files with names that rotations give.
     compressed: Vec<RotationKey>,
@@ -57,7 +60,8 @@ impl<'a> Siblings<'a> {
 
     /// Lists the siblings of a log. A sibling has a name that rotations give, or an inode for which `had` is true.
     pub(super) fn list(access: &'a Access, places: &Places, had: &dyn Fn(u64) -> bool) -> Self {
-        let mut siblings = Self { access, files: Vec::new(), compressed: Vec::new(), others: Vec::new(), copies: Vec::new() };
+        let (files, compressed, others, copies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut siblings = Self { access, encoding: places.encoding, files, compressed, others, copies };
         let log = Path::new(&places.log);
         siblings.add_folder_of(log, had);
         let target = access.link_metadata(log).ok().filter(std::fs::Metadata::is_symlink).and_then(|_| access.resolve(log).ok());
@@ -144,7 +148,7 @@ impl<'a> Siblings<'a> {
 
     /// Opens a sibling to read it from its start, if it still has its name.
     pub(super) fn open(&self, sibling: &Sibling) -> Option<LogFile> {
-        LogFile::open(self.access, &sibling.path, 0).ok().filter(|file| file.file_id() == sibling.file_id)
+        LogFile::open(self.access, &sibling.path, self.encoding, 0).ok().filter(|file| file.file_id() == sibling.file_id)
     }
 
     /// Whether a sibling is a copy of the log's current file, perhaps an unfinished one. An empty file is none, since it may have a late
@@ -155,7 +159,7 @@ impl<'a> Siblings<'a> {
 
     /// Whether a sibling is the file `of`, which was read up to that position, or a copy of it that holds nothing more.
     pub(super) fn was_read(&self, sibling: &Sibling, position: &FilePosition, of: FileId) -> bool {
-        let file = LogFile::resume(self.access, &sibling.path, position);
+        let file = LogFile::resume(self.access, &sibling.path, self.encoding, position);
         file.is_some_and(|file| file.file_id() == of || (position.offset > 0 && file.unread() == 0))
     }
 
@@ -170,7 +174,7 @@ impl<'a> Siblings<'a> {
                 if (by_inode && file_id.1 != position.inode) || claimed.contains(&file_id) {
                     continue;
                 }
-                if let Some(file) = LogFile::resume(self.access, path, position).filter(|file| file.file_id() == file_id) {
+                if let Some(file) = LogFile::resume(self.access, path, self.encoding, position).filter(|file| file.file_id() == file_id) {
                     return Some(Match { file, at });
                 }
             }

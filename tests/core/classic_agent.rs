@@ -2,6 +2,7 @@
 
 use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Start};
 use project436::directives::host::LogSource;
+use project436::encoding::Units;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::wire::position::Position;
@@ -87,7 +88,7 @@ impl Site {
     }
 
     fn log(&mut self, lines: &[u8]) {
-        let event = LogEvent::Lines(Lines { position: self.read, place: None, bytes: lines });
+        let event = LogEvent::Lines(Lines { position: self.read, place: None, bytes: lines, units: Units::Bytes });
         let read = self.agent.handle_log(now(self.milliseconds), self.ids[0], event);
         assert_eq!(read, lines.len());
         self.read += read as u64;
@@ -105,7 +106,7 @@ impl Site {
                     let text = String::from_utf8(datagram).expect("bytes that are not UTF-8 end a Python server");
                     self.sent.push((self.milliseconds / 1000, ip.octets(), text));
                 }
-                Output::Follow(logs) => (self.ids, self.follows) = logs.into_iter().unzip(),
+                Output::Follow(logs) => (self.ids, self.follows) = logs.into_iter().map(|(id, source, _)| (id, source)).unzip(),
                 // Only when it is certain that the server speaks version 1.
                 Output::Open { log, start, .. } => {
                     assert_eq!(start, Start::End, "a version 1 server does not know how far a log was read");

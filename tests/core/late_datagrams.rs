@@ -100,7 +100,7 @@ impl Script {
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Send { to, datagram } => self.sent.push((to, datagram)),
-                Output::Follow(logs) => self.follows = logs,
+                Output::Follow(logs) => self.follows = logs.into_iter().map(|(id, source, _)| (id, source)).collect(),
                 _ => {}
             }
         }

@@ -19,6 +19,7 @@ mod commands;
 mod configuration;
 mod crash;
 mod documents;
+mod encoding;
 mod examples;
 mod failover;
 mod first_event;

@@ -4,6 +4,7 @@ use crate::network::{announcement, seconds, Conditions, World, KEYED, PORT};
 use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, Output, Policy};
 use project436::directives::keys::HostKeys;
 use project436::directives::Source;
+use project436::encoding::Units;
 use project436::now::Now;
 use project436::schedule::WeekMinute;
 use project436::server::{self, EventSink, Server};
@@ -88,7 +89,10 @@ pub(super) fn agent(data: &[u8]) {
                     5 => LogEvent::Searched,
                     6 => LogEvent::End(value.into()),
                     7 => LogEvent::Renamed { from: logs.first().copied(), path: "/b".into(), position: Position::default() },
-                    8..=11 => LogEvent::Lines(Lines { position: value.into(), place: None, bytes: text }),
+                    8..=11 => {
+                        let units = [Units::Bytes, Units::Bytes, Units::LittleEndian, Units::BigEndian][usize::from(value >> 4) - 8];
+                        LogEvent::Lines(Lines { position: value.into(), place: None, bytes: text, units })
+                    }
                     _ => LogEvent::Found { path: "/a".into(), is_late: value & 8 == 8 },
                 };
                 // Ids of logs that are not followed any more are among them.
@@ -110,7 +114,7 @@ pub(super) fn agent(data: &[u8]) {
                         nonce = Some(said);
                     }
                 }
-                Output::Follow(followed) => logs.extend(followed.into_iter().map(|(log, _)| log)),
+                Output::Follow(followed) => logs.extend(followed.into_iter().map(|(log, ..)| log)),
                 Output::Open { log, .. } => logs.push(log),
                 Output::Start { job, task } => {
                     assert!(!keyed || !matches!(task, project436::agent::Task::Command(..)), "a command is run though none may be");

@@ -9,7 +9,9 @@ use project436::directives::host::HostFile;
 use project436::directives::keys::{parse_own, HostKeys};
 use project436::directives::server::ServerFile;
 use project436::directives::{emit_marked, expand, marked_lines, text_of, Silences, Source};
-use project436::lines::{lines, LineSplitter, MAX_LINE};
+use project436::encoding::Units;
+use project436::escapes::without_escapes;
+use project436::lines::{LineSplitter, MAX_LINE};
 use project436::pattern::{Pattern, Work};
 use project436::wire::auth::{Key, SessionName, Side};
 use project436::wire::{Message, Token};
@@ -84,9 +86,10 @@ fn host_file(source: Source<'_>) {
     }
 }
 
-/// Lines come out whole and in order, however the bytes are split when they arrive and when they are taken.
+/// Lines of each kind of units come out whole and in order, however the bytes are split when they arrive and when they are taken.
 pub fn splitter(data: &[u8]) {
     let Some((&first, bytes)) = data.split_first() else { return };
+    let units = [Units::Bytes, Units::LittleEndian, Units::Bytes, Units::BigEndian][usize::from(first >> 2 & 3)];
     // For a line that is too long some bytes count for many.
     let times = |b: u8| if first & 1 == 1 && b == b'L' { 700 } else { 1 };
     let mut bytes: Vec<u8> = bytes.iter().flat_map(|b| std::iter::repeat_n(*b, times(*b))).collect();
@@ -101,8 +104,8 @@ pub fn splitter(data: &[u8]) {
         pending.extend_from_slice(&bytes[given..given + size]);
         given += size;
         loop {
-            let piece = splitter.split(&pending);
-            let mut taken: Vec<(usize, Vec<u8>)> = lines(piece.lines).map(|(end, line)| (end, line.to_vec())).collect();
+            let piece = splitter.split(units, &pending);
+            let mut taken = lines_of(units, piece.lines);
             // Sometimes only a part is taken.
             if first & 2 == 2 && taken.len() > 1 {
                 taken.truncate(taken.len() / 2);
@@ -118,16 +121,47 @@ pub fn splitter(data: &[u8]) {
         }
         assert!(pending.len() < MAX_LINE, "{} bytes wait", pending.len());
     }
-    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    let plain = bytes[..whole].split(|b| *b == b'\n').map(|line| {
-        let line = if line.len() >= MAX_LINE { &line[..MAX_LINE] } else { line };
-        line.strip_suffix(b"\r").unwrap_or(line).to_vec()
-    });
-    let mut plain: Vec<_> = plain.collect();
-    plain.pop();
+    let plain = plain_lines(units, &bytes);
     // The start of a last line without its end may be there, if the line is too long.
     found.truncate(plain.len().max(found.len().saturating_sub(1)));
     assert_eq!(found, plain);
+}
+
+/// The lines of a piece, each with the offset behind it.
+fn lines_of(units: Units, piece: &[u8]) -> Vec<(usize, Vec<u8>)> {
+    let (mut lines, mut start) = (Vec::new(), 0);
+    while start < piece.len() {
+        let end = units.first_end(&piece[start..]).map_or(piece.len(), |length| start + length);
+        lines.push((end, units.line(&piece[start..end]).to_vec()));
+        start = end;
+    }
+    lines
+}
+
+/// The lines with a newline, unit by unit. As text they stay lines.
+fn plain_lines(units: Units, bytes: &[u8]) -> Vec<Vec<u8>> {
+    let character = |c: u8| match units {
+        Units::Bytes => vec![c],
+        Units::LittleEndian => vec![c, 0],
+        Units::BigEndian => vec![0, c],
+    };
+    let (mut plain, mut line, mut text) = (Vec::new(), Vec::new(), Vec::new());
+    for unit in bytes.chunks_exact(units.width()) {
+        text.extend_from_slice(unit);
+        if unit != character(b'\n') {
+            line.extend_from_slice(unit);
+            continue;
+        }
+        line.truncate(MAX_LINE);
+        let carriage_return = character(b'\r');
+        plain.push(line.strip_suffix(&carriage_return[..]).unwrap_or(&line).to_vec());
+        line.clear();
+    }
+    let text = if units == Units::Bytes { text } else { units.decode(&text).into_bytes() };
+    for text in [&text[..], &without_escapes(&text)] {
+        assert_eq!(text.iter().filter(|b| **b == b'\n').count(), plain.len());
+    }
+    plain
 }
 
 /// A pattern and its prefilter find what the plain expression finds.

@@ -6,6 +6,7 @@ use crate::agent::logs::{Lines, Logs};
 use crate::agent::output::LogId;
 use crate::date::Date;
 use crate::directives::host::{ConditionRule, LogRule, LogSource};
+use crate::encoding::Units;
 use crate::line_time::line_time;
 use crate::lines::lines;
 use crate::now::{earlier, Now};
@@ -69,7 +70,7 @@ impl DryRun {
         Self { host: host.into(), rules: rules.into_iter().collect(), now, trial: None }
     }
 
-    /// Takes whole lines. Only the last may lack its newline. Returns the events that they make, as the datagrams that would be sent.
+    /// Takes whole lines as UTF-8, whatever the encoding of the logs is. Only the last may lack its newline. Returns the events that they make, as the datagrams that would be sent.
     pub fn handle_lines(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         if bytes.is_empty() {
             return Vec::new();
@@ -131,7 +132,7 @@ impl Trial {
             None => LogRule { active: None, condition: ConditionRule::default(), ..rule.clone() },
         });
         let rules: Vec<(u64, LogRule)> = (0..).zip(rules).collect();
-        let sources: Vec<LogSource> = rules.iter().map(|(_, rule)| rule.log.clone()).collect();
+        let sources: Vec<_> = rules.iter().map(|(_, rule)| (rule.log.clone(), rule.encoding)).collect();
         let delivery = Delivery::new(now, host, 0, Random::new(0));
         let mut dry = Self { logs: Logs::default(), rules: LogRules::default(), files: Vec::new(), delivery, now, times, position: 0 };
         dry.logs.replace(&sources);
@@ -187,7 +188,7 @@ impl Trial {
         while start < unprocessed.len() {
             self.rules.begin_turn();
             let bytes = &unprocessed[start..];
-            let lines = Lines { position: self.position.saturating_sub(bytes.len() as u64), place: None, bytes };
+            let lines = Lines { position: self.position.saturating_sub(bytes.len() as u64), place: None, bytes, units: Units::Bytes };
             let consumed = self.rules.handle_lines(self.now, file, lines, &mut self.delivery);
             events.extend(self.delivery.drain());
             start += consumed;

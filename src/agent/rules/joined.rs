@@ -30,7 +30,7 @@ struct WaitingLine {
 impl<'a> JoinedLines<'a> {
     /// Most bytes of them: four times as many as the text of an event has. A file is read in blocks of twice as many, which end with a
     /// part of a line. If the bound were a whole block, lines up to it would wait in vain for one that does not fit into the block.
-    const MAX: usize = 32 * 1024;
+    pub(super) const MAX: usize = 32 * 1024;
     const SEPARATOR: &'static str = " ⏎ ";
 
     /// The lines of a block from that line on.

@@ -5,6 +5,7 @@ use super::condition::{ConditionNames, Sample};
 use super::counter::{condition_alert, open_counts, place, LogCounter, MatchOutcome};
 use super::file_count::FileCount;
 use super::joined::{JoinedLines, WaitingLines};
+use super::log_text::LogText;
 use super::matched_line::MatchedLine;
 use super::origin::Origins;
 use super::search::{FoundLine, Searches, UnfinishedLine};
@@ -53,6 +54,8 @@ struct LogGroup {
     /// Whether a rule joins lines, and those of each file that wait for others.
     has_joins: bool,
     waiting: WaitingLines,
+    /// Whether escape sequences are removed from its lines.
+    is_stripped: bool,
 }
 
 impl LogRules {
@@ -158,47 +161,49 @@ impl LogRules {
     pub(super) fn handle_lines(&mut self, now: Now, file: &mut FollowedFile, lines: Lines<'_>, delivery: &mut Delivery) -> usize {
         let Self { groups, work } = self;
         let Ok(at) = groups.binary_search_by_key(&file.source(), |group| group.log) else { return lines.bytes.len() };
-        let LogGroup { rules, order, matchers, is_stalled, unfinished, files, has_joins, waiting, .. } = &mut groups[at];
+        let LogGroup { rules, order, matchers, is_stalled, unfinished, files, has_joins, waiting, is_stripped, .. } = &mut groups[at];
         let Ok(index) = files.binary_search(&file.id()) else { return lines.bytes.len() };
-        let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), lines.bytes);
+        let text = LogText::of(&lines, *is_stripped);
+        let mut searches = Searches::new(matchers.iter().map(|matcher| &**matcher), text.text());
+        let mut finder = text.finder();
         let mut origins = Origins::new(file.chain());
         let mut matching = Matching::default();
-        let (mut consumed, mut report_within, mut has_alerted) = (0, None, false);
+        let (mut searched, mut consumed, mut report_within, mut has_alerted) = (0, 0, None, false);
         *is_stalled = false;
-        while let Some(line) = searches.next_line(consumed, work) {
-            if !delivery.has_room() {
-                *is_stalled = true;
-                consumed = line.start;
+        while let Some(line) = searches.next_line(searched, work) {
+            let at = finder.place(line.start..line.end);
+            let position = lines.position + at.start as u64;
+            let is_stopped = !delivery.has_room()
+                || !searches.match_line(&line, (file.id(), position), unfinished, work)
+                || *has_joins && {
+                    let are_joined = lines.bytes.len() - at.start > JoinedLines::MAX || are_joined(rules, &searches, &line, work);
+                    waiting.holds(now.mono, file.id(), position, are_joined)
+                };
+            if is_stopped {
+                (*is_stalled, consumed) = (true, at.start);
                 break;
             }
-            let position = lines.position + line.start as u64;
-            let is_matched = searches.match_line(&line, (file.id(), position), unfinished, work);
-            if !is_matched || *has_joins && waiting.holds(now.mono, file.id(), position, are_joined(rules, &searches, &line, work)) {
-                *is_stalled = true;
-                consumed = line.start;
-                break;
-            }
-            let done = file.take_partial(&lines, line.start);
-            let unit = lines.place.as_ref().and_then(|place| place.entry(line.start)).map(|entry| &*entry.unit);
+            let done = file.take_partial(&lines, at.start);
+            let unit = lines.place.as_ref().and_then(|place| place.entry(at.start)).map(|entry| &*entry.unit);
             if matching.find(&searches, rules, order, (index, position, done, unit), (&line, work)) {
                 report_within = Some(LogRules::CLOSED_REPORT);
             }
             let Matching { alerting, counting } = &matching;
             let mut before = done;
-            for at in alerting {
-                let (rule, before_it) = (&rules[*at], || place(&lines, rules, index, line.start, before));
-                let hash = Fnv1a::of_line(line.bytes);
-                let origin = lines.place.as_ref().map(|place| origins.of(place, rule.id, line.start..line.end));
+            for number in alerting {
+                let (rule, before_it) = (&rules[*number], || place(&lines, rules, index, at.start, before));
+                let hash = Fnv1a::of_line(text.line(at.clone()));
+                let origin = lines.place.as_ref().map(|place| origins.of(place, rule.id, at.clone()));
                 let origin = origin.map(|(place, offset)| Origin { place, offset, line: Some(hash) });
-                let matched = MatchedLine { file, line: &line, origin, block: lines.bytes };
+                let matched = MatchedLine { file, line: &line, origin, block: text.text() };
                 has_alerted |= rule.push_event(now, &matched, before_it, work, delivery);
                 before = rule.id;
-                rules[*at].count_event(index);
+                rules[*number].count_event(index);
             }
-            let matched = MatchedLine { file, line: &line, origin: None, block: lines.bytes };
+            let matched = MatchedLine { file, line: &line, origin: None, block: text.text() };
             counting.iter().for_each(|at| rules[*at].count(index, &matched, work));
             report_within = report_within.or((!counting.is_empty()).then_some(LogRules::COUNT_REPORT));
-            consumed = line.end;
+            (searched, consumed) = (line.end, at.end);
         }
         if !*is_stalled {
             consumed = lines.bytes.len();
@@ -342,6 +347,7 @@ impl LogGroup {
             unfinished: None,
             has_joins: false,
             waiting: WaitingLines::default(),
+            is_stripped: false,
         }
     }
 
@@ -435,6 +441,7 @@ impl LogGroup {
         self.matchers.clear();
         self.unfinished = None;
         self.has_joins = self.rules.iter().any(|rule| rule.rule.joining.is_some());
+        self.is_stripped = self.rules.iter().any(|rule| rule.rule.is_stripped);
         for rule in &mut self.rules {
             let known = self.matchers.iter().position(|matcher| matcher.matches_like(&rule.rule));
             rule.matcher = known.unwrap_or(self.matchers.len());

@@ -13,6 +13,7 @@ mod joined;
 mod limits;
 mod line_limit;
 mod log;
+mod log_text;
 mod matched_line;
 mod origin;
 mod policy;
@@ -99,7 +100,7 @@ impl Rules {
                 Rule::ProcessList(command) => self.process_list = Some(command),
             }
         }
-        let sources: Vec<LogSource> = log_rules.iter().map(|(_, rule)| rule.log.clone()).collect();
+        let sources: Vec<_> = log_rules.iter().map(|(_, rule)| (rule.log.clone(), rule.encoding)).collect();
         logs.replace(&sources);
         self.logs.replace(now, log_rules, logs);
         self.processes.replace(now, processes, self.process_list.is_some());

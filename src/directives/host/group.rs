@@ -74,7 +74,7 @@ impl Group<'_> {
 fn classic_line(line: &SourceLine<'_>) -> Option<String> {
     if let Ok((name, argument)) = directive(line) {
         let (keys, text) = (keys_of(name), line.text);
-        if matches!(name, "cleared" | "join" | "starts") {
+        if matches!(name, "cleared" | "join" | "starts" | "encoding" | "strip") {
             return None;
         }
         if !keys.is_empty() {

@@ -8,6 +8,7 @@ mod group;
 mod joining;
 mod line_limit;
 mod log_alert;
+mod log_reading;
 mod log_source;
 mod parser;
 mod pattern_doubts;
@@ -181,9 +182,11 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
             reasons,
             [Some("ignore:"), None, Some("file: with a wildcard"), Some("file: |COMMAND"), None, None, None, Some("a built-in command")]
         );
-        for (alert, reason) in
-            [("alert_value: tags=T value=1", "alert_value:"), ("alert_if: tags=T upper_limit=1,9 message=m", "alert_if: behind file:")]
-        {
+        for (alert, reason) in [
+            ("alert_value: tags=T value=1", "alert_value:"),
+            ("alert_if: tags=T upper_limit=1,9 message=m", "alert_if: behind file:"),
+            ("encoding: utf-16\nalert_all: tags=T", "encoding:"),
+        ] {
             let text = format!("file: /a\nmatch: (a)\n{alert}");
             assert_eq!(parse(&text).groups[0].classic_lines(), Err(reason));
         }
@@ -291,11 +294,11 @@ alert_if: tags=LOAD match=1,load lower_limit=2,0.5 message=Idle
 
     #[test]
     fn version_1_agents_get_no_directive_that_they_do_not_know() {
-        for directive in ["join: b", "starts: b"] {
+        for directive in ["join: b", "starts: b", "strip: ansi"] {
             let text = format!("file: /a\nmatch: a\n{directive}\nalert_all: tags=T");
             let file = parse(&text);
             assert_eq!(file.groups[0].classic_lines().unwrap(), ["file: /a", "match: a", "alert_all: tags=T"]);
-            assert_eq!(file.groups[0].ignored_by_classic(), [directive.strip_suffix(" b").unwrap()]);
+            assert_eq!(file.groups[0].ignored_by_classic(), [directive.split_once(' ').unwrap().0]);
         }
     }
 

@@ -6,6 +6,7 @@ use super::condition::ConditionRule;
 use super::group::Group;
 use super::joining::Joining;
 use super::log_alert::log_alert;
+use super::log_reading;
 use super::log_source::LogSource;
 use super::patterns::Patterns;
 use super::process_filter::ProcessFilter;
@@ -29,6 +30,7 @@ pub(super) fn parse<'a>(lines: impl IntoIterator<Item = SourceLine<'a>>, pattern
         active: None,
         last_alert: LastAlert::Elsewhere,
         faulty: false,
+        is_any_read_specially: false,
     };
     for line in lines {
         parser.line(&line);
@@ -83,6 +85,8 @@ struct Parser<'a, 'p> {
     last_alert: LastAlert,
     /// Whether the open group has a fault.
     faulty: bool,
+    /// Whether a group says how its log is read.
+    is_any_read_specially: bool,
 }
 
 impl<'a> Parser<'a, '_> {
@@ -127,6 +131,7 @@ impl<'a> Parser<'a, '_> {
             "match" | "ignore" | "join" | "starts" => self.pattern(name, argument),
             "active" => self.schedule(argument),
             "exclude" => self.exclude(argument),
+            "encoding" | "strip" => self.reading(name, argument),
             "include" => Err("include: is only allowed in the host file itself".into()),
             // All others are alerts.
             _ => self.alert(Arguments::parse(name, argument, keys_of(name))),
@@ -268,6 +273,20 @@ impl<'a> Parser<'a, '_> {
         Ok(())
     }
 
+    /// Takes `encoding:` or `strip:`.
+    fn reading(&mut self, name: &str, argument: &str) -> Result<(), String> {
+        if self.open == OpenGroup::Unknown {
+            return Ok(());
+        }
+        let group = self.groups.last_mut().filter(|_| self.open == OpenGroup::Group);
+        let Some(Group { lines, rule: Rule::Log(rule) }) = group else { return Err(misplaced(name)) };
+        if lines.iter().filter(|line| directive(line).is_ok_and(|(known, _)| known == name)).count() > 1 {
+            return Err(format!("{name}: is given twice"));
+        }
+        self.is_any_read_specially = true;
+        log_reading::set(rule, name, argument)
+    }
+
     fn schedule(&mut self, argument: &str) -> Result<(), String> {
         let schedule = Schedule::parse(argument)?;
         if self.active.replace(schedule).is_some() {
@@ -312,6 +331,10 @@ impl<'a> Parser<'a, '_> {
             _ => return Err(misplaced(name)),
         }
         let outcome = if lacks_match { Err(format!("{name}: needs a match: before it")) } else { arguments.done() };
+        let outcome = outcome.and_then(|()| match self.is_any_read_specially && !faulty {
+            true => log_reading::agree(&self.groups).map_err(|reason| format!("{name}: {reason}")),
+            false => Ok(()),
+        });
         if outcome.is_ok() {
             self.finish();
         } else {
@@ -384,6 +407,8 @@ fn misplaced(name: &str) -> String {
         "alert_running" => ("process", ""),
         "alert_if" => ("run: or file", ""),
         "alert_metric" => ("run", "; in that of a log it is alert_value:"),
+        "encoding" => ("file", ", before its alert"),
+        "strip" => ("file: or journal", ", before its alert"),
         _ => ("file", "; each alert needs its own file: and match:"),
     };
     format!("{name}: must be in a group that {opener}: opens{hint}")

@@ -11,6 +11,7 @@ use super::python::refused_by_re;
 use super::run::{GoodStatuses, Run};
 use crate::directives::decimal::Decimal;
 use crate::directives::quantity::{Measure, Quantity};
+use crate::encoding::Encoding;
 use crate::pattern::{Captures, GroupName, Pattern, Work};
 use crate::schedule::Schedule;
 use crate::wildcard::matches;
@@ -36,6 +37,10 @@ pub enum Rule {
 pub struct LogRule {
     /// Where the lines come from.
     pub log: LogSource,
+    /// In which encoding they come.
+    pub encoding: Encoding,
+    /// Whether escape sequences are removed from them.
+    pub is_stripped: bool,
     /// Of the journal: names of units, perhaps with wildcards. Only lines of these match; none of them for all lines.
     pub units: Vec<String>,
     /// A line matches when any of these is found in it …
@@ -167,6 +172,8 @@ impl LogRule {
     pub(super) fn follow(log: LogSource) -> Self {
         Self {
             log,
+            encoding: Encoding::default(),
+            is_stripped: false,
             units: Vec::new(),
             patterns: Vec::new(),
             ignores: Vec::new(),
@@ -245,6 +252,8 @@ impl Rule {
             Self::Log(LogRule { log: LogSource::Command(_), .. }) => Some("file: |COMMAND"),
             Self::Log(LogRule { log: LogSource::Glob { .. }, .. }) => Some("file: with a wildcard"),
             Self::Log(LogRule { log: LogSource::Journal, .. }) => Some("journal:"),
+            // They would find nothing.
+            Self::Log(rule) if rule.encoding != Encoding::Utf8 => Some("encoding:"),
             Self::Log(rule) if !rule.ignores.is_empty() => Some("ignore:"),
             Self::Log(LogRule { alert: LogAlert::Value { .. }, .. }) => Some("alert_value:"),
             Self::Log(LogRule { alert: LogAlert::Limit { .. }, .. }) => Some("alert_if: behind file:"),
@@ -282,6 +291,9 @@ impl Rule {
         }
         if let Self::Log(LogRule { joining: Some(joining), .. }) = self {
             ignored.push(joining.directive().into());
+        }
+        if matches!(self, Self::Log(rule) if rule.is_stripped) {
+            ignored.push("strip:".into());
         }
         if matches!(self, Self::Log(rule) if rule.alert.limit().is_some()) {
             ignored.push("limit=".into());

@@ -1,10 +1,12 @@
 //! The directives of a host file and their keys.
 
 /// All directives of a host file.
-pub const DIRECTIVES: [&str; 21] = [
+pub const DIRECTIVES: [&str; 23] = [
     "include",
     "file",
     "exclude",
+    "encoding",
+    "strip",
     "journal",
     "match",
     "ignore",

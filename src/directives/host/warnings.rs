@@ -8,6 +8,7 @@ use super::rule::{AlertSubject, CommandAlert, Rule};
 use super::syntax::{keys_of, OPENERS};
 use crate::directives::arguments::{term_in, Arguments};
 use crate::directives::source::{directive, Fault, SourceLine};
+use crate::pattern::Pattern;
 
 /// The doubts about the lines of a file, also of groups with faults, and about its valid groups.
 pub fn warnings(lines: &[SourceLine<'_>], groups: &[Group<'_>]) -> Vec<Fault> {
@@ -63,6 +64,10 @@ fn of_group(group: &Group<'_>) -> Vec<Fault> {
     let opener = if matches!(group.rule, Rule::Log(_)) { "file:" } else { "process: or run:" };
     found.extend(early.map(|line| line.fault(format!("stands in front of its {opener}, and counts for that group"))));
     match &group.rule {
+        Rule::Log(rule) if rule.is_stripped => {
+            let asking = rule.patterns.iter().chain(&rule.ignores).map(Pattern::as_str).filter(|pattern| asks_for_escape(pattern));
+            found.extend(asking.map(|pattern| group.fault(format!("strip: removes the escape sequences that \"{pattern}\" looks for"))));
+        }
         Rule::Command(rule) if rule.alerts.is_empty() => found.push(group.fault("run: has no alert: the command is run for nothing")),
         Rule::Command(rule) => {
             let is_silent = |alert: &&CommandAlert| {
@@ -80,6 +85,11 @@ fn of_group(group: &Group<'_>) -> Vec<Fault> {
         _ => {}
     }
     found
+}
+
+/// Whether a pattern is about the character with which escape sequences begin.
+fn asks_for_escape(pattern: &str) -> bool {
+    ["\\x1b", "\\x{1b}", "\\u001b", "\u{1b}"].iter().any(|escape| pattern.to_lowercase().contains(escape))
 }
 
 /// What a shell would do with a path, and an agent does not.
@@ -144,6 +154,7 @@ mod tests {
             ("file: /var/log/a # the log\nmatch: a\nalert_all: tags=A", "h:1: file: the text from #"),
             ("file: |tail -f ~/log\nmatch: a\nalert_all: tags=A", "h:1: file: | no shell reads the command: ~"),
             ("file: /a\nmatch: a # b\nalert_all: tags=A", "h:2: match: the text from #"),
+            ("file: /a\nstrip: ansi\nmatch: \\x1B\\[31m\nalert_all: tags=A", "h:1: strip: removes the escape sequences that"),
             ("file: /a\nmatch: a\nignore: b|\nalert_all: tags=A", "h:3: ignore: the pattern is found in every line"),
             ("file: /a\nmatch: [^[]\nalert_all: tags=A", "h:2: match: a [ within a class"),
             ("match: a\nfile: /a\nalert_all: tags=A", "h:1: stands in front of its file:"),
@@ -175,6 +186,7 @@ mod tests {
     fn what_is_written_as_it_is_meant_has_none() {
         let text = "file: /var/log/*.log\nmatch: ^[^\\[]+#\\d{2} \\{\nignore: .*x\nactive: 1;08:00-23:59\nalert_all: tags=A\n\
                     file: |logread -f\nmatch: .\nalert_count: tags=A seconds=9\n\
+                    file: /a\nencoding: utf-16\nstrip: ansi\nmatch: a\nalert_all: tags=A\nfile: /b\nmatch: \\x1b\nalert_all: tags=A\n\
                     ps_command: ps ax\nprocess: [s]shd\nalert_running: tags=A min=1 max=1 message=m\n\
                     run: command=df extract=(a)\nalert_if: tags=A match=1,/ upper_limit=1,2 for=3 message=a for=3\n\
                     run: command=df -kP / extract=(\\d+)% (/)$\nalert_metric: tags=A match=2,/ metric=1\n";

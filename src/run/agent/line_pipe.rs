@@ -1,6 +1,7 @@
 //! The lines that a child process prints, handed over as they come. Knows nothing of what they mean.
 
 use crate::agent::TaskEnd;
+use crate::encoding::{Encoding, Units};
 use crate::lines::{LineSplitter, MAX_LINE};
 use crate::sys::child::{failure, ChildProcess};
 use crate::text::truncate;
@@ -12,6 +13,9 @@ pub(super) struct LinePipe {
     process: ChildProcess,
     pending: Vec<u8>,
     splitter: LineSplitter,
+    encoding: Encoding,
+    /// The first bytes of the output, as far as they may be a byte order mark.
+    head: Vec<u8>,
     /// Bytes that were read.
     read: u64,
     at_end: bool,
@@ -49,7 +53,13 @@ impl LinePipe {
     /// The same with lines of up to so many bytes.
     pub(super) fn start_within<'a>(limit: usize, words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
         let splitter = LineSplitter::within(limit);
-        Ok(Self { process: ChildProcess::start(words)?, pending: Vec::new(), splitter, read: 0, at_end: false })
+        let (process, encoding) = (ChildProcess::start(words)?, Encoding::default());
+        Ok(Self { process, pending: Vec::new(), splitter, encoding, head: Vec::new(), read: 0, at_end: false })
+    }
+
+    /// Takes what is printed as text in that encoding. It is UTF-8 otherwise.
+    pub(super) fn set_encoding(&mut self, encoding: Encoding) {
+        self.encoding = encoding;
     }
 
     /// The descriptor to poll; `None` once the output has ended.
@@ -62,8 +72,8 @@ impl LinePipe {
         self.read
     }
 
-    /// Reads what is there and hands over whole lines. `take` returns how many bytes it has processed.
-    pub(super) fn read(&mut self, buffer: &mut [u8], take: &mut dyn FnMut(&[u8]) -> usize) -> Reading {
+    /// Reads what is there and hands over whole lines and their units. `take` returns how many bytes it has processed.
+    pub(super) fn read(&mut self, buffer: &mut [u8], take: &mut dyn FnMut(&[u8], Units) -> usize) -> Reading {
         let until = self.read + Self::TURN;
         while self.read < until {
             let is_blocked = !self.hand_on(take);
@@ -79,6 +89,7 @@ impl LinePipe {
                 Ok(Some(count @ 1..)) => {
                     self.read += count as u64;
                     self.pending.extend_from_slice(&buffer[..count]);
+                    self.head.extend(buffer[..count].iter().take(2 - self.head.len()));
                 }
                 Ok(None) if !ended => return if is_blocked { Reading::Blocked } else { Reading::Waiting },
                 // A process that it started may hold the pipe open for ever.
@@ -92,10 +103,11 @@ impl LinePipe {
     }
 
     /// Hands over whole lines, and at the end the rest. Returns whether there was room for all of them.
-    fn hand_on(&mut self, take: &mut dyn FnMut(&[u8]) -> usize) -> bool {
+    fn hand_on(&mut self, take: &mut dyn FnMut(&[u8], Units) -> usize) -> bool {
+        let units = self.encoding.units(&self.head);
         loop {
-            let piece = self.splitter.split(&self.pending);
-            let consumed = if piece.lines.is_empty() { 0 } else { take(piece.lines) };
+            let piece = self.splitter.split(units, &self.pending);
+            let consumed = if piece.lines.is_empty() { 0 } else { take(piece.lines, units) };
             let blocked = consumed < piece.lines.len();
             let advanced = self.splitter.advance(piece, consumed);
             self.pending.drain(..advanced);
@@ -107,7 +119,7 @@ impl LinePipe {
             }
         }
         if self.at_end && !self.pending.is_empty() {
-            let consumed = take(&self.pending);
+            let consumed = take(&self.pending, units);
             self.pending.drain(..consumed);
         }
         if self.pending.is_empty() && self.pending.capacity() > MAX_LINE {

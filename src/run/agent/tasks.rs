@@ -2,6 +2,7 @@
 
 use super::line_pipe::{LinePipe, Reading};
 use crate::agent::{Agent, JobId, Task, TaskEnd};
+use crate::encoding::Units;
 use crate::now::Now;
 use crate::run::{builtins, process_table};
 use crate::sys::poll::PollSet;
@@ -50,7 +51,7 @@ impl Tasks {
         let mut at = 0;
         while let Some(running) = self.running.get_mut(at) {
             let job = running.job;
-            let mut take = |lines: &[u8]| agent.handle_task_lines(now, job, lines);
+            let mut take = |lines: &[u8], _: Units| agent.handle_task_lines(now, job, lines);
             let reading = running.pipe.read(buffer, &mut take);
             running.is_blocked = reading == Reading::Blocked;
             let outcome = match reading {

@@ -2,24 +2,18 @@
 
 use super::control;
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
-use super::unmatched::Unmatched;
-use super::{silence_file, try_commands};
-use crate::agent::{DryRun, DryRunOutcome};
-use crate::directives::host::{warnings, Group, HostFile, HostSettings, LogRule, Patterns, Rule};
+use super::{silence_file, try_commands, try_log};
+use crate::directives::host::{warnings, HostFile, HostSettings, Patterns};
 use crate::directives::http::Http;
 use crate::directives::server::ServerFile;
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
-use crate::lines::{LineSplitter, MAX_LINE};
-use crate::pattern::Pattern;
 use crate::run::failure::Failure;
 use crate::run::{console, keys};
-use crate::sys::clock::Clock;
 use crate::sys::{check_writable, reason};
 use crate::text::is_host_name;
-use crate::wire::{Message, MAX_CONFIGURATION};
+use crate::wire::MAX_CONFIGURATION;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{stdin, Read};
+use std::fs;
 use std::path::Path;
 
 /// The files of a folder by name.
@@ -258,74 +252,12 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String], is_run: bool) -> 
     faults.iter().for_each(|fault| console::print_error(&fault.to_string()));
     let host = Path::new(host_file).file_name().map_or_else(|| host_file.into(), |name| name.to_string_lossy().into_owned());
     match log {
-        Some(log) => try_log(&host, file.groups, log)?,
+        Some(log) => try_log::run(&host, file.groups, log)?,
         None => try_commands::run(&host, &file.groups),
     }
     if faults.is_empty() {
         Ok(())
     } else {
         Err(Failure::Usage(format!("{host_file}: errors: {}", faults.len())))
-    }
-}
-
-fn try_log(host: &str, groups: Vec<Group<'_>>, log: &str) -> Result<(), Failure> {
-    let rules = groups.into_iter().filter_map(|group| match group.rule {
-        Rule::Log(rule) => Some(rule),
-        _ => None,
-    });
-    let rules: Vec<LogRule> = rules.collect();
-    let mut unmatched = Unmatched::new(rules.iter());
-    let mut dry_run = DryRun::new(Clock::start().now(), host, rules);
-    feed(log, &mut |lines| {
-        dry_run.handle_lines(lines).iter().for_each(|event| print_event(event));
-        unmatched.handle_lines(lines);
-    })?;
-    let DryRunOutcome { events, rules, times } = dry_run.finish();
-    events.iter().for_each(|event| print_event(event));
-    if let Some((first, last)) = times {
-        console::print(&format!("times of the lines: {first} to {last}"));
-    }
-    for (rule, matched) in rules {
-        let patterns: Vec<_> = rule.patterns.iter().map(Pattern::as_str).collect();
-        console::print(&format!("{matched} lines matched: {} match: {} tags={}", rule.opener(), patterns.join(" | "), rule.tags));
-    }
-    unmatched.report().iter().for_each(|line| console::print(line));
-    Ok(())
-}
-
-/// Hands over all lines of a file.
-#[allow(clippy::disallowed_methods, reason = "the lines to try")]
-fn feed(log: &str, take: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
-    let failure = |e: &std::io::Error| Failure::Usage(format!("cannot read {log}: {}", reason(e)));
-    let mut input: Box<dyn Read> = match log {
-        "-" => Box::new(stdin()),
-        path => Box::new(File::open(path).map_err(|e| failure(&e))?),
-    };
-    let mut splitter = LineSplitter::default();
-    let mut pending = Vec::new();
-    let mut buffer = vec![0; MAX_LINE];
-    loop {
-        let read = input.read(&mut buffer).map_err(|e| failure(&e))?;
-        pending.extend_from_slice(&buffer[..read]);
-        loop {
-            let piece = splitter.split(&pending);
-            take(piece.lines);
-            let advanced = splitter.advance(piece, piece.lines.len());
-            pending.drain(..advanced);
-            if advanced == 0 {
-                break;
-            }
-        }
-        if read == 0 {
-            take(&pending);
-            return Ok(());
-        }
-    }
-}
-
-/// Prints `tags file text` of an event.
-fn print_event(datagram: &[u8]) {
-    if let Ok(Message::Alert(alert)) = Message::parse(datagram) {
-        console::print(&format!("{}%%{}%%{}", alert.tags, alert.file.unwrap_or("NULL"), alert.text));
     }
 }

@@ -28,6 +28,7 @@ mod streams;
 mod tee;
 mod terminal;
 mod try_commands;
+mod try_log;
 mod unmatched;
 
 use self::api::{Long, Texts, View};

@@ -1,6 +1,7 @@
 //! Each kind of rotation over real files, with virtual time.
 
 mod concurrent;
+mod encoding;
 mod names;
 mod random;
 mod replaced;

@@ -5,6 +5,7 @@ use project436::agent::{Agent, AgentIdentity, Lines, LogEvent, LogId, Output, Pl
 use project436::directives::host::{HostFile, LogSource};
 use project436::directives::keys::HostKeys;
 use project436::directives::{emit_marked, Source};
+use project436::encoding::Units;
 use project436::now::Now;
 use project436::random::Random;
 use project436::server::{self, ConditionChange, EventSink, Server};
@@ -273,6 +274,7 @@ impl AgentNode {
                     sent.push((to, datagram));
                 }
                 Output::Follow(logs) => {
+                    let logs: Vec<_> = logs.into_iter().map(|(id, source, _)| (id, source)).collect();
                     for (id, source) in &logs {
                         let log = self.logs.entry(source.field()).or_default();
                         if !self.follows.iter().any(|(known, _)| known == id) {
@@ -342,7 +344,8 @@ impl AgentNode {
                     offset: read as u64,
                     before: &log.bytes[read.saturating_sub(CONTEXT)..read],
                 };
-                let lines = Lines { position: read as u64, place: Some(Place::File(place)), bytes: &log.bytes[read..] };
+                let lines =
+                    Lines { position: read as u64, place: Some(Place::File(place)), bytes: &log.bytes[read..], units: Units::Bytes };
                 let consumed = self.agent.handle_log(now, *id, LogEvent::Lines(lines));
                 assert!(consumed > 0, "there is room, and yet nothing is read: the loop would turn for ever");
                 log.read = Some(read + consumed);

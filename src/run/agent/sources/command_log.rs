@@ -3,6 +3,7 @@
 use super::restart::Restart;
 use crate::agent::{Agent, Lines, LogEvent, LogId};
 use crate::directives::host::CommandLine;
+use crate::encoding::Encoding;
 use crate::now::{earlier, Now};
 use crate::run::agent::line_pipe::{LinePipe, Reading};
 use crate::sys::reason;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub(super) struct CommandLog {
     command: CommandLine,
+    encoding: Encoding,
     running: Option<LinePipe>,
     restart: Restart,
     /// Bytes that were processed, through all runs.
@@ -22,7 +24,20 @@ pub(super) struct CommandLog {
 impl CommandLog {
     /// A command that is started at once.
     pub(super) fn new(now: Now, command: &CommandLine) -> Self {
-        Self { command: command.clone(), running: None, restart: Restart::new(now), position: 0, waits_until: None }
+        Self {
+            command: command.clone(),
+            encoding: Encoding::default(),
+            running: None,
+            restart: Restart::new(now),
+            position: 0,
+            waits_until: None,
+        }
+    }
+
+    /// What it prints is text in that encoding.
+    pub(super) fn set_encoding(&mut self, encoding: Encoding) {
+        self.encoding = encoding;
+        self.running.iter_mut().for_each(|pipe| pipe.set_encoding(encoding));
     }
 
     /// Bytes that were processed.
@@ -44,8 +59,8 @@ impl CommandLog {
             return false;
         };
         let (position, mut waits) = (&mut self.position, None);
-        let reading = pipe.read(buffer, &mut |bytes| {
-            let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position: *position, place: None, bytes }));
+        let reading = pipe.read(buffer, &mut |bytes, units| {
+            let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position: *position, place: None, bytes, units }));
             *position += consumed as u64;
             waits = if consumed == 0 { agent.waits_until(id) } else { None };
             consumed
@@ -68,7 +83,10 @@ impl CommandLog {
     fn start(&mut self, now: Now, id: LogId, agent: &mut Agent) {
         self.restart.handle_start(now);
         match LinePipe::start(self.command.words()) {
-            Ok(pipe) => self.running = Some(pipe),
+            Ok(mut pipe) => {
+                pipe.set_encoding(self.encoding);
+                self.running = Some(pipe);
+            }
             Err(e) => self.handle_end(now, id, agent, Err(reason(&e))),
         }
     }

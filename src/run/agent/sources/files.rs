@@ -2,6 +2,7 @@
 
 use super::copies::{Held, Unread, Verdict};
 use crate::agent::{Agent, Lines, LogEvent, LogId, Place, Start};
+use crate::encoding::Encoding;
 use crate::fs::glob::{Expansion, FoundFile, OtherFiles, Search};
 use crate::fs::{Access, AccessError};
 use crate::now::{earlier, Now};
@@ -19,6 +20,7 @@ pub(super) struct Files {
     wildcard: Option<String>,
     /// The patterns of files that it does not mean.
     excludes: Vec<String>,
+    encoding: Encoding,
     /// Which file is read first: the one whose turn it was when there was no room for more.
     first: usize,
     /// The search for files that is under way.
@@ -106,8 +108,8 @@ impl SourceFile {
         let (Some(id), Some(follower)) = (self.id, &mut self.follower) else { return FilesRead::default() };
         let mut read = FilesRead::default();
         let mut is_blocked = false;
-        let has_more = follower.read(now.mono, buffer, &mut |Piece { position, place, bytes }| {
-            let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(Place::File(place)), bytes }));
+        let has_more = follower.read(now.mono, buffer, &mut |Piece { position, place, bytes, units }| {
+            let consumed = agent.handle_log(now, id, LogEvent::Lines(Lines { position, place: Some(Place::File(place)), bytes, units }));
             read.bytes += consumed;
             read.waits_until = if consumed == 0 { agent.waits_until(id) } else { None };
             is_blocked |= consumed < bytes.len() && read.waits_until.is_none();
@@ -115,7 +117,7 @@ impl SourceFile {
         });
         read.has_more = has_more || is_blocked;
         agent.handle_log(now, id, LogEvent::Read(follower.position()));
-        for loss in [follower.take_loss(), follower.take_cut_lines(now.mono)].into_iter().flatten() {
+        for loss in [follower.take_loss(), follower.take_cut_lines(now.mono), follower.take_doubt()].into_iter().flatten() {
             agent.handle_log(now, id, LogEvent::Loss(loss));
         }
         read
@@ -149,6 +151,7 @@ impl Files {
             files: Vec::new(),
             wildcard,
             excludes: Vec::new(),
+            encoding: Encoding::default(),
             first: 0,
             search: None,
             search_began: Duration::ZERO,
@@ -158,6 +161,12 @@ impl Files {
             was_given_up: false,
             others: OtherFiles::default(),
         }
+    }
+
+    /// Reads all of them in that encoding from now on.
+    pub(super) fn set_encoding(&mut self, encoding: Encoding) {
+        self.encoding = encoding;
+        self.files.iter_mut().filter_map(|file| file.follower.as_mut()).for_each(|follower| follower.set_encoding(encoding));
     }
 
     pub(super) fn is_wildcard(&self) -> bool {
@@ -196,6 +205,7 @@ impl Files {
             Ok(begun) => begun,
             Err(most) => return Some(Begun::Shortened(most)),
         };
+        follower.set_encoding(self.encoding);
         if self.is_wildcard() && matches!(start, Start::At(..) | Start::Among(..)) {
             // If two of them have found one file, only one reads it, from the further place. The next look reports what is wrong.
             let _ = follower.look(now.mono, &mut |wanted| self.release(wanted));
@@ -229,7 +239,7 @@ impl Files {
             }
             Start::Among(places, position, seen) => match places.iter().position(|place| confirms(&self.access, path, place)) {
                 Some(0) => Ok(self.resumed_at(path, places[0], position, *seen)),
-                Some(1) if places[0].is_within_batch() => match line_end(&self.access, path, &places[0]) {
+                Some(1) if places[0].is_within_batch() => match line_end(&self.access, path, self.encoding, &places[0]) {
                     Some(place) => Ok(self.resumed_at(path, place, position, *seen)),
                     None => Err(places[0].offset - 1),
                 },
@@ -349,6 +359,7 @@ impl Files {
             Verdict::TakeOver => {
                 if let Some(open) = follower.file_id().and_then(|wanted| self.release(wanted)) {
                     *follower = Follower::from_released(&self.access, &path, open);
+                    follower.set_encoding(self.encoding);
                 }
             }
             Verdict::Read | Verdict::Hold(_) => {}
@@ -431,7 +442,8 @@ impl Files {
         let from = self.file_at(&path);
         let (file, event) = match self.release_at(&path) {
             Some(open) => {
-                let follower = Box::new(Follower::from_released(&self.access, &path, open));
+                let mut follower = Box::new(Follower::from_released(&self.access, &path, open));
+                follower.set_encoding(self.encoding);
                 let event = LogEvent::Renamed { from, path: path.clone(), position: follower.position() };
                 (SourceFile::open(path, follower), event)
             }

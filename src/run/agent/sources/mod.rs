@@ -9,6 +9,7 @@ mod restart;
 use super::watches::Watches;
 use crate::agent::{Agent, LogEvent, LogId, Start};
 use crate::directives::host::LogSource;
+use crate::encoding::Encoding;
 use crate::fs::Access;
 use crate::now::{earlier, Now};
 use crate::sys::poll::PollSet;
@@ -59,16 +60,17 @@ impl Sources {
         Self { access, sources: Vec::new(), watches: None, first: 0, events: Vec::new() }
     }
 
-    /// Follows these logs and no others. Logs that were followed already continue.
-    pub(super) fn replace(&mut self, now: Now, wanted: Vec<(LogId, LogSource)>) {
+    /// Follows these logs and no others, and reads them in these encodings. Logs that were followed already continue.
+    pub(super) fn replace(&mut self, now: Now, wanted: Vec<(LogId, LogSource, Encoding)>) {
         let mut before = std::mem::take(&mut self.sources);
         self.watches = Watches::open(&self.access);
         self.first = 0;
-        for (id, log) in wanted {
+        for (id, log, encoding) in wanted {
             let mut source = match before.iter().position(|known| known.id == id) {
                 Some(at) => before.swap_remove(at),
                 None => Source::new(now, id, &log, &self.access),
             };
+            source.set_encoding(encoding);
             source.next_look = now.mono;
             source.is_unread = true;
             source.watched_files.clear();
@@ -202,6 +204,14 @@ impl Source {
             LogSource::Journal => Input::Journal(Box::new(JournalLog::new(now))),
         };
         Self { id, input, name: log.field(), next_look: now.mono, is_unread: true, is_folder_watched: false, watched_files: Vec::new() }
+    }
+
+    fn set_encoding(&mut self, encoding: Encoding) {
+        match &mut self.input {
+            Input::Files(files) => files.set_encoding(encoding),
+            Input::Command(command) => command.set_encoding(encoding),
+            Input::Journal(_) => {}
+        }
     }
 
     fn watch_folder(&self, watches: &mut Watches) -> bool {

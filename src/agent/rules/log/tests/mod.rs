@@ -3,8 +3,10 @@
 use super::*;
 use crate::agent::rules::bench::{at, delivery, events, host_file};
 use crate::directives::host::Rule;
+use crate::encoding::Units;
 
 mod alerts;
+mod encoded;
 mod joined;
 
 /// So many lines of 1,000 bytes: one after which no block is read any more, and more than can wait.
@@ -35,7 +37,7 @@ impl Bench {
             rule => panic!("{rule:?}"),
         });
         let rules: Vec<(u64, LogRule)> = rules.collect();
-        let sources: Vec<LogSource> = rules.iter().map(|(_, rule)| rule.log.clone()).collect();
+        let sources: Vec<_> = rules.iter().map(|(_, rule)| (rule.log.clone(), rule.encoding)).collect();
         self.logs.replace(&sources);
         self.rules.replace(at(seconds), rules, &self.logs);
     }
@@ -57,7 +59,7 @@ impl Bench {
 
     /// Reads lines of `/log`.
     fn lines(&mut self, seconds: u64, text: &str) -> usize {
-        let lines = Lines { position: self.position, place: None, bytes: text.as_bytes() };
+        let lines = Lines { position: self.position, place: None, bytes: text.as_bytes(), units: Units::Bytes };
         let log = self.file("/log");
         let file = self.logs.file_mut(log).unwrap();
         let consumed = self.rules.handle_lines(at(seconds), file, lines, &mut self.delivery);

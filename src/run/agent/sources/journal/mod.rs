@@ -74,12 +74,12 @@ impl JournalLog {
         let mut waits = None;
         let reading = match &mut self.stage {
             Stage::Waiting => return false,
-            Stage::Seeking(last) => pipe.read(buffer, &mut |json| {
+            Stage::Seeking(last) => pipe.read(buffer, &mut |json, _| {
                 *last = Entry::parse(json).map(|entry| entry.cursor).or(*last);
                 json.len()
             }),
             Stage::Following(following) => {
-                let reading = pipe.read(buffer, &mut |json| {
+                let reading = pipe.read(buffer, &mut |json, _| {
                     let taken = following.take(now, id, agent, json);
                     waits = if taken == 0 { agent.waits_until(id) } else { None };
                     taken

@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use crate::agent::{Agent, JournalBlock, JournalEntry, Lines, LogEvent, LogId, Place};
+use crate::encoding::Units;
 use crate::lines::lines;
 use crate::now::Now;
 use crate::wire::position::Position;
@@ -78,7 +79,7 @@ impl JournalReading {
         while processed < json.len() {
             let block = self.block(&json[processed..]);
             let place = Place::Journal(JournalBlock { before: self.cursor, entries: &block.entries });
-            let lines = Lines { position: self.position, place: Some(place), bytes: block.text.as_bytes() };
+            let lines = Lines { position: self.position, place: Some(place), bytes: block.text.as_bytes(), units: Units::Bytes };
             let consumed = agent.handle_log(now, id, LogEvent::Lines(lines));
             let count = block.entries.partition_point(|entry| entry.end <= consumed);
             block.entries[..count].iter().for_each(|entry| self.pass(now, entry.cursor));
