@@ -28,6 +28,7 @@ case ${1:-} in
     else
         mount_plain_root "$base" "$folder" $size
     fi
+    mkdir -p "$root/var/log"
     mount -t tmpfs tmpfs "$root/var/log"
     : >"$folder/mounted"
     case $format in

@@ -47,7 +47,7 @@ archlinux)
 apk)
     options=/etc/conf.d/aa436
     fresh=.apk-new saved='' databases='./lib/apk ./etc/apk ./var/cache'
-    prepare() { [ ! -e /etc/apk/stand-in ] && apk add --initdb --allow-untrusted --no-network || [ -e /etc/apk/stand-in ]; }
+    prepare() { apk add --initdb --allow-untrusted --no-network; }
     boot() { mkdir -p /run/openrc && openrc default; }
     service() { rc-service "$2" "$1"; }
     enable() { rc-update --quiet add "$1" default; }
@@ -61,7 +61,7 @@ apk)
     ;;
 ipk)
     options=/etc/config/aa436 stream=/mnt/sda1/436/events.log
-    fresh=-opkg saved='' databases='./usr/lib/opkg ./etc/passwd- ./var'
+    fresh=-opkg saved='' databases='./usr/lib/opkg ./var'
     set_options() { sed -i "s/^\(.*\)option port .*/\1option port '4360'\n\1option name 'box'/" "$options"; }
     prepare() { mkdir -p /var/lock /var/run; }
     boot() {
