@@ -79,9 +79,14 @@ lay_out() {
     for program in aa436 ax436; do
         for script in postinst prerm postrm; do from_pattern deb/$script $program; done
         for script in post preun postun; do from_pattern systemd/$script $program; done
+        for script in post-upgrade pre-deinstall; do from_pattern openrc/$script $program; done
         from_pattern lintian-overrides $program
     done
     from_pattern systemd/pre ax436
+    # procd starts the server in the folder /, and only where events outlive the power.
+    sed -e 's|/var/lib/436/|/mnt/sda1/436/|' -e 's|^hosts: |&/etc/436/|' -e 's|^includes: |&/etc/436/|' \
+        -e 's|^\(# The file that events are written to\)\.|\1: in a folder on a disk or stick, or else the server is not started.|' \
+        -e 's|; relative paths are relative to it| (all paths are absolute)|' scripts/packages/ax436.conf >"$stage/ax436.conf.openwrt"
     for page in docs/man/*; do gzip -9nc "$page" >"$stage/${page##*/}.gz"; done
     gzip -9nc CHANGELOG.md >"$stage/changelog.gz"
     cp dist/NOTICES "$stage/copyright"
@@ -115,8 +120,6 @@ packages() { # packages TARGET
         PACKAGE_ARCH=${pair#*:} format=${pair%%:*}
         export PACKAGE_ARCH
         for program in aa436 ax436; do
-            # OpenWrt's routers run the agent.
-            [ "$format/$program" != ipk/ax436 ] || continue
             cp "dist/$1/$program" "$stage/$program"
             (cd "$stage" && "$nfpm" package --config "$program.yaml" --packager "$format" --target "$out/" >"$stage/said" 2>&1) ||
                 { cat "$stage/said" >&2; fail "$program of $1 for $format"; }

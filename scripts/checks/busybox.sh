@@ -140,7 +140,7 @@ EOF
 printf '\toption %s\n' "server 'pi.lan'" "key_file '/etc/aa436.key'" >>"$root/etc/config/aa436"
 printf '\tlist %s\n' "allow 'df( -k)?'" "files '/var/log'" >>"$root/etc/config/aa436"
 said=$(device /bin/sh /etc/rc.common /etc/init.d/aa436)
-wanted='command </usr/bin/aa436> <-l> <syslog> <-s> <pi.lan> <-k> </etc/aa436.key> <-x> <-a> <df( -k)?> <-f> </var/log> <4360>respawn <3600> <5> <0>'
+wanted='command </usr/bin/aa436> <-l> <syslog> <-s> <pi.lan> <-k> </etc/aa436.key> <-x> <-a> <df( -k)?> <-f> </var/log> <4360>respawn <3600> <5> <0>stderr <1>'
 [ "$said" = "$wanted" ] || fail "the command is: $said"
 
 say "Other options leave the log in syslog"

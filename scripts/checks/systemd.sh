@@ -10,37 +10,17 @@ case ${1:-} in
 esac
 # shellcheck source=scripts/lib/checking.sh
 . "$here/checking.sh"
+# shellcheck source=scripts/lib/systemd-root.sh
+. "$here/systemd-root.sh"
 stream=/srv/436/events.log
 logs=$stream
 
 # Mounts a root that is dropped at the end, and becomes its systemd.
 boot() {
-    root=$1/root
-    mkdir "$1/layers" "$root"
-    mount -t tmpfs tmpfs "$1/layers"
-    mkdir "$1/layers/upper" "$1/layers/work"
-    mount -t overlay overlay -o "lowerdir=/,upperdir=$1/layers/upper,workdir=$1/layers/work" "$root"
-    mount -t proc proc "$root/proc"
-    mount --bind "$root/proc/sys" "$root/proc/sys"
-    mount -o remount,bind,ro "$root/proc/sys"
-    mount -t sysfs -o ro sysfs "$root/sys"
-    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
-    for name in dev run tmp; do mount -t tmpfs tmpfs "$root/$name"; done
-    mkdir "$root/dev/pts" "$root/dev/shm" "$root/dev/mqueue" "$root/run/check" "$root/run/units"
-    ln -s pts/ptmx "$root/dev/ptmx"
-    for name in null zero full random urandom tty kmsg; do
-        : >"$root/dev/$name"
-        mount --bind "/dev/$name" "$root/dev/$name"
-    done
-    mount --bind "$1" "$root/run/check"
-    ip link set lo up
+    mount_systemd_root / "$1" 50%
     set_up "$1"
     : >"$1/mounted"
-    mkdir "$root/run/old"
-    cd "$root"
-    pivot_root . run/old
-    exec env -i container=aa436 PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_UNIT_PATH=/run/units \
-        chroot . /lib/systemd/systemd --unit=check.target --log-target=null --show-status=no
+    become_systemd /run/units
 }
 
 # The programs, a host with a configuration, and the units that systemd starts: the two, a process of another user, and this check.
@@ -64,14 +44,10 @@ set_up() {
     done
     chmod 700 "$root/home/someone"
     chown 65534 "$root/home/someone"
-    for name in sysinit basic shutdown local-fs network-online multi-user; do
-        printf '%s\n' '[Unit]' DefaultDependencies=no >"$root/run/units/$name.target"
-    done
     printf '%s\n' '[Unit]' DefaultDependencies=no 'Wants=ax436.service aa436.service other.service peer.service check.service' >"$root/run/units/check.target"
     printf '%s\n' '[Service]' User=nobody 'ExecStart=/bin/sleep 4711' >"$root/run/units/other.service"
     printf '%s\n' '[Service]' User=nobody "ExecStart=/usr/bin/python3 -m http.server --bind :: 4712" >"$root/run/units/peer.service"
-    printf '%s\n' '[Service]' Type=oneshot StandardOutput=append:/run/check/said StandardError=inherit \
-        'ExecStart=/bin/sh /run/check/systemd.sh --look /run/check' 'ExecStopPost=/bin/kill -s RTMIN+14 1' >"$root/run/units/check.service"
+    write_check_unit "/run/check/systemd.sh --look /run/check"
 }
 
 # The command of the output of the server. It keeps a line for each attempt, as that of the agent prints them.
@@ -147,9 +123,6 @@ look() {
     echo "All passed: $(systemctl --version | head -n 1)"
 }
 
-# The processes of the group end with the first of them, for which the kernel may need a moment.
-remove_group() { find "$group" -depth -type d -exec rmdir {} + 2>/dev/null; }
-
 case $stage in
 --boot) boot "$here" ;;
 --look) look ;;
@@ -159,17 +132,12 @@ case $stage in
     need pivot_root util-linux
     need /usr/bin/python3 python3
     folder=$(mktemp -d)
-    groups=$(awk '$3 == "cgroup2" { print $2 }' /proc/mounts | tail -n 1)
-    group=$groups/aa436-check-$$
-    mkdir "$group" || { rmdir "$folder"; skip "this system lets no group be made in cgroup2"; }
+    make_group || { rmdir "$folder"; skip "this system lets no group be made in cgroup2"; }
     trap 'rm -rf "$folder"; within_a_minute "nothing is left" remove_group' EXIT
-    cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/init/ax436-setgid.conf scripts/lib/checking.sh scripts/checks/systemd.sh "$folder"
+    cp "$programs/aa436" "$programs/ax436" scripts/init/*.service scripts/init/ax436-setgid.conf scripts/lib/checking.sh scripts/lib/systemd-root.sh scripts/checks/systemd.sh "$folder"
     write_rules "$folder"
     write_output "$folder"
-    # The group is the root of the groups that this systemd sees. Its exit status says nothing.
-    # shellcheck disable=SC2016 # for the shell that is started
-    sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec timeout -k 5 300 "$@"' - "$group" \
-        unshare --cgroup --mount --pid --net --uts --ipc --fork --kill-child sh scripts/checks/systemd.sh --boot "$folder" || true
+    in_group 300 sh scripts/checks/systemd.sh --boot "$folder"
     if ! [ -e "$folder/mounted" ]; then
         skip "this system does not let a root be made from namespaces and an overlay"
     fi
