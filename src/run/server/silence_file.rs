@@ -20,7 +20,7 @@ use getopts::Options;
 use std::fs::{self, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The file as the running server follows it.
 pub(super) struct SilenceFile {
@@ -118,13 +118,22 @@ pub(super) fn check(settings: &ServerFile) -> (Vec<Fault>, Vec<Fault>) {
     let fault = |line, reason: String| Fault { path: path.clone(), line, reason };
     let text = match read(&path) {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound && settings.silences.is_none() => return (Vec::new(), Vec::new()),
+        // `ax436 silence` makes it, where it can.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && (settings.silences.is_none() || has_folder(&path)) => {
+            return (Vec::new(), Vec::new())
+        }
         Err(e) => return (vec![fault(0, format!("cannot be read: {}", reason(&e)))], Vec::new()),
     };
     let now = Clock::start().now().unix;
     let (silences, faults) = parse(&path, text);
     let over = silences.list.iter().filter(|silence| silence.until <= now);
     (faults, over.map(|silence| fault(silence.line, format!("the silence of {} is over", silence.target()))).collect())
+}
+
+/// Whether there is the folder that a file is to be in.
+fn has_folder(path: &str) -> bool {
+    let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.is_none_or(Path::is_dir)
 }
 
 const PROGRAM: Program = Program {
@@ -261,6 +270,7 @@ fn replace(path: &str, text: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::test_folder::TestFolder;
 
     #[test]
     fn a_change_leaves_comments_other_silences_and_what_is_wrong() {
@@ -268,5 +278,19 @@ mod tests {
         let (kept, removed) = without(text, "nas", 60);
         assert_eq!((kept.as_str(), removed), ("# disks\nnas/LOG 1970-01-01T00:02Z\nwhat\n", 1));
         assert_eq!(without(text, "none", 0), (text.into(), 0));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_yet_is_no_fault_but_a_folder_that_is_missing_is() {
+        let folder = TestFolder::new();
+        for (name, fault) in [("silences", None), ("folder/silences", Some("cannot be read: No such file or directory"))] {
+            let text = format!(
+                "event_stream: events.log\nport: 1\nbroadcast: 127.0.0.1\nhosts: h\nincludes: i\nsilences: {}\n",
+                folder.file(name)
+            );
+            let settings = ServerFile::parse(Source { path: "ax436.conf", text: &text }).unwrap();
+            let (faults, _) = check(&settings);
+            assert_eq!(faults.first().map(|fault| &*fault.reason), fault, "{name}");
+        }
     }
 }
