@@ -1,7 +1,7 @@
 # Runs in the root of a check, as its only script: installs both packages, starts the programs, upgrades them, removes them, and looks at what
 # each step left. The shell may be BusyBox's.
 #   sh package-cycle.sh FOLDER FORMAT
-# shellcheck shell=sh disable=SC2154 # package-managers.sh sets them
+# shellcheck shell=sh disable=SC1091,SC2034,SC2086,SC2154 # package-managers.sh sets them, and $pattern is one
 set -eu
 folder=$1 format=$2
 . "$folder/checking.sh"
@@ -42,8 +42,8 @@ start_both() {
     printf '%s\n' 'file: /var/log/app.log' 'match: line ([0-9]+)' 'alert_all: tags=LINE' >/etc/436/hosts/box
     echo '# mine' >>"$conf"
     for name in ax436 aa436; do
-        enable "$name"
-        enabled "$name" || fail "$name is not enabled"
+        at_boot "$name"
+        is_at_boot "$name" || fail "$name is not enabled"
         if [ "$starts_itself" = yes ]; then quietly service restart "$name"; else quietly service start "$name"; fi
     done
     within_a_minute "both programs run" events 1 'Following /var/log/app.log'
@@ -72,7 +72,7 @@ disk_full() {
     rm /filling
     runs aa436 || service start aa436 >/dev/null
     write 1
-    within_a_minute "after an upgrade that had no room: $(grep -i -e space -e full "$folder/output" | tail -n 1)" events 101 '%%LINE%%'
+    within_a_minute "after an upgrade that had no room: $(tail -n 1 "$folder/output")" events 101 '%%LINE%%'
 }
 
 upgrades() {
@@ -92,7 +92,7 @@ upgrades() {
         if grep -q 'older default' "$file$fresh"; then fail "$file$fresh is not the new default"; fi
     done
     ok "configuration was kept, with the new defaults beside it"
-    for name in aa436 ax436; do enabled $name || fail "the upgrade disabled $name"; done
+    for name in aa436 ax436; do is_at_boot $name || fail "the upgrade disabled $name"; done
 }
 
 # Removal while both programs run.
@@ -100,7 +100,7 @@ removes() {
     quietly remove aa436 ax436
     for name in aa436 ax436; do
         within_a_minute "removal ends $name" gone $name
-        if enabled $name; then fail "removal left $name enabled"; fi
+        if is_at_boot $name; then fail "removal left $name enabled"; fi
     done
     for file in /etc/436/hosts/box "$stream" "$options$saved" "$conf$saved"; do
         [ -e "$file" ] || fail "removal took $file"

@@ -1,6 +1,6 @@
 # Sourced by package-cycle.sh, in the root of a check: what each package manager and init system is asked to do. Beside it in FOLDER are the
 # folders old/ and new/ with packages.
-# shellcheck shell=sh disable=SC2034
+# shellcheck shell=sh disable=SC2034,SC2154
 
 # The same for most of them.
 options=/etc/default/aa436 stream=/var/lib/436/events.log
@@ -12,8 +12,8 @@ case $format in
 rpm | archlinux)
     boot() { :; }
     service() { systemctl "$1" "$2"; }
-    enable() { systemctl --quiet enable "$1"; }
-    enabled() { systemctl --quiet is-enabled "$1" 2>/dev/null; }
+    at_boot() { systemctl --quiet enable "$1"; }
+    is_at_boot() { systemctl --quiet is-enabled "$1" 2>/dev/null; }
     restarts_itself=yes starts_itself=no
     ;;
 esac
@@ -50,8 +50,8 @@ apk)
     prepare() { apk add --initdb --allow-untrusted --no-network; }
     boot() { mkdir -p /run/openrc && openrc default; }
     service() { rc-service "$2" "$1"; }
-    enable() { rc-update --quiet add "$1" default; }
-    enabled() { [ -e "/etc/runlevels/default/$1" ]; }
+    at_boot() { rc-update --quiet add "$1" default; }
+    is_at_boot() { [ -e "/etc/runlevels/default/$1" ]; }
     install() { apk add --allow-untrusted --no-network "$@"; }
     upgrade() { install "$@"; }
     remove() { apk del "$@"; }
@@ -65,14 +65,15 @@ ipk)
     set_options() { sed -i "s/^\(.*\)option port .*/\1option port '4360'\n\1option name 'box'/" "$options"; }
     prepare() { mkdir -p /var/lock /var/run; }
     boot() {
+        [ -x /sbin/procd ] || return 0
         ubusd &
         within_a_minute "ubusd runs" ubus -t 1 list
         procd &
         within_a_minute "procd runs" ubus -t 1 wait_for service
     }
     service() { "/etc/init.d/$2" "$1"; }
-    enable() { :; }
-    enabled() { ls /etc/rc.d/S[0-9][0-9]"$1" >/dev/null 2>&1; }
+    at_boot() { :; }
+    is_at_boot() { ls /etc/rc.d/S[0-9][0-9]"$1" >/dev/null 2>&1; }
     install() { opkg install "$@"; }
     upgrade() { opkg install "$@"; }
     remove() { opkg remove "$@"; }
