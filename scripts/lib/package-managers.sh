@@ -5,11 +5,14 @@
 # The same for most of them.
 options=/etc/default/aa436 stream=/var/lib/436/events.log
 set_options() { printf '%s\n' PORT=4360 'OPTIONS="-x -n box"' >"$options"; }
-clear_user() { userdel ax436 2>/dev/null; }
-databases='./var/lib/none'
+# What docs/install.md says to remove.
+clear() { rm -rf /etc/436 "${stream%/*}" /var/lib/aa436 "$options" "$options"[.-]*; }
+clear_user() { userdel ax436; }
+# KiB in which an upgrade finds no room.
+rooms='0 300'
 
 case $format in
-rpm | archlinux)
+deb | rpm | archlinux)
     boot() { :; }
     service() { systemctl "$1" "$2"; }
     at_boot() { systemctl --quiet enable "$1"; }
@@ -19,6 +22,16 @@ rpm | archlinux)
 esac
 
 case $format in
+deb)
+    fresh=.dpkg-dist saved='' databases='./var/lib/dpkg ./var/lib/systemd ./var/cache' starts_itself=yes
+    prepare() { :; }
+    install() { dpkg -i "$@"; }
+    upgrade() { dpkg --force-confold -i "$@"; }
+    remove() { dpkg -r "$@"; }
+    clear() { dpkg -P aa436 ax436; }
+    clear_user() { ! grep '^ax436:' /etc/passwd; }
+    pattern='*.deb'
+    ;;
 rpm)
     fresh=.rpmnew saved=.rpmsave databases='./var/lib/rpm ./usr/lib/sysimage'
     # Debian's programs stand for these packages of RPM.
@@ -61,6 +74,8 @@ apk)
     ;;
 ipk)
     options=/etc/config/aa436 stream=/mnt/sda1/436/events.log
+    # opkg takes the old files away before it unpacks.
+    rooms=0
     fresh=-opkg saved='' databases='./usr/lib/opkg ./var'
     set_options() { sed -i "s/^\(.*\)option port .*/\1option port '4360'\n\1option name 'box'/" "$options"; }
     prepare() { mkdir -p /var/lock /var/run; }

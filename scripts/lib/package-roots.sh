@@ -3,11 +3,13 @@
 
 made=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
 
-# Packages as they were, of version 0.0.1 with other defaults in their configuration files.
+# Packages as they were, of version 0.0.1: with other defaults in their configuration files, and programs that have a word more at their end.
 make_older_packages() { # make_older_packages FOLDER TARGET
     mkdir "$1/tree"
     cp -r scripts examples docs CHANGELOG.md README.md LICENSE Cargo.toml "$1/tree/"
-    ln -s "$PWD/dist" "$1/tree/dist"
+    mkdir "$1/tree/dist"
+    cp -r dist/NOTICES dist/sbom.cdx.json "dist/$2" "$1/tree/dist/"
+    for program in aa436 ax436; do echo older >>"$1/tree/dist/$2/$program"; done
     for file in aa436.default aa436.uci ax436.conf; do sed -i '1a # An older default.' "$1/tree/scripts/packages/$file"; done
     CARGO_TARGET_DIR=$made PACKAGE_VERSION=0.0.1 "$1/tree/scripts/package.sh" -o "$1/old" "$2"
     rm -r "$1/tree"
