@@ -10,7 +10,7 @@ make_older_packages() { # make_older_packages FOLDER TARGET
     mkdir "$1/tree/dist"
     cp -r dist/NOTICES dist/sbom.cdx.json "dist/$2" "$1/tree/dist/"
     for program in aa436 ax436; do echo older >>"$1/tree/dist/$2/$program"; done
-    for file in aa436.default aa436.uci ax436.conf; do sed -i '1a # An older default.' "$1/tree/scripts/packages/$file"; done
+    for file in aa436.default aa436.uci ax436.conf ax436.openwrt.conf; do sed -i '1a # An older default.' "$1/tree/scripts/packages/$file"; done
     CARGO_TARGET_DIR=$made PACKAGE_VERSION=0.0.1 "$1/tree/scripts/package.sh" -o "$1/old" "$2"
     rm -r "$1/tree"
 }
