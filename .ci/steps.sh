@@ -41,7 +41,7 @@ need minisign minisign
 need rpm rpm
 
 always "Formatting" cargo fmt --check
-always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh
+always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/lib/stand-ins/* scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh
 always "Start-up scripts" shellcheck -x -s sh scripts/init/*.sh scripts/init/*.openwrt scripts/init/*.openrc scripts/init/*.runit scripts/init/*.freebsd \
     scripts/packages/deb/* scripts/packages/systemd/* scripts/packages/openrc/* scripts/packages/openwrt/*
 always "Scripts of machines and images" shellcheck -x -s sh scripts/checks/kernels.init cross/cargo cross/powerpc-cc
@@ -57,6 +57,10 @@ always "Building the static programs of all targets" ./scripts/build-all.sh
 always "Their sizes and headers" ./scripts/checks/dist.sh -s
 always "The same programs from another folder" ./scripts/checks/reproducible.sh
 always "Packages: installed, upgraded, removed" ./scripts/checks/packages.sh
+for_release "Packages on i386" ./scripts/checks/packages.sh i386
+# What takes no root of Debian, since debootstrap needs two minutes for it.
+every_time "Packages of two systems under their package managers" ./scripts/checks/package-managers.sh apk ipk
+for_release "Packages of all systems under their package managers" ./scripts/checks/package-managers.sh
 always "The package for crates.io" cargo package --locked --allow-dirty --no-verify --quiet
 # Three that differ in the order of bytes and the size of words.
 every_time "Emulated sessions of three targets" ./scripts/checks/emulated.sh \

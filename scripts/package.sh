@@ -83,10 +83,6 @@ lay_out() {
         from_pattern lintian-overrides $program
     done
     from_pattern systemd/pre ax436
-    # procd starts the server in the folder /, and only where events outlive the power.
-    sed -e 's|/var/lib/436/|/mnt/sda1/436/|' -e 's|^hosts: |&/etc/436/|' -e 's|^includes: |&/etc/436/|' \
-        -e 's|^\(# The file that events are written to\)\.|\1: in a folder on a disk or stick, or else the server is not started.|' \
-        -e 's|; relative paths are relative to it| (all paths are absolute)|' scripts/packages/ax436.conf >"$stage/ax436.conf.openwrt"
     for page in docs/man/*; do gzip -9nc "$page" >"$stage/${page##*/}.gz"; done
     gzip -9nc CHANGELOG.md >"$stage/changelog.gz"
     cp dist/NOTICES "$stage/copyright"

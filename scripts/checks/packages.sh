@@ -1,49 +1,41 @@
 #!/bin/sh
-# Checks the packages of scripts/package.sh for this machine's processor. Debian's are installed in a root of Debian 12 that debootstrap made,
-# started, upgraded while lines are written, removed and purged. lintian finds no error. OpenWrt's starts under a stand-in for procd. A signature
-# by a key made here is right, and one of changed sums is not.
-#   scripts/checks/packages.sh
-# Needs root, dist/x86_64-unknown-linux-musl, and debootstrap, lintian, minisign, rpm and systemd on Debian. The root of Debian is made once, in target/.
-# Status 77: it cannot be made here.
+# Checks what scripts/package.sh makes of all that is in dist/, or for i386 of its target alone: lintian finds no error, sums and signature fit, rpm
+# reads its packages. Then Debian's packages are installed in a root of Debian 12 without systemd that debootstrap made, started, upgraded while
+# lines are written, removed and purged. A signature by a key made here is right, and one of changed sums is not.
+#   scripts/checks/packages.sh [amd64|i386]
+# Needs root, dist/ with the target of that processor, and debootstrap, lintian, minisign, rpm and systemd on Debian. The root of Debian is made
+# once, in target/. Status 77: it cannot be made here.
 set -eu
 if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
 . scripts/lib/checking.sh
-target=x86_64-unknown-linux-musl
-work=${CARGO_TARGET_DIR:-target}/debian-root
 logs=''
 
-make_root() {
-    [ ! -e "$work/made" ] || return 0
-    rm -rf "$work"
-    mkdir -p "$work"
-    servers=$(sed -n 's/^URIs: *\(.*\/debian\)$/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
-    # shellcheck disable=SC2086 # none, or one
-    debootstrap --variant=minbase bookworm "$work/root" $servers >"$work/log" 2>&1 || return 1
-    : >"$work/made"
-}
-
-case ${1:-} in
-'')
+case ${1:-amd64} in
+amd64 | i386)
+    architecture=${1:-amd64} target=x86_64-unknown-linux-musl
+    packed=''
+    [ "$architecture" = amd64 ] || { target=i586-unknown-linux-musl && packed=$target; }
+    . scripts/lib/package-roots.sh
     need debootstrap debootstrap
     need lintian lintian
     need minisign minisign
     need rpm rpm
     need systemd-analyze systemd
-    if ! make_root; then
-        tail -n 3 "$work/log" >&2
-        skip "no root of Debian 12 can be made here"
-    fi
+    make_debian_root "debian-root-$architecture" "--arch=$architecture" || skip "no root of Debian 12 can be made here"
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
     minisign -G -W -f -p "$folder/key.pub" -s "$folder/key" >/dev/null
-    PACKAGE_VERSION=0.0.1 ./scripts/package.sh -o "$folder/old" $target
-    ./scripts/package.sh -k "$folder/key" -o "$folder/new" $target
-    unshare --net --pid --mount --fork --kill-child --mount-proc sh scripts/checks/packages.sh --inside "$folder" "$(cd "$work/root" && pwd)"
+    make_older_packages "$folder" $target
+    # shellcheck disable=SC2086 # none, or one
+    ./scripts/package.sh -k "$folder/key" -o "$folder/new" $packed
+    unshare --net --pid --mount --fork --kill-child --mount-proc sh scripts/checks/packages.sh --inside "$folder" "$base" "$architecture"
     exit
     ;;
+--inside) ;;
+*) sed -n '2,7s/^# \{0,1\}//p' scripts/checks/packages.sh >&2; exit 2 ;;
 esac
 
-folder=$2 base=$3 root=$2/root
+folder=$2 base=$3 architecture=$4 root=$2/root
 new=$folder/new
 
 ok() { echo "ok: $*"; }
@@ -78,7 +70,7 @@ mount -t proc proc "$root/proc"
 ip link set lo up
 mkdir "$root/old" "$root/new"
 cp "$folder"/old/*.deb "$root/old/"
-cp "$new"/*.deb "$root/new/"
+cp "$new"/*_"$architecture".deb "$root/new/"
 
 # No init runs there: without this, Debian's invoke-rc.d would start nothing.
 printf '#!/bin/sh\nexit 0\n' >"$root/usr/sbin/policy-rc.d"
@@ -107,7 +99,7 @@ runs() { [ -s "$root/run/aa436.pid" ] && [ -d "/proc/$(agent)" ]; }
 
 files >"$folder/before"
 cp "$root/etc/passwd" "$folder/passwd"
-inside dpkg -i /old/aa436_0.0.1-1_amd64.deb /old/ax436_0.0.1-1_amd64.deb >"$folder/said" 2>&1 || { cat "$folder/said"; fail "dpkg -i"; }
+inside dpkg -i "/old/aa436_0.0.1-1_$architecture.deb" "/old/ax436_0.0.1-1_$architecture.deb" >"$folder/said" 2>&1 || { cat "$folder/said"; fail "dpkg -i"; }
 [ "$(inside stat -c '%U %a' /var/lib/436)" = 'ax436 750' ] || fail "/var/lib/436 is not the server's"
 grep -q '^ax436:' "$root/etc/passwd" || fail "there is no user ax436"
 within_a_minute "installing starts the agent" runs
@@ -135,7 +127,7 @@ write() { # write COUNT
 write 100
 within_a_minute "lines" events 100 '%%LINE%%'
 write 50
-inside sh -c 'dpkg -i /new/*.deb' >"$folder/said" 2>&1 || { cat "$folder/said"; fail "the upgrade"; }
+inside sh -c 'dpkg --force-confold -i /new/*.deb' >"$folder/said" 2>&1 || { cat "$folder/said"; fail "the upgrade"; }
 write 50
 within_a_minute "the upgrade starts the agent again" runs
 [ "$(agent)" != "$before" ] || fail "the upgrade did not start the agent again"
@@ -145,7 +137,8 @@ within_a_minute "every line of before, during and after the upgrade" events 200 
 grep -q -- '-n box' "$root/etc/default/aa436" || fail "the upgrade lost the agent's options"
 grep -q '# mine' "$root/etc/436/ax436.conf" || fail "the upgrade lost the server's configuration"
 tr '\0' ' ' <"/proc/$(agent)/cmdline" | grep -q -- '-n box' || fail "the upgraded agent has other options"
-ok "configuration and options were kept"
+for file in etc/default/aa436 etc/436/ax436.conf; do [ -s "$root/$file.dpkg-dist" ] || fail "there is no new default of $file"; done
+ok "configuration and options were kept, with the new defaults beside them"
 
 last=$(agent)
 kill "$(cat "$root/var/lib/436/pid")"

@@ -1,7 +1,7 @@
 # Runs in the root of a check, as its only script: installs both packages, starts the programs, upgrades them, removes them, and looks at what
 # each step left. The shell may be BusyBox's.
 #   sh package-cycle.sh FOLDER FORMAT
-# shellcheck shell=sh disable=SC2154 # package-managers.sh sets them
+# shellcheck shell=sh disable=SC1091,SC2034,SC2086,SC2154 # package-managers.sh sets them, and $pattern is one
 set -eu
 folder=$1 format=$2
 . "$folder/checking.sh"
@@ -24,7 +24,7 @@ files() {
 runs() { pidof "$1" >/dev/null; }
 gone() { ! runs "$1"; }
 other_than() { [ "$(pidof "$1")" ] && [ "$(pidof "$1")" != "$2" ]; }
-version() { aa436 -V | head -n 1 | cut -d' ' -f2; }
+is_older() { [ "$(tail -c 6 "/usr/bin/$1")" = older ] && "$1" -V >/dev/null; }
 
 number=0
 write() { # write COUNT
@@ -42,8 +42,8 @@ start_both() {
     printf '%s\n' 'file: /var/log/app.log' 'match: line ([0-9]+)' 'alert_all: tags=LINE' >/etc/436/hosts/box
     echo '# mine' >>"$conf"
     for name in ax436 aa436; do
-        enable "$name"
-        enabled "$name" || fail "$name is not enabled"
+        at_boot "$name"
+        is_at_boot "$name" || fail "$name is not enabled"
         if [ "$starts_itself" = yes ]; then quietly service restart "$name"; else quietly service start "$name"; fi
     done
     within_a_minute "both programs run" events 1 'Following /var/log/app.log'
@@ -62,17 +62,22 @@ installs() {
     within_a_minute "lines" events 100 '%%LINE%%'
 }
 
-# Without room nothing is upgraded, and what there was works on. The log that the agent follows is on another file system.
-disk_full() {
+# Without room nothing is upgraded, and what there was works on: at once, or where there is room for what the package manager writes first. The
+# log that the agent follows is on another file system.
+disk_full() { # disk_full KIB
     agent=$(pidof aa436)
-    dd if=/dev/zero of=/filling bs=65536 2>/dev/null || true
-    [ "$(df -k / | awk 'END { print $4 }')" -lt 64 ] || fail "the disk is not full"
+    dd if=/dev/zero of=/room bs=1024 count="$1" 2>/dev/null
+    dd if=/dev/zero of=/filling bs=4096 2>/dev/null || true
+    rm /room
+    [ "$(df -k / | awk 'END { print $4 }')" -lt $(($1 + 16)) ] || fail "the disk is not full"
     if upgrade "$folder"/new/$pattern >"$folder/output" 2>&1 </dev/null; then fail "an upgrade without room"; fi
-    [ "$(version)" = "$was" ] || fail "the agent's program is: $(version)"
     rm /filling
-    runs aa436 || service start aa436 >/dev/null
+    for name in aa436 ax436; do
+        is_older $name || fail "$name is not the program of before"
+        runs $name || fail "$name has ended"
+    done
     write 1
-    within_a_minute "after an upgrade that had no room: $(grep -i -e space -e full "$folder/output" | tail -n 1)" events 101 '%%LINE%%'
+    within_a_minute "with $1 KiB of room: $(grep -i -e 'no space' -e space -e room "$folder/output" | tail -n 1)" events $number '%%LINE%%'
 }
 
 upgrades() {
@@ -83,16 +88,19 @@ upgrades() {
     write 50
     within_a_minute "the upgrade starts the agent again" other_than aa436 "$agent"
     within_a_minute "the upgrade starts the server again" other_than ax436 "$server"
-    within_a_minute "every line of before, during and after the upgrade" events 201 '%%LINE%%'
+    within_a_minute "every line of before, during and after the upgrade" events $number '%%LINE%%'
     [ -z "$(lines | sort | uniq -d)" ] || fail "a line came twice"
-    [ "$(lines | sort -u | wc -l)" = 201 ] || fail "a line is missing"
+    [ "$(lines | sort -u | wc -l)" = $number ] || fail "a line is missing"
     cat "$options" "$conf" | cmp -s - "$folder/configuration" || fail "the upgrade changed configuration"
     for file in "$options" "$conf"; do
         [ -s "$file$fresh" ] || fail "there is no $file$fresh"
         if grep -q 'older default' "$file$fresh"; then fail "$file$fresh is not the new default"; fi
     done
     ok "configuration was kept, with the new defaults beside it"
-    for name in aa436 ax436; do enabled $name || fail "the upgrade disabled $name"; done
+    for name in aa436 ax436; do
+        ! is_older $name || fail "$name is the program of before"
+        is_at_boot $name || fail "the upgrade disabled $name"
+    done
 }
 
 # Removal while both programs run.
@@ -100,15 +108,14 @@ removes() {
     quietly remove aa436 ax436
     for name in aa436 ax436; do
         within_a_minute "removal ends $name" gone $name
-        if enabled $name; then fail "removal left $name enabled"; fi
+        if is_at_boot $name; then fail "removal left $name enabled"; fi
     done
     for file in /etc/436/hosts/box "$stream" "$options$saved" "$conf$saved"; do
         [ -e "$file" ] || fail "removal took $file"
     done
     ok "removal leaves configuration and events"
-    # What docs/install.md says.
-    rm -rf /etc/436 "${stream%/*}" /var/lib/aa436 "$options" "$options"[.-]*
-    clear_user || true
+    quietly clear
+    quietly clear_user
     [ ! -e /mnt/sda1 ] || rm -r /mnt/sda1
     files >"$folder/after"
     diff "$folder/before" "$folder/after" >"$folder/left" || { grep '^[<>+-]' "$folder/left"; fail "something was left, or too much taken"; }
@@ -127,7 +134,8 @@ user_of_before() {
     owned
     ok "with a user of that name of before"
     quietly remove aa436 ax436
-    grep -q '^ax436:x:777:778:' /etc/passwd || fail "removal took a user that was there before"
+    quietly clear
+    grep -q '^ax436:x:777:778:' /etc/passwd || fail "removal or purging took a user that was there before"
 }
 
 mkdir -p /var/log
@@ -137,8 +145,7 @@ boot
 files >"$folder/before"
 cp /etc/passwd /etc/group "$folder/"
 installs
-was=$(version)
-disk_full
+for room in $rooms; do disk_full $room; done
 upgrades
 removes
 user_of_before

@@ -1,24 +1,37 @@
 # Sourced by package-cycle.sh, in the root of a check: what each package manager and init system is asked to do. Beside it in FOLDER are the
 # folders old/ and new/ with packages.
-# shellcheck shell=sh disable=SC2034
+# shellcheck shell=sh disable=SC2034,SC2154
 
 # The same for most of them.
 options=/etc/default/aa436 stream=/var/lib/436/events.log
 set_options() { printf '%s\n' PORT=4360 'OPTIONS="-x -n box"' >"$options"; }
-clear_user() { userdel ax436 2>/dev/null; }
-databases='./var/lib/none'
+# What docs/install.md says to remove.
+clear() { rm -rf /etc/436 "${stream%/*}" /var/lib/aa436 "$options" "$options"[.-]*; }
+clear_user() { userdel ax436; }
+# KiB in which an upgrade finds no room.
+rooms='0 300'
 
 case $format in
-rpm | archlinux)
+deb | rpm | archlinux)
     boot() { :; }
     service() { systemctl "$1" "$2"; }
-    enable() { systemctl --quiet enable "$1"; }
-    enabled() { systemctl --quiet is-enabled "$1" 2>/dev/null; }
+    at_boot() { systemctl --quiet enable "$1"; }
+    is_at_boot() { systemctl --quiet is-enabled "$1" 2>/dev/null; }
     restarts_itself=yes starts_itself=no
     ;;
 esac
 
 case $format in
+deb)
+    fresh=.dpkg-dist saved='' databases='./var/lib/dpkg ./var/lib/systemd ./var/cache' starts_itself=yes
+    prepare() { :; }
+    install() { dpkg -i "$@"; }
+    upgrade() { dpkg --force-confold -i "$@"; }
+    remove() { dpkg -r "$@"; }
+    clear() { dpkg -P aa436 ax436; }
+    clear_user() { ! grep '^ax436:' /etc/passwd; }
+    pattern='*.deb'
+    ;;
 rpm)
     fresh=.rpmnew saved=.rpmsave databases='./var/lib/rpm ./usr/lib/sysimage'
     # Debian's programs stand for these packages of RPM.
@@ -50,8 +63,8 @@ apk)
     prepare() { apk add --initdb --allow-untrusted --no-network; }
     boot() { mkdir -p /run/openrc && openrc default; }
     service() { rc-service "$2" "$1"; }
-    enable() { rc-update --quiet add "$1" default; }
-    enabled() { [ -e "/etc/runlevels/default/$1" ]; }
+    at_boot() { rc-update --quiet add "$1" default; }
+    is_at_boot() { [ -e "/etc/runlevels/default/$1" ]; }
     install() { apk add --allow-untrusted --no-network "$@"; }
     upgrade() { install "$@"; }
     remove() { apk del "$@"; }
@@ -61,18 +74,21 @@ apk)
     ;;
 ipk)
     options=/etc/config/aa436 stream=/mnt/sda1/436/events.log
+    # opkg takes the old files away before it unpacks.
+    rooms=0
     fresh=-opkg saved='' databases='./usr/lib/opkg ./var'
     set_options() { sed -i "s/^\(.*\)option port .*/\1option port '4360'\n\1option name 'box'/" "$options"; }
     prepare() { mkdir -p /var/lock /var/run; }
     boot() {
+        [ -x /sbin/procd ] || return 0
         ubusd &
         within_a_minute "ubusd runs" ubus -t 1 list
         procd &
         within_a_minute "procd runs" ubus -t 1 wait_for service
     }
     service() { "/etc/init.d/$2" "$1"; }
-    enable() { :; }
-    enabled() { ls /etc/rc.d/S[0-9][0-9]"$1" >/dev/null 2>&1; }
+    at_boot() { :; }
+    is_at_boot() { ls /etc/rc.d/S[0-9][0-9]"$1" >/dev/null 2>&1; }
     install() { opkg install "$@"; }
     upgrade() { opkg install "$@"; }
     remove() { opkg remove "$@"; }

@@ -3,12 +3,14 @@
 
 made=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
 
-# Packages as they were, of version 0.0.1 with other defaults in their configuration files.
+# Packages as they were, of version 0.0.1: with other defaults in their configuration files, and programs that have a word more at their end.
 make_older_packages() { # make_older_packages FOLDER TARGET
     mkdir "$1/tree"
     cp -r scripts examples docs CHANGELOG.md README.md LICENSE Cargo.toml "$1/tree/"
-    ln -s "$PWD/dist" "$1/tree/dist"
-    for file in aa436.default aa436.uci ax436.conf; do sed -i '1a # An older default.' "$1/tree/scripts/packages/$file"; done
+    mkdir "$1/tree/dist"
+    cp -r dist/NOTICES dist/sbom.cdx.json "dist/$2" "$1/tree/dist/"
+    for program in aa436 ax436; do echo older >>"$1/tree/dist/$2/$program"; done
+    for file in aa436.default aa436.uci ax436.conf ax436.openwrt.conf; do sed -i '1a # An older default.' "$1/tree/scripts/packages/$file"; done
     CARGO_TARGET_DIR=$made PACKAGE_VERSION=0.0.1 "$1/tree/scripts/package.sh" -o "$1/old" "$2"
     rm -r "$1/tree"
 }
@@ -35,7 +37,7 @@ make_busybox_root() { # make_busybox_root FOLDER
         case $applet in dpkg | dpkg-deb | rpm | rpm2cpio | init) ;; *) ln -s /bin/busybox "$1/bin/$applet" 2>/dev/null || true ;; esac
     done
     # Folders that hold files of others do not go with a package.
-    for name in usr/bin etc/conf.d etc/config lib/upgrade/keep.d; do mkdir -p "$1/$name" && : >"$1/$name/of-others"; done
+    for name in usr/bin etc/init.d etc/conf.d etc/config lib/upgrade/keep.d; do mkdir -p "$1/$name" && : >"$1/$name/of-others"; done
     printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'nobody:x:65534:65534:nobody:/:/bin/false' >"$1/etc/passwd"
     printf '%s\n' 'root:x:0:' 'nobody:x:65534:' >"$1/etc/group"
     printf '%s\n' 'root:*:0:0:99999:7:::' 'nobody:*:0:0:99999:7:::' >"$1/etc/shadow"
@@ -57,6 +59,7 @@ shift $((OPTIND - 1))
 ! grep -q "^$1:" /etc/passwd && id=$(sed -n "s/^$group:x:\([0-9]*\):.*/\1/p" /etc/group) && [ "$id" ] || exit 1
 echo "$1:x:100:$id:$name:$home:$shell" >>/etc/passwd
 END
+    # shellcheck disable=SC2016 # for that shell
     printf '%s\n' '#!/bin/sh' 'sed -i "/^$1:/d" /etc/passwd /etc/group' >"$1/usr/sbin/deluser"
     chmod 755 "$1/usr/sbin/addgroup" "$1/usr/sbin/adduser" "$1/usr/sbin/deluser"
 }
@@ -64,7 +67,7 @@ END
 # OpenRC of Debian and the libraries that it needs, over a root of BusyBox, at $base.
 make_openrc_root() {
     base=$made/openrc-root/root
-    [ ! -e "$made/openrc-root/made" ] || return 0
+    [ ! -e "$made/openrc-root/made" ] || { cp scripts/lib/stand-ins/unpacker "$base/sbin/apk"; return; }
     rm -rf "$made/openrc-root"
     make_busybox_root "$base"
     make_apt "$made/openrc-root/apt" '' "$(dpkg --print-architecture)"
@@ -81,9 +84,22 @@ make_openrc_root() {
     write_user_tools "$base"
     # OpenRC of Debian boots by these, and there is nothing to boot here but a network that is up already.
     rm -f "$base"/etc/init.d/* "$base"/etc/runlevels/*/*
-    rm -rf "$base/usr/share"
+    rm -rf "${base:?}/usr/share"
     printf '%s\n' '#!/sbin/openrc-run' 'depend() { provide net; }' 'start() { :; }' >"$base/etc/init.d/loopback"
     chmod 755 "$base/etc/init.d/loopback"
     ln -s /etc/init.d/loopback "$base/etc/runlevels/default/loopback"
+    mkdir -p "$base/lib/apk/db"
+    cp scripts/lib/stand-ins/unpacker "$base/sbin/apk"
     : >"$made/openrc-root/made"
+}
+
+# Stand-ins for what OpenWrt has, over a root of BusyBox, at $base.
+make_openwrt_root() {
+    base=$made/openwrt-root
+    rm -rf "$base"
+    make_busybox_root "$base"
+    mkdir -p "$base/etc/rc.d" "$base/usr/lib/opkg/info"
+    cp scripts/lib/stand-ins/unpacker "$base/bin/opkg"
+    cp scripts/lib/stand-ins/rc.common "$base/etc/"
+    cp scripts/lib/stand-ins/functions.sh "$base/lib/"
 }

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Checks the packages of scripts/package.sh for other systems than Debian, for this machine's processor. Each is installed by its package manager
-# in a root of its own, started by its init system, upgraded while lines are written, removed while it runs, and installed where a user of its
-# name exists. An upgrade without room on the disk leaves the old one as it was.
-#   scripts/checks/other-packages.sh [-a ROOT] [-o ROOT] [FORMAT...]      rpm, archlinux, apk, ipk; by default all
-#   rpm, archlinux    by rpm and pacman under systemd, in a root of Debian 12 that debootstrap made
-#   apk               under OpenRC of Debian over BusyBox. Debian has no apk: a stand-in unpacks. -a names a root of Alpine with apk and OpenRC.
-#   ipk               in a root of BusyBox, with stand-ins for opkg, procd and uci. -o names a root of OpenWrt, with its own.
+# Checks the packages of scripts/package.sh under the package managers and init systems that they are for, for this machine's processor. Each is
+# installed in a root of its own, started, upgraded while lines are written, removed while it runs, and installed where a user of its name exists.
+# An upgrade without room on the disk leaves the old one as it was.
+#   scripts/checks/package-managers.sh [-a ROOT] [-o ROOT] [FORMAT...]      deb, rpm, archlinux, apk, ipk; by default all
+#   deb, rpm, archlinux    by dpkg, rpm and pacman under systemd, in a root of Debian 12 that debootstrap made
+#   apk                    under OpenRC of Debian over BusyBox. Debian has no apk: a stand-in unpacks. -a names a root of Alpine with apk and OpenRC.
+#   ipk                    in a root of BusyBox, with stand-ins for opkg, procd and uci. -o names a root of OpenWrt, with its own.
 # Needs root, dist/x86_64-unknown-linux-musl, and debootstrap, busybox-static and systemd on Debian. The roots are made once, in target/.
 # Status 77: one cannot be made here.
 set -eu
@@ -21,18 +21,19 @@ size=24m
 case ${1:-} in
 --boot)
     format=$2 base=$3 folder=$4
-    if [ "$format" = rpm ] || [ "$format" = archlinux ]; then
+    case $format in
+    deb | rpm | archlinux)
         mount_systemd_root "$base" "$folder" $size
         printf '%s\n' '[Unit]' DefaultDependencies=no Wants=check.service >"$root/run/units/check.target"
         write_check_unit "/run/check/package-cycle.sh /run/check $format"
-    else
-        mount_plain_root "$base" "$folder" $size
-    fi
+        ;;
+    *) mount_plain_root "$base" "$folder" $size ;;
+    esac
     mkdir -p "$root/var/log"
     mount -t tmpfs tmpfs "$root/var/log"
     : >"$folder/mounted"
     case $format in
-    rpm | archlinux) become_systemd /run/units:/etc/systemd/system:/usr/lib/systemd/system ;;
+    deb | rpm | archlinux) become_systemd /run/units:/etc/systemd/system:/usr/lib/systemd/system ;;
     *) chroot "$root" /bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin sh /run/check/package-cycle.sh /run/check "$format" >"$folder/said" 2>&1 ;;
     esac
     exit
@@ -46,11 +47,11 @@ while getopts a:o: option; do
     case $option in
     a) alpine=$OPTARG ;;
     o) openwrt=$OPTARG ;;
-    *) sed -n '2,11s/^# \{0,1\}//p' scripts/checks/other-packages.sh >&2; exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' scripts/checks/package-managers.sh >&2; exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- rpm archlinux apk ipk
+[ $# -gt 0 ] || set -- deb rpm archlinux apk ipk
 need debootstrap debootstrap
 need busybox busybox-static
 need pivot_root util-linux
@@ -65,7 +66,7 @@ make_older_packages "$folder" $target
 # Puts the root for a format at $base.
 make_root() { # make_root FORMAT
     case $1 in
-    rpm | archlinux) make_debian_root systemd-root --include=systemd,rpm,pacman-package-manager ;;
+    deb | rpm | archlinux) make_debian_root systemd-root --include=systemd,rpm,pacman-package-manager ;;
     apk) if [ "$alpine" ]; then base=$alpine; else make_openrc_root; fi ;;
     ipk) if [ "$openwrt" ]; then base=$openwrt; else make_openwrt_root; fi ;;
     *) fail "no such format: $1" ;;
@@ -86,7 +87,7 @@ for format in "$@"; do
     mkdir "$check"
     cp -r "$folder/old" "$folder/new" scripts/lib/checking.sh scripts/lib/package-managers.sh scripts/lib/package-cycle.sh "$check/"
     base_package "$check/base.rpm"
-    in_group 300 sh scripts/checks/other-packages.sh --boot "$format" "$base" "$check"
+    in_group 300 sh scripts/checks/package-managers.sh --boot "$format" "$base" "$check"
     [ -e "$check/mounted" ] || skip "this system does not let a root be made from namespaces and an overlay"
     cat "$check/said" || true
     grep -q '^All passed' "$check/said" || fail "$format"
