@@ -39,6 +39,8 @@ need debootstrap debootstrap
 need lintian lintian
 need minisign minisign
 need rpm rpm
+need ssh openssh-client
+need ssh-keygen openssh-client
 
 always "Formatting" cargo fmt --check
 always "Shell scripts" shellcheck -x scripts/*.sh scripts/lib/*.sh scripts/lib/stand-ins/* scripts/checks/*.sh scripts/bench/*.sh .ci/run .ci/full .ci/*.sh
@@ -75,6 +77,9 @@ always "A device of nothing but BusyBox" ./scripts/checks/busybox.sh "$static"
 always "A kernel that is as old as Linux 3.2" ./scripts/checks/old-kernel.sh "$static"
 always "Installing on made-up devices" ./scripts/checks/install.sh
 for_release "Installing on emulated devices" ./scripts/checks/install-emulated.sh
+for_release "From nothing to the first event, by the document" ./scripts/checks/first-event.sh
+every_time "The Ansible roles: their lints" ./scripts/checks/ansible.sh --lint
+for_release "The Ansible roles: installed, upgraded, removed" ./scripts/checks/ansible.sh
 always "Units for systemd: their syntax" ./scripts/checks/units.sh
 for_release "Units for systemd: under systemd" ./scripts/checks/systemd.sh "$static"
 for_release "Fuzz targets, ten times as long" env FUZZ_ITERATIONS=20000 cargo test --locked --test core fuzz::
