@@ -1,6 +1,6 @@
 //! The encodings of logs: where lines end in their bytes, and which text these are. Owns no bytes and reads none.
 
-use memchr::{memchr, memchr_iter, memrchr, memrchr_iter};
+use memchr::{memchr, memrchr};
 
 /// How the bytes of a log become text, as a configuration says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,18 +62,17 @@ impl Encoding {
     }
 
     /// Why a text that begins with these bytes is probably in another encoding, in words that follow its name.
+    #[inline(never)]
     pub fn doubt(self, head: &[u8]) -> Option<String> {
-        let found = Self::found(head);
-        let name = found.map_or("", Self::name);
-        match (self, found) {
-            (Self::Utf8, Some(_)) => Some(format!("is UTF-16 and is read as UTF-8: its groups need encoding: {name}")),
-            (_, Some(found)) if found.units(head) != self.units(head) => Some(format!("is {name}, and its encoding: says {}", self.name())),
-            (Self::Utf8, None) | (_, Some(_)) => None,
-            // UTF-16 has zeros in spaces and newlines, and few other bytes that are ASCII.
-            (_, None) if head.len() >= 8 * Self::TELLING && head.is_ascii() && !head.contains(&0) => {
-                Some(format!("is no UTF-16, and its encoding: says {}", self.name()))
+        let says = |what: &str| Some([what, ", and its encoding: says ", self.name()].concat());
+        match Self::found(head) {
+            Some(found) if self == Self::Utf8 => {
+                Some(["is UTF-16 and is read as UTF-8: its groups need encoding: ", found.name()].concat())
             }
-            (_, None) => None,
+            Some(found) if found.units(head) != self.units(head) => says(&["is ", found.name()].concat()),
+            // UTF-16 has zeros in spaces and newlines, and few other bytes that are ASCII.
+            None if self != Self::Utf8 && head.len() >= 8 * Self::TELLING && head.is_ascii() && !head.contains(&0) => says("is no UTF-16"),
+            _ => None,
         }
     }
 
@@ -108,56 +107,50 @@ impl Units {
         bytes - bytes % self.width()
     }
 
-    /// A unit of two bytes.
-    fn unit(self, bytes: [u8; 2]) -> u16 {
+    /// A character of ASCII in units of two bytes.
+    fn ascii(self, c: u8) -> [u8; 2] {
         if self == Self::BigEndian {
-            u16::from_be_bytes(bytes)
+            [0, c]
         } else {
-            u16::from_le_bytes(bytes)
+            [c, 0]
         }
-    }
-
-    /// Whether the byte at `at` of a text, a 0x0A, is part of a newline. Returns where that ends.
-    fn newline_at(self, bytes: &[u8], at: usize) -> Option<usize> {
-        let start = self.whole(at);
-        let unit = bytes.get(start..start + 2)?;
-        (self.unit([unit[0], unit[1]]) == u16::from(b'\n')).then_some(start + 2)
     }
 
     /// Where the first line ends, behind its newline.
     pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
-        match self {
-            Self::Bytes => memchr(b'\n', bytes).map(|at| at + 1),
-            _ => memchr_iter(b'\n', bytes).find_map(|at| self.newline_at(bytes, at)),
+        if self == Self::Bytes {
+            return memchr(b'\n', bytes).map(|at| at + 1);
         }
+        let newline = self.ascii(b'\n');
+        bytes.chunks_exact(2).position(|unit| *unit == newline).map(|at| 2 * at + 2)
     }
 
     /// Where the last line with a newline ends, behind it.
     pub fn last_end(self, bytes: &[u8]) -> Option<usize> {
+        if self == Self::Bytes {
+            return memrchr(b'\n', bytes).map(|at| at + 1);
+        }
+        let newline = self.ascii(b'\n');
+        bytes.chunks_exact(2).rposition(|unit| *unit == newline).map(|at| 2 * at + 2)
+    }
+
+    /// Whether bytes end with that character of ASCII.
+    fn ends_with(self, bytes: &[u8], c: u8) -> bool {
         match self {
-            Self::Bytes => memrchr(b'\n', bytes).map(|at| at + 1),
-            _ => memrchr_iter(b'\n', bytes).find_map(|at| self.newline_at(bytes, at)),
+            Self::Bytes => bytes.ends_with(&[c]),
+            _ => bytes.ends_with(&self.ascii(c)),
         }
     }
 
     /// A line without its newline and a carriage return before that.
-    pub fn line(self, bytes: &[u8]) -> &[u8] {
-        let without = |bytes: &'_ [u8], c: u8| match self {
-            Self::Bytes => usize::from(bytes.ends_with(&[c])),
-            Self::LittleEndian => 2 * usize::from(bytes.ends_with(&[c, 0])),
-            Self::BigEndian => 2 * usize::from(bytes.ends_with(&[0, c])),
-        };
-        let line = &bytes[..bytes.len() - without(bytes, b'\n')];
-        &line[..line.len() - without(line, b'\r')]
+    pub fn line<'a>(self, bytes: &'a [u8]) -> &'a [u8] {
+        let without = |bytes: &'a [u8], c| &bytes[..bytes.len() - self.width() * usize::from(self.ends_with(bytes, c))];
+        without(without(bytes, b'\n'), b'\r')
     }
 
     /// Whether bytes end with a newline.
     pub fn ends_line(self, bytes: &[u8]) -> bool {
-        match self {
-            Self::Bytes => bytes.ends_with(b"\n"),
-            Self::LittleEndian => bytes.ends_with(b"\n\0"),
-            Self::BigEndian => bytes.ends_with(b"\0\n"),
-        }
+        self.ends_with(bytes, b'\n')
     }
 
     /// Whether bytes before an offset of a file may be missing: zeros stand where data is still to come.
@@ -172,10 +165,12 @@ impl Units {
 
     /// The lines as UTF-8, each with its newline. A byte order mark at the start of a line is left out, and U+FFFD stands for half of a
     /// pair and for half of a unit. Not for [`Units::Bytes`].
+    #[inline(never)]
     pub fn decode(self, bytes: &[u8]) -> String {
         const MARK: char = '\u{feff}';
         let mut text = String::with_capacity(bytes.len() / 2 + 16);
-        let units = bytes.chunks_exact(2).map(|unit| self.unit([unit[0], unit[1]]));
+        let (low, high) = if self == Self::BigEndian { (1, 0) } else { (0, 1) };
+        let units = bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[low], unit[high]]));
         for c in char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)) {
             if c != MARK || !(text.is_empty() || text.ends_with('\n')) {
                 text.push(c);

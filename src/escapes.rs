@@ -1,6 +1,5 @@
 //! Removes the escape sequences of terminals (ECMA-48, ISO 6429, "ANSI"), such as those that make text coloured. Lines stay lines.
 
-use memchr::memchr2;
 use std::borrow::Cow;
 
 const ESC: u8 = 0x1b;
@@ -17,7 +16,7 @@ const MAX_SEQUENCE: usize = 64;
 /// hides the rest of a line by beginning one.
 pub fn without_escapes(lines: &[u8]) -> Cow<'_, [u8]> {
     let (mut kept, mut done, mut from) = (Vec::new(), 0, 0);
-    while let Some(at) = memchr2(ESC, C1, &lines[from..]).map(|at| from + at) {
+    while let Some(at) = lines[from..].iter().position(|byte| matches!(*byte, ESC | C1)).map(|at| from + at) {
         match sequence(&lines[at..]) {
             Some(length) => {
                 kept.extend_from_slice(&lines[done..at]);

@@ -1,6 +1,8 @@
 //! Logs of Windows tools and of coloured consoles: what patterns see, what is told, and that each line arrives once.
 
 use crate::harness::{pause, Site};
+use project436::hash::Fnv1a;
+use project436::wire::position::Base36;
 use std::process::Output;
 use std::time::Duration;
 
@@ -58,6 +60,11 @@ fn lines_in_utf_16_arrive_once_though_they_are_written_in_halves_and_the_agent_i
     let mut seen = site.texts("T");
     seen.sort();
     assert_eq!(seen, expected);
+    // The uid is that of the bytes in the log, by which a server's places are found again.
+    let last = site.events().into_iter().find(|event| event.text == expected[7]).unwrap();
+    let (end, line) = (site.path("log").metadata().unwrap().len(), Fnv1a::of_line(&wide(&expected[7])));
+    let tail = format!(".{}.{}", Base36(end), Base36(line.into()));
+    assert!(last.uid.contains(&format!("{tail};")), "{} {tail}", last.uid);
     let told = site.texts("SYSTEM").into_iter().filter(|text| text.contains("UTF-16") || text.contains("lines may be missing"));
     assert_eq!(told.collect::<Vec<_>>(), [""; 0]);
     drop(agent);

@@ -192,7 +192,7 @@ impl LogRules {
             let mut before = done;
             for number in alerting {
                 let (rule, before_it) = (&rules[*number], || place(&lines, rules, index, at.start, before));
-                let hash = Fnv1a::of_line(text.line(at.clone()));
+                let hash = Fnv1a::of_line(text.line(line.bytes, &at));
                 let origin = lines.place.as_ref().map(|place| origins.of(place, rule.id, at.clone()));
                 let origin = origin.map(|(place, offset)| Origin { place, offset, line: Some(hash) });
                 let matched = MatchedLine { file, line: &line, origin, block: text.text() };

@@ -23,6 +23,7 @@ pub(super) struct LineFinder<'a> {
 
 impl<'a> LogText<'a> {
     /// The text of these lines, without escape sequences if these are to be stripped.
+    #[inline(never)]
     pub(super) fn of(lines: &Lines<'a>, is_stripped: bool) -> Self {
         let Lines { bytes, units, .. } = *lines;
         let text = match units {
@@ -45,19 +46,27 @@ impl<'a> LogText<'a> {
         LineFinder { text: self, known: (0, 0) }
     }
 
-    /// The bytes of a line of the log, without its newline and a carriage return before that.
-    pub(super) fn line(&self, place: Range<usize>) -> &'a [u8] {
-        self.units.line(&self.bytes[place])
+    /// The bytes of a line in the log, without its newline and a carriage return before that. Those of the text are `line`.
+    pub(super) fn line<'b>(&'b self, line: &'b [u8], place: &Range<usize>) -> &'b [u8] {
+        match self.text {
+            Cow::Borrowed(_) => line,
+            Cow::Owned(_) => self.units.line(&self.bytes[place.clone()]),
+        }
     }
 }
 
 impl LineFinder<'_> {
     /// Where in the log the line is that has that place in the text. It comes behind all lines that were found before.
     pub(super) fn place(&mut self, line: Range<usize>) -> Range<usize> {
-        let LogText { bytes, units, text } = self.text;
-        if matches!(text, Cow::Borrowed(_)) {
-            return line;
+        match self.text.text {
+            Cow::Borrowed(_) => line,
+            Cow::Owned(_) => self.find(&line),
         }
+    }
+
+    #[inline(never)]
+    fn find(&mut self, line: &Range<usize>) -> Range<usize> {
+        let LogText { bytes, units, text } = self.text;
         let (mut at, mut start) = self.known;
         while at < line.start {
             at += Units::Bytes.first_end(&text[at..]).unwrap_or(text.len() - at);
@@ -104,6 +113,6 @@ mod tests {
         let text = LogText::of(&Lines { position: 0, place: None, bytes: &wide, units: Units::BigEndian }, true);
         let mut finder = text.finder();
         assert_eq!((text.text(), finder.place(3..8), finder.place(10..12)), (&b"a\n\nlong\nb\nc\n"[..], 6..16, 20..24));
-        assert_eq!(text.line(6..16).len(), 8);
+        assert_eq!(text.line(b"long", &(6..16)).len(), 8);
     }
 }

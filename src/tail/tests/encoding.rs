@@ -116,7 +116,7 @@ fn an_overlong_line_is_cut_and_told_and_the_next_one_is_whole() {
     assert_eq!((texts.len(), texts[0].chars().count(), &*texts[1]), (2, MAX_LINE / 2, "next"));
     assert!(case.follower.take_cut_lines(case.time).unwrap().ends_with("a line was longer than 64 KiB and is cut"));
     // A restart within such a line goes on behind it.
-    case.append_bytes("log", &wide(Units::LittleEndian, &"y".repeat(MAX_LINE)));
+    case.append_bytes("log", &wide(Units::LittleEndian, &"\u{a0a}y".repeat(MAX_LINE / 2)));
     assert_eq!(case.texts(1).len(), 1);
     assert_eq!(case.restart(Encoding::Utf16), None);
     case.append_bytes("log", &wide(Units::LittleEndian, "rest\nlast\n"));
@@ -198,6 +198,15 @@ fn utf_16_that_is_read_as_bytes_is_told_once() {
     let log = case.path("log").display().to_string();
     let told = format!("{log} is UTF-16 and is read as UTF-8: its groups need encoding: utf-16");
     assert_eq!((case.follower.take_doubt(), case.follower.take_doubt()), (Some(told), None));
+}
+
+#[test]
+fn lines_that_two_files_have_in_common_end_at_newlines() {
+    let case = Case::of_utf_16("utf16-common", Encoding::Utf16, Units::LittleEndian);
+    case.append_bytes("one", &wide(Units::LittleEndian, "a\n\u{a0a}b\n"));
+    case.append_bytes("other", &wide(Units::LittleEndian, "a\n\u{a0a}x\n"));
+    let open = |name, offset| LogFile::open(&Access::unrestricted(), &case.path(name), Encoding::Utf16, offset).unwrap();
+    assert_eq!(open("one", u64::MAX).common_lines(&open("other", 0), 0).unwrap(), 4);
 }
 
 #[test]
