@@ -201,6 +201,18 @@ fn utf_16_that_is_read_as_bytes_is_told_once() {
 }
 
 #[test]
+fn what_is_cut_unread_is_told() {
+    let mut case = Case::of_utf_16("utf16-cut", Encoding::Utf16, Units::LittleEndian);
+    case.append_bytes("log", &wide(Units::LittleEndian, "never read\n"));
+    case.follower.look(case.time, &mut |_| None).unwrap();
+    // As long as before, so that only the content tells.
+    fs::write(case.path("log"), wide(Units::LittleEndian, "\u{feff}new\r\nanother li\n")).unwrap();
+    assert_eq!(case.texts(1), ["new", "another li"]);
+    let told = case.follower.take_loss().unwrap_or_default();
+    assert!(told.ends_with("log: 22 unread bytes were cut from the file"), "{told}");
+}
+
+#[test]
 fn lines_that_two_files_have_in_common_end_at_newlines() {
     let case = Case::of_utf_16("utf16-common", Encoding::Utf16, Units::LittleEndian);
     case.append_bytes("one", &wide(Units::LittleEndian, "a\n\u{a0a}b\n"));
