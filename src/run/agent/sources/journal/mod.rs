@@ -1,6 +1,7 @@
 //! The journal of systemd, followed as a log: one `journalctl` prints it, and is started again where reading stopped when it ends.
 
 mod entry;
+mod json;
 mod reading;
 
 use super::restart::Restart;
