@@ -188,7 +188,7 @@ impl Outbox {
         chains: &mut Chains,
         chain: ChainId,
         origin: Option<Origin<'_>>,
-        before: impl FnOnce() -> Option<Position>,
+        before: &dyn Fn() -> Option<Position>,
         event: Event<'_>,
     ) {
         self.enqueue(now, chains, chain, (event, origin), Class::Line, before);
@@ -257,13 +257,13 @@ impl Outbox {
         if !self.has_room_for_other() {
             return self.count_dropped(now);
         }
-        self.enqueue(now, chains, chain, (event, origin), Class::Other, || None);
+        self.enqueue(now, chains, chain, (event, origin), Class::Other, &|| None);
         self.finish_lines(chain, position);
     }
 
     /// Queues an event about a log, for which there is always room. With it the log is processed up to that position.
     pub(super) fn push_about_log(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>) {
-        self.enqueue(now, chains, chain, (event, None), Class::Line, || None);
+        self.enqueue(now, chains, chain, (event, None), Class::Line, &|| None);
         self.finish_lines(chain, position);
     }
 
@@ -274,7 +274,7 @@ impl Outbox {
         chain: ChainId,
         (event, origin): (Event<'_>, Option<Origin<'_>>),
         class: Class,
-        before: impl FnOnce() -> Option<Position>,
+        before: &dyn Fn() -> Option<Position>,
     ) {
         let text = sanitize(truncate(event.text, MAX_EVENT_TEXT));
         if event.text.len() > MAX_EVENT_TEXT || text.len() > MAX_EVENT_TEXT {

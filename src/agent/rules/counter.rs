@@ -102,7 +102,7 @@ impl LogCounter {
         &self,
         now: Now,
         matched: &MatchedLine<'_, '_>,
-        before: impl FnOnce() -> Option<Position>,
+        before: &dyn Fn() -> Option<Position>,
         work: &mut Work,
         delivery: &mut Delivery,
     ) -> bool {

@@ -191,7 +191,7 @@ impl LogRules {
                 let origin = lines.place.as_ref().map(|place| origins.of(place, rule.id, line.start..line.end));
                 let origin = origin.map(|(place, offset)| Origin { place, offset, line: Some(hash) });
                 let matched = MatchedLine { file, line: &line, origin, block: lines.bytes };
-                has_alerted |= rule.push_event(now, &matched, before_it, work, delivery);
+                has_alerted |= rule.push_event(now, &matched, &before_it, work, delivery);
                 before = rule.id;
                 rules[*at].count_event(index);
             }
