@@ -44,7 +44,7 @@ impl<'a> Event<'a> {
                     // Behind it may stand what was counted.
                     Kind::Count => self.text.split(' ').next().unwrap_or_default(),
                     Kind::Metric => self.text,
-                    _ => "",
+                    _ => return kind.into(),
                 };
                 if is_json_number(number) {
                     format!("{kind};;;{number}").into()
@@ -332,7 +332,7 @@ impl Outbox {
     fn set_position(&mut self, at: usize, position: &Position) {
         let batch = &mut self.queue[at];
         if batch.sent_as == SentAs::Nothing {
-            batch.position = Some(position.to_string().into());
+            batch.position = Some(position.emit().into());
         }
     }
 
