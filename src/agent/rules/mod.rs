@@ -39,6 +39,7 @@ use crate::wire::position::{BlockCount, ConditionKey};
 use command::CommandRules;
 use log::LogRules;
 use process::{ProcessRules, ProcessSource};
+use std::rc::Rc;
 use std::time::Duration;
 
 #[derive(Default)]
@@ -93,7 +94,7 @@ impl Rules {
             }
             let identity = group.identity();
             match group.rule {
-                Rule::Log(rule) => log_rules.push((identity, rule)),
+                Rule::Log(rule) => log_rules.push((identity, Rc::new(rule))),
                 Rule::Process(rule) => processes.push((identity, rule)),
                 Rule::Command(rule) => commands.push(rule),
                 Rule::ProcessList(command) => self.process_list = Some(command),
@@ -101,7 +102,7 @@ impl Rules {
         }
         let sources: Vec<LogSource> = log_rules.iter().map(|(_, rule)| rule.log.clone()).collect();
         logs.replace(&sources);
-        self.logs.replace(now, log_rules, logs);
+        self.logs.replace(now, &log_rules, logs);
         self.processes.replace(now, processes, self.process_list.is_some());
         self.commands.replace(now, commands);
         self.stop_tasks(outputs);
