@@ -67,7 +67,8 @@ impl CommandLog {
 
     fn start(&mut self, now: Now, id: LogId, agent: &mut Agent) {
         self.restart.handle_start(now);
-        match LinePipe::start(self.command.words()) {
+        let started = LinePipe::start(&mut self.command.words());
+        match started {
             Ok(pipe) => self.running = Some(pipe),
             Err(e) => self.handle_end(now, id, agent, Err(reason(&e))),
         }
