@@ -207,7 +207,7 @@ impl Logs {
         }
         self.sources.sort_by_key(|source| source.id);
         for FollowedLog { id, wildcard, .. } in before {
-            self.close_files(Ending::NotWanted, |file| file.source == id);
+            self.close_files(Ending::NotWanted, &|file| file.source == id);
             self.closing.extend(wildcard.map(|wildcard| (wildcard.chain, Ending::NotWanted)));
         }
     }
@@ -240,7 +240,7 @@ impl Logs {
         chain
     }
 
-    fn close_files(&mut self, ending: Ending, is_closed: impl Fn(&FollowedFile) -> bool) {
+    fn close_files(&mut self, ending: Ending, is_closed: &dyn Fn(&FollowedFile) -> bool) {
         let closing = &mut self.closing;
         self.files.retain(|file| {
             let is_closed = is_closed(file);
@@ -329,7 +329,7 @@ impl Logs {
         let wildcard = file.source;
         // If the path has a file again while events of this one still wait, that is read from its beginning.
         delivery.handle_read(file.chain, Position::default());
-        self.close_files(Ending::Gone, |file| file.id == id);
+        self.close_files(Ending::Gone, &|file| file.id == id);
         Some(wildcard)
     }
 
@@ -337,7 +337,7 @@ impl Logs {
     pub(super) fn handle_set_aside(&mut self, id: LogId) -> Option<LogId> {
         let wildcard = self.file(id).filter(|file| file.source != id)?.source;
         // If it finds a place again, whoever kept its size knows where it was read to.
-        self.close_files(Ending::NotWanted, |file| file.id == id);
+        self.close_files(Ending::NotWanted, &|file| file.id == id);
         Some(wildcard)
     }
 
@@ -345,7 +345,7 @@ impl Logs {
     pub(super) fn handle_vanished(&mut self, wildcard: LogId, path: &str) -> Option<LogId> {
         let is_meant = |file: &FollowedFile| file.source == wildcard && file.path == path && matches!(file.opening, Opening::Waiting);
         let id = self.files.iter().find(|file| is_meant(file))?.id;
-        self.close_files(Ending::Gone, |file| file.id == id);
+        self.close_files(Ending::Gone, &|file| file.id == id);
         Some(id)
     }
 

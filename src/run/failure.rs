@@ -3,7 +3,6 @@
 use crate::directives::Fault;
 use crate::run::console;
 use crate::sys::reason;
-use std::fmt;
 use std::io;
 use std::net::SocketAddrV4;
 
@@ -24,7 +23,7 @@ pub enum Failure {
 
 impl Failure {
     /// A system error; `attempt` says what was attempted.
-    pub(super) fn system(attempt: impl fmt::Display, error: &io::Error) -> Self {
+    pub(super) fn system(attempt: &str, error: &io::Error) -> Self {
         Self::System(format!("{attempt}: {}", reason(error)))
     }
 

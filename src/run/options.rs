@@ -105,7 +105,7 @@ impl Common {
     pub(super) fn detach(&self) -> Result<(), Failure> {
         // Opened first: in the background nobody would see the error.
         let pid_file = match &self.pid_file {
-            Some(path) => Some(open_pid_file(path).map_err(|e| Failure::system(format!("cannot write {path}"), &e))?),
+            Some(path) => Some(open_pid_file(path).map_err(|e| Failure::system(&format!("cannot write {path}"), &e))?),
             None => None,
         };
         if self.background {

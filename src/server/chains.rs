@@ -3,6 +3,7 @@
 
 use super::sink::Written;
 use crate::wire::{ChainId, Checkpoint, Message, Progress, RecordedSeq, Seq, MAX_HELD};
+use memchr::memchr;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddrV4;
 use std::rc::Rc;
@@ -290,7 +291,7 @@ impl Chains {
 
 /// The part of a position that says which conditions are open: their keys, separated by `~`.
 fn open_conditions(position: &str) -> &str {
-    position.split_once('~').map_or("", |(_, keys)| keys)
+    memchr(b'~', position.as_bytes()).map_or("", |at| &position[at + 1..])
 }
 
 fn total_bytes(batches: &BTreeMap<u64, Waiting>) -> usize {

@@ -46,6 +46,11 @@ impl Hosts {
         self.by_name.get_key_value(name).map(|(name, _)| name)
     }
 
+    /// The name of a host, if its session has a MAC.
+    pub(super) fn signed_name(&self, name: &str) -> Option<&Rc<str>> {
+        self.by_name.get_key_value(name).filter(|(_, host)| host.has_mac()).map(|(name, _)| name)
+    }
+
     pub(super) fn insert(&mut self, name: Rc<str>, mut host: Host) {
         if let Some((seen, unix)) = self.remembered.remove(&*name) {
             host.restore(seen, unix);

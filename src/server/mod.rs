@@ -214,7 +214,7 @@ impl Server {
             Ok(Message::Seek { host, chains }) => self.handle_seek(now, from, host, &chains),
             Ok(Message::Back { host, chain, inode, offset }) => {
                 if self.may_search(now, from, host) {
-                    let places = Position::of_files(sink.earlier_places(host, chain, inode, offset)).to_string();
+                    let places = Position::of_files(sink.earlier_places(host, chain, inode, offset)).emit();
                     self.send(from, &Message::Past { host, chain, offset, places: &places });
                 }
             }
@@ -226,7 +226,8 @@ impl Server {
     fn handle_alert(&mut self, now: Now, from: SocketAddrV4, alert: Alert<'_>, datagram: &[u8], sink: &mut impl EventSink) {
         let Some(host) = self.hosts.get_mut(alert.host) else { return self.accept_alert(now, from, &alert, None, sink) };
         let in_session = host.has_session_at(from);
-        self.handle_heard(now, from, alert.host, if in_session { Version::Three } else { Version::One });
+        let notices = host.handle_heard(now, from, if in_session { Version::Three } else { Version::One });
+        self.report_notices(now, alert.host, notices);
         let hash = self.duplicates.hash(datagram);
         let Some(seen) = self.duplicates.get(now.mono, hash) else { return self.accept_alert(now, from, &alert, Some(hash), sink) };
         let too_soon = !in_session && seen.was_acknowledged_within(now.mono, Self::ACK_INTERVAL);
@@ -250,8 +251,7 @@ impl Server {
         if let Some(hash) = hash {
             self.duplicates.insert(now.mono, hash);
         }
-        let signed = self.hosts.get(alert.host).is_some_and(Host::has_mac);
-        let signed_host = self.hosts.name(alert.host).filter(|_| signed).cloned();
+        let signed_host = self.hosts.signed_name(alert.host).cloned();
         self.acknowledgements.push(alert.uid, PendingEvent { to: from, hash, signed_host });
     }
 

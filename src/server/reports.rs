@@ -144,8 +144,8 @@ impl Reports {
     /// Follows what the events of a batch say of conditions. Returns whether they say anything.
     pub(super) fn follow_batch(&mut self, now: Now, host: &Rc<str>, batch: &EventBatch<'_>, outputs: &mut Outputs) -> bool {
         let mut said = false;
-        // The class of most events is one word: they belong to no condition.
-        for event in batch.events.iter().filter(|event| event.class.contains(';')) {
+        // Most events are of lines. A class of one word belongs to no condition.
+        for event in batch.events.iter().filter(|event| event.class != Kind::Line.as_str() && event.class.contains(';')) {
             let Some(word) = EventWord::of_class(event.class) else { continue };
             let (tags, text) = (sanitize_field(event.tags), sanitize(event.text));
             if let Some(change) = ConditionChange::of(&word, &tags, &text, event.unix) {

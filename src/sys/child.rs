@@ -31,7 +31,7 @@ impl ChildProcess {
     ///
     /// # Errors
     /// The program does not exist or cannot be started.
-    pub fn start<'a>(words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+    pub fn start(words: &mut dyn Iterator<Item = &str>) -> io::Result<Self> {
         let (read, write) = super::fd::pipe()?;
         let errors = Scratch::new();
         let mark = new_mark();
@@ -45,12 +45,12 @@ impl ChildProcess {
     ///
     /// # Errors
     /// The program does not exist or cannot be started.
-    pub fn start_with_input<'a>(words: impl Iterator<Item = &'a str>, variables: &[String]) -> io::Result<(Self, File)> {
+    pub fn start_with_input(words: &mut dyn Iterator<Item = &str>, variables: &[String]) -> io::Result<(Self, File)> {
         let (input, fill) = super::fd::pipe()?;
         let (read, write) = super::fd::pipe()?;
         super::fd::set_nonblocking(fill.as_fd())?;
         let mark = new_mark();
-        let variables = c_strings(variables.iter().map(String::as_str))?;
+        let variables = c_strings(&mut variables.iter().map(String::as_str))?;
         let streams = [Some(input.as_raw_fd()), None, Some(write.as_raw_fd())];
         let pid = spawn(&c_strings(words)?, &mark, &variables, streams)?;
         let process = Self::new(Self { pid, output: File::from(read), errors: None, mark, ended: None })?;
@@ -149,7 +149,7 @@ fn new_mark() -> String {
     format!("{}{:016x}", environment::MARK, super::daemon::random())
 }
 
-fn c_strings<'a>(texts: impl Iterator<Item = &'a str>) -> io::Result<Vec<CString>> {
+fn c_strings(texts: &mut dyn Iterator<Item = &str>) -> io::Result<Vec<CString>> {
     texts.map(CString::new).collect::<Result<_, _>>().map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 

@@ -111,18 +111,28 @@ impl<'a> EventBatch<'a> {
         Checkpoint { seq: self.last(), unix, position: self.position }
     }
 
-    /// Hands over its events, each with the word that names it in the stream.
+    /// Hands over its events, each with the word that names it in the stream: `UID;CLASS@`. That of the last event continues with
+    /// `CHAIN:EPOCH:NUMBER:POSITION`: so a starting server learns from the stream how far the chain had come, and which lines are no
+    /// complete batch.
     pub fn for_each(&self, mut take: impl FnMut(&str, &BatchEvent<'a>)) {
-        let names = EventNames::new(self);
-        let (mut word, mut known) = (String::with_capacity(EventNames::ROOM), LINE);
-        let Some((last, others)) = self.events.split_last() else { return };
-        for (event, is_last) in others.iter().map(|event| (event, false)).chain([(last, true)]) {
+        /// Room for most words.
+        const ROOM: usize = 160;
+        let (mut word, mut mark, mut class) = (String::with_capacity(ROOM), String::new(), "");
+        for (at, event) in self.events.iter().enumerate() {
+            // Most events of a batch share the class.
+            if mark.is_empty() || !std::ptr::eq(event.class, class) {
+                class = event.class;
+                // Nobody could read the line of an event whose class is none.
+                let is_known = !class.is_empty() && EventWord::of_class(class).is_some();
+                mark = if is_known { [";", class, "@"].concat() } else { "@".into() };
+            }
             word.clear();
-            // Nobody could read the line of an event whose class is none.
-            let is_known = event.class == known || EventWord::of_class(event.class).is_some();
-            known = if is_known { event.class } else { known };
-            names.write(&mut word, event, if is_known { event.class } else { "" }, is_last);
-            take(&word, event);
+            let mut writer = FieldWriter { text: &mut word }.raw(event.origin).raw(event.tail).raw(&mark);
+            if at + 1 == self.events.len() {
+                writer = writer.digits(self.chain.0, 36, 1).raw(":").digits(self.first.epoch, 36, 1);
+                writer = writer.raw(":").digits(self.last().number, 36, 1).raw(":").raw(self.position);
+            }
+            take(writer.text, event);
         }
     }
 }
@@ -332,40 +342,6 @@ fn is_class(word: &str) -> bool {
 
 fn file_of(field: &str) -> Option<&str> {
     Some(field).filter(|file| *file != NO_FILE)
-}
-
-/// Writes the words that name the events of a batch in the stream.
-///
-/// A word is `UID;CLASS@`. The word of the last event of a batch continues with `CHAIN:EPOCH:NUMBER:POSITION`: so a starting server learns from the
-/// stream how far the chain had come, and which lines are no complete batch.
-struct EventNames {
-    /// What the word of the last event has behind its uid.
-    end: String,
-}
-
-impl EventNames {
-    /// Room for most words.
-    const ROOM: usize = 160;
-
-    /// The names of events of a batch.
-    fn new(batch: &EventBatch<'_>) -> Self {
-        let mut end = String::new();
-        let writer = FieldWriter { text: &mut end }.digits(batch.chain.0, 36, 1).raw(":").digits(batch.first.epoch, 36, 1);
-        let _ = writer.raw(":").digits(batch.last().number, 36, 1).raw(":").raw(batch.position);
-        Self { end }
-    }
-
-    /// Appends the word of an event, with that class.
-    fn write(&self, text: &mut String, event: &BatchEvent<'_>, class: &str, is_last: bool) {
-        let mut writer = FieldWriter { text }.raw(event.origin).raw(event.tail);
-        if !class.is_empty() {
-            writer = writer.raw(";").raw(class);
-        }
-        let writer = writer.raw("@");
-        if is_last {
-            let _ = writer.raw(&self.end);
-        }
-    }
 }
 
 #[cfg(test)]

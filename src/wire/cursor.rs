@@ -1,8 +1,7 @@
 //! The place of an entry in the journal of systemd. Reads no journal.
 
-use super::base36::{parse_base36, Base36};
+use super::base36::{parse_fields, push_fields};
 use crate::text::{number, push_number};
-use std::fmt::{self, Write};
 
 /// Names an entry of the journal, as the field `__CURSOR` does. A log that is the journal was read up to that entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,32 +88,24 @@ impl Cursor {
         (self.series == later.series).then(|| later.number.saturating_sub(self.number).saturating_sub(1))
     }
 
-    /// Parses what [`fmt::Display`] writes. `None` for anything else.
+    /// The cursor as a part of a position.
+    pub(super) fn emit(&self) -> String {
+        let mut text = String::new();
+        let Self { series: [s0, s1], number, boot: [b0, b1], monotonic, realtime, hash, done } = *self;
+        let fields = [number, s0, s1, b0, b1, monotonic, realtime, hash, done.into()];
+        push_fields(&mut text, &fields[..Self::FIELDS + usize::from(done > 0)]);
+        text
+    }
+
+    /// Parses what [`Self::emit`] returns. `None` for anything else.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (mut fields, mut count) = ([0; Self::FIELDS + 1], 0);
-        for field in text.split('.') {
-            *fields.get_mut(count)? = parse_base36(field)?;
-            count += 1;
-        }
+        let mut fields = [0; Self::FIELDS + 1];
+        let count = parse_fields(text, &mut fields)?;
         let [number, s0, s1, b0, b1, monotonic, realtime, hash, done] = fields;
         let done = u32::try_from(done).ok()?;
         // A zero at the end is left out.
         let is_whole = count == Self::FIELDS || count > Self::FIELDS && done > 0;
         is_whole.then_some(Self { series: [s0, s1], number, boot: [b0, b1], monotonic, realtime, hash, done })
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { series: [s0, s1], number, boot: [b0, b1], monotonic, realtime, hash, done } = *self;
-        let fields = [number, s0, s1, b0, b1, monotonic, realtime, hash, done.into()];
-        for (at, field) in fields[..Self::FIELDS + usize::from(done > 0)].iter().enumerate() {
-            if at > 0 {
-                f.write_char('.')?;
-            }
-            Base36(*field).fmt(f)?;
-        }
-        Ok(())
     }
 }
 
@@ -169,10 +160,10 @@ mod tests {
         let most = u64::MAX;
         let longest = Cursor { series: longest, number: most, boot: longest, monotonic: most, realtime: most, hash: most, done: u32::MAX };
         for cursor in [cursor, Cursor { done: 9, ..cursor }, Cursor::since(36), longest] {
-            let text = cursor.to_string();
+            let text = cursor.emit();
             assert_eq!(Cursor::parse(&text), Some(cursor), "{text}");
         }
-        assert_eq!(Cursor::since(36).to_string(), "0.0.0.0.0.0.10.0");
+        assert_eq!(Cursor::since(36).emit(), "0.0.0.0.0.0.10.0");
         for text in ["", "0.0.0.0.0.0.10", "0.0.0.0.0.0.10.0.0", "0.0.0.0.0.0.10.0.1.1", "0.0.0.0.0.0.10.0.1z141z4", "0.0.0.0.0.0.10.00"] {
             assert_eq!(Cursor::parse(text), None, "{text}");
         }

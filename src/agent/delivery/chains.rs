@@ -141,7 +141,7 @@ impl Chains {
             (Some(acknowledged), ..) => {
                 // This run followed the log before. What it read then makes no second event.
                 let position = match &chain.read {
-                    Some(read) => read.to_string().into(),
+                    Some(read) => read.emit().into(),
                     None => acknowledged.position.clone(),
                 };
                 LastRead::At(Checkpoint { seq: Seq { epoch, number: chain.last_number }, unix: acknowledged.unix, position })
@@ -200,7 +200,7 @@ impl Chains {
         let chain = self.get_mut(id)?;
         let (Some(read), Some(acknowledged)) = (&mut chain.read, &mut chain.acknowledged) else { return None };
         read.open = open;
-        acknowledged.position = read.to_string().into();
+        acknowledged.position = read.emit().into();
         Some(read.clone())
     }
 
@@ -221,7 +221,7 @@ impl Chains {
             _ => 0,
         };
         let seq = Seq { epoch, number: chain.last_number };
-        chain.acknowledged = Some(Checkpoint { seq, unix: now.unix, position: position.to_string().into() });
+        chain.acknowledged = Some(Checkpoint { seq, unix: now.unix, position: position.emit().into() });
         self.change = Some(CheckpointChange::Opened);
     }
 
@@ -235,7 +235,7 @@ impl Chains {
         let chain = self.chains.swap_remove(at);
         self.release_held(id);
         if let (Agreement::Agreed, Some(acknowledged)) = (chain.agreement, &chain.acknowledged) {
-            let to = Checkpoint { seq: acknowledged.seq, unix: now.unix, position: position.to_string() };
+            let to = Checkpoint { seq: acknowledged.seq, unix: now.unix, position: position.emit() };
             self.closing.push(take(&self.host, id, Some(acknowledged.seq), to.borrowed()));
         }
         true
@@ -391,7 +391,10 @@ impl Chains {
             chain.report = None;
             advanced = true;
         }
-        chain.schedule_report();
+        // What still waits reports the position.
+        if chain.waiting == 0 {
+            chain.schedule_report();
+        }
         if advanced {
             self.handle_advanced();
         }
@@ -445,7 +448,7 @@ impl Chains {
             }
             let from = chain.server.as_ref().map(|server| server.seq);
             if chain.agreement == Agreement::Agreed && chain.report.is_none() {
-                let read = chain.read.as_ref().map(Position::to_string).unwrap_or_default();
+                let read = chain.read.as_ref().map(Position::emit).unwrap_or_default();
                 chain.report = Some((read.into(), now.unix));
                 (chain.tries, chain.last_report, chain.next_report, chain.report_by) = (0, now.mono, None, None);
             }

@@ -87,12 +87,12 @@ impl Delivery {
         now: Now,
         chain: ChainId,
         origin: Option<Origin<'_>>,
-        before: impl FnOnce() -> Option<Position>,
+        before: &dyn Fn() -> Option<Position>,
         event: Event<'_>,
     ) {
         let Self { outbox, chains, conditions, .. } = self;
         let before = || before().map(|position| Position { open: conditions.of_chain(chain), ..position });
-        outbox.push_line(now, chains, chain, origin, before, event);
+        outbox.push_line(now, chains, chain, origin, &before, event);
     }
 
     /// Once the last event of a log is acknowledged, the log is processed up to that position.
@@ -130,16 +130,16 @@ impl Delivery {
 
     /// The same for a condition of which a line tells. For its event the caller has asked for room. `before` and what has to follow are as
     /// with [`Self::push_line`].
-    pub(super) fn push_condition_of_line(&mut self, now: Now, condition: &ConditionEvent<'_>, before: impl FnOnce() -> Option<Position>) {
+    pub(super) fn push_condition_of_line(&mut self, now: Now, condition: &ConditionEvent<'_>, before: &dyn Fn() -> Option<Position>) {
         let ConditionEvent { key, chain, origin, kind, tags, file, state, text, .. } = *condition;
         let open = self.conditions.of_chain(chain);
         let run = self.outbox.take_origin();
         let origin = origin.unwrap_or(Origin { place: &run.0, offset: run.1, line: None });
         let is_known = self.handle_condition(now, condition, origin);
         let Some(text) = text else { return self.chains.hurry_report(chain, now.mono) };
-        let before = || before().map(|position| Position { open, ..position });
+        let before = || before().map(|position| Position { open: open.clone(), ..position });
         let event = Event { tags, file, text, kind, condition: is_known.then_some((state, key)) };
-        self.outbox.push_line(now, &mut self.chains, chain, Some(origin), before, event);
+        self.outbox.push_line(now, &mut self.chains, chain, Some(origin), &before, event);
     }
 
     /// Takes what happens to a condition. Returns whether it is known from now on, or was.

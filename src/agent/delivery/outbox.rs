@@ -44,7 +44,7 @@ impl<'a> Event<'a> {
                     // Behind it may stand what was counted.
                     Kind::Count => self.text.split(' ').next().unwrap_or_default(),
                     Kind::Metric => self.text,
-                    _ => "",
+                    _ => return kind.into(),
                 };
                 if is_json_number(number) {
                     format!("{kind};;;{number}").into()
@@ -188,7 +188,7 @@ impl Outbox {
         chains: &mut Chains,
         chain: ChainId,
         origin: Option<Origin<'_>>,
-        before: impl FnOnce() -> Option<Position>,
+        before: &dyn Fn() -> Option<Position>,
         event: Event<'_>,
     ) {
         self.enqueue(now, chains, chain, (event, origin), Class::Line, before);
@@ -257,13 +257,13 @@ impl Outbox {
         if !self.has_room_for_other() {
             return self.count_dropped(now);
         }
-        self.enqueue(now, chains, chain, (event, origin), Class::Other, || None);
+        self.enqueue(now, chains, chain, (event, origin), Class::Other, &|| None);
         self.finish_lines(chain, position);
     }
 
     /// Queues an event about a log, for which there is always room. With it the log is processed up to that position.
     pub(super) fn push_about_log(&mut self, now: Now, chains: &mut Chains, chain: ChainId, position: &Position, event: Event<'_>) {
-        self.enqueue(now, chains, chain, (event, None), Class::Line, || None);
+        self.enqueue(now, chains, chain, (event, None), Class::Line, &|| None);
         self.finish_lines(chain, position);
     }
 
@@ -274,7 +274,7 @@ impl Outbox {
         chain: ChainId,
         (event, origin): (Event<'_>, Option<Origin<'_>>),
         class: Class,
-        before: impl FnOnce() -> Option<Position>,
+        before: &dyn Fn() -> Option<Position>,
     ) {
         let text = sanitize(truncate(event.text, MAX_EVENT_TEXT));
         if event.text.len() > MAX_EVENT_TEXT || text.len() > MAX_EVENT_TEXT {
@@ -332,7 +332,7 @@ impl Outbox {
     fn set_position(&mut self, at: usize, position: &Position) {
         let batch = &mut self.queue[at];
         if batch.sent_as == SentAs::Nothing {
-            batch.position = Some(position.to_string().into());
+            batch.position = Some(position.emit().into());
         }
     }
 

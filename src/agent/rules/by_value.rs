@@ -8,7 +8,7 @@ use crate::agent::output::LogId;
 use crate::directives::host::{ConditionRule, LogAlert, LogRule};
 use crate::hash::Fnv1a;
 use crate::now::Now;
-use crate::pattern::{GroupName, Work};
+use crate::pattern::Work;
 use crate::wire::position::{Base36, ConditionKey};
 use crate::wire::{ChainId, Kind};
 
@@ -35,10 +35,11 @@ pub(super) struct EndedBlock<'a> {
 }
 
 impl ValueCounts {
-    /// Counts the value that a line has in that group.
-    pub(super) fn add(&mut self, file: LogId, rule: &LogRule, group: &GroupName, (line, times): (&str, u64), work: &mut Work) {
+    /// Counts the value that a line has in the group of the rule.
+    pub(super) fn add(&mut self, file: LogId, rule: &LogRule, (line, times): (&str, u64), work: &mut Work) {
         let captures = rule.captures(line, work);
-        self.present.add(file, captures.as_ref().map_or("", |captures| group.text_in(captures)), times);
+        let value = rule.alert.by().zip(captures.as_ref()).map_or("", |(group, captures)| group.text_in(captures));
+        self.present.add(file, value, times);
     }
 
     /// A block begins.

@@ -147,7 +147,8 @@ fn condition_name(names: &mut ConditionNames, rule: &CommandRule, alert: &Comman
         AlertSubject::Each(group) => (format!("{group} each"), ""),
         AlertSubject::Status => ("status".into(), ""),
     };
-    let hash = names.name(Kind::Limit, [rule.run.command.as_str(), extract, &alert.tags, &group, text]).value();
+    let parts = [rule.run.command.as_str(), extract, &alert.tags, &group, text];
+    let hash = names.name(Kind::Limit, &mut parts.into_iter()).value();
     match alert.subject {
         AlertSubject::Each(_) => ConditionName::Each(ConditionKey::family(hash)),
         _ => ConditionName::One(ConditionKey::of(hash)),

@@ -140,9 +140,9 @@ pub(super) struct ConditionNames {
 
 impl ConditionNames {
     /// The hash from which the key of a condition is made, of all that names it.
-    pub(super) fn name<'t>(&mut self, kind: Kind, parts: impl IntoIterator<Item = &'t str>) -> Fnv1a {
+    pub(super) fn name(&mut self, kind: Kind, parts: &mut dyn Iterator<Item = &str>) -> Fnv1a {
         let kind = Fnv1a::EMPTY.with(kind.as_str().as_bytes());
-        let hash = parts.into_iter().fold(kind, |hash, part| hash.with(b"\n").with(part.as_bytes()));
+        let hash = parts.fold(kind, |hash, part| hash.with(b"\n").with(part.as_bytes()));
         let ordinal = self.taken.iter().filter(|taken| **taken == hash.value()).count() as u64;
         self.taken.push(hash.value());
         hash.with(&ordinal.to_le_bytes())
@@ -200,12 +200,12 @@ mod tests {
     #[test]
     fn alike_conditions_have_different_keys_and_the_order_of_others_does_not_matter() {
         let mut names = ConditionNames::default();
-        let mut key = |parts: &[&str]| ConditionKey::of(names.name(Kind::Limit, parts.iter().copied()).value());
+        let mut key = |parts: &[&str]| ConditionKey::of(names.name(Kind::Limit, &mut parts.iter().copied()).value());
         let keys = [key(&["df", "a"]), key(&["df", "b"]), key(&["df", "a"]), key(&["dfa"])];
         assert!((0..keys.len()).all(|at| !keys[..at].contains(&keys[at])), "{keys:?}");
         let mut names = ConditionNames::default();
-        assert_eq!(ConditionKey::of(names.name(Kind::Limit, ["df", "b"]).value()), keys[1]);
-        assert_eq!(ConditionKey::of(names.name(Kind::Limit, ["df", "a"]).value()), keys[0]);
-        assert_ne!(ConditionKey::of(names.name(Kind::Process, ["df", "a"]).value()), keys[0]);
+        assert_eq!(ConditionKey::of(names.name(Kind::Limit, &mut ["df", "b"].into_iter()).value()), keys[1]);
+        assert_eq!(ConditionKey::of(names.name(Kind::Limit, &mut ["df", "a"].into_iter()).value()), keys[0]);
+        assert_ne!(ConditionKey::of(names.name(Kind::Process, &mut ["df", "a"].into_iter()).value()), keys[0]);
     }
 }

@@ -43,6 +43,10 @@ pub(super) struct LogCounter {
     pub(super) block_start: u64,
     /// Whether a part of the present block lies outside the alert's times.
     pub(super) is_block_touched: bool,
+    /// How many events it makes in a block at most, one for each line.
+    pub(super) limit: Option<u64>,
+    /// Whether its event may quote the last line that it counted.
+    pub(super) keeps_line: bool,
     /// What it counted in each of the log's files.
     pub(super) files: Vec<FileCount>,
     /// What it counted for each value.
@@ -64,7 +68,7 @@ pub(super) enum MatchOutcome {
 }
 
 impl LogCounter {
-    pub(super) fn new(now: Now, identity: u64, rule: LogRule, files: usize) -> Self {
+    pub(super) fn new(now: Now, identity: u64, rule: &Rc<LogRule>, files: usize) -> Self {
         let is_active = rule.active.as_ref().is_none_or(|schedule| schedule.is_active(now.local));
         let block = rule.alert.block();
         Self {
@@ -77,11 +81,13 @@ impl LogCounter {
             block_end: now.mono + block.unwrap_or_default(),
             block_start: now.unix,
             is_block_touched: !is_active,
+            limit: rule.alert.limit(),
+            keeps_line: rule.alert.by().is_none() && matches!(rule.alert.text(), Some(EventText::Template(_))),
             files: vec![FileCount::new(is_active); files],
             matched: 0,
             values: rule.alert.by().map(|_| Box::default()),
             lines: RefCell::default(),
-            rule: Rc::new(rule),
+            rule: rule.clone(),
             matcher: 0,
         }
     }
@@ -92,7 +98,7 @@ impl LogCounter {
         match self.files[file].is_active_at(position) {
             false => MatchOutcome::Closed,
             true if self.block.is_none() => MatchOutcome::Alert,
-            true if self.rule.alert.limit().is_some_and(|limit| self.files[file].matched < limit) => MatchOutcome::Alert,
+            true if self.limit.is_some_and(|limit| self.files[file].matched < limit) => MatchOutcome::Alert,
             true => MatchOutcome::Count,
         }
     }
@@ -102,7 +108,7 @@ impl LogCounter {
         &self,
         now: Now,
         matched: &MatchedLine<'_, '_>,
-        before: impl FnOnce() -> Option<Position>,
+        before: &dyn Fn() -> Option<Position>,
         work: &mut Work,
         delivery: &mut Delivery,
     ) -> bool {
@@ -134,13 +140,13 @@ impl LogCounter {
 
     /// Counts a line of the file of that index.
     pub(super) fn count(&mut self, index: usize, MatchedLine { file, line, .. }: &MatchedLine<'_, '_>, work: &mut Work) {
-        let times = if self.rule.alert.limit().is_some() { 1 } else { repeated::times(line) };
-        if let (Some(values), Some(by)) = (&mut self.values, self.rule.alert.by()) {
-            values.add(file.id(), &self.rule, by, (line.text(), times), work);
+        let times = if self.limit.is_some() { 1 } else { repeated::times(line) };
+        if let Some(values) = &mut self.values {
+            values.add(file.id(), &self.rule, (line.text(), times), work);
         }
         let file = &mut self.files[index];
         file.matched = file.matched.saturating_add(times);
-        if self.values.is_none() && matches!(self.rule.alert.text(), Some(EventText::Template(_))) {
+        if self.keeps_line {
             file.last_line.clear();
             file.last_line += truncate(line.text(), FileCount::MAX_LINE);
         }
@@ -257,7 +263,7 @@ impl LogCounter {
             alert => alert.by().map(GroupName::to_string),
         };
         let units = units.iter().map(String::as_str);
-        self.name = names.name(kind, [&*source, tags].into_iter().chain(units).chain(patterns).chain(by.as_deref()));
+        self.name = names.name(kind, &mut [&*source, tags].into_iter().chain(units).chain(patterns).chain(by.as_deref()));
     }
 
     /// The key of its condition in the file at that path, or of the family of those that it has there.

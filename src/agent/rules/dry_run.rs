@@ -13,6 +13,7 @@ use crate::now::{earlier, Now};
 use crate::random::Random;
 use crate::schedule::WeekMinute;
 use crate::text::lossy;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// All log rules of one file. Every line is given to each of them.
@@ -131,12 +132,12 @@ impl Trial {
             Some(_) => rule.clone(),
             None => LogRule { active: None, condition: ConditionRule::default(), ..rule.clone() },
         });
-        let rules: Vec<(u64, LogRule)> = (0..).zip(rules).collect();
+        let rules: Vec<(u64, Rc<LogRule>)> = (0..).zip(rules.map(Rc::new)).collect();
         let sources: Vec<_> = rules.iter().map(|(_, rule)| (rule.log.clone(), rule.encoding)).collect();
         let delivery = Delivery::new(now, host, 0, Random::new(0));
         let mut dry = Self { logs: Logs::default(), rules: LogRules::default(), files: Vec::new(), delivery, now, times, position: 0 };
         dry.logs.replace(&sources);
-        dry.rules.replace(now, rules, &dry.logs);
+        dry.rules.replace(now, &rules, &dry.logs);
         let ids: Vec<(LogId, LogSource)> = dry.logs.sources().map(|(id, source)| (id, source.clone())).collect();
         for (id, source) in ids {
             let file = match source {

@@ -38,7 +38,7 @@ impl LineConditions {
         &mut self,
         now: Now,
         line: &LimitedLine<'_, '_>,
-        before: impl FnOnce() -> Option<Position>,
+        before: &dyn Fn() -> Option<Position>,
         work: &mut Work,
         delivery: &mut Delivery,
     ) -> bool {

@@ -12,6 +12,7 @@ use super::search::{FoundLine, Searches, UnfinishedLine};
 use crate::agent::delivery::{Delivery, Origin};
 use crate::agent::logs::{FollowedFile, Lines, Logs};
 use crate::agent::output::LogId;
+use crate::agent::place::Place;
 use crate::directives::host::{Joining, LogAlert, LogRule, LogSource};
 use crate::hash::Fnv1a;
 use crate::now::{earlier, Now};
@@ -64,7 +65,7 @@ impl LogRules {
     const CLOSED_REPORT: Duration = Duration::from_secs(1);
 
     /// Replaces all rules, each given with its identity. A rule that was there before keeps what it counted.
-    pub(super) fn replace(&mut self, now: Now, rules: Vec<(u64, LogRule)>, logs: &Logs) {
+    pub(super) fn replace(&mut self, now: Now, rules: &[(u64, Rc<LogRule>)], logs: &Logs) {
         let mut before = std::mem::take(&mut self.groups);
         let mut names = ConditionNames::default();
         for (log, source) in logs.sources() {
@@ -75,8 +76,8 @@ impl LogRules {
                 let known = counters.iter().position(|old| old.identity == *identity);
                 // The patterns of the new rules are shared, so no old ones stay.
                 let mut counter = match known {
-                    Some(at) => LogCounter { rule: Rc::new(rule.clone()), ..counters.swap_remove(at) },
-                    None => LogCounter::new(now, *identity, rule.clone(), group.files.len()),
+                    Some(at) => LogCounter { rule: rule.clone(), ..counters.swap_remove(at) },
+                    None => LogCounter::new(now, *identity, rule, group.files.len()),
                 };
                 counter.name_conditions(&mut names);
                 group.rules.push(counter);
@@ -184,8 +185,8 @@ impl LogRules {
                 break;
             }
             let done = file.take_partial(&lines, at.start);
-            let unit = lines.place.as_ref().and_then(|place| place.entry(at.start)).map(|entry| &*entry.unit);
-            if matching.find(&searches, rules, order, (index, position, done, unit), (&line, work)) {
+            let place_of_line = lines.place.as_ref().map(|place| (place, at.start));
+            if matching.find(&searches, rules, order, (index, position, done, place_of_line), (&line, work)) {
                 report_within = Some(LogRules::CLOSED_REPORT);
             }
             let Matching { alerting, counting } = &matching;
@@ -196,7 +197,7 @@ impl LogRules {
                 let origin = lines.place.as_ref().map(|place| origins.of(place, rule.id, at.clone()));
                 let origin = origin.map(|(place, offset)| Origin { place, offset, line: Some(hash) });
                 let matched = MatchedLine { file, line: &line, origin, block: text.text() };
-                has_alerted |= rule.push_event(now, &matched, before_it, work, delivery);
+                has_alerted |= rule.push_event(now, &matched, &before_it, work, delivery);
                 before = rule.id;
                 rules[*number].count_event(index);
             }
@@ -303,7 +304,7 @@ impl Matching {
         searches: &Searches<'_>,
         rules: &mut [LogCounter],
         order: &[usize],
-        (file, position, done, unit): (usize, u64, u32, Option<&str>),
+        (file, position, done, place): (usize, u64, u32, Option<(&Place<'_>, usize)>),
         (line, work): (&FoundLine<'_>, &mut Work),
     ) -> bool {
         let (mut is_closed, Self { alerting, counting }) = (false, self);
@@ -311,9 +312,12 @@ impl Matching {
         counting.clear();
         for at in order {
             let rule = &mut rules[*at];
+            let has_unit = |(place, start): (&Place<'_>, usize)| place.entry(start).is_none_or(|entry| rule.rule.is_of_unit(&entry.unit));
             let continues = |joining: &Joining| joining.continues(line.text(), work);
-            let is_of_other = unit.is_some_and(|unit| !rule.rule.is_of_unit(unit));
-            if !searches.is_match(rule.matcher) || is_of_other || rule.rule.joining.as_ref().is_some_and(continues) {
+            if !searches.is_match(rule.matcher)
+                || !rule.rule.units.is_empty() && !place.is_none_or(has_unit)
+                || rule.rule.joining.as_ref().is_some_and(continues)
+            {
                 continue;
             }
             match rule.handle_match(file, position) {

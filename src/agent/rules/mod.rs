@@ -40,6 +40,7 @@ use crate::wire::position::{BlockCount, ConditionKey};
 use command::CommandRules;
 use log::LogRules;
 use process::{ProcessRules, ProcessSource};
+use std::rc::Rc;
 use std::time::Duration;
 
 #[derive(Default)]
@@ -94,7 +95,7 @@ impl Rules {
             }
             let identity = group.identity();
             match group.rule {
-                Rule::Log(rule) => log_rules.push((identity, rule)),
+                Rule::Log(rule) => log_rules.push((identity, Rc::new(rule))),
                 Rule::Process(rule) => processes.push((identity, rule)),
                 Rule::Command(rule) => commands.push(rule),
                 Rule::ProcessList(command) => self.process_list = Some(command),
@@ -102,7 +103,7 @@ impl Rules {
         }
         let sources: Vec<_> = log_rules.iter().map(|(_, rule)| (rule.log.clone(), rule.encoding)).collect();
         logs.replace(&sources);
-        self.logs.replace(now, log_rules, logs);
+        self.logs.replace(now, &log_rules, logs);
         self.processes.replace(now, processes, self.process_list.is_some());
         self.commands.replace(now, commands);
         self.stop_tasks(outputs);

@@ -85,8 +85,8 @@ impl ProcessRules {
                 self.samplings.push(Sampling { source, every, next: now.mono + every });
             }
             let filter = (!rule.filter.is_empty()).then(|| rule.filter.name());
-            let parts = [rule.pattern.as_str(), &rule.tags].into_iter().chain(filter.as_deref());
-            let key = ConditionKey::of(names.name(Kind::Process, parts).value());
+            let parts = [rule.pattern.as_str(), &rule.tags];
+            let key = ConditionKey::of(names.name(Kind::Process, &mut parts.into_iter().chain(filter.as_deref())).value());
             // The patterns of the new rules are shared, so no old ones stay.
             self.rules.push(match known {
                 Some(at) => Counter { rule, source, key, ..before.swap_remove(at) },

@@ -84,24 +84,19 @@ impl<'a> Searches<'a> {
         unfinished: &mut Option<Box<UnfinishedLine>>,
         work: &mut Work,
     ) -> bool {
-        let known = unfinished.take().filter(|line| line.file == file && line.position == position);
-        let (mut searched, decided) = known.map_or((0, Vec::new()), |line| (line.searched, line.decided));
-        for at in 0..self.searches.len() {
-            let search = &mut self.searches[at];
-            search.is_match = match decided.get(at) {
-                Some(is_match) => *is_match,
-                None => match search.matches(line, &mut searched, work) {
-                    Some(is_match) => is_match,
-                    None => {
-                        let decided = self.searches[..at].iter().map(|search| search.is_match).collect();
-                        *unfinished = Some(Box::new(UnfinishedLine { file, position, decided, searched }));
-                        return false;
-                    }
-                },
+        let (mut first, mut searched) = (0, 0);
+        if let Some(known) = unfinished.take().filter(|line| line.file == file && line.position == position) {
+            (first, searched) = (known.decided.len(), known.searched);
+            self.searches.iter_mut().zip(known.decided).for_each(|(search, is_match)| search.is_match = is_match);
+        }
+        for at in first..self.searches.len() {
+            let Some(is_match) = self.searches[at].matches(line, &mut searched, work) else {
+                let decided = self.searches[..at].iter().map(|search| search.is_match).collect();
+                *unfinished = Some(Box::new(UnfinishedLine { file, position, decided, searched }));
+                return false;
             };
-            if at >= decided.len() {
-                searched = 0;
-            }
+            self.searches[at].is_match = is_match;
+            searched = 0;
         }
         true
     }

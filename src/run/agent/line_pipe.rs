@@ -46,12 +46,12 @@ impl LinePipe {
     ///
     /// # Errors
     /// The program does not exist or cannot be started.
-    pub(super) fn start<'a>(words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+    pub(super) fn start(words: &mut dyn Iterator<Item = &str>) -> io::Result<Self> {
         Self::start_within(MAX_LINE, words)
     }
 
     /// The same with lines of up to so many bytes.
-    pub(super) fn start_within<'a>(limit: usize, words: impl Iterator<Item = &'a str>) -> io::Result<Self> {
+    pub(super) fn start_within(limit: usize, words: &mut dyn Iterator<Item = &str>) -> io::Result<Self> {
         let splitter = LineSplitter::within(limit);
         let (process, encoding) = (ChildProcess::start(words)?, Encoding::default());
         Ok(Self { process, pending: Vec::new(), splitter, encoding, head: Vec::new(), read: 0, at_end: false })

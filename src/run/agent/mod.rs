@@ -71,7 +71,7 @@ fn bind(port: u16, clock: &Clock, signals: &mut Signals) -> Result<Option<UdpSoc
         let now = clock.now();
         match socket::bind(Ipv4Addr::UNSPECIFIED, port) {
             Err(e) if e.kind() == ErrorKind::AddrInUse && now.mono < until => {}
-            outcome => return outcome.map(Some).map_err(|e| Failure::system(format!("cannot listen on UDP port {port}"), &e)),
+            outcome => return outcome.map(Some).map_err(|e| Failure::system(&format!("cannot listen on UDP port {port}"), &e)),
         }
         poll.clear();
         poll.add(signals.fd());

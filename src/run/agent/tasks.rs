@@ -85,7 +85,7 @@ impl Tasks {
             }
         };
         let outcome = match task {
-            Task::Command(command, limit) => match LinePipe::start(command.words()) {
+            Task::Command(command, limit) => match LinePipe::start(&mut command.words()) {
                 Ok(pipe) => return self.running.push(Running { job, pipe, is_blocked: false, limit, deadline: now.mono + limit }),
                 Err(e) => Err(reason(&e)),
             },

@@ -94,7 +94,7 @@ pub fn main(arguments: &[String]) -> Result<(), Failure> {
 
     let clock = Clock::start();
     let (address, port) = (server_file.address, server_file.port + 1);
-    let socket = socket::bind(address, port).map_err(|e| Failure::system(format!("cannot listen on UDP port {port} of {address}"), &e))?;
+    let socket = socket::bind(address, port).map_err(|e| Failure::system(&format!("cannot listen on UDP port {port} of {address}"), &e))?;
     let signals = Signals::catch().map_err(|e| Failure::system("cannot catch signals", &e))?;
     settings::require_folders(path, &server_file)?;
     common.detach()?;

@@ -117,7 +117,7 @@ fn wait_for(clock: &Clock, output: &Output, events: &[&StreamEvent]) -> Result<O
 /// Asks the server to step over the batch that an output fails with.
 fn skip(settings: &ServerFile, name: &str) -> Result<(), Failure> {
     let request = SkipRequest::new(&settings.event_stream);
-    request.write(name).map_err(|e| Failure::system(format!("cannot write {}", request.path()), &e))?;
+    request.write(name).map_err(|e| Failure::system(&format!("cannot write {}", request.path()), &e))?;
     let clock = Clock::start();
     let end = clock.now().mono + SKIP_TIME;
     let mut poll = PollSet::default();

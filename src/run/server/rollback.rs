@@ -114,7 +114,7 @@ impl Rollback {
 impl Part {
     fn emit(&self) -> String {
         let Self { end, length, path } = self;
-        format!("{}%%{length}%%{path}\n", Position::of_files(vec![*end]))
+        format!("{}%%{length}%%{path}\n", Position::of_files(vec![*end]).emit())
     }
 
     fn parse(line: &str) -> Option<Self> {

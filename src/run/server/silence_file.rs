@@ -264,7 +264,7 @@ fn replace(path: &str, text: &str) -> Result<(), Failure> {
         file.sync_all()?;
         fs::rename(&new, &path)
     };
-    write().map_err(|e| Failure::system(format!("cannot write {path}"), &e))
+    write().map_err(|e| Failure::system(&format!("cannot write {path}"), &e))
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl SavedStreamsPlace {
     }
 
     pub(super) fn emit(&self) -> String {
-        self.0.iter().map(Position::to_string).collect::<Vec<_>>().join(" ")
+        self.0.iter().map(Position::emit).collect::<Vec<_>>().join(" ")
     }
 
     /// The inverse of [`Self::emit`]. `None` for anything else.

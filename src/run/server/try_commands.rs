@@ -124,7 +124,7 @@ impl Trial<'_> {
 
     fn print(&self, run: &Run) -> Printed {
         let mut bytes = Vec::new();
-        let mut process = match ChildProcess::start(run.command.words()) {
+        let mut process = match ChildProcess::start(&mut run.command.words()) {
             Ok(process) => process,
             Err(e) => return Printed { bytes, end: Err(reason(&e)).into() },
         };

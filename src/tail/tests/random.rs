@@ -241,7 +241,7 @@ impl History {
             self.look();
         }
         if let Some(follower) = self.follower.take() {
-            self.position = Position::parse(&follower.position().to_string()).unwrap();
+            self.position = Position::parse(&follower.position().emit()).unwrap();
             self.pass(2000);
         }
     }

@@ -12,7 +12,7 @@ impl Case {
         names.iter().for_each(|name| self.date(name.to_str().unwrap(), -100));
         let position = self.follower.position();
         self.follower = Follower::from_start(&Access::unrestricted(), "nothing");
-        Position::parse(&position.to_string()).unwrap()
+        Position::parse(&position.emit()).unwrap()
     }
 
     /// Starts another follower. Returns what could not be found again.

@@ -21,7 +21,7 @@ impl Bench {
 
     /// Queues the event of a line that ends there.
     fn push_line(&mut self, now: Now, chain: ChainId, position: &Position, event: Event<'_>) {
-        self.outbox.push_line(now, &mut self.chains, chain, None, || None, event);
+        self.outbox.push_line(now, &mut self.chains, chain, None, &|| None, event);
         self.outbox.finish_lines(chain, position);
     }
 
@@ -187,7 +187,7 @@ fn a_batch_fills_a_datagram_and_ends_where_the_next_one_begins() {
     let place = |offset: u64| Position::parse(&format!("{}.3w5e11264sgsf.z", crate::wire::position::Base36(offset))).unwrap();
     let text = "x".repeat(80);
     for line in 0..40 {
-        outbox.outbox.push_line(at(0), &mut outbox.chains, log, None, || Some(place(81 * line)), event(&text));
+        outbox.outbox.push_line(at(0), &mut outbox.chains, log, None, &|| Some(place(81 * line)), event(&text));
     }
     outbox.outbox.finish_lines(log, &place(81 * 40));
     let (mut ends, mut next) = (Vec::new(), 1);

@@ -82,7 +82,8 @@ impl CommandLog {
 
     fn start(&mut self, now: Now, id: LogId, agent: &mut Agent) {
         self.restart.handle_start(now);
-        match LinePipe::start(self.command.words()) {
+        let started = LinePipe::start(&mut self.command.words());
+        match started {
             Ok(mut pipe) => {
                 pipe.set_encoding(self.encoding);
                 self.running = Some(pipe);

@@ -43,7 +43,7 @@ impl Command {
             format!("AX436_FIRST={}", uids.first().unwrap_or(&"")),
             format!("AX436_LAST={}", uids.last().unwrap_or(&"")),
         ];
-        let (process, input) = ChildProcess::start_with_input(output.command.iter().map(String::as_str), &variables)?;
+        let (process, input) = ChildProcess::start_with_input(&mut output.command.iter().map(String::as_str), &variables)?;
         let text = emit(output.format, events, Zone(LocalTime::offset)).into_bytes();
         let mut command = Self { process, input: Some(input), text, written: 0, said: (Vec::new(), Vec::new()), speaks: true };
         command.write();

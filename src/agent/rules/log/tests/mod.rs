@@ -33,13 +33,13 @@ impl Bench {
 
     fn configure(&mut self, seconds: u64, text: &str) {
         let rules = host_file(text).into_iter().map(|(identity, rule)| match rule {
-            Rule::Log(rule) => (identity, rule),
+            Rule::Log(rule) => (identity, Rc::new(rule)),
             rule => panic!("{rule:?}"),
         });
-        let rules: Vec<(u64, LogRule)> = rules.collect();
+        let rules: Vec<(u64, Rc<LogRule>)> = rules.collect();
         let sources: Vec<_> = rules.iter().map(|(_, rule)| (rule.log.clone(), rule.encoding)).collect();
         self.logs.replace(&sources);
-        self.rules.replace(at(seconds), rules, &self.logs);
+        self.rules.replace(at(seconds), &rules, &self.logs);
     }
 
     /// The file at that path.

@@ -1,10 +1,9 @@
 //! One entry of the journal, as `journalctl -o json` prints it. All but the fields that begin with `_` can be anyone's.
 
+use super::json::read_object;
 use crate::lines::MAX_LINE;
 use crate::text::{lossy, truncate};
 use crate::wire::Cursor;
-use nanoserde::{DeJsonState, DeJsonTok};
-use std::str::Chars;
 
 /// What is needed of an entry.
 pub(super) struct Entry {
@@ -35,7 +34,7 @@ impl Entry {
     /// Reads a line in JSON. `None` if it is none, or has no cursor.
     pub(super) fn parse(json: &[u8]) -> Option<Self> {
         let mut values: [String; Self::FIELDS.len()] = Default::default();
-        let cursor = read_fields(&lossy(json), &mut values)?;
+        let cursor = read_fields(json, &mut values)?;
         let [message, identifier, given_pid, unit, object_unit, coredump_unit, own_unit, command, pid, user] = values;
         let unit = [(pid == "1", unit), (user == "0", object_unit), (user == "0", coredump_unit), (true, own_unit)]
             .into_iter()
@@ -69,47 +68,16 @@ impl Entry {
 }
 
 /// Puts the values of [`Entry::FIELDS`] in their places. Returns the cursor.
-fn read_fields(json: &str, values: &mut [String; Entry::FIELDS.len()]) -> Option<Cursor> {
-    let (mut state, mut input, mut cursor) = (DeJsonState::default(), json.chars(), None);
-    state.next(&mut input);
-    state.next_tok(&mut input).ok()?;
-    state.curly_open(&mut input).ok()?;
-    while state.tok == DeJsonTok::Str {
-        let name = std::mem::take(&mut state.strbuf);
-        state.next_colon(&mut input).ok()?;
-        let value = read_value(&mut state, &mut input)?;
-        if name == "__CURSOR" {
-            cursor = Cursor::parse_field(&lossy(&value));
-        } else if let Some(at) = Entry::FIELDS.iter().position(|field| *field == name) {
-            values[at] = lossy(&value).into();
+fn read_fields(json: &[u8], values: &mut [String; Entry::FIELDS.len()]) -> Option<Cursor> {
+    let mut cursor = None;
+    read_object(json, &mut |name, value| {
+        if name == b"__CURSOR" {
+            cursor = Cursor::parse_field(&lossy(value));
+        } else if let Some(at) = Entry::FIELDS.iter().position(|field| field.as_bytes() == name) {
+            values[at] = lossy(value).into();
         }
-        state.eat_comma_curly(&mut input).ok()?;
-    }
-    cursor.filter(|_| state.tok == DeJsonTok::CurlyClose)
-}
-
-/// The bytes of a value. It is a text, or a list of its bytes if these are no text, or a list of several values, or null if it is too long.
-fn read_value(state: &mut DeJsonState, input: &mut Chars<'_>) -> Option<Vec<u8>> {
-    let (mut value, mut depth) = (Vec::new(), 0_usize);
-    loop {
-        match state.tok {
-            DeJsonTok::Str => {
-                if !value.is_empty() {
-                    value.push(b' ');
-                }
-                value.extend_from_slice(state.strbuf.as_bytes());
-            }
-            DeJsonTok::U64(byte) => value.extend(u8::try_from(byte)),
-            DeJsonTok::Null | DeJsonTok::Comma => {}
-            DeJsonTok::BlockOpen => depth += 1,
-            DeJsonTok::BlockClose => depth = depth.checked_sub(1)?,
-            _ => return None,
-        }
-        state.next_tok(input).ok()?;
-        if depth == 0 {
-            return Some(value);
-        }
-    }
+    })?;
+    cursor
 }
 
 #[cfg(test)]

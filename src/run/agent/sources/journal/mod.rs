@@ -1,6 +1,7 @@
 //! The journal of systemd, followed as a log: one `journalctl` prints it, and is started again where reading stopped when it ends.
 
 mod entry;
+mod json;
 mod reading;
 
 use super::restart::Restart;
@@ -114,7 +115,7 @@ impl JournalLog {
     fn command(&mut self) -> io::Result<LinePipe> {
         let fields = format!("--output-fields={}", Entry::FIELDS.join(","));
         let common = [LogSource::JOURNAL_COMMAND, "-q", "-o", "json", "--all", &fields];
-        let command = |more: &[&str]| LinePipe::start_within(JournalReading::MAX_ENTRY, common.iter().chain(more).copied());
+        let command = |more: &[&str]| LinePipe::start_within(JournalReading::MAX_ENTRY, &mut common.iter().chain(more).copied());
         match &mut self.stage {
             Stage::Waiting | Stage::Seeking(_) => command(&["-n", "1"]),
             Stage::Following(reading) => command(&["-f", "--no-tail", &format!("--cursor={}", reading.begin_run().field())]),
