@@ -43,6 +43,10 @@ prepare_cross() {
     # cross shall take the compiler of the image, and leave the toolchains here as they are. It shows its arguments to the cargo here first.
     export CROSS_CONFIG="$PWD/cross/Cross.toml" CROSS_CUSTOM_TOOLCHAIN=1 RUSTC_BOOTSTRAP=1
     export CROSS_CONTAINER_OPTS="--network host ${CROSS_CONTAINER_OPTS:-}"
+    # shellcheck disable=SC2086 # options
+    compiler=$("$CROSS_CONTAINER_ENGINE" run --rm $CROSS_CONTAINER_OPTS "$IMAGE" /usr/bin/rustc --version) || fail "no program runs in $IMAGE"
+    sysroot=/usr
+    say "Compiler: $compiler, that of the image"
 }
 
 # cross 0.2.5 asks rustup for the toolchains, does not understand what rustup from 1.28 on says, and then has it update the toolchain in use,
@@ -93,7 +97,9 @@ prepare_zig() {
         touch "$work/venv/$ZIG-$ZIGBUILD"
     fi
     find_compiler
-    say "Compiler: $("$RUSTC" --version), library from $("$RUSTC" --print sysroot)/lib/rustlib/src"
+    compiler=$("$RUSTC" --version)
+    sysroot=$("$RUSTC" --print sysroot)
+    say "Compiler: $compiler, library from $sysroot/lib/rustlib/src"
     # What depends on -Z: the library is built from its source. Debian's compiler is the stable one, told to allow that.
     export RUSTC_BOOTSTRAP=1
 }
@@ -239,14 +245,14 @@ encode_flags() {
     cross) root=/project crates=/cargo/registry/src ;;
     *) root=$PWD crates=${CARGO_HOME:-$HOME/.cargo}/registry/src ;;
     esac
-    for folder in "$root=/project436" "$crates=/crates" "$("$RUSTC" --print sysroot)/lib/rustlib/src/rust=/rust"; do
+    for folder in "$root=/project436" "$crates=/crates" "$sysroot/lib/rustlib/src/rust=/rust"; do
         CARGO_ENCODED_RUSTFLAGS=$CARGO_ENCODED_RUSTFLAGS$between--remap-path-prefix=$folder
     done
     export CARGO_ENCODED_RUSTFLAGS
 }
 
 build_failed() { # build_failed TARGET
-    version=$("$RUSTC" --version | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
+    version=$(echo "$compiler" | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
     [ "$version" -le "$TESTED_RUST" ] ||
         fail "$1 could not be built. This is Rust 1.$version; the newest that was tested is 1.$TESTED_RUST: RUSTUP_TOOLCHAIN=1.$TESTED_RUST chooses that, where rustup has it"
     fail "$1 could not be built"
