@@ -8,19 +8,10 @@
 set -eu
 if [ "${1:-}" != --inside ]; then cd "$(dirname "$0")/../.."; fi
 . scripts/lib/checking.sh
+. scripts/lib/debian.sh
 target=x86_64-unknown-linux-musl
 work=${CARGO_TARGET_DIR:-target}/debian-root
 logs=''
-
-make_root() {
-    [ ! -e "$work/made" ] || return 0
-    rm -rf "$work"
-    mkdir -p "$work"
-    servers=$(sed -n 's/^URIs: *\(.*\/debian\)$/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
-    # shellcheck disable=SC2086 # none, or one
-    debootstrap --variant=minbase bookworm "$work/root" $servers >"$work/log" 2>&1 || return 1
-    : >"$work/made"
-}
 
 case ${1:-} in
 '')
@@ -29,7 +20,7 @@ case ${1:-} in
     need minisign minisign
     need rpm rpm
     need systemd-analyze systemd
-    if ! make_root; then
+    if ! make_debian "$work"; then
         tail -n 3 "$work/log" >&2
         skip "no root of Debian 12 can be made here"
     fi
