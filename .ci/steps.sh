@@ -24,6 +24,10 @@ if [ "${ci:-}" = full ]; then
     need qemu-system-arm qemu-system-arm
     need qemu-system-i386 qemu-system-x86
     need qemu-system-riscv64 qemu-system-misc
+    need podman podman
+    # No package of Debian has it.
+    command -v cross >/dev/null || step "Installing cross" cargo install --quiet --locked --root "${built%/*}/tools" cross@0.2.5
+    PATH=$PATH:${built%/*}/tools/bin
 fi
 need busybox busybox-static
 need systemd-analyze systemd
@@ -58,6 +62,7 @@ always "The demonstration" ./scripts/demo.sh
 always "Building the static programs of all targets" ./scripts/build-all.sh
 always "Their sizes and headers" ./scripts/checks/dist.sh -s
 always "The same programs from another folder" ./scripts/checks/reproducible.sh
+for_release "The same programs in containers" ./scripts/checks/cross.sh
 always "Packages: installed, upgraded, removed" ./scripts/checks/packages.sh
 for_release "Packages on i386" ./scripts/checks/packages.sh i386
 # What takes no root of Debian, since debootstrap needs two minutes for it.

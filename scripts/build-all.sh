@@ -39,6 +39,6 @@ for target in "$@"; do
     build "$target"
     collect "$target"
 done
-[ "$way" != zig ] || notices
+notices
 say "In dist/TARGET/, with sums of both in SHA256SUMS:"
 summary "$@"

@@ -62,6 +62,9 @@ check() { # check TARGET PROGRAM KIB pie|fixed
     fi
     ! echo "$segments" | grep 'GNU_STACK' | grep -q E || fault "$file has an executable stack"
     ! echo "$segments" | grep -q 'LOAD.*RWE' || fault "$file has memory that is both written to and executed"
+    beyond=$(echo "$segments" | awk '$2 ~ /^0x/ && $5 ~ /^0x/ { print $1, $2, $5 }' |
+        while read -r kind place length; do [ $((place + length)) -le "$size" ] || echo "$kind"; done)
+    [ -z "$beyond" ] || fault "$file has a segment behind its end: $beyond"
     ! readelf -dW "$file" 2>&1 | grep -q NEEDED || fault "$file needs libraries"
     if [ "$size" -gt $(($3 * 1024)) ]; then
         over="$file is $((size - $3 * 1024)) bytes over its $3 KiB"

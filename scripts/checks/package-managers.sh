@@ -41,6 +41,7 @@ case ${1:-} in
 esac
 
 . scripts/lib/foreign.sh
+. scripts/lib/debian.sh
 . scripts/lib/package-roots.sh
 alpine='' openwrt=''
 while getopts a:o: option; do
@@ -66,7 +67,7 @@ make_older_packages "$folder" $target
 # Puts the root for a format at $base.
 make_root() { # make_root FORMAT
     case $1 in
-    deb | rpm | archlinux) make_debian_root systemd-root --include=systemd,rpm,pacman-package-manager ;;
+    deb | rpm | archlinux) base=$made/systemd-root/root && make_debian "$made/systemd-root" --include=systemd,rpm,pacman-package-manager ;;
     apk) if [ "$alpine" ]; then base=$alpine; else make_openrc_root; fi ;;
     ipk) if [ "$openwrt" ]; then base=$openwrt; else make_openwrt_root; fi ;;
     *) fail "no such format: $1" ;;

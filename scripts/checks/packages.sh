@@ -15,13 +15,15 @@ amd64 | i386)
     architecture=${1:-amd64} target=x86_64-unknown-linux-musl
     packed=''
     [ "$architecture" = amd64 ] || { target=i586-unknown-linux-musl && packed=$target; }
+    . scripts/lib/debian.sh
     . scripts/lib/package-roots.sh
     need debootstrap debootstrap
     need lintian lintian
     need minisign minisign
     need rpm rpm
     need systemd-analyze systemd
-    make_debian_root "debian-root-$architecture" "--arch=$architecture" || skip "no root of Debian 12 can be made here"
+    base=$made/debian-root-$architecture/root
+    make_debian "$made/debian-root-$architecture" "--arch=$architecture" || skip "no root of Debian 12 can be made here"
     folder=$(mktemp -d)
     trap 'rm -rf "$folder"' EXIT
     minisign -G -W -f -p "$folder/key.pub" -s "$folder/key" >/dev/null

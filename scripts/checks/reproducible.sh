@@ -6,6 +6,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . scripts/lib/checking.sh
+. scripts/lib/again.sh
 logs=''
 target=${1:-x86_64-unknown-linux-musl}
 [ -d "dist/$target" ] || ./scripts/build-all.sh "$target"
@@ -16,20 +17,18 @@ esac
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-here=$PWD there="$folder/another folder"
+there="$folder/another folder"
 mkdir -p "$there/target/cross" "$folder/another home"
-# What git would store, so that the two builds are of the same files, and not what is in the folders of results.
-git ls-files --cached --others --exclude-standard | tar -c --files-from=- --ignore-failed-read 2>/dev/null | tar -x -C "$there"
+copy_sources "$there"
 ln -s "$CARGO_TARGET_DIR/cross/venv" "$there/target/cross/venv"
-# The copy is no repository: it does not know its commit.
-PROJECT436_COMMIT=$("dist/$target/aa436" -V 2>/dev/null | sed -n 's/.*(\(.*\), .*/\1/p')
-[ -n "$PROJECT436_COMMIT" ] || PROJECT436_COMMIT=$(git describe --always --abbrev=12 --exclude='*' --dirty=+)
-export PROJECT436_COMMIT
-cd "$there"
-export RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" CARGO_HOME="$folder/another home/cargo" CARGO_TARGET_DIR="$there/target"
-HOME="$folder/another home" XDG_CACHE_HOME='' TZ=Asia/Kathmandu LC_ALL=C ./scripts/build-all.sh "$target"
+tell_commit "$target"
+(
+    cd "$there"
+    export RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" CARGO_HOME="$folder/another home/cargo" CARGO_TARGET_DIR="$there/target"
+    HOME="$folder/another home" XDG_CACHE_HOME='' TZ=Asia/Kathmandu LC_ALL=C ./scripts/build-all.sh "$target"
+)
+same_programs "$target" "$there" "in another folder"
 for program in aa436 ax436; do
-    cmp "$here/dist/$target/$program" "dist/$target/$program" || fail "$program of $target differs in another folder"
-    if grep -aqF "$folder" "dist/$target/$program"; then fail "$program names a folder of this machine"; fi
+    if grep -aqF "$folder" "$there/dist/$target/$program"; then fail "$program names a folder of this machine"; fi
 done
 echo "ok: both programs of $target are the same from two folders"

@@ -43,6 +43,19 @@ prepare_cross() {
     # cross shall take the compiler of the image, and leave the toolchains here as they are. It shows its arguments to the cargo here first.
     export CROSS_CONFIG="$PWD/cross/Cross.toml" CROSS_CUSTOM_TOOLCHAIN=1 RUSTC_BOOTSTRAP=1
     export CROSS_CONTAINER_OPTS="--network host ${CROSS_CONTAINER_OPTS:-}"
+    compiler=$(in_image /usr/bin/rustc --version) || fail "no program runs in the image $IMAGE"
+    sysroot=/usr
+    say "Compiler: $compiler, that of the image"
+}
+
+# Runs a command in the image, with this folder and the crates, as cross does.
+in_image() { # in_image COMMAND...
+    # What a container of docker writes would be root's.
+    user=''
+    if [ "${CROSS_CONTAINER_ENGINE##*/}" = docker ]; then user="--user $(id -u):$(id -g)"; fi
+    # shellcheck disable=SC2086 # options
+    "$CROSS_CONTAINER_ENGINE" run --rm $user $CROSS_CONTAINER_OPTS --volume "$PWD:/project:z" --workdir /project \
+        --volume "${CARGO_HOME:-$HOME/.cargo}:/cargo:z" --env CARGO_HOME=/cargo "$IMAGE" "$@"
 }
 
 # cross 0.2.5 asks rustup for the toolchains, does not understand what rustup from 1.28 on says, and then has it update the toolchain in use,
@@ -93,7 +106,9 @@ prepare_zig() {
         touch "$work/venv/$ZIG-$ZIGBUILD"
     fi
     find_compiler
-    say "Compiler: $("$RUSTC" --version), library from $("$RUSTC" --print sysroot)/lib/rustlib/src"
+    compiler=$("$RUSTC" --version)
+    sysroot=$("$RUSTC" --print sysroot)
+    say "Compiler: $compiler, library from $sysroot/lib/rustlib/src"
     # What depends on -Z: the library is built from its source. Debian's compiler is the stable one, told to allow that.
     export RUSTC_BOOTSTRAP=1
 }
@@ -208,7 +223,7 @@ build() {
     set -- --release --locked --target "$triple" --target-dir "$output" --bins --quiet --no-default-features \
         -Z panic-immediate-abort -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
     encode_flags
-    compile "$triple" "$@" || build_failed "$triple"
+    compile "$triple" "$@" || build_failed "$target"
 }
 
 # cargo with those arguments, here or in the image.
@@ -239,17 +254,20 @@ encode_flags() {
     cross) root=/project crates=/cargo/registry/src ;;
     *) root=$PWD crates=${CARGO_HOME:-$HOME/.cargo}/registry/src ;;
     esac
-    for folder in "$root=/project436" "$crates=/crates" "$("$RUSTC" --print sysroot)/lib/rustlib/src/rust=/rust"; do
+    for folder in "$root=/project436" "$crates=/crates" "$sysroot/lib/rustlib/src/rust=/rust"; do
         CARGO_ENCODED_RUSTFLAGS=$CARGO_ENCODED_RUSTFLAGS$between--remap-path-prefix=$folder
     done
     export CARGO_ENCODED_RUSTFLAGS
 }
 
 build_failed() { # build_failed TARGET
-    version=$("$RUSTC" --version | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
-    [ "$version" -le "$TESTED_RUST" ] ||
-        fail "$1 could not be built. This is Rust 1.$version; the newest that was tested is 1.$TESTED_RUST: RUSTUP_TOOLCHAIN=1.$TESTED_RUST chooses that, where rustup has it"
-    fail "$1 could not be built"
+    version=$(echo "$compiler" | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
+    [ "$version" -gt "$TESTED_RUST" ] || fail "$1 could not be built"
+    case $way in
+    cross) advice="BASE_IMAGE names another base image, whose Debian may have that" ;;
+    *) advice="RUSTUP_TOOLCHAIN=1.$TESTED_RUST chooses that, where rustup has it" ;;
+    esac
+    fail "$1 could not be built. This is Rust 1.$version; the newest that was tested is 1.$TESTED_RUST: $advice"
 }
 
 # Position-independent wherever cross/targets says pie.
@@ -273,7 +291,10 @@ collect() {
 
 # dist/NOTICES, dist/sbom.cdx.json and dist/BUILD: licences and origin of all that is linked into the programs.
 notices() {
-    python3 scripts/lib/notices.py "$RUSTC" "$("$work/venv/bin/python3" -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__))')"
+    case $way in
+    cross) in_image /opt/zig/bin/python3 scripts/lib/notices.py /usr/bin/rustc ;;
+    *) "$work/venv/bin/python3" scripts/lib/notices.py "$RUSTC" ;;
+    esac
 }
 
 # What was built, with the sizes in bytes.

@@ -2,6 +2,7 @@
 # system, an sshd, and an address on one network; the check is on that network, too. A device of nothing but BusyBox has no sshd: it is entered. What
 # they write is dropped at the end.
 # shellcheck shell=sh
+. scripts/lib/debian.sh
 devices=${CARGO_TARGET_DIR:-target}/devices
 
 # The check starts itself anew in namespaces of its own, with --inside and two folders: one for this run, and that of the roots. It needs root.
@@ -13,7 +14,6 @@ run_inside() { # run_inside SCRIPT ARGUMENT...
     script=$1
     shift
     if ! make_roots; then
-        tail -n 3 "$devices/log" >&2
         skip "no root of Debian 12 can be made here"
     fi
     folder=$(mktemp -d)
@@ -41,14 +41,13 @@ make_roots() {
     [ ! -e "$made" ] || return 0
     rm -rf "$devices"
     mkdir -p "$devices"
-    servers=$(sed -n 's/^URIs: *\(.*\/debian\)$/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
+    packages=python3,openssh-server,sudo,opendoas,systemd,iproute2,busybox-static
+    make_debian "$devices/debian" "--include=$packages" || return 1
     {
-        # shellcheck disable=SC2086 # none, or one
-        debootstrap --variant=minbase --include=python3,openssh-server,sudo,opendoas,systemd,iproute2,busybox-static bookworm "$devices/systemd" $servers &&
-            cp -a "$devices/systemd" "$devices/openrc" &&
+        mv "$devices/debian/root" "$devices/systemd" && cp -a "$devices/systemd" "$devices/openrc" &&
             chroot "$devices/openrc" env DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin \
                 sh -c 'apt-get update -q && apt-get install -y -q --no-install-recommends openrc && apt-get clean'
-    } >"$devices/log" 2>&1 </dev/null || return 1
+    } >"$devices/log" 2>&1 </dev/null || { tail -n 3 "$devices/log" >&2; return 1; }
     : >"$made"
 }
 

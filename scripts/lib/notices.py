@@ -1,8 +1,9 @@
-"""notices.py RUSTC ZIGLANG: writes what has to come with the programs in dist/: NOTICES, the licences of all that is linked into them;
+"""notices.py RUSTC: writes what has to come with the programs in dist/: NOTICES, the licences of all that is linked into them;
 sbom.cdx.json, the list of it (CycloneDX 1.5); and BUILD, the versions of what made them.
 
-RUSTC is the compiler with the source of its library, ZIGLANG the folder of zig, which brings musl. The crates are those of Cargo.lock and those
-that the symbols in dist/*/*.debug name, which the library brings. Equal programs make equal files: no time and no random number is in them."""
+RUSTC is the compiler with the source of its library. zig, which brings musl, is that of the Python that runs this. The crates are those of
+Cargo.lock and those that the symbols in dist/*/*.debug name, which the library brings. Equal programs make equal files: no time and no random
+number is in them."""
 
 import glob
 import json
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+
+import ziglang
 
 MIT = """Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the
 "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish,
@@ -83,10 +86,10 @@ def crates() -> dict[tuple[str, str], tuple[str, str]]:
     return dict(sorted(all_of_it.items()))
 
 
-def main(rustc: str, ziglang: str) -> None:
+def main(rustc: str) -> None:
     version = re.search(r'^version = "(.*)"', Path("Cargo.toml").read_text(), re.M)[1]
     rust = re.search(r"^release: (.*)", output_of(rustc, "-vV"), re.M)[1]
-    zig = Path(ziglang)
+    zig = Path(ziglang.__file__).parent
     zig_version = output_of(str(zig / "zig"), "version").strip()
     musl = (zig / "lib/libc/musl/COPYRIGHT").read_text()
     linked = crates()
@@ -124,4 +127,4 @@ def main(rustc: str, ziglang: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

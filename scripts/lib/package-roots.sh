@@ -15,20 +15,6 @@ make_older_packages() { # make_older_packages FOLDER TARGET
     rm -r "$1/tree"
 }
 
-# A root of Debian 12 at $base. What debootstrap said is in its log.
-make_debian_root() { # make_debian_root NAME DEBOOTSTRAP-OPTIONS...
-    base=$made/$1/root
-    [ ! -e "$made/$1/made" ] || return 0
-    rm -rf "${made:?}/$1"
-    mkdir -p "$made/$1"
-    log=$made/$1/log
-    shift
-    servers=$(sed -n 's/^URIs: *\(.*\/debian\)$/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
-    # shellcheck disable=SC2086 # none, or one
-    debootstrap --variant=minbase "$@" bookworm "$base" $servers >"$log" 2>&1 || { tail -n 3 "$log" >&2; return 1; }
-    : >"${base%/root}/made"
-}
-
 # A root of BusyBox.
 make_busybox_root() { # make_busybox_root FOLDER
     for name in bin sbin usr/bin usr/sbin etc/init.d proc dev tmp run var/lib var/log var/run mnt root home; do mkdir -p "$1/$name"; done

@@ -32,12 +32,16 @@ class Elf:
         entry, count = struct.unpack_from(self.order + "HH", self.file, 54 if self.is_wide else 42)
         return self.address(32 if self.is_wide else 28), entry, count
 
-    def segments(self, kind: int) -> list[tuple[int, int]]:
-        """The offset and the size in the file of each segment of that kind."""
+    def entries(self) -> list[tuple[int, int, int]]:
+        """Where the entry of each segment is, and the segment's offset and size in the file."""
         table, entry, count = self.table()
         places = [table + entry * i for i in range(count)]
         offset, size = (8, 32) if self.is_wide else (4, 16)
-        return [(self.address(at + offset), self.address(at + size)) for at in places if self.word(at) == kind]
+        return [(at, self.address(at + offset), self.address(at + size)) for at in places]
+
+    def segments(self, kind: int) -> list[tuple[int, int]]:
+        """The offset and the size in the file of each segment of that kind."""
+        return [(offset, size) for at, offset, size in self.entries() if self.word(at) == kind]
 
     def build_id(self) -> range:
         """Where the build id stands; empty if the linker made none."""
@@ -62,6 +66,10 @@ def stripped(elf: Elf) -> bytearray:
     struct.pack_into(elf.order + "HHH", program, 58 if elf.is_wide else 46, 0, 0, 0)
     for at in elf.build_id():
         program[at] = 0
+    # A segment that is not loaded stood behind that, at a place that depends on the symbols: the attributes of RISC-V.
+    for place, offset, size in elf.entries():
+        if offset + size > end:
+            program[place : place + entry] = bytes(entry)
     return program
 
 
