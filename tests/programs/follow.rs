@@ -554,3 +554,28 @@ fn a_file_that_is_excluded_is_not_followed() {
     scene.append_lines("app.log", 10..12);
     scene.expect_lines("T", 10..12);
 }
+
+#[test]
+fn an_agent_that_follows_the_event_stream_of_its_server_does_not_feed_itself() {
+    for format in ["classic", "json"] {
+        let site = Site::new(&format!("feedback-{format}"));
+        site.write("ax436.conf", &site.server_file("127.255.255.255", &format!("event_format: {format}\n")));
+        site.append("log", "");
+        let rules = [("log", "LOG"), ("events.log", "ECHO"), ("events.lo?", "AGAIN")]
+            .map(|(name, tags)| format!("file: {}\nmatch: error\nalert_all: tags={tags}\n", site.file(name)));
+        site.host("h", &rules.concat());
+        let (_server, _agent) = (site.server(), site.agent("h", &[]));
+        let stream = || std::fs::read_to_string(site.path("events.log")).unwrap_or_default();
+        wait_for("the configuration", || stream().contains("in force: 3 rules").then_some(()));
+        wait_for("the logs", || (stream().matches(" from its end").count() == 2).then_some(()));
+        for number in 1..=3 {
+            site.append("log", format!("error {number}\n"));
+            wait_for("the event", || stream().contains(&format!("error {number}")).then_some(()));
+        }
+        wait_for("what is told of it", || (stream().matches("has events of this host: they are not matched").count() == 2).then_some(()));
+        site.append("log", "error 4\n");
+        wait_for("the event", || stream().contains("error 4").then_some(()));
+        let of_rules = |stream: &str| stream.lines().filter(|line| line.contains(";line") || line.contains("\"line\"")).count();
+        assert_eq!(of_rules(&stream()), 4, "{}", stream());
+    }
+}

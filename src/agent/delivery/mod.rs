@@ -57,6 +57,11 @@ impl Delivery {
         self.outbox.has_room_for_block()
     }
 
+    /// The name of this host, as events have it.
+    pub(super) fn host(&self) -> &str {
+        &self.outbox.host
+    }
+
     /// How many events wait for their acknowledgement.
     pub(super) fn waiting(&self) -> usize {
         self.outbox.len()

@@ -79,7 +79,7 @@ pub(in crate::agent) enum Form {
 }
 
 pub(super) struct Outbox {
-    host: String,
+    pub(super) host: String,
     random: Random,
     /// The next number in the uids that version 1 knows.
     next_serial: u64,

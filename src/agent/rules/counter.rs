@@ -17,7 +17,7 @@ use crate::pattern::{GroupName, Pattern, Work};
 use crate::text::truncate;
 use crate::wire::position::{Base36, BlockCount, ConditionKey, Position};
 use crate::wire::{ChainId, Kind};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub(super) struct LogCounter {
     pub(super) lines: RefCell<LineConditions>,
     /// Lines that matched since the rule took effect.
     pub(super) matched: u64,
+    /// Whether events of this agent were among them, which has been told.
+    pub(super) has_own_events: Cell<bool>,
 }
 
 /// What a rule does with a line that matches.
@@ -85,6 +87,7 @@ impl LogCounter {
             keeps_line: rule.alert.by().is_none() && matches!(rule.alert.text(), Some(EventText::Template(_))),
             files: vec![FileCount::new(is_active); files],
             matched: 0,
+            has_own_events: Cell::new(false),
             values: rule.alert.by().map(|_| Box::default()),
             lines: RefCell::default(),
             rule: rule.clone(),
@@ -114,6 +117,12 @@ impl LogCounter {
     ) -> bool {
         let MatchedLine { file, line, origin, block } = *matched;
         let rule = &self.rule;
+        if matched.is_own_event(delivery.host()) {
+            if !self.has_own_events.replace(true) {
+                delivery.push(now, Event::system(&format!("{} has events of this host: they are not matched", file.path())));
+            }
+            return false;
+        }
         let joined = rule.joining.as_ref().map(|joining| JoinedLines::of(joining, block, line, work).text());
         let (line, whole) = (line.text(), joined.as_deref().unwrap_or(line.text()));
         let (text, kind) = match &rule.alert {

@@ -205,3 +205,27 @@ fn the_condition_of_a_limit_ends_with_the_times_of_its_alert() {
     bench.time(120, 0);
     assert_eq!(bench.events(), ["I M", "I M", "I C [/a]", "I C [/b]"]);
 }
+
+#[test]
+fn events_of_lines_of_this_host_in_an_event_stream_make_no_events() {
+    let mut bench = Bench::new("file: /log\nmatch: .\nalert_all: tags=A\n");
+    let classic = |host: &str, uid: &str| format!("Sun Nov 22 11:35:36 2026%%{host}%%{uid};line@%%1%%T%%/x%%text\n");
+    let json = |host: &str, uid: &str| {
+        format!("{{\"received\":\"now\",\"host\":\"{host}\",\"uid\":\"{uid}\",\"kind\":\"line\",\"text\":\"t\"}}\n")
+    };
+    let others = [
+        classic("other", "pgqc28.1h1g.1a.hek2j"),
+        classic("h", "23gj0xwtgrf6x.7"),
+        classic("h", "pgqc28.1h1g.1a.hek2j.1"),
+        json("other", "pgqc28.1h1g.1a.hek2j"),
+        json("h", "23gj0xwtgrf6x.7"),
+        "50%%h% %%h%% %%\n".into(),
+        "{\"host\":\"h\"}\n".into(),
+        "%%h%%".into(),
+    ];
+    let own = [classic("h", "pgqc28.1h1g.1a.hek2j"), json("h", "pgqc28.1h1g.1a.hek2j")];
+    bench.lines(1, &(own.concat() + &others.concat() + "\n" + &own.concat()));
+    let events = bench.events();
+    assert_eq!(events[0], "SYSTEM /log has events of this host: they are not matched");
+    assert_eq!(events.len(), 1 + others.len(), "{events:?}");
+}
