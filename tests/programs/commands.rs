@@ -1,7 +1,7 @@
 //! Commands and processes: their output makes events; a command that fails, hangs or misbehaves harms nothing.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{skip, wait_for, Event, Program, Site};
+use crate::harness::{send_signal, skip, wait_for, Event, Program, Site};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -472,7 +472,7 @@ struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-9", "--", &format!("-{}", self.0.id())]).status();
+        send_signal("KILL", &format!("-{}", self.0.id()));
         let _ = self.0.wait();
     }
 }

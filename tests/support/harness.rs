@@ -332,7 +332,7 @@ pub fn wait_for_within<T>(timeout: Duration, what: &str, mut condition: impl FnM
 
 /// Sends a signal and returns whether the process could get it. `kill` is the shell's own: a minimal Debian has no program of that name.
 pub fn send_signal(signal: &str, process: &str) -> bool {
-    Command::new("sh").args(["-c", r#"kill -s "$1" "$2""#, "sh", signal, process]).status().unwrap().success()
+    Command::new("sh").args(["-c", r#"kill -"$1" "$2""#, "sh", signal, process]).status().unwrap().success()
 }
 
 /// Says that a test cannot run here, on standard error and in the file that `PROJECT436_SKIPS` names.
