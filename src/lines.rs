@@ -51,7 +51,9 @@ impl LineSplitter {
             (true, Some(end)) => (end, false),
             (true, None) => (bytes.len(), true),
         };
+        // No more than one line may be long, so none within is longer.
         let rest = &bytes[skipped..];
+        let rest = &rest[..rest.len().min(self.limit)];
         let lines = match units.last_end(rest) {
             Some(end) => &rest[..end],
             None if rest.len() >= self.limit => &rest[..self.limit],
@@ -168,12 +170,12 @@ mod tests {
         for size in [1000, MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, text.len()] {
             let seen = read_in_steps(&text, size, 9);
             assert_eq!(seen.len(), 3, "{size}");
-            assert!(seen[1].len() >= MAX_LINE, "{size}");
+            assert_eq!(seen[1].len(), MAX_LINE, "{size}");
             assert_eq!((&*seen[0], &*seen[2]), (&b"first"[..], &b"next"[..]));
             let wide: Vec<u8> = text.iter().flat_map(|byte| [*byte, 0]).collect();
             let seen = read_units_in_steps(Units::LittleEndian, &wide, size, 9);
             assert_eq!(seen.len(), 3, "{size}");
-            assert!(seen[1].len() >= MAX_LINE && seen[2] == b"n\0e\0x\0t\0", "{size}");
+            assert!(seen[1].len() == MAX_LINE && seen[2] == b"n\0e\0x\0t\0", "{size}");
         }
     }
 }

@@ -231,6 +231,7 @@ fn rules_are_tried_on_the_lines_of_a_log() {
                     ALL%%/var/log/app%%6\n\
                     MANY%%/var/log/app%%many\n\
                     QUIET%%/var/log/app%%quiet\n\
+                    none of the first ten lines begins with a time: all lines count as one block, without active: and the terms of conditions\n\
                     3 lines matched: file: /var/log/app match: error | fail tags=ERR\n\
                     6 lines matched: file: /var/log/app match: . tags=ALL\n\
                     2 lines matched: file: /var/log/app match: error tags=MANY\n\
@@ -291,6 +292,37 @@ fn the_commands_of_a_host_file_are_run_once_and_what_its_rules_make_of_them_is_s
     let tried = run(&site, &["-T", "hosts/nas1", "--run"]);
     assert_eq!((tried.status, &*tried.err, &*tried.out), (0, "", &*expected));
     assert_eq!(fs::read_to_string(&runs).unwrap(), "x\n", "two rules share one run");
+}
+
+#[test]
+fn what_a_try_leaves_out_is_said() {
+    let site = Site::new("try-left-out");
+    site.host("logs", "file: /a\nmatch: end$\nalert_all: tags=A\n");
+    site.host("commands", "process: x\nalert_running: tags=A min=0 max=9 message=m\n");
+    // The longest line that is whole has 65536 bytes with its newline.
+    let log: String = [10, 65532, 65534, 70_000, 200_000, 20].map(|length| "x".repeat(length) + "end\n").concat();
+    let tried = outcome(site.command("ax436").args(["-T", "hosts/logs", "-"]), &log);
+    assert!(
+        tried.out.contains("\n3 lines are longer than 64 KiB and are cut\n3 lines matched: "),
+        "{}",
+        &tried.out[tried.out.len() - 300..]
+    );
+    let short = outcome(site.command("ax436").args(["-T", "hosts/logs", "-"]), "the end\n");
+    assert_eq!(short.out, "A%%/a%%the end\n1 lines matched: file: /a match: end$ tags=A\n");
+    fs::write(site.path("log.gz"), b"\x1f\x8b\x08\0rest").unwrap();
+    let compressed = run(&site, &["-T", "hosts/logs", "log.gz"]);
+    assert_eq!((compressed.status, &*compressed.out), (2, ""));
+    assert!(compressed.err.contains("log.gz is compressed"), "{}", compressed.err);
+    let no_log_rule = outcome(site.command("ax436").args(["-T", "hosts/commands", "-"]), "the end\n");
+    assert_eq!(
+        (no_log_rule.status, &*no_log_rule.out),
+        (0, "hosts/commands has no rule for a log: -T with --run tries those for commands and processes\n")
+    );
+    let no_command_rule = run(&site, &["-T", "hosts/logs", "--run"]);
+    assert_eq!(
+        (no_command_rule.status, &*no_command_rule.out),
+        (0, "hosts/logs has no rule for a command or for processes: -T with a log tries those for logs\n")
+    );
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub use rule::{AlertSubject, CommandAlert, CommandAlertKind, CommandRule, EventL
 pub use run::{GoodStatuses, Run};
 pub use settings::{HostSettings, Inactive, Parent, SETTINGS};
 pub use syntax::{keys_of, DIRECTIVES};
-pub use warnings::warnings;
+pub use warnings::{ends_in_white_space, warnings};
 
 use super::source::{Fault, SourceLine};
 

@@ -28,7 +28,7 @@ impl Doubts {
     }
 
     fn whole(&mut self, text: &str) {
-        let is_between = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
+        let is_between = |mark: char| text.starts_with(mark) && text.ends_with(mark) && text.matches(mark).count() == 2;
         if is_between('"') || is_between('\'') {
             self.add("the quotes are part of the pattern");
         }
@@ -41,6 +41,12 @@ impl Doubts {
         let is_fold = |(at, _): (usize, &str)| text[at + 2..].bytes().take_while(u8::is_ascii_alphabetic).any(|flag| flag == b'i');
         if text.match_indices("(?").any(is_fold) && text.chars().any(|c| !c.is_ascii() && c.is_alphabetic()) {
             self.add("(?i) ignores the case of ASCII letters only, unlike Python");
+        }
+        let is_other_letter = |c: Option<char>| c.is_some_and(|c| !c.is_ascii() && c.is_alphabetic());
+        let is_at_other =
+            |(at, _): (usize, &str)| is_other_letter(text[..at].chars().next_back()) || is_other_letter(text[at + 2..].chars().next());
+        if text.match_indices(r"\b").any(is_at_other) {
+            self.add(r"\b finds the edges of words of ASCII letters only, unlike Python");
         }
         if !text.contains("(?x") && has_comment(text) {
             self.add("the text from # on is part of the pattern: a comment stands on a line of its own");
@@ -152,6 +158,10 @@ mod tests {
             ("a++b", Some("possessive")),
             ("(?i)é", Some("ASCII letters only")),
             ("x(?mi:é)", Some("ASCII letters only")),
+            (r"\bünder", Some(r"\b finds")),
+            (r"café\b", Some(r"\b finds")),
+            (r"\bcafé \bx", None),
+            (r#""message":"Login failed""#, None),
             ("(?m)(?P<i>é)", None),
             (r"\{key\}: \[a\] [^\[]", None),
             ("[[:digit:]]{2,3}x{2}y{2,}", None),

@@ -7,7 +7,7 @@ use super::pattern_doubts::{doubts, has_comment, is_everywhere};
 use super::rule::{AlertSubject, CommandAlert, Rule};
 use super::syntax::{keys_of, OPENERS};
 use crate::directives::arguments::{term_in, Arguments};
-use crate::directives::source::{directive, Fault, SourceLine};
+use crate::directives::source::{directive, Fault, Source, SourceLine};
 use crate::pattern::Pattern;
 
 /// The doubts about the lines of a file, also of groups with faults, and about its valid groups.
@@ -24,6 +24,16 @@ pub fn warnings(lines: &[SourceLine<'_>], groups: &[Group<'_>]) -> Vec<Fault> {
     let lists = groups.iter().filter(|group| matches!(group.rule, Rule::ProcessList(_)));
     found.extend(lists.skip(1).map(|group| group.fault("ps_command: is given twice; the last one counts")));
     found
+}
+
+/// Patterns of a file with white space at their end, which is no part of them.
+pub fn ends_in_white_space(source: Source<'_>) -> Vec<Fault> {
+    let ends_so = |line: &SourceLine<'_>| {
+        let whole = source.text.lines().nth(line.number - 1).unwrap_or_default();
+        let names = ["match:", "ignore:", "join:", "starts:", "process:", "run:"];
+        whole.ends_with([' ', '\t']) && names.iter().any(|name| line.text.starts_with(name))
+    };
+    source.lines().filter(ends_so).map(|line| line.fault("the white space at the end is no part of it: [ ] is a space")).collect()
 }
 
 fn of_directive(name: &str, argument: &str) -> Vec<String> {
@@ -116,6 +126,7 @@ fn of_command(command: &str) -> Vec<&'static str> {
     let arguments = command.trim().split_once(' ').map_or("", |(_, arguments)| arguments);
     let doubts = [
         (command.contains(['"', '\'']), "the quotes are passed on: no shell reads the command, which is split at white space"),
+        (command.contains("\\ "), "the backslash is passed on: no shell reads the command, which is split at white space"),
         (command.contains(['|', '<', '>', ';', '&', '`']), "no shell reads the command: pipes and redirections go into a script"),
         (has_variable(command) || command.contains("$("), "no shell reads the command: variables are not expanded"),
         (command.split_whitespace().any(|word| word.starts_with("~/")), "no shell reads the command: ~ is not expanded"),
@@ -175,11 +186,20 @@ mod tests {
             ("run: command=sh -c 'df' extract=(a)\nalert_metric: tags=A match=1,a metric=1", "h:1: command= the quotes"),
             ("run: command=ls /a/* extract=(a)\nalert_metric: tags=A match=1,a metric=1", "h:1: command= no shell reads the command: wild"),
             ("run: command=df $X extract=(a)\nalert_metric: tags=A match=1,a metric=1", "h:1: command= no shell reads the command: var"),
+            (r"run: command=mysql -e show\ status extract=(a)", "h:1: command= the backslash"),
             ("run: command=df extract=(a){b\nalert_metric: tags=A match=1,a metric=1", "h:1: extract= a { that"),
         ] {
             let found = found(text);
             assert!(found.iter().any(|found| found.starts_with(warning)), "{text}: {found:?}");
         }
+    }
+
+    #[test]
+    fn white_space_behind_a_pattern_has_a_warning() {
+        let text =
+            "\u{feff}# a \n\nfile: /a \nmatch: a \r\nmatch: b \nignore: c\t\nalert_all: tags=A \nmatch: d\r\nrun: command=x extract=a \n";
+        let found: Vec<String> = ends_in_white_space(Source { path: "h", text }).iter().map(ToString::to_string).collect();
+        assert_eq!(found.iter().map(|found| &found[..4]).collect::<Vec<_>>(), ["h:4:", "h:5:", "h:6:", "h:9:"], "{found:?}");
     }
 
     #[test]

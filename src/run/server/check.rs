@@ -3,7 +3,7 @@
 use super::control;
 use super::settings::{folder_fault, read_server_file, DEFAULT_CONF};
 use super::{silence_file, try_commands, try_log};
-use crate::directives::host::{warnings, HostFile, HostSettings, Patterns};
+use crate::directives::host::{ends_in_white_space, warnings, HostFile, HostSettings, Patterns, Rule};
 use crate::directives::http::Http;
 use crate::directives::server::ServerFile;
 use crate::directives::{emit_fitting, expand, is_plain_file_name, text_of, Fault, Source, SourceLine};
@@ -84,6 +84,7 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
         }
         found.check_rules(&file.path, &expanded.lines);
     }
+    found.warnings.extend(hosts.values().chain(includes.values()).flat_map(|file| ends_in_white_space(file.source())));
     found.faults.extend(parent_faults(&of_hosts));
     // An include that no host uses is checked alone.
     for (_, file) in includes.iter().filter(|(name, _)| !used.contains(*name)) {
@@ -251,11 +252,17 @@ pub(super) fn try_rules(host_file: &str, arguments: &[String], is_run: bool) -> 
     faults.extend(file.faults);
     faults.iter().for_each(|fault| console::print_error(&fault.to_string()));
     let host = Path::new(host_file).file_name().map_or_else(|| host_file.into(), |name| name.to_string_lossy().into_owned());
+    let logs = file.groups.iter().filter(|group| matches!(group.rule, Rule::Log(_))).count();
+    let (is_without, other) = match log {
+        Some(_) => (logs == 0, "log: -T with --run tries those for commands and processes"),
+        None => (logs == file.groups.len(), "command or for processes: -T with a log tries those for logs"),
+    };
     match log {
         Some(log) => try_log::run(&host, file.groups, log)?,
         None => try_commands::run(&host, &file.groups),
     }
     if faults.is_empty() {
+        is_without.then(|| console::print(&format!("{host_file} has no rule for a {other}")));
         Ok(())
     } else {
         Err(Failure::Usage(format!("{host_file}: errors: {}", faults.len())))

@@ -2,7 +2,7 @@
 
 use super::unmatched::Unmatched;
 use crate::agent::{DryRun, DryRunOutcome};
-use crate::directives::host::{Group, LogRule, Rule};
+use crate::directives::host::{Group, LogAlert, LogRule, Rule};
 use crate::encoding::{Encoding, Units};
 use crate::escapes::without_escapes;
 use crate::lines::{LineSplitter, MAX_LINE};
@@ -24,9 +24,14 @@ struct Reader {
     units: Option<Units>,
     splitter: LineSplitter,
     pending: Vec<u8>,
+    /// Lines that were longer than [`MAX_LINE`].
+    cut: u64,
     dry_run: DryRun,
     unmatched: Unmatched,
 }
+
+/// How compressed files begin: those of gzip, xz, zstd and bzip2.
+const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh91AY&SY"];
 
 /// Hands the lines of a log to all log rules, and prints the events and how many lines each rule matched. A log that is probably in
 /// another encoding is named.
@@ -38,11 +43,21 @@ pub(super) fn run(host: &str, groups: Vec<Group<'_>>, log: &str) -> Result<(), F
         Rule::Log(rule) => Some(rule),
         _ => None,
     });
-    let mut readers = Reader::all(host, rules.collect());
+    let rules: Vec<LogRule> = rules.collect();
+    let goes_by_time = rules.iter().any(goes_by_time);
+    let mut readers = Reader::all(host, rules);
     feed(log, &mut |bytes| readers.iter_mut().for_each(|reader| reader.handle(log, bytes)))?;
+    let (cut, is_empty) = (readers.iter().map(|reader| reader.cut).max(), readers.iter().all(|reader| reader.units.is_none()));
     let outcomes: Vec<(DryRunOutcome, Unmatched)> = readers.into_iter().map(Reader::finish).collect();
     if let Some((first, last)) = outcomes.iter().find_map(|(outcome, _)| outcome.times) {
         console::print(&format!("times of the lines: {first} to {last}"));
+    } else if goes_by_time && !is_empty {
+        console::print(
+            "none of the first ten lines begins with a time: all lines count as one block, without active: and the terms of conditions",
+        );
+    }
+    if let Some(cut @ 1..) = cut {
+        console::print(&format!("{cut} lines are longer than 64 KiB and are cut"));
     }
     for (rule, matched) in outcomes.iter().flat_map(|(outcome, _)| &outcome.rules) {
         let patterns: Vec<_> = rule.patterns.iter().map(Pattern::as_str).collect();
@@ -50,6 +65,14 @@ pub(super) fn run(host: &str, groups: Vec<Group<'_>>, log: &str) -> Result<(), F
     }
     outcomes.iter().flat_map(|(_, unmatched)| unmatched.report()).for_each(|line| console::print(&line));
     Ok(())
+}
+
+/// Whether what a rule makes of lines depends on when they were written.
+fn goes_by_time(rule: &LogRule) -> bool {
+    match &rule.alert {
+        LogAlert::All { limit: None, .. } | LogAlert::Value { .. } => rule.active.is_some(),
+        _ => true,
+    }
 }
 
 impl Reader {
@@ -74,6 +97,7 @@ impl Reader {
                 units: None,
                 splitter: LineSplitter::default(),
                 pending: Vec::new(),
+                cut: 0,
                 unmatched: Unmatched::new(rules.iter().filter(is_read_so)),
                 // The lines are handed over as they are after that.
                 dry_run: DryRun::new(now, host, rules.iter().filter(is_read_so).map(|rule| LogRule { is_stripped: false, ..rule.clone() })),
@@ -94,7 +118,9 @@ impl Reader {
         loop {
             let piece = self.splitter.split(units, &pending[done..]);
             self.hand_over(units, piece.lines);
-            let advanced = self.splitter.advance(piece, piece.lines.len());
+            let length = piece.lines.len();
+            self.cut += u64::from(length > 0 && !piece.ends_line(length));
+            let advanced = self.splitter.advance(piece, length);
             done += advanced;
             if advanced == 0 {
                 break;
@@ -132,6 +158,7 @@ fn feed(log: &str, take: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
         path => Box::new(File::open(path).map_err(|e| failure(&e))?),
     };
     let mut buffer = vec![0; MAX_LINE];
+    let mut is_first = true;
     loop {
         // Whole units: a pipe may give half of a byte order mark first.
         let mut read = 0;
@@ -143,6 +170,9 @@ fn feed(log: &str, take: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
         }
         if read == 0 {
             return Ok(());
+        }
+        if std::mem::take(&mut is_first) && COMPRESSED.iter().any(|start| buffer[..read].starts_with(start)) {
+            return Err(Failure::Usage(format!("{log} is compressed: unpack it, as with zcat, and hand it over with -")));
         }
         take(&buffer[..read]);
     }
