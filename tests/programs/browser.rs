@@ -41,17 +41,25 @@ pub(crate) const LEFT: char = '\u{e012}';
 pub(crate) const TAB: char = '\u{e004}';
 pub(crate) const ENTER: char = '\u{e007}';
 
+/// Starts chromedriver. Returns it with its port, or nothing if it has found none.
+fn start_driver(site: &Site) -> Option<(Program, u16)> {
+    let output = fs::File::create(site.path("chromedriver.out")).unwrap();
+    let mut command = Command::new("chromedriver");
+    command.arg("--port=0").current_dir(&site.folder).env("TZ", "UTC").stdout(output).stderr(Stdio::null());
+    let driver = Program::start(command, site.path("chromedriver.out"));
+    let port = wait_for("the port of chromedriver", || {
+        let text = driver.log_text();
+        let port = text.split("successfully on port ").nth(1).and_then(|text| text.split('.').next()?.parse().ok());
+        (port.is_some() || text.contains("port not available")).then_some(port)
+    })?;
+    Some((driver, port))
+}
+
 impl Browser {
     /// Starts a browser with a profile in the folder of the site.
     pub(crate) fn start(site: &Site) -> Self {
-        let output = fs::File::create(site.path("chromedriver.out")).unwrap();
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0").current_dir(&site.folder).env("TZ", "UTC").stdout(output).stderr(Stdio::null());
-        let driver = Program::start(command, site.path("chromedriver.out"));
-        let port = wait_for("the port of chromedriver", || {
-            let text = driver.log_text();
-            text.split("successfully on port ").nth(1)?.split('.').next()?.parse().ok()
-        });
+        // It takes a port that is free for IPv6 and ends if that is not free for IPv4.
+        let (driver, port) = (0..10).find_map(|_| start_driver(site)).expect("chromedriver finds no port");
         let profile = format!("--user-data-dir={}", site.file("profile"));
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage", &profile];
         let options = format!("{{\"args\":{},\"binary\":\"/usr/bin/chromium\"}}", arguments.map(str::to_string).serialize_json());
