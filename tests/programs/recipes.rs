@@ -1,7 +1,7 @@
 //! The recipes of `examples/outputs` against the real programs that they speak with. Each receiver is away at first.
 #![allow(clippy::disallowed_methods, reason = "tests live in the real world")]
 
-use crate::harness::{skip, wait_for, Program, Site};
+use crate::harness::{free_port, skip, wait_for, Program, Site};
 use crate::outputs::{numbered, send, serve};
 use std::fs;
 use std::net::TcpListener;
@@ -9,9 +9,9 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A TCP port that is free.
+/// A TCP port that is free. It is none of those that systems give out to clients.
 pub(crate) fn free_tcp_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::iter::repeat_with(free_port).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The path of a recipe.
@@ -100,8 +100,15 @@ impl Database {
     /// Starts it, and makes the table.
     pub(crate) fn start(&self, site: &Site) -> Program {
         let words = ["postgres", "-D", &self.data, "-k", "", "-h", "127.0.0.1", "-p", &self.port, "-F"];
-        let server = receiver(site, &[&Self::AS_POSTGRES[..], &words].concat());
-        wait_for("the database", || (self.query("SELECT 1").trim() == "1").then_some(()));
+        let start = || receiver(site, &[&Self::AS_POSTGRES[..], &words].concat());
+        let mut server = start();
+        wait_for("the database", || {
+            // It does not start while processes of the one before, which was killed, are there.
+            if !server.is_running() {
+                server = start();
+            }
+            (self.query("SELECT 1").trim() == "1").then_some(())
+        });
         printed(&["psql", "-X", "-q", "-d", &self.url, "-f", &recipe("postgresql.sql")]);
         server
     }
