@@ -1,14 +1,19 @@
 # Sourced by the checks that run a systemd of their own, in namespaces, on an overlay that is dropped at the end.
 # shellcheck shell=sh
 
-# Lays an overlay with so much room over a base, with the file systems that systemd wants, at $root. FOLDER is at /run/check in it.
-mount_systemd_root() { # mount_systemd_root BASE FOLDER SIZE
+# Lays an overlay with so much room over a base at $root, with /proc.
+mount_overlay() { # mount_overlay BASE FOLDER SIZE
     root=$2/root
     mkdir -p "$2/layers" "$root"
     mount -t tmpfs -o "size=$3" tmpfs "$2/layers" || return
     mkdir "$2/layers/upper" "$2/layers/work"
     mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/layers/upper,workdir=$2/layers/work" "$root" || return
     mount -t proc proc "$root/proc"
+}
+
+# Lays such an overlay, with the file systems that systemd wants. FOLDER is at /run/check in it.
+mount_systemd_root() { # mount_systemd_root BASE FOLDER SIZE
+    mount_overlay "$@" || return
     mount --bind "$root/proc/sys" "$root/proc/sys"
     mount -o remount,bind,ro "$root/proc/sys"
     mount -t sysfs -o ro sysfs "$root/sys"
@@ -61,14 +66,9 @@ in_group() { # in_group SECONDS COMMAND...
 # The processes of the group end with the first of them, for which the kernel may need a moment.
 remove_group() { find "$group" -depth -type d -exec rmdir {} + 2>/dev/null; }
 
-# Lays an overlay over a base as above, for a system that is not systemd.
+# Lays such an overlay for a system that is not systemd.
 mount_plain_root() { # mount_plain_root BASE FOLDER SIZE
-    root=$2/root
-    mkdir -p "$2/layers" "$root"
-    mount -t tmpfs -o "size=$3" tmpfs "$2/layers" || return
-    mkdir "$2/layers/upper" "$2/layers/work"
-    mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/layers/upper,workdir=$2/layers/work" "$root" || return
-    mount -t proc proc "$root/proc"
+    mount_overlay "$@" || return
     for name in dev run tmp; do mount -t tmpfs tmpfs "$root/$name"; done
     mkdir "$root/run/check"
     for name in null zero full random urandom tty; do

@@ -572,7 +572,9 @@ fn an_agent_that_follows_the_event_stream_of_its_server_does_not_feed_itself() {
             site.append("log", format!("error {number}\n"));
             wait_for("the event", || stream().contains(&format!("error {number}")).then_some(()));
         }
-        wait_for("what is told of it", || (stream().matches("has events of this host: they are not matched").count() == 2).then_some(()));
+        wait_for("an event of each rule that says so", || {
+            (stream().matches("has events of this host: they are not matched").count() == 2).then_some(())
+        });
         site.append("log", "error 4\n");
         wait_for("the event", || stream().contains("error 4").then_some(()));
         let of_rules = |stream: &str| stream.lines().filter(|line| line.contains(";line") || line.contains("\"line\"")).count();
